@@ -1,0 +1,254 @@
+//! What a run tells its reporters: plain data, no behaviour.
+//!
+//! One [`Event`] per fact, in the order in which the dispatcher saw them. Exactly one
+//! [`Kind::RunStart`] comes first and one [`Kind::Summary`] last. `docs/events.md` documents the
+//! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
+
+use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step};
+use indexmap::IndexMap;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Version of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// One fact of a run.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Counts from 0 without gaps.
+    pub seq: u64,
+    /// Since the run began.
+    pub elapsed: Duration,
+    /// The host it is about, if one.
+    pub host: Option<HostName>,
+    /// What happened.
+    pub kind: Kind,
+}
+
+/// The kinds of facts.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Kind {
+    /// The run begins.
+    RunStart {
+        /// [`SCHEMA`].
+        schema: u32,
+        /// `plan`, `apply`, `verify`, …
+        command: String,
+        /// Playbooks as given.
+        playbooks: Vec<String>,
+        /// Random name of this run, also in the hosts' journals.
+        run: String,
+    },
+    /// A play begins.
+    PlayStart {
+        /// Its name.
+        play: String,
+        /// How many hosts it has.
+        hosts: usize,
+    },
+    /// A batch of a play begins.
+    BatchStart {
+        /// From 1.
+        batch: usize,
+        /// How many batches the play has.
+        batches: usize,
+        /// Its hosts in order.
+        hosts: Vec<HostName>,
+    },
+    /// A batch ended, with the hosts that failed in it.
+    BatchEnd {
+        /// From 1.
+        batch: usize,
+        /// Hosts that failed or were unreachable.
+        failed: usize,
+    },
+    /// A task begins for the hosts of the batch.
+    TaskStart {
+        /// Its name.
+        task: String,
+    },
+    /// A host entered a step of a rollout.
+    StepStart {
+        /// The step.
+        step: Step,
+    },
+    /// A host ended a step well.
+    StepEnd {
+        /// The step.
+        step: Step,
+        /// What was done and how, one line (`nginx -t in a private mount namespace`).
+        detail: String,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// One try of the verification.
+    VerifyAttempt {
+        /// Where.
+        endpoint: Endpoint,
+        /// SNI sent.
+        server_name: Option<String>,
+        /// From 1.
+        attempt: u32,
+        /// Of how many.
+        attempts: u32,
+        /// Leaf that was served, when there was one.
+        seen: Option<Fingerprint>,
+        /// Whether it was the one wanted.
+        matched: bool,
+        /// What was seen, in words.
+        detail: String,
+        /// Wait until the next try, in milliseconds; absent at the last.
+        next_wait_ms: Option<u64>,
+    },
+    /// A task ended on a host (all kinds of tasks).
+    TaskEnd {
+        /// Its name.
+        task: String,
+        /// How it ended.
+        result: TaskResult,
+        /// Message for the operator, if any.
+        message: Option<String>,
+        /// Output of a command or `debug`, already made printable and bounded.
+        output: Option<String>,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// A step failed on a host: everything that an operator needs at 3 a.m.
+    Failure(Box<Failure>),
+    /// Something worth knowing that stops nothing.
+    Note {
+        /// `info` or `warning`.
+        level: NoteLevel,
+        /// One line.
+        message: String,
+    },
+    /// The run is told to stop.
+    Stopping {
+        /// Why.
+        reason: StopReason,
+    },
+    /// A host is done with the run.
+    HostEnd {
+        /// How it ended.
+        #[serde(serialize_with = "outcome_name")]
+        outcome: Outcome,
+        /// At which step, for failures.
+        step: Option<Step>,
+        /// Reason, for skipped hosts and failures.
+        reason: Option<String>,
+    },
+    /// The run is over.
+    Summary(Summary),
+}
+
+/// How a task ended on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskResult {
+    /// Done, nothing changed.
+    Ok,
+    /// Done and changed.
+    Changed,
+    /// Not done: a condition, a tag, check mode.
+    Skipped,
+    /// Failed.
+    Failed,
+    /// Failed and ignored (`ignore_errors`).
+    Ignored,
+    /// The host was not reached.
+    Unreachable,
+}
+
+/// Severity of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoteLevel {
+    /// Good to know.
+    Info,
+    /// Deserves attention.
+    Warning,
+}
+
+/// A failed step.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Task that failed.
+    pub task: String,
+    /// Step that failed.
+    pub step: Step,
+    /// What went wrong, one line.
+    pub message: String,
+    /// Command that failed, as it would be typed.
+    pub command: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Its last lines, printable and bounded.
+    pub output: Vec<String>,
+    /// The state that the host is in now, one line.
+    pub state: String,
+    /// What to do next, one line each.
+    pub advice: Vec<String>,
+    /// Whether the host has its old state back (`None` where the step changes nothing live).
+    pub rolled_back: Option<bool>,
+}
+
+/// Why a run stops early. Ordered: a weaker reason never replaces a stronger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Every host of a batch failed.
+    BatchFailed,
+    /// More hosts failed than the play tolerates.
+    FailureBudget,
+    /// Ctrl-C: no new hosts, those in flight end or roll back.
+    Interrupt,
+    /// Ctrl-C again: links are cut and hosts undo themselves.
+    SecondInterrupt,
+}
+
+/// Counts of one host, in tasks except where said otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HostSummary {
+    /// Tasks that ended well, changed or not.
+    pub ok: u32,
+    /// Tasks that changed something.
+    pub changed: u32,
+    /// Certificate tasks with nothing to do.
+    pub unchanged: u32,
+    /// Tasks not done.
+    pub skipped: u32,
+    /// Tasks that failed (rolled back counts as failed).
+    pub failed: u32,
+    /// Certificate tasks that failed after the commit and were rolled back.
+    pub rolled_back: u32,
+    /// 1 when the host could not be reached.
+    pub unreachable: u32,
+    /// Failures that were ignored.
+    pub ignored: u32,
+    /// `changed`, `unchanged`, `skipped`, `failed`, `rolled_back`, `unreachable` or `unknown`.
+    pub outcome: String,
+    /// Step that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// Why, for hosts that were skipped or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Every host of every play, in inventory order.
+    pub hosts: IndexMap<HostName, HostSummary>,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Why the run stopped early, if it did.
+    pub stopped: Option<StopReason>,
+    /// In `plan`: hosts with pending changes.
+    pub pending: usize,
+}
+
+fn outcome_name<S: serde::Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(outcome.name())
+}

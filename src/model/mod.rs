@@ -1,0 +1,22 @@
+//! The vocabulary of the whole program: small values that cannot be wrong.
+//!
+//! Nothing here reads a file, a clock or a network.
+
+pub mod backoff;
+pub mod endpoint;
+pub mod fingerprint;
+pub mod host;
+pub mod mode;
+pub mod outcome;
+pub mod secret;
+pub mod text;
+pub mod time;
+
+pub use backoff::Backoff;
+pub use endpoint::{Endpoint, StartTls, Via};
+pub use fingerprint::Fingerprint;
+pub use host::HostName;
+pub use mode::FileMode;
+pub use outcome::{Outcome, Step};
+pub use secret::Secret;
+pub use time::{Timestamp, Validity};

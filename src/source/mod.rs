@@ -1,0 +1,10 @@
+//! Where text came from: files, positions, YAML values that remember their place,
+//! and diagnostics that point at it.
+
+pub mod diagnostic;
+pub mod node;
+pub mod span;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use node::{Mapping, Node, Value};
+pub use span::{SourceFile, Span};
