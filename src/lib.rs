@@ -4,7 +4,22 @@
 //! how the parts fit together; modules import only from layers below their own, which
 //! `tests/layers.rs` checks.
 
+pub mod cli;
 pub mod clock;
+pub mod engine;
 pub mod event;
+pub mod inventory;
+pub mod lab;
+pub mod load;
+pub mod material;
 pub mod model;
+pub mod plan;
+pub mod playbook;
+pub mod remote;
+pub mod report;
+pub mod services;
 pub mod source;
+pub mod template;
+pub mod transport;
+pub mod vault;
+pub mod verify;

@@ -1,0 +1,1 @@
+//! The command line: arguments, the calls behind each verb, errors and exit codes.

@@ -1,0 +1,1 @@
+//! Runs plays: batches, tasks, the rollout of certificates, stopping.

@@ -1,0 +1,1 @@
+//! An embedded fleet, in one process, behind real SSH and real TLS: for the demo and tests.

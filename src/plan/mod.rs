@@ -1,0 +1,1 @@
+//! What would be done on each host and why. No IO, no clock, no async.

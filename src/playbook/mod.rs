@@ -1,0 +1,1 @@
+//! Playbooks: plays and tasks, parsed with every error at once.

@@ -1,0 +1,1 @@
+//! Renders events and plans: lines, progress, tables, JSON, metrics.

@@ -1,0 +1,1 @@
+//! Service profiles: what each service reads, checks, reloads and serves, as data.

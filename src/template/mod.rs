@@ -1,0 +1,1 @@
+//! Jinja templates as Ansible renders them, over lazily resolved variables.

@@ -1,0 +1,1 @@
+//! SSH sessions that run commands. Moves bytes and knows nothing of certificates.

@@ -1,0 +1,1 @@
+//! Ansible Vault: decrypting values and whole files.

@@ -1,0 +1,1 @@
+//! What a server really serves, seen by a TLS handshake.
