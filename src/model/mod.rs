@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or a network.
 
 pub mod backoff;
+pub mod command;
 pub mod endpoint;
 pub mod fingerprint;
 pub mod host;
@@ -13,6 +14,7 @@ pub mod text;
 pub mod time;
 
 pub use backoff::Backoff;
+pub use command::CommandLine;
 pub use endpoint::{Endpoint, StartTls, Via};
 pub use fingerprint::Fingerprint;
 pub use host::HostName;
