@@ -1,1 +1,25 @@
-//! What a server really serves, seen by a TLS handshake.
+//! What a server really serves, seen by a TLS handshake and judged.
+//!
+//! A reload's exit code proves nothing; only a fresh handshake does. [`handshake`] makes one, after
+//! the STARTTLS dialogue where there is one, and reports what was served without any opinion.
+//! [`verify`] repeats it with back-off and judges: the leaf, the chain as served, names, dates and
+//! trust. Nothing here changes a host, reads a playbook or prints; bytes from a server are bounded
+//! and made printable before they appear in a message.
+
+mod chain;
+mod dial;
+mod handshake;
+mod probe;
+mod recorder;
+mod refusal;
+mod starttls;
+mod trust;
+mod verdict;
+
+pub use chain::{ChainFault, chain_faults, subject_of};
+pub use dial::{Dial, Resolving, Stream, Tcp, addresses};
+pub use handshake::handshake;
+pub use probe::{Phase, Probe, Served, SignatureChoice};
+pub use refusal::{ConnectFailure, Refusal};
+pub use trust::{NoRoots, Roots, Untrusted};
+pub use verdict::{Attempt, Expectation, Seen, Verdict, verify};

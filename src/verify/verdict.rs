@@ -1,0 +1,369 @@
+//! Repeats the handshake until the certificate that is wanted is served, or says what is instead.
+
+use crate::model::text::plural;
+use crate::model::{Backoff, Fingerprint, Timestamp};
+use crate::verify::chain::{chain_faults, subject_of};
+use crate::verify::dial::Dial;
+use crate::verify::handshake::handshake;
+use crate::verify::probe::{Probe, Served};
+use crate::verify::refusal::Refusal;
+use crate::verify::trust::Roots;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use webpki::EndEntityCert;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// What must be served.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// SHA-256 of the leaf.
+    pub leaf: Fingerprint,
+    /// The certificate before the change, to tell it from a stranger.
+    pub old: Option<Fingerprint>,
+    /// What was deployed behind the leaf, in order and without it. A chain served otherwise is noted.
+    pub chain: Option<Vec<Fingerprint>>,
+    /// Roots to which the chain must lead. `None`: not looked at.
+    pub trust: Option<Roots>,
+    /// DNS names and addresses that the leaf must cover.
+    pub names: Vec<String>,
+    /// The present, for dates.
+    pub now: Timestamp,
+}
+
+impl Expectation {
+    /// That leaf and nothing more.
+    pub fn leaf(leaf: Fingerprint, now: Timestamp) -> Self {
+        Self { leaf, old: None, chain: None, trust: None, names: Vec::new(), now }
+    }
+}
+
+/// How a verification ended.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The wanted certificate is served.
+    Verified {
+        /// Tries that it took.
+        attempts: u32,
+        /// What was served at last.
+        served: Box<Served>,
+        /// What is not as it should be and fails nothing: the chain as served, dates.
+        notes: Vec<String>,
+    },
+    /// It is not.
+    Wrong {
+        /// What was seen at the last try.
+        seen: Seen,
+        /// Tries made.
+        attempts: u32,
+        /// What was seen, one line.
+        words: String,
+        /// What to look at, one line each.
+        advice: Vec<String>,
+    },
+    /// The token was cancelled before there was an answer.
+    Cancelled,
+}
+
+/// What a failed verification saw last.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// The certificate before the change.
+    OldOne(Box<Served>),
+    /// A certificate that is neither.
+    Other {
+        /// What was served.
+        served: Box<Served>,
+        /// Its subject, printable.
+        subject: String,
+    },
+    /// The wanted leaf, but names or trust are not as asked for.
+    Unfit(Box<Served>),
+    /// No certificate.
+    Refused(Refusal),
+}
+
+/// One try, for the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// Of how many at most.
+    pub of: u32,
+    /// The leaf that was served, when there was one.
+    pub seen: Option<Fingerprint>,
+    /// Whether everything is as wanted.
+    pub matched: bool,
+    /// What was seen, one line.
+    pub detail: String,
+    /// Wait until the next try; `None` at the last.
+    pub next_wait: Option<Duration>,
+}
+
+/// Tries until `expect` is met, at most `backoff.attempts` times, and waits after each failure as
+/// `backoff` says. Stops at the first success and at once when `cancel` is cancelled. A server
+/// without TLS ([`Refusal::is_hopeless`]) and a leaf that is right but unfit get one more try, not all.
+///
+/// A try is `consecutive` handshakes (0 counts as 1), each in a fresh connection, that must all be
+/// right: with several machines behind an address one right answer proves little. `on_attempt`
+/// hears of each try as it ends, before the wait.
+pub async fn verify(
+    probe: &Probe,
+    expect: &Expectation,
+    backoff: Backoff,
+    consecutive: u32,
+    cancel: &CancellationToken,
+    dial: &dyn Dial,
+    on_attempt: &mut (dyn FnMut(Attempt) + Send),
+) -> Verdict {
+    let work = tries(probe, expect, backoff, consecutive, dial, on_attempt);
+    // An answer that is there already wins over a cancel that comes in the same moment.
+    tokio::select! {
+        biased;
+        verdict = work => verdict,
+        () = cancel.cancelled() => Verdict::Cancelled,
+    }
+}
+
+async fn tries(
+    probe: &Probe,
+    expect: &Expectation,
+    backoff: Backoff,
+    consecutive: u32,
+    dial: &dyn Dial,
+    on_attempt: &mut (dyn FnMut(Attempt) + Send),
+) -> Verdict {
+    let mut waits = backoff.waits();
+    let mut number = 0;
+    let mut was_hopeless = false;
+    loop {
+        number += 1;
+        let tried = one_try(probe, expect, consecutive, dial).await;
+        let hopeless = tried.is_hopeless();
+        let given_up = tried.is_right() || (hopeless && was_hopeless);
+        let next_wait = if given_up { None } else { waits.next() };
+        was_hopeless = hopeless;
+        on_attempt(Attempt {
+            number,
+            of: backoff.attempts.max(1),
+            seen: tried.leaf(),
+            matched: tried.is_right(),
+            detail: tried.words(expect, consecutive),
+            next_wait,
+        });
+        match next_wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return tried.verdict(expect, number, consecutive),
+        }
+    }
+}
+
+/// The last handshake of a try, judged.
+enum Tried {
+    Right(Box<Served>),
+    OldOne(Box<Served>, u32),
+    Other(Box<Served>, u32),
+    Unfit(Box<Served>, String),
+    Refused(Refusal, u32),
+}
+
+async fn one_try(probe: &Probe, expect: &Expectation, consecutive: u32, dial: &dyn Dial) -> Tried {
+    let mut answer = 1;
+    loop {
+        let served = match handshake(probe, dial).await {
+            Ok(served) => Box::new(served),
+            Err(refusal) => return Tried::Refused(refusal, answer),
+        };
+        if served.leaf != expect.leaf {
+            return if expect.old == Some(served.leaf) {
+                Tried::OldOne(served, answer)
+            } else {
+                Tried::Other(served, answer)
+            };
+        }
+        if let Some(why) = unfit(&served, expect) {
+            return Tried::Unfit(served, why);
+        }
+        if answer >= consecutive {
+            return Tried::Right(served);
+        }
+        answer += 1;
+    }
+}
+
+impl Tried {
+    fn is_right(&self) -> bool {
+        matches!(self, Self::Right(_))
+    }
+
+    fn is_hopeless(&self) -> bool {
+        match self {
+            Self::Refused(refusal, _) => refusal.is_hopeless(),
+            Self::Unfit(..) => true,
+            Self::Right(_) | Self::OldOne(..) | Self::Other(..) => false,
+        }
+    }
+
+    fn leaf(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Right(served)
+            | Self::OldOne(served, _)
+            | Self::Other(served, _)
+            | Self::Unfit(served, _) => Some(served.leaf),
+            Self::Refused(Refusal::BadSignature { leaf }, _) => Some(*leaf),
+            Self::Refused(..) => None,
+        }
+    }
+
+    fn words(&self, expect: &Expectation, consecutive: u32) -> String {
+        let (words, answer) = match self {
+            Self::Right(served) => {
+                let times = match consecutive {
+                    0 | 1 => String::new(),
+                    n => format!(", {} in a row", plural(n as usize, "answer")),
+                };
+                let words =
+                    format!("{} is served ({}{times})", served.leaf.short(), served.protocol);
+                return words;
+            }
+            Self::Unfit(_, why) => return why.clone(),
+            Self::OldOne(served, answer) => {
+                (format!("the old certificate {} is still served", served.leaf.short()), *answer)
+            }
+            Self::Other(served, answer) => (
+                format!(
+                    "another certificate is served: {} '{}' instead of {}",
+                    served.leaf.short(),
+                    served.chain.first().map(|der| subject_of(der)).unwrap_or_default(),
+                    expect.leaf.short(),
+                ),
+                *answer,
+            ),
+            Self::Refused(refusal, answer) => (refusal.words(), *answer),
+        };
+        if consecutive > 1 && answer > 1 {
+            format!("{words} (answer {answer} of {consecutive})")
+        } else {
+            words
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        let (lines, answer): (Vec<String>, u32) = match self {
+            Self::Right(_) => (Vec::new(), 1),
+            Self::OldOne(_, answer) => (
+                vec![
+                    "the service has not loaded the new files: does its configuration name them, and did the reload work (its log)?".to_owned(),
+                    "a service that loads late needs more attempts or a longer backoff".to_owned(),
+                ],
+                *answer,
+            ),
+            Self::Other(served, answer) => {
+                let subject = served.chain.first().map(|der| subject_of(der)).unwrap_or_default();
+                let lines = if subject == "TRAEFIK DEFAULT CERT" {
+                    vec!["traefik could not load the pair and serves its own: its log says why".to_owned()]
+                } else {
+                    vec![
+                        "another virtual host, listener or machine answers: check endpoint and server_name".to_owned(),
+                        "a server with an RSA and an ECDSA certificate shows one of them at a time".to_owned(),
+                    ]
+                };
+                (lines, *answer)
+            }
+            Self::Unfit(..) => (
+                vec!["the deployed certificate itself is not what the playbook asks for: check names, chain and roots".to_owned()],
+                1,
+            ),
+            Self::Refused(refusal, answer) => (refusal.advice(), *answer),
+        };
+        let mut advice = lines;
+        if answer > 1 {
+            advice.insert(
+                0,
+                "answers differ from one connection to the next: several processes or machines answer, and not all are renewed".to_owned(),
+            );
+        }
+        advice
+    }
+
+    fn verdict(self, expect: &Expectation, attempts: u32, consecutive: u32) -> Verdict {
+        let words = self.words(expect, consecutive);
+        let advice = self.advice();
+        let seen = match self {
+            Self::Right(served) => {
+                let notes = notes(&served, expect);
+                return Verdict::Verified { attempts, served, notes };
+            }
+            Self::OldOne(served, _) => Seen::OldOne(served),
+            Self::Other(served, _) => {
+                let subject = served.chain.first().map(|der| subject_of(der)).unwrap_or_default();
+                Seen::Other { served, subject }
+            }
+            Self::Unfit(served, _) => Seen::Unfit(served),
+            Self::Refused(refusal, _) => Seen::Refused(refusal),
+        };
+        Verdict::Wrong { seen, attempts, words, advice }
+    }
+}
+
+/// What is asked for beyond the leaf and not so.
+fn unfit(served: &Served, expect: &Expectation) -> Option<String> {
+    let der = served.chain.first()?;
+    let missing: Vec<&str> =
+        expect.names.iter().map(String::as_str).filter(|name| !covers(der, name)).collect();
+    if !missing.is_empty() {
+        return Some(format!(
+            "{} is served, but it does not cover {}",
+            served.leaf.short(),
+            missing.join(", ")
+        ));
+    }
+    let untrusted = expect.trust.as_ref()?.check(&served.chain, expect.now).err()?;
+    Some(format!("{} is served, but {untrusted}", served.leaf.short()))
+}
+
+/// RFC 6125 / RFC 9525: DNS names and addresses among the subject alternative names; the common name
+/// counts for nothing.
+fn covers(leaf: &[u8], name: &str) -> bool {
+    let der = CertificateDer::from(leaf);
+    let Ok(name) = ServerName::try_from(name.trim_end_matches('.')) else { return false };
+    EndEntityCert::try_from(&der)
+        .is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+}
+
+fn notes(served: &Served, expect: &Expectation) -> Vec<String> {
+    let mut notes: Vec<String> = chain_faults(&served.chain, expect.now, expect.trust.as_ref())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let as_deployed = expect.chain.as_ref().is_none_or(|chain| *chain == served.rest());
+    if !as_deployed {
+        notes.push(format!(
+            "the leaf is the deployed one, the chain behind it is not ({} served, {} deployed)",
+            served.rest().len(),
+            expect.chain.as_ref().map_or(0, Vec::len),
+        ));
+    }
+    // A leaf that was deployed without a chain, and is served so, is its issuer's business.
+    if as_deployed && expect.chain.as_ref().is_some_and(Vec::is_empty) && expect.trust.is_none() {
+        notes.retain(|note| !note.starts_with("the server does not send"));
+    }
+    notes.extend(served.chain.first().and_then(|der| date_note(der, expect.now)));
+    if served.wants_client_certificate {
+        notes.push("the server asks for a client certificate".to_owned());
+    }
+    notes
+}
+
+fn date_note(leaf: &[u8], now: Timestamp) -> Option<String> {
+    let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+    let from = Timestamp::from_unix(leaf.validity().not_before.timestamp());
+    let to = Timestamp::from_unix(leaf.validity().not_after.timestamp());
+    if now > to {
+        Some(format!("the served certificate has expired on {}", to.date()))
+    } else if now < from {
+        Some(format!("the served certificate is not valid before {}", from.date()))
+    } else {
+        None
+    }
+}
