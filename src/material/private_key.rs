@@ -1,0 +1,272 @@
+//! Private keys: read, opened with a passphrase, and reduced to their public half for comparison.
+
+use super::error::{BlockProblem, MaterialError, Part};
+use super::pem::{self, Block};
+use super::public_key::{Curve, PublicKey};
+use crate::model::Secret;
+use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::traits::PublicKeyParts;
+use std::fmt;
+use zeroize::Zeroizing;
+
+mod legacy;
+
+/// A private key as it goes to hosts. Its bytes are wiped when it is dropped; `Debug` shows its
+/// kind alone.
+#[derive(Clone)]
+pub struct PrivateKey {
+    pem: Secret<Vec<u8>>,
+    public: PublicKey,
+    decrypted: bool,
+}
+
+impl PrivateKey {
+    /// Reads the one private key of `file`: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC); RSA, P-256, P-384,
+    /// P-521 or Ed25519. Other PEM blocks and text around it are left out. An encrypted key
+    /// (PKCS#8 with PBES2, or an old `Proc-Type: 4,ENCRYPTED` one) is opened with `passphrase`
+    /// and becomes unencrypted PKCS#8 or its old form; any other keeps its label and bytes, in
+    /// canonical PEM.
+    ///
+    /// # Errors
+    /// Not PEM, no key or several, damaged, encrypted without (or with the wrong) passphrase, or
+    /// of an unsupported kind.
+    pub fn from_pem(
+        file: &Secret<Vec<u8>>,
+        passphrase: Option<&Secret<String>>,
+    ) -> Result<Self, MaterialError> {
+        let blocks = pem::blocks(file.expose());
+        let keys: Vec<&Block> = blocks.iter().filter(|block| block.is_key()).collect();
+        let block = match keys[..] {
+            [block] => block,
+            [] => {
+                return Err(match blocks.first() {
+                    None => pem::not_pem(Part::Key, file.expose()),
+                    Some(block) => MaterialError::WrongLabel {
+                        part: Part::Key,
+                        wanted: "private key",
+                        found: block.label.clone(),
+                    },
+                });
+            }
+            [_, _, ..] => return Err(MaterialError::SeveralKeys(keys.len())),
+        };
+        let stored =
+            block.der.as_ref().map_err(|problem| block.error(Part::Key, problem.clone()))?;
+        let open = Opened::new(block, stored, passphrase)?;
+        let public = public_half(open.label, open.der())
+            .map_err(|problem| problem.into_error(block, open.label))?;
+        let pem = Secret::new(std::mem::take(&mut *pem::encode(open.label, open.der())));
+        Ok(Self { pem, public, decrypted: matches!(open.bytes, Bytes::Decrypted(_)) })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Canonical PEM of the key alone, as hosts receive it.
+    pub fn pem(&self) -> &Secret<Vec<u8>> {
+        &self.pem
+    }
+
+    /// Whether it was encrypted in the file.
+    pub fn was_encrypted(&self) -> bool {
+        self.decrypted
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.public)
+    }
+}
+
+enum Bytes<'a> {
+    Stored(&'a [u8]),
+    Decrypted(Zeroizing<Vec<u8>>),
+}
+
+/// The key without its encryption.
+struct Opened<'a> {
+    label: &'static str,
+    bytes: Bytes<'a>,
+}
+
+const PKCS8: &str = "PRIVATE KEY";
+const PKCS1: &str = "RSA PRIVATE KEY";
+const SEC1: &str = "EC PRIVATE KEY";
+
+impl<'a> Opened<'a> {
+    fn new(
+        block: &Block,
+        stored: &'a [u8],
+        passphrase: Option<&Secret<String>>,
+    ) -> Result<Self, MaterialError> {
+        let passphrase = || passphrase.ok_or(MaterialError::KeyEncrypted);
+        let label = match block.label.as_str() {
+            PKCS8 => PKCS8,
+            PKCS1 => PKCS1,
+            SEC1 => SEC1,
+            "ENCRYPTED PRIVATE KEY" => {
+                let bytes = decrypt_pkcs8(block, stored, passphrase)?;
+                return Ok(Self { label: PKCS8, bytes: Bytes::Decrypted(bytes) });
+            }
+            "OPENSSH PRIVATE KEY" => {
+                return Err(MaterialError::UnsupportedKey("OpenSSH's own format".into()));
+            }
+            other => return Err(MaterialError::UnsupportedKey(format!("'{other}'"))),
+        };
+        let bytes = match legacy::Encryption::of(&block.headers) {
+            None => Bytes::Stored(stored),
+            Some(encryption) => {
+                let encryption = encryption.map_err(MaterialError::UnsupportedEncryption)?;
+                let plain = encryption.decrypt(stored, passphrase()?);
+                Bytes::Decrypted(plain.ok_or(MaterialError::WrongPassphrase)?)
+            }
+        };
+        Ok(Self { label, bytes })
+    }
+
+    fn der(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Stored(der) => der,
+            Bytes::Decrypted(der) => der,
+        }
+    }
+}
+
+fn decrypt_pkcs8<'p>(
+    block: &Block,
+    der: &[u8],
+    passphrase: impl Fn() -> Result<&'p Secret<String>, MaterialError>,
+) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
+    let damaged = |_: pkcs8::der::Error| {
+        block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
+    };
+    // The algorithm comes before the passphrase is asked for, so that nobody types one in vain.
+    let unsupported =
+        |what: &dyn fmt::Display| MaterialError::UnsupportedEncryption(what.to_string());
+    let algorithm = encryption_algorithm(der).map_err(damaged)?;
+    if algorithm != PBES2 {
+        return Err(unsupported(&format_args!("algorithm {algorithm}")));
+    }
+    let key = pkcs8::EncryptedPrivateKeyInfoRef::from_der(der)
+        .map_err(|_| unsupported(&"a cipher of PBES2 other than AES-CBC"))?;
+    let opened = key.decrypt(passphrase()?.expose()).map_err(|_| MaterialError::WrongPassphrase)?;
+    Ok(Zeroizing::new(opened.as_bytes().to_vec()))
+}
+
+/// RFC 8018 §6.2.
+const PBES2: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+
+/// The algorithm of an EncryptedPrivateKeyInfo (RFC 5958 §3), whichever it is.
+fn encryption_algorithm(der: &[u8]) -> pkcs8::der::Result<pkcs8::ObjectIdentifier> {
+    SliceReader::new(der)?.sequence(|reader| {
+        let algorithm = pkcs8::AlgorithmIdentifierRef::decode(reader)?;
+        pkcs8::der::asn1::AnyRef::decode(reader)?;
+        Ok(algorithm.oid)
+    })
+}
+
+enum KeyProblem {
+    NotDer,
+    Damaged(&'static str),
+    Unsupported(String),
+}
+
+impl KeyProblem {
+    fn into_error(self, block: &Block, label: &str) -> MaterialError {
+        match self {
+            Self::NotDer => block.error(
+                Part::Key,
+                BlockProblem::NotDer(match label {
+                    PKCS1 => "an RSA private key (PKCS#1)",
+                    SEC1 => "an EC private key (SEC 1)",
+                    _ => "a private key (PKCS#8)",
+                }),
+            ),
+            Self::Damaged(what) => MaterialError::DamagedKey(what),
+            Self::Unsupported(what) => MaterialError::UnsupportedKey(what),
+        }
+    }
+}
+
+fn public_half(label: &str, der: &[u8]) -> Result<PublicKey, KeyProblem> {
+    match label {
+        PKCS1 => rsa_public(der),
+        SEC1 => ec_public(der, None),
+        _ => pkcs8_public(der),
+    }
+}
+
+fn pkcs8_public(der: &[u8]) -> Result<PublicKey, KeyProblem> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyProblem::NotDer)?;
+    let inner = info.private_key.as_bytes();
+    let algorithm = info.algorithm.oid.to_string();
+    match algorithm.as_str() {
+        "1.2.840.113549.1.1.1" => rsa_public(inner),
+        "1.2.840.10045.2.1" => {
+            let curve = info.algorithm.parameters_oid().map_err(|_| KeyProblem::NotDer)?;
+            ec_public(inner, Some(curve.to_string()))
+        }
+        // CurvePrivateKey ::= OCTET STRING (RFC 8410 §7).
+        "1.3.101.112" => match inner {
+            [4, 32, seed @ ..] => {
+                let seed = seed.try_into().map_err(|_| KeyProblem::NotDer)?;
+                let key = ed25519_dalek::SigningKey::from_bytes(seed);
+                Ok(PublicKey::Ed25519(key.verifying_key().as_bytes().to_vec()))
+            }
+            _ => Err(KeyProblem::NotDer),
+        },
+        _ => Err(KeyProblem::Unsupported(format!("algorithm {algorithm}"))),
+    }
+}
+
+fn rsa_public(der: &[u8]) -> Result<PublicKey, KeyProblem> {
+    // The structure first: what does not even parse is another mistake than wrong numbers.
+    pkcs8::der::asn1::AnyRef::from_der(der).map_err(|_| KeyProblem::NotDer)?;
+    let key = rsa::RsaPrivateKey::from_pkcs1_der(der)
+        .map_err(|_| KeyProblem::Damaged("its RSA numbers do not fit together"))?;
+    Ok(PublicKey::rsa(&key.n_bytes(), &key.e_bytes()))
+}
+
+fn ec_public(der: &[u8], curve: Option<String>) -> Result<PublicKey, KeyProblem> {
+    let key = sec1::EcPrivateKey::from_der(der).map_err(|_| KeyProblem::NotDer)?;
+    let named = key.parameters.as_ref().and_then(|parameters| parameters.named_curve());
+    let curve = match named.map(|oid| oid.to_string()).or(curve) {
+        Some(oid) => {
+            Curve::by_oid(&oid).ok_or_else(|| KeyProblem::Unsupported(format!("EC curve {oid}")))?
+        }
+        // SEC 1 makes the curve optional; the length tells among those that are supported.
+        None => match key.private_key.len() {
+            32 => Curve::P256,
+            48 => Curve::P384,
+            66 => Curve::P521,
+            _ => return Err(KeyProblem::Unsupported("EC key without a named curve".into())),
+        },
+    };
+    macro_rules! point {
+        ($curve:ident) => {
+            $curve::SecretKey::from_slice(key.private_key)
+                .map(|secret| $curve::Sec1Point::from(&secret.public_key()).as_bytes().to_vec())
+        };
+    }
+    let point = match curve {
+        Curve::P256 => point!(p256),
+        Curve::P384 => point!(p384),
+        Curve::P521 => point!(p521),
+    };
+    let point =
+        point.map_err(|_| KeyProblem::Damaged("its number is outside the curve's range"))?;
+    let public = PublicKey::Ec { curve, point };
+    match (key.public_key, &public) {
+        (Some(stated), PublicKey::Ec { point, .. })
+            if stated.len() == point.len() && stated != point =>
+        {
+            Err(KeyProblem::Damaged("its public half does not fit its private one"))
+        }
+        _ => Ok(public),
+    }
+}
