@@ -1,0 +1,1 @@
+"""The parts of the fleet script: places, certificates, layers, hosts, observation."""

@@ -1,0 +1,148 @@
+"""The layer between the machine's root and a host's own: users, sshd, sudo, services.
+
+Nothing of the machine that is private or specific shows through: home directories, logs,
+ssh and sudo configuration and password hashes are the fleet's own.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from . import services as catalogue
+from .place import DIR, HERE, quiet
+
+# name → (uid, login shell or a list to choose from, text of the start-up file that makes it noisy)
+USERS = {
+    "deploy": (20001, "/bin/bash", None),
+    "admin": (20002, "/bin/bash", None),
+    "noisy": (20003, "/bin/bash", ".bashrc"),
+    "fish": (20004, "/usr/bin/fish", ".config/fish/config.fish"),
+    "tcsh": (20005, "/usr/bin/tcsh", ".tcshrc"),
+    "zsh": (20006, "/usr/bin/zsh", ".zshenv"),
+    "ash": (20007, "/usr/local/bin/ash", None),
+}
+NOISE = "echo 'welcome to this host'\n"
+ADMIN_PASSWORD = "fleet-admin"
+SUDOERS = """\
+Defaults env_reset
+Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+root ALL=(ALL:ALL) ALL
+admin ALL=(ALL:ALL) ALL
+"""
+SSHD = """\
+Port 22
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKey /etc/ssh/ssh_host_ecdsa_key
+PermitRootLogin prohibit-password
+PasswordAuthentication yes
+KbdInteractiveAuthentication no
+UsePAM no
+UseDNS no
+MaxStartups 200
+LogLevel VERBOSE
+Banner /etc/issue.net
+Subsystem sftp internal-sftp
+"""
+
+
+def build(layer, services):
+    """Fills `layer`; its directories take owner and mode from the machine's."""
+    tree = Tree(layer)
+    tree.fresh("/root", 0o700)
+    for path in ("/home", "/mnt", "/etc/ssh", "/etc/sudoers.d", "/var/log"):
+        tree.fresh(path)
+    if busybox := shutil.which("busybox"):
+        tree.link("/usr/local/bin/ash", busybox)
+    accounts(tree)
+    tree.write("/etc/sudoers", SUDOERS + "".join(f"{u} ALL=(ALL:ALL) NOPASSWD: ALL\n" for u in USERS if u != "admin"), 0o440)
+    tree.write("/etc/doas.conf", "permit nopass deploy\npermit admin\n", 0o600)
+    tree.write("/etc/ssh/sshd_config", SSHD)
+    tree.write("/etc/issue.net", "A test host. Nobody is watched.\n")
+    tree.write("/etc/resolv.conf", "")
+    tree.write("/etc/ld.so.preload", "")
+    tree.write("/etc/environment", "")
+    tree.write("/opt/fleet/init", (HERE / "init.sh").read_text(), 0o755)
+    for name in services:
+        for path in catalogue.load(name)["replaces"]:
+            tree.fresh(path)
+        source = HERE / "services" / name
+        for action in ("start", "reload"):
+            tree.write(f"/opt/fleet/services/{name}/{action}", (source / action).read_text(), 0o755)
+        tree.copy(source / "root")
+        catalogue.install_pair(layer, name, "gen1")
+
+
+def accounts(tree):
+    passwd = [l for l in Path("/etc/passwd").read_text().splitlines() if l.split(":")[0] not in USERS]
+    group = [l for l in Path("/etc/group").read_text().splitlines() if l.split(":")[0] not in USERS]
+    keys = (DIR / "ssh/id_ed25519.pub").read_text()
+    tree.write("/root/.ssh/authorized_keys", keys, 0o600)
+    for user, (uid, shell, noisy) in USERS.items():
+        # The shell of a user whose shell is not installed is sh: the login works, the name is the same.
+        if not Path(shell).exists() and not (tree.root / shell[1:]).is_symlink():
+            shell = "/bin/sh"
+        passwd.append(f"{user}:x:{uid}:{uid}::/home/{user}:{shell}")
+        group.append(f"{user}:x:{uid}:")
+        tree.write(f"/home/{user}/.ssh/authorized_keys", keys, 0o600)
+        if noisy:
+            tree.write(f"/home/{user}/{noisy}", NOISE)
+        home = tree.root / "home" / user
+        for path in [home, *home.rglob("*")]:
+            os.chown(path, uid, uid)
+        (home / ".ssh").chmod(0o700)
+    admin = quiet("openssl", "passwd", "-6", "-salt", "fleet", "-stdin", input=ADMIN_PASSWORD + "\n").strip()
+    tree.write("/etc/passwd", "\n".join(passwd) + "\n")
+    tree.write("/etc/group", "\n".join(group) + "\n")
+    hashes = {"admin": admin}
+    names = [l.split(":")[0] for l in passwd]
+    tree.write("/etc/shadow", "".join(f"{n}:{hashes.get(n, '*')}:19000:0:99999:7:::\n" for n in names), 0o640)
+    tree.write("/etc/gshadow", "".join(f"{l.split(':')[0]}:*::\n" for l in group), 0o640)
+
+
+class Tree:
+    """A directory that will be an overlay's lower layer."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o755)
+
+    def directory(self, path):
+        """The directory, made with the machine's owner and mode where the machine has it."""
+        here = self.root
+        for part in Path(path).parts[1:]:
+            here = here / part
+            if not here.exists():
+                here.mkdir()
+                there = Path("/") / here.relative_to(self.root)
+                if there.is_dir():
+                    st = there.stat()
+                    os.chown(here, st.st_uid, st.st_gid)
+                    here.chmod(st.st_mode & 0o7777)
+        return here
+
+    def fresh(self, path, mode=None):
+        """A directory that hides what the machine has in it."""
+        here = self.directory(path)
+        os.setxattr(here, "trusted.overlay.opaque", b"y")
+        if mode is not None:
+            here.chmod(mode)
+
+    def write(self, path, text, mode=0o644):
+        here = self.directory(Path(path).parent) / Path(path).name
+        here.write_text(text)
+        here.chmod(mode)
+
+    def link(self, path, target):
+        here = self.directory(Path(path).parent) / Path(path).name
+        here.symlink_to(target)
+
+    def copy(self, source):
+        for path in sorted(source.rglob("*")):
+            where = "/" + str(path.relative_to(source))
+            if path.is_symlink():
+                self.link(where, os.readlink(path))
+            elif path.is_dir():
+                self.directory(where)
+            else:
+                self.write(where, path.read_text(), 0o755 if os.access(path, os.X_OK) else 0o644)

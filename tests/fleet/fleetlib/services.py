@@ -1,0 +1,65 @@
+"""The services of a host. Each is a directory services/NAME: service.json, start, reload, root/.
+
+service.json: `program` that must be installed; `ports` port → STARTTLS protocol or null;
+`tls` directory, layout (`pair` = fullchain.pem and privkey.pem, `joined` = site.pem) and, where the
+service does not start as root, `group` of the key; `replaces`: directories of the machine that a host
+must not inherit. `root/` is laid over the machine's files, `start` and `reload` are run by sh on the host.
+"""
+
+import grp
+import json
+import os
+import shutil
+from pathlib import Path
+
+from .place import HERE, PATH, fail
+from .pki import PKI
+
+
+def known():
+    return sorted(p.parent.name for p in (HERE / "services").glob("*/service.json"))
+
+
+def load(name):
+    file = HERE / "services" / name / "service.json"
+    if not file.exists():
+        fail(f"unknown service {name}; there are {', '.join(known())}")
+    return json.loads(file.read_text())
+
+
+def available(name):
+    return shutil.which(load(name)["program"], path=f"{PATH}:{os.environ.get('FLEET_BINS', '')}") is not None
+
+
+def port(service):
+    """SERVICE or SERVICE:PORT → (port, STARTTLS protocol or None)."""
+    name, _, number = service.partition(":")
+    ports = load(name)["ports"]
+    number = number or next(iter(ports))
+    if number not in ports:
+        fail(f"{name} has no port {number}; it has {', '.join(ports)}")
+    return int(number), ports[number]
+
+
+def install_pair(root, name, generation):
+    """Puts a generation's files below `root`, each by rename (some services watch for renames only)."""
+    tls = load(name)["tls"]
+    source = PKI / generation
+    if not source.is_dir():
+        fail(f"unknown generation {generation}; there are {', '.join(sorted(p.name for p in PKI.iterdir() if p.is_dir()))}")
+    chain, key = (source / "fullchain.pem").read_text(), (source / "privkey.pem").read_text()
+    files = {"site.pem": (chain + key, True)} if tls["layout"] == "joined" else {
+        "fullchain.pem": (chain, False),
+        "privkey.pem": (key, True),
+    }
+    directory = Path(f"{root}{tls['directory']}")
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, (text, private) in files.items():
+        new = directory / f".{file}.new"
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+            f.write(text)
+        if private and "group" in tls:
+            os.chown(new, 0, grp.getgrnam(tls["group"]).gr_gid)
+        new.chmod(0o644 if not private else 0o640 if "group" in tls else 0o600)
+        new.rename(directory / file)

@@ -1,0 +1,121 @@
+"""What a host holds and serves, observed from outside; and the network between."""
+
+import hashlib
+import os
+import re
+import ssl
+import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import hosts, pki, services
+from .place import DIR, SERVER_NAME, run
+
+
+def served(host, service, server_name=SERVER_NAME):
+    """(generation or `other`, leaf SHA-256) that SERVICE[:PORT] shows to openssl now; (`none`, why) otherwise."""
+    port, starttls = services.port(service)
+    # The controller has no way to a host behind the bastion; the bastion has.
+    where = hosts.find("bastion") if host["net"] == "inner" else None
+    pid = hosts.process_or_fail(where) if where else hosts.keeper_or_fail()
+    argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "openssl", "s_client", "-connect", f"{host['ip']}:{port}"]
+    argv += ["-servername", server_name] + (["-starttls", starttls] if starttls else [])
+    try:
+        done = run(*argv, input="Q\n", text=True, errors="replace", capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return "none", "no answer in 20 s"
+    pem = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", done.stdout, re.S)
+    if not pem:
+        return "none", (done.stderr.strip().splitlines() or ["no certificate"])[0]
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[0])).hexdigest()
+    return pki.generations().get(digest, "other"), digest
+
+
+def expect(chosen, service, wanted=None, within=0.0):
+    """Prints HOST SERVICE GENERATION SHA256 for each host; true when each serves what is wanted."""
+
+    def observe(h):
+        end = time.monotonic() + within
+        while True:
+            seen = served(h, service)
+            if wanted in seen or (wanted is None and seen[0] != "none") or time.monotonic() >= end:
+                return seen
+            time.sleep(0.05)
+
+    well = True
+    with ThreadPoolExecutor(4) as pool:
+        for h, seen in zip(chosen, pool.map(observe, chosen)):
+            print(h["name"], service, *seen)
+            well &= seen[0] != "none" and (wanted is None or wanted in seen)
+    return well
+
+
+def snapshot(host, paths, times=False):
+    """One line per path: type, mode, owner, size and digest or link target, extended attributes; sorted."""
+    root = f"/proc/{hosts.process_or_fail(host)}/root"
+    lines = []
+
+    def visit(path):
+        file = Path(root + path)
+        try:
+            st = file.lstat()
+        except FileNotFoundError:
+            return
+        kind = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}.get(stat.S_IFMT(st.st_mode), "special")
+        words = [path, kind, f"{stat.S_IMODE(st.st_mode):04o}", f"{st.st_uid}:{st.st_gid}"]
+        if kind == "file":
+            words += [str(st.st_size), hashlib.sha256(file.read_bytes()).hexdigest()]
+        elif kind == "link":
+            words += ["->", os.readlink(file)]
+        if times:
+            words += [f"mtime={st.st_mtime_ns}", f"ctime={st.st_ctime_ns}"]
+        for name in sorted(os.listxattr(file, follow_symlinks=False)):
+            words.append(f"{name}={os.getxattr(file, name, follow_symlinks=False).hex()}")
+        lines.append(" ".join(words))
+        if kind == "dir":
+            for name in sorted(os.listdir(file)):
+                visit(path.rstrip("/") + "/" + name)
+
+    for path in paths or sorted(services.load(s)["tls"]["directory"] for s in hosts.state()["services"]):
+        visit(path)
+    return lines
+
+
+def reset(generation="gen1"):
+    """Puts a generation everywhere from outside and reloads."""
+    st = hosts.state()
+
+    def one(h):
+        for s in st["services"]:
+            services.install_pair(f"/proc/{hosts.process_or_fail(h)}/root", s, generation)
+            hosts.inside(h, "sh", f"/opt/fleet/services/{s}/reload", capture_output=True, check=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, hosts.plain(st)))
+
+
+def link(host, flowing):
+    """Lets the bridge drop or forward everything to and from a host. Nobody is told."""
+    for nic in host["nics"]:
+        run(
+            *["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net"],
+            *["bridge", "link", "set", "dev", nic["port"], "state", "forwarding" if flowing else "disabled"],
+        )
+
+
+def as_controller(argv):
+    """Replaces this process by argv: the controller's network, the hosts' names resolved, HOME = DIR/home.
+
+    No process is put between, so that a signal to this one reaches argv.
+    """
+    env = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "SSH_AGENT_PID")}
+    env["HOME"] = str(DIR / "home")
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    os.execvpe(
+        "nsenter",
+        ["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net", "unshare", "--mount", "--propagation", "private"]
+        + ["sh", "-c", script, str(DIR / "hosts"), *argv],
+        env,
+    )
