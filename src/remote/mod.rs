@@ -1,1 +1,21 @@
 //! The program that runs on the host: requests, the shell text, and replies.
+//!
+//! One exec channel carries one POSIX `sh` program ([`program`]), its request and, for a
+//! transaction, the file bodies and the verdicts. Replies are lines `@certroll1 NONCE KIND key=value…`
+//! with exactly one terminal line; everything else on the channel is noise. What a host answers is
+//! untrusted: lines, totals and counts are bounded, other nonces are ignored, digests are compared.
+//! `docs/transaction.md` explains the protocol.
+
+pub mod error;
+pub mod reports;
+pub mod request;
+
+pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
+pub use reports::{
+    Committed, Done, Recovered, RecoveredEnd, Reload, Staged, Validation, ValidationWay,
+};
+pub use request::{
+    Attributes, BootRecipe, CommandRequest, Content, FileChange, FileRole, InspectRequest, Limits,
+    NewDirectory, RunningCheck, ServiceCommands, StateDirs, TimedCommand, TransactionId,
+    TransactionRequest, ValidateStep, ValidateVia,
+};
