@@ -1,1 +1,15 @@
-//! Service profiles: what each service reads, checks, reloads and serves, as data.
+//! Service profiles: what certroll knows about nginx, Postfix and the others, as data.
+//!
+//! A profile is a YAML file; the built-in ones are embedded, an operator's own lie in `services/`
+//! beside the playbook and may extend a built-in one. `docs/services.md` describes the format.
+//! Nothing here runs anything: [`choose`] picks the commands and paths for one kind of host.
+
+mod choose;
+mod profile;
+
+pub use choose::{Files, HostKind, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
+pub use profile::{
+    ByFamily, CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, Family,
+    FileRole, KeyPlace, Layout, MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Profile,
+    Reads, Reload, Running, SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
+};

@@ -1,0 +1,287 @@
+//! From a profile and a kind of host to concrete commands and paths.
+
+use super::profile::{
+    ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, Family, FileRole, KeyPlace,
+    Layout, Owners, Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
+};
+use crate::model::command::replace;
+use crate::model::{CommandLine, StartTls};
+
+/// What decides between variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostKind {
+    /// systemd is the host's init.
+    pub systemd: bool,
+    /// Its distribution.
+    pub family: Family,
+}
+
+/// A profile made concrete for one kind of host. Commands still hold placeholders: expand them
+/// with [`Files::expand`].
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Default destinations.
+    pub dest: Option<Paths>,
+    /// Owners of new files.
+    pub owners: Owners,
+    /// The checks, in order. Steps without a command for this host are left out.
+    pub validate: Vec<ResolvedStep>,
+    /// The sealed boot, where it can be started on this host.
+    pub seal: Option<ResolvedSeal>,
+    /// The reload.
+    pub reload: ResolvedReload,
+    /// Run when the service was up before and is down now.
+    pub recover: Option<CommandLine>,
+    /// Pid file.
+    pub pidfile: Option<String>,
+    /// Process name.
+    pub process: Option<String>,
+    /// systemd unit, on hosts with systemd.
+    pub unit: Option<String>,
+    /// Prints the service's configuration.
+    pub discover: Option<CommandLine>,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedStep {
+    /// With placeholders.
+    pub command: CommandLine,
+    /// Everything else about it.
+    pub step: ValidateStep,
+}
+
+impl ResolvedStep {
+    /// What it covers.
+    pub fn covers(&self) -> &[Covers] {
+        &self.step.covers
+    }
+}
+
+/// A sealed boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedSeal {
+    /// Starts the service.
+    pub start: CommandLine,
+    /// The directories.
+    pub recipe: SealedBoot,
+}
+
+impl ResolvedSeal {
+    /// What precedes the handshake inside.
+    pub fn starttls(&self) -> StartTls {
+        self.recipe.starttls
+    }
+}
+
+/// The reload on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolvedReload {
+    /// Nothing to run.
+    None,
+    /// The task has to say: the profile knows no command (for this kind of host).
+    Required,
+    /// A command.
+    Command {
+        /// With placeholders.
+        command: CommandLine,
+        /// Whether exit code 0 proves that the new configuration was loaded.
+        proves_loaded: bool,
+        /// A bad certificate can end the service.
+        can_stop_service: bool,
+    },
+}
+
+/// Picks the variants of `profile` for `host`.
+pub fn choose(profile: &Profile, host: HostKind) -> Resolved {
+    let family = host.family;
+    Resolved {
+        dest: profile.dest.get(family).cloned(),
+        owners: profile.owners.get(family).cloned().unwrap_or_default(),
+        validate: profile
+            .validate
+            .iter()
+            .filter_map(|step| {
+                let command = step.command.on(host)?.clone();
+                Some(ResolvedStep { command, step: step.clone() })
+            })
+            .collect(),
+        seal: profile.seal.as_ref().and_then(|recipe| {
+            let start = recipe.start.on(host)?.clone();
+            Some(ResolvedSeal { start, recipe: recipe.clone() })
+        }),
+        reload: resolve_reload(&profile.reload, host),
+        recover: profile.recover.as_ref().and_then(|spec| spec.on(host)).cloned(),
+        pidfile: profile.running.pidfile.get(family).cloned(),
+        process: profile.running.process.get(family).cloned(),
+        unit: profile.running.unit.get(family).filter(|_| host.systemd).cloned(),
+        discover: profile.discover.as_ref().and_then(|spec| spec.command.on(host)).cloned(),
+    }
+}
+
+fn resolve_reload(reload: &Reload, host: HostKind) -> ResolvedReload {
+    match reload {
+        Reload::None => ResolvedReload::None,
+        Reload::Required => ResolvedReload::Required,
+        Reload::Command { command, exit_code, can_stop_service } => match command.on(host) {
+            None => ResolvedReload::Required,
+            Some(command) => ResolvedReload::Command {
+                command: command.clone(),
+                proves_loaded: match exit_code {
+                    ExitCode::ConfigLoaded => true,
+                    ExitCode::ConfigLoadedIfSystemd => host.systemd,
+                    ExitCode::Meaningless => false,
+                },
+                can_stop_service: *can_stop_service,
+            },
+        },
+    }
+}
+
+impl CommandSpec {
+    /// The command for that kind of host, if there is one.
+    pub fn on(&self, host: HostKind) -> Option<&CommandLine> {
+        match self {
+            Self::Always(command) => Some(command),
+            Self::Init { systemd, plain } => {
+                let chosen =
+                    if host.systemd { systemd.as_ref().or(plain.as_ref()) } else { plain.as_ref() };
+                chosen?.on(host)
+            }
+            Self::Family(variants) => variants.get(host.family)?.on(host),
+        }
+    }
+}
+
+/// The paths that placeholders stand for: the live ones, or the staged ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// `{cert}`.
+    pub cert: String,
+    /// `{key}`.
+    pub key: String,
+    /// `{chain}`.
+    pub chain: String,
+    /// `{template}`, for a step with [`Via::Template`].
+    pub template: Option<String>,
+}
+
+impl Files {
+    /// Placeholders in profiles.
+    pub const NAMES: [&'static str; 4] = ["cert", "key", "chain", "template"];
+
+    /// Of these paths; what has no file of its own is in the certificate file.
+    pub fn of(paths: &Paths) -> Self {
+        Self {
+            cert: paths.cert.clone(),
+            key: paths.key.as_ref().unwrap_or(&paths.cert).clone(),
+            chain: paths.chain.as_ref().unwrap_or(&paths.cert).clone(),
+            template: None,
+        }
+    }
+
+    /// With the path of the template's file.
+    pub fn with_template(self, path: impl Into<String>) -> Self {
+        Self { template: Some(path.into()), ..self }
+    }
+
+    /// The command with its placeholders replaced; an argument stays one argument.
+    pub fn expand(&self, command: &CommandLine) -> CommandLine {
+        command.expand(|name| self.value(name))
+    }
+
+    /// A template's text, the paths in double quotes with JSON's escapes (which YAML and most
+    /// other formats read alike).
+    pub fn fill(&self, template: &str) -> String {
+        replace(template, &|name| {
+            self.value(name).map(|path| serde_json::Value::String(path).to_string())
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "cert" => Some(self.cert.clone()),
+            "key" => Some(self.key.clone()),
+            "chain" => Some(self.chain.clone()),
+            "template" => self.template.clone(),
+            _ => None,
+        }
+    }
+}
+
+impl Layout {
+    /// The files that this layout makes, in no particular order.
+    pub fn roles(self) -> Vec<FileRole> {
+        let mut roles = vec![FileRole::Cert];
+        if self.key == KeyPlace::Separate {
+            roles.push(FileRole::Key);
+        }
+        if self.chain == ChainPlace::Separate {
+            roles.push(FileRole::Chain);
+        }
+        roles
+    }
+}
+
+impl Via {
+    /// For people: how the staged files were shown to the check.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::MountNamespace => "over the staged files in a private mount namespace",
+            Self::Staged => "over the staged files",
+            Self::Live => "over the live configuration",
+            Self::Template(_) => "over a throwaway configuration with the staged files",
+        }
+    }
+}
+
+impl Discover {
+    /// The paths in the command's output, each once. At most 10 000 lines of at most 4096 bytes
+    /// are looked at: the output is a host's.
+    pub fn paths(&self, output: &str) -> Vec<Discovered> {
+        const ROLES: [(&str, Option<FileRole>); 4] = [
+            ("cert", Some(FileRole::Cert)),
+            ("key", Some(FileRole::Key)),
+            ("chain", Some(FileRole::Chain)),
+            ("pem", None),
+        ];
+        let mut found: Vec<Discovered> = Vec::new();
+        let lines = output.lines().take(10_000).filter(|line| line.len() <= 4096);
+        for line in lines {
+            for captures in self.patterns.iter().flat_map(|regex| regex.captures_iter(line)) {
+                // A pattern that gives up on a hostile line has found nothing there.
+                let Ok(captures) = captures else { break };
+                for (name, role) in ROLES {
+                    let Some(path) = captures.name(name) else { continue };
+                    let path = self.absolute(path.as_str());
+                    let one = Discovered { role, path };
+                    if !found.contains(&one) {
+                        found.push(one);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        match &self.relative_to {
+            Some(base) if !path.starts_with('/') => {
+                format!("{}/{path}", base.trim_end_matches('/'))
+            }
+            _ => path.to_owned(),
+        }
+    }
+}
+
+impl Discovered {
+    /// Whether the service would read `path`: it is this path, or lies in this directory.
+    pub fn names(&self, path: &str) -> bool {
+        let own = self.path.trim_end_matches('/');
+        path == own
+            || (self.role.is_none()
+                && path.strip_prefix(own).is_some_and(|rest| {
+                    rest.strip_prefix('/').is_some_and(|name| !name.contains('/'))
+                }))
+    }
+}

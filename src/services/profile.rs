@@ -1,0 +1,507 @@
+//! The types of a profile. Every value is checked when it is read; see `format.rs`.
+
+use crate::model::{CommandLine, FileMode, StartTls};
+use crate::source::SourceFile;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything known about one kind of service.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What playbooks write after `service:`.
+    pub name: String,
+    /// One line for `certroll services`.
+    pub description: String,
+    /// The text it was read from.
+    pub source: Arc<SourceFile>,
+    /// Part of the program rather than the operator's.
+    pub built_in: bool,
+    /// The profile it extends.
+    pub extends: Option<String>,
+    /// Which file holds what.
+    pub layout: Layout,
+    /// Default destinations; none where every site has its own.
+    pub dest: ByFamily<Paths>,
+    /// Who opens the key.
+    pub reads: Reads,
+    /// Modes of new files, unless the task or an existing file says otherwise.
+    pub modes: Modes,
+    /// Owners of new files, likewise.
+    pub owners: ByFamily<Owners>,
+    /// Which names files beside the destination may have.
+    pub names: Names,
+    /// In which order the files are renamed into place.
+    pub order: Vec<FileRole>,
+    /// The service's checks over the staged files, all of which must pass.
+    pub validate: Vec<ValidateStep>,
+    /// The recipe for starting the service in namespaces of its own (`validate: boot`).
+    pub seal: Option<SealedBoot>,
+    /// How the service is made to load the files.
+    pub reload: Reload,
+    /// Run instead of another reload when the service was up before and is down now.
+    pub recover: Option<CommandSpec>,
+    /// How a running service is recognised.
+    pub running: Running,
+    /// Where its certificate can be seen; the first is the default endpoint.
+    pub verify: Vec<VerifyDefault>,
+    /// How the paths in use are read out of the service's own configuration.
+    pub discover: Option<Discover>,
+    /// Whether the service picks files up without being told.
+    pub self_reload: SelfReload,
+    /// What the operator should know before the first rollout; `plan` prints them.
+    pub caveats: Vec<String>,
+}
+
+impl Profile {
+    /// What all validation steps together cover, each kind once, in order.
+    pub fn covers(&self) -> Vec<Covers> {
+        let mut all: Vec<Covers> =
+            self.validate.iter().flat_map(|step| step.covers.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The covers as one line: `checked on the host: PEM syntax, pair`, or that there is no check.
+    pub fn coverage(&self) -> String {
+        let names: Vec<&str> = self.covers().into_iter().map(Covers::words).collect();
+        if names.is_empty() {
+            "nothing on the host; pair, dates, chain and names on the controller".into()
+        } else {
+            format!(
+                "{} on the host; pair, dates, chain and names on the controller",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// Which file holds what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// What the certificate file begins with.
+    pub cert: CertFile,
+    /// Where the intermediates go.
+    pub chain: ChainPlace,
+    /// Where the key goes.
+    pub key: KeyPlace,
+}
+
+/// Content of the certificate file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertFile {
+    /// Leaf, then intermediates.
+    Fullchain,
+    /// The leaf alone.
+    Leaf,
+}
+
+/// Place of the intermediates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainPlace {
+    /// After the leaf.
+    InCert,
+    /// In a file of their own.
+    Separate,
+    /// Nowhere.
+    None,
+}
+
+/// Place of the private key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In a file of its own.
+    Separate,
+    /// In the certificate file, before the leaf.
+    First,
+    /// In the certificate file, at the end.
+    Last,
+}
+
+/// One of the files of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileRole {
+    /// The certificate file (which may hold all).
+    Cert,
+    /// The key file.
+    Key,
+    /// The file of intermediates.
+    Chain,
+}
+
+/// Absolute paths on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The certificate file.
+    pub cert: String,
+    /// `None` when the key is in the certificate file.
+    pub key: Option<String>,
+    /// Only with [`ChainPlace::Separate`].
+    pub chain: Option<String>,
+}
+
+/// A value that may differ between distributions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByFamily<T> {
+    /// For every family without a value of its own.
+    pub default: Option<T>,
+    /// Family by family.
+    pub families: Vec<(Family, T)>,
+}
+
+impl<T> Default for ByFamily<T> {
+    fn default() -> Self {
+        Self { default: None, families: Vec::new() }
+    }
+}
+
+impl<T> ByFamily<T> {
+    /// The value for a host of that family.
+    pub fn get(&self, family: Family) -> Option<&T> {
+        let own = self.families.iter().find(|(known, _)| *known == family).map(|(_, value)| value);
+        own.or(self.default.as_ref())
+    }
+
+    /// Whether there is no value at all.
+    pub fn is_empty(&self) -> bool {
+        self.default.is_none() && self.families.is_empty()
+    }
+}
+
+/// A family of Linux distributions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Debian, Ubuntu and their kin.
+    Debian,
+    /// RHEL, Fedora, CentOS, Rocky, Alma, Amazon.
+    RedHat,
+    /// Alpine.
+    Alpine,
+    /// Anything else: the profile's default counts.
+    #[default]
+    Other,
+}
+
+impl Family {
+    /// Every family with its key in profiles.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("default", Self::Other),
+        ("debian", Self::Debian),
+        ("redhat", Self::RedHat),
+        ("alpine", Self::Alpine),
+    ];
+
+    /// From the text of `/etc/os-release` (`ID`, then `ID_LIKE`; os-release(5)).
+    pub fn from_os_release(text: &str) -> Self {
+        let value = |key: &str| {
+            text.lines()
+                .filter_map(|line| line.trim().split_once('='))
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| value.trim_matches(['"', '\'']).to_ascii_lowercase())
+                .unwrap_or_default()
+        };
+        let (id, like) = (value("ID"), value("ID_LIKE"));
+        std::iter::once(id.as_str())
+            .chain(like.split_whitespace())
+            .find_map(|name| match name {
+                "debian" | "ubuntu" => Some(Self::Debian),
+                "rhel" | "fedora" | "centos" | "rocky" | "almalinux" | "amzn" | "ol" => {
+                    Some(Self::RedHat)
+                }
+                "alpine" => Some(Self::Alpine),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// Who opens the key file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// A process of root's, before it drops its rights.
+    Root,
+    /// That user.
+    User(String),
+    /// Whoever runs the process, which the profile cannot know.
+    ProcessUser,
+}
+
+/// Modes of new files and of a directory that has to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    /// Certificate and chain files; of the one file when the key is inside.
+    pub cert: FileMode,
+    /// The key file.
+    pub key: FileMode,
+    /// A directory made for them.
+    pub dir: FileMode,
+}
+
+/// `user:group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Name or number.
+    pub user: String,
+    /// Name or number.
+    pub group: String,
+}
+
+impl Owner {
+    /// `root:root`.
+    pub fn root() -> Self {
+        Self { user: "root".into(), group: "root".into() }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.user, self.group)
+    }
+}
+
+/// Owners of new files and directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// Certificate and chain files; of the one file when the key is inside.
+    pub cert: Owner,
+    /// The key file.
+    pub key: Owner,
+    /// A directory made for them.
+    pub dir: Owner,
+}
+
+impl Default for Owners {
+    fn default() -> Self {
+        Self { cert: Owner::root(), key: Owner::root(), dir: Owner::root() }
+    }
+}
+
+/// Names of files beside the destination. HAProxy loads every visible file of a `crt` directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Staged files.
+    pub temp: NameRule,
+    /// Old files that are kept.
+    pub backup: NameRule,
+}
+
+/// Where helper files may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// Beside the destination, with a leading dot.
+    Dot,
+    /// Never in the destination's directory.
+    Outside,
+}
+
+/// A command that may depend on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandSpec {
+    /// The same everywhere.
+    Always(CommandLine),
+    /// With and without systemd. A host without a matching variant has no such command; a host
+    /// with systemd falls back to `plain`.
+    Init {
+        /// systemd runs the host.
+        systemd: Option<Box<CommandSpec>>,
+        /// It does not.
+        plain: Option<Box<CommandSpec>>,
+    },
+    /// By distribution.
+    Family(ByFamily<Box<CommandSpec>>),
+}
+
+/// One check over the staged files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidateStep {
+    /// What is run; 0 is accepted, all else refused.
+    pub command: CommandSpec,
+    /// How the command comes to see the staged files.
+    pub via: Via,
+    /// Run as that user instead of root.
+    pub as_user: Option<String>,
+    /// `HOME` is an empty directory that is removed afterwards.
+    pub scratch_home: bool,
+    /// In a network namespace of its own, so that it cannot take a port.
+    pub net_private: bool,
+    /// Output that means refused, whatever the exit code was.
+    pub refuse_output: Vec<String>,
+    /// Output is never shown (it may hold confidential configuration).
+    pub discard_output: bool,
+    /// A host without the program skips the step, and says so.
+    pub optional: bool,
+    /// What it was measured to check.
+    pub covers: Vec<Covers>,
+}
+
+/// How a check comes to see the staged files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Staged files are bind-mounted over the live paths in a private mount namespace;
+    /// `{cert}` and the others are the live paths.
+    MountNamespace,
+    /// `{cert}` and the others are the staged paths.
+    Staged,
+    /// Neither: the live files are looked at, so that it checks the configuration alone.
+    Live,
+    /// `{template}` is a file with this text, in which `{cert}` and the others became quoted
+    /// staged paths.
+    Template(String),
+}
+
+/// What a check was measured to find (not what its name promises).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Covers {
+    /// The service's configuration as a whole.
+    Config,
+    /// The files exist and are not empty.
+    FilesExist,
+    /// Leaf and key parse.
+    LeafPem,
+    /// All of certificate, chain and key parse.
+    Pem,
+    /// Key and leaf fit, but only within one key type.
+    PairSameType,
+    /// Key and leaf fit.
+    Pair,
+    /// The service's user can read the files.
+    Readable,
+}
+
+impl Covers {
+    /// Every value with its name in profiles.
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("config", Self::Config),
+        ("files_exist", Self::FilesExist),
+        ("leaf_pem", Self::LeafPem),
+        ("pem", Self::Pem),
+        ("pair_same_type", Self::PairSameType),
+        ("pair", Self::Pair),
+        ("readable", Self::Readable),
+    ];
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Config => "configuration",
+            Self::FilesExist => "files exist",
+            Self::LeafPem => "syntax of certificate and key",
+            Self::Pem => "syntax of certificate, chain and key",
+            Self::PairSameType => "pair (of one key type)",
+            Self::Pair => "pair",
+            Self::Readable => "readable by the service's user",
+        }
+    }
+}
+
+/// Starting the service itself, unseen by the live one, for a handshake inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBoot {
+    /// Directories hidden under an empty tmpfs.
+    pub tmpfs: Vec<String>,
+    /// Directories made in them.
+    pub mkdir: Vec<MakeDir>,
+    /// Starts the service in the background (or stays in the foreground: it is ended anyway).
+    pub start: CommandSpec,
+    /// Where it listens.
+    pub port: u16,
+    /// What precedes the handshake.
+    pub starttls: StartTls,
+}
+
+/// A directory that the service needs to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MakeDir {
+    /// Absolute path.
+    pub path: String,
+    /// Its owner; root's without.
+    pub owner: Option<Owner>,
+    /// Its mode; 0755 without.
+    pub mode: Option<FileMode>,
+}
+
+/// How the service is made to load the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Nothing to run: it notices by itself.
+    None,
+    /// The task has to say (`reload:` or `reload: none`).
+    Required,
+    /// A command.
+    Command {
+        /// What is run.
+        command: CommandSpec,
+        /// What exit code 0 proves.
+        exit_code: ExitCode,
+        /// A bad certificate can end the service (Apache).
+        can_stop_service: bool,
+    },
+}
+
+/// What a reload's exit code 0 proves. Failure always means failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// The new configuration was loaded.
+    ConfigLoaded,
+    /// Likewise, but only where systemd checks first.
+    ConfigLoadedIfSystemd,
+    /// Nothing: only a handshake tells.
+    Meaningless,
+}
+
+/// How a running service is recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Its pid file.
+    pub pidfile: ByFamily<String>,
+    /// Name of the process (`comm`).
+    pub process: ByFamily<String>,
+    /// systemd unit.
+    pub unit: ByFamily<String>,
+}
+
+/// One place where the certificate can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyDefault {
+    /// TCP port.
+    pub port: u16,
+    /// What precedes the handshake.
+    pub starttls: StartTls,
+    /// How long after the reload the new certificate is usually served.
+    pub settle: Duration,
+}
+
+/// Reading the paths in use out of the service's configuration.
+#[derive(Clone, Debug)]
+pub struct Discover {
+    /// Prints the configuration; never one that prints keys.
+    pub command: CommandSpec,
+    /// Tried on every line, each match counts; the named groups `cert`, `key`, `chain` and `pem`
+    /// (all in one file or directory) hold paths.
+    pub patterns: Vec<fancy_regex::Regex>,
+    /// What relative paths start from.
+    pub relative_to: Option<String>,
+}
+
+/// A path that the service's configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// What it is; `None` for one with everything in it (a file, or a directory of such).
+    pub role: Option<FileRole>,
+    /// The path, absolute unless the profile does not know what it is relative to.
+    pub path: String,
+}
+
+/// Whether the service picks up files without being told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelfReload {
+    /// It does not.
+    Never,
+    /// Each new process of it reads them (Postfix).
+    PerNewProcess,
+    /// When a file is renamed into place (Envoy).
+    OnRename,
+    /// When its dynamic configuration changes (Traefik).
+    OnConfigChange,
+}
