@@ -178,6 +178,9 @@ impl Refusal {
             Self::Injected { .. } => list(&[
                 "something between here and the server, or the server itself, injects commands: do not trust this path",
             ]),
+            Self::Unexpected { seen, .. } if seen.starts_with("HTTP/") => {
+                list(&["a web server answers: check the port; HTTPS takes starttls: none"])
+            }
             Self::Unexpected { seen, .. } => plain_text_advice(seen),
             Self::Endless { .. } => {
                 list(&["check that endpoint and starttls name the right service"])

@@ -11,7 +11,7 @@ pub(super) async fn upgrade(dialogue: &mut Dialogue<'_>) -> Result<(), Refusal> 
     loop {
         let line = response(dialogue).await?;
         if line.starts_with(b"\"") || line.starts_with(b"{") {
-            offered |= starts_with_word(&line, "\"STARTTLS\"");
+            offered |= is_starttls(&line);
             continue;
         }
         if accepted(dialogue, &line)? {
@@ -25,6 +25,15 @@ pub(super) async fn upgrade(dialogue: &mut Dialogue<'_>) -> Result<(), Refusal> 
     dialogue.send(b"STARTTLS\r\n").await?;
     let line = response(dialogue).await?;
     accepted(dialogue, &line).map(drop)
+}
+
+/// `"STARTTLS"`, or the same as a literal, which arrives here as `{8} STARTTLS`.
+fn is_starttls(line: &[u8]) -> bool {
+    let name = match line.iter().position(|byte| *byte == b' ') {
+        Some(blank) if line.starts_with(b"{") => &line[blank + 1..],
+        _ => line.strip_prefix(b"\"").unwrap_or(line),
+    };
+    starts_with_word(name, "STARTTLS")
 }
 
 /// `OK`, else the refusal that `NO`, `BYE` or anything else means.

@@ -40,7 +40,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Code and last line, which says most in long refusals too.
+    /// The code and what was said with it, in one line.
     pub(super) fn text(&self) -> Vec<u8> {
         let mut text = format!("{} ", self.code).into_bytes();
         text.extend_from_slice(&self.lines.join(&b' '));
