@@ -1,1 +1,20 @@
-//! SSH sessions that run commands. Moves bytes and knows nothing of certificates.
+//! SSH sessions that run commands, and the same for the controller itself.
+//!
+//! A [`Connector`] turns a [`Target`] into a [`Session`]; [`Session::start`] (or [`local::start`])
+//! runs a [`Launch`] and hands over its pipes as a [`Process`]. This layer moves bytes, becomes
+//! another user, and knows nothing of certificates or of the script that it carries.
+
+pub mod error;
+pub mod launch;
+pub mod local;
+pub mod process;
+mod pump;
+pub mod session;
+pub mod target;
+
+pub use error::{ConnectError, DialError, StartError};
+pub use launch::{Become, Launch, Method};
+pub use process::{Ending, Exit, Process, Stdin, Stdout};
+pub use pump::{LinkLost, TooMuchOutput};
+pub use session::{Connector, Session, Tunnel};
+pub use target::{AgentChoice, HostKeyChecking, Keepalive, Target};

@@ -1,0 +1,468 @@
+//! What can go wrong on the way to a running program: each with the host, the address, and what
+//! the operator can do.
+
+use super::launch::{Launch, Method};
+use super::process::Exit;
+use crate::model::text::printable;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why there is no session with a host.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("cannot resolve '{address}': {reason}; set ansible_host or HostName to an address")]
+    Resolve {
+        /// The name as given.
+        address: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// Nobody listens.
+    #[error("{address} port {port} refused the connection: is sshd running, on that port?")]
+    Refused {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// No answer in time.
+    #[error("{address} port {port}: {stage} took longer than {}", seconds(*.after))]
+    Timeout {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// What was under way: `the connection and key exchange`, `authentication`.
+        stage: &'static str,
+        /// The limit.
+        after: Duration,
+    },
+    /// The network says that it cannot be reached.
+    #[error("no route to {address} port {port}")]
+    NoRoute {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// A key that no `known_hosts` file has.
+    #[error("{0}")]
+    HostKeyUnknown(Box<HostKeyUnknown>),
+    /// Another key than the one known.
+    #[error("{0}")]
+    HostKeyChanged(Box<HostKeyChanged>),
+    /// A key marked `@revoked`, or a certificate of a revoked authority.
+    #[error(
+        "the {algorithm} host key {fingerprint} of {name} is revoked by {}:{line}: do not trust \
+         this machine until its operator has given it a new key", file.display()
+    )]
+    HostKeyRevoked {
+        /// As looked up: `host` or `[host]:port`.
+        name: String,
+        /// `ssh-ed25519` and so on.
+        algorithm: String,
+        /// `SHA256:…`.
+        fingerprint: String,
+        /// The file that revokes it.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A host certificate by a trusted authority that is not good for this host, or not now.
+    #[error("the host certificate of {name} is not valid: {reason}")]
+    HostCertificate {
+        /// As looked up.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A `known_hosts` file that cannot be read.
+    #[error("cannot read known hosts file {}", file.display())]
+    KnownHosts {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No method was accepted.
+    #[error("{user}@{address} port {port} refused every login that was tried: {}{}",
+        list(.tried), allowed(.methods))]
+    AuthFailed {
+        /// Account.
+        user: String,
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// Each key and method in order, with its result.
+        tried: Vec<String>,
+        /// What the server would still take.
+        methods: Vec<String>,
+    },
+    /// A bastion on the way failed.
+    #[error("jump host {which} failed")]
+    Jump {
+        /// `user@address:port` of the bastion.
+        which: String,
+        /// Its own error.
+        #[source]
+        source: std::sync::Arc<ConnectError>,
+    },
+    /// The last bastion could not connect onwards.
+    #[error("jump host {which} cannot connect to {address} port {port}: {reason}")]
+    JumpOnwards {
+        /// `user@address:port` of the bastion.
+        which: String,
+        /// What it was asked to connect to.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// Its words.
+        reason: String,
+    },
+    /// The proxy command did not run.
+    #[error("cannot run the proxy command '{command}'")]
+    ProxyCommand {
+        /// After expansion.
+        command: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something that is not SSH, or an SSH that we have nothing in common with.
+    #[error("{address} port {port} does not speak SSH as expected: {reason}")]
+    Protocol {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Any other failure of the socket.
+    #[error("connection to {address} port {port} failed")]
+    Io {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+}
+
+/// Details of [`ConnectError::HostKeyUnknown`].
+#[derive(Debug)]
+pub struct HostKeyUnknown {
+    /// As looked up: `host` or `[host]:port`.
+    pub name: String,
+    /// `ssh-ed25519` and so on.
+    pub algorithm: String,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+    /// The files that were searched.
+    pub files: Vec<PathBuf>,
+    /// Shell line that fetches the key again and adds it.
+    pub remedy: String,
+}
+
+/// Details of [`ConnectError::HostKeyChanged`].
+#[derive(Debug)]
+pub struct HostKeyChanged {
+    /// As looked up.
+    pub name: String,
+    /// The new key's algorithm.
+    pub algorithm: String,
+    /// The new key, `SHA256:…`.
+    pub fingerprint: String,
+    /// The known ones: file, line, algorithm and fingerprint.
+    pub known: Vec<(PathBuf, usize, String, String)>,
+    /// Shell line that removes the known key.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for HostKeyUnknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, algorithm, fingerprint, files, remedy } = self;
+        let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let searched =
+            if files.is_empty() { "no known_hosts file given".into() } else { files.join(", ") };
+        write!(
+            f,
+            "the host key of {name} is not known ({searched}): {algorithm} {fingerprint}; compare \
+             that with the machine's own, then add it: {remedy}"
+        )
+    }
+}
+
+impl std::fmt::Display for HostKeyChanged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, algorithm, fingerprint, known, remedy } = self;
+        write!(f, "the host key of {name} has changed: it shows {algorithm} {fingerprint}")?;
+        for (file, line, algorithm, fingerprint) in known {
+            write!(f, ", known is {algorithm} {fingerprint} ({}:{line})", file.display())?;
+        }
+        write!(
+            f,
+            "; somebody may be in between, or the machine was set up anew: then remove the old key \
+             with: {remedy}"
+        )
+    }
+}
+
+/// Why a channel to a third machine could not be opened through a session.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The host could not or would not connect.
+    #[error("{via} cannot connect to {host} port {port}: {reason}")]
+    Refused {
+        /// The host that was asked.
+        via: String,
+        /// What to connect to.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// `connect failed`, `administratively prohibited`, …
+        reason: String,
+    },
+    /// The session is gone.
+    #[error("the connection to {via} was lost")]
+    Lost {
+        /// The host that was asked.
+        via: String,
+    },
+}
+
+/// Why a program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The session is gone.
+    #[error("the connection to {host} was lost")]
+    Lost {
+        /// The host.
+        host: String,
+    },
+    /// No channel.
+    #[error("{host} opens no session channel: {reason}")]
+    Channel {
+        /// The host.
+        host: String,
+        /// The server's reason.
+        reason: String,
+    },
+    /// Text that not every login shell would read alike.
+    #[error("{what} {text:?} cannot be quoted for every login shell")]
+    Unquotable {
+        /// `command`, `become_user`, `become_flags`, `become_exe`.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// sudo or su did not like the password.
+    #[error(
+        "{program} refused the become password (for user {user}): check ansible_become_password or -K"
+    )]
+    WrongPassword {
+        /// `sudo`, `su`.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+    },
+    /// sudo, su or doas wants a password and has none.
+    #[error(
+        "{program} needs a password to become {user}: give one with -K or ansible_become_password, \
+         or allow it without (NOPASSWD, nopass)"
+    )]
+    NeedsPassword {
+        /// The program.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+    },
+    /// doas reads passwords from a terminal only.
+    #[error(
+        "doas takes a password from a terminal only: permit nopass for {user} in doas.conf, or \
+         become by sudo"
+    )]
+    DoasPassword {
+        /// The account to become.
+        user: String,
+    },
+    /// The account may not become the other.
+    #[error("{program} does not allow this login to become {user}: {said}")]
+    NotAllowed {
+        /// The program.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+        /// Its words.
+        said: String,
+    },
+    /// `requiretty` or a su that insists on a terminal.
+    #[error(
+        "{program} insists on a terminal, which would corrupt the transfer: remove requiretty from \
+         its configuration, or become by another method"
+    )]
+    TtyRequired {
+        /// The program.
+        program: &'static str,
+    },
+    /// The become program is not installed.
+    #[error("{program} is not installed on the host: install it, or choose another become method")]
+    BecomeMissing {
+        /// The program as called.
+        program: String,
+    },
+    /// The account to become does not exist.
+    #[error("there is no user {user} on the host")]
+    UnknownUser {
+        /// The account to become.
+        user: String,
+    },
+    /// The login shell lets nobody in (`nologin`, `false`).
+    #[error("this account has no usable login shell on the host: {said}")]
+    NoLogin {
+        /// Its words.
+        said: String,
+    },
+    /// It ended in another way before it was ready.
+    #[error("the program did not start ({}){}", end(*.code, .signal), words(.said))]
+    Ended {
+        /// Exit code.
+        code: Option<i32>,
+        /// Signal.
+        signal: Option<String>,
+        /// What was said, printable, its end.
+        said: String,
+    },
+    /// Neither ready nor ended nor a question.
+    #[error("the program gave no sign of life for {}{}", seconds(*.after), words(&printable(.said, 500)))]
+    Silent {
+        /// The limit.
+        after: Duration,
+        /// What was said instead, untrusted.
+        said: Vec<u8>,
+    },
+    /// A local program.
+    #[error("cannot run a program on the controller")]
+    Local(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// Reads the refusal out of what was said. The texts are those of sudo 1.8–1.9, sudo-rs,
+    /// OpenDoas, util-linux and nologin in the C locale.
+    pub(super) fn from_end(launch: &Launch, exit: Option<&Exit>, said: &[u8]) -> Self {
+        let text = printable(said, 4096);
+        let code = exit.and_then(|exit| exit.code);
+        let signal = exit.and_then(|exit| exit.signal.clone());
+        let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        if let Some(to) = &launch.become_as {
+            let program = to.method.program();
+            let user = to.user.clone();
+            let exe = to.exe.as_deref().unwrap_or(program);
+            let line = || line_of(&text, program);
+            if code == Some(127)
+                && has(&[
+                    &format!("env: '{exe}'"),
+                    &format!("env: \u{2018}{exe}"),
+                    &format!("{exe}: "),
+                ])
+                && has(&["No such file", "not found"])
+            {
+                return Self::BecomeMissing { program: exe.to_owned() };
+            }
+            if has(&["unknown user", "does not exist", "no passwd entry", "user not found"]) {
+                return Self::UnknownUser { user };
+            }
+            if has(&["must have a tty", "must be run from a terminal", "a tty is required"]) {
+                return Self::TtyRequired { program };
+            }
+            if has(&["Sorry, try again", "incorrect password attempt", "ncorrect authentication"])
+                || (to.password.is_some()
+                    && has(&[
+                        "Authentication failure",
+                        "incorrect password",
+                        "Authentication failed",
+                    ]))
+            {
+                return Self::WrongPassword { program, user };
+            }
+            if has(&[
+                "not in the sudoers",
+                "is not allowed to",
+                "may not run sudo",
+                "I'm sorry",
+                "Permission denied",
+                "Operation not permitted",
+            ]) {
+                return Self::NotAllowed { program, user, said: line() };
+            }
+            if has(&[
+                "password is required",
+                "terminal is required",
+                "Authentication required",
+                "interactive authentication is required",
+                "Authentication failure",
+                "Authentication token manipulation",
+                "Password: ",
+            ]) {
+                return if to.method == Method::Doas && to.password.is_some() {
+                    Self::DoasPassword { user }
+                } else {
+                    Self::NeedsPassword { program, user }
+                };
+            }
+        }
+        if has(&["account is currently not available", "account is not available"]) {
+            return Self::NoLogin { said: line_of(&text, "account") };
+        }
+        Self::Ended { code, signal, said: tail(&text) }
+    }
+}
+
+/// The last line with `word` in it, else the last one.
+fn line_of(text: &str, word: &str) -> String {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines().rfind(|line| line.contains(word)).or(lines().last()).unwrap_or_default().to_owned()
+}
+
+fn tail(text: &str) -> String {
+    let text = text.trim();
+    let from = text.len().saturating_sub(500);
+    text.char_indices().find(|(at, _)| *at >= from).map_or("", |(at, _)| &text[at..]).to_owned()
+}
+
+fn end(code: Option<i32>, signal: &Option<String>) -> String {
+    match (code, signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".into(),
+    }
+}
+
+fn words(said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+fn list(tried: &[String]) -> String {
+    if tried.is_empty() {
+        "nothing, as there is no key, agent or password to try".into()
+    } else {
+        tried.join(", ")
+    }
+}
+
+fn allowed(methods: &[String]) -> String {
+    if methods.is_empty() {
+        String::new()
+    } else {
+        format!("; it would take {}", methods.join(" or "))
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

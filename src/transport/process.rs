@@ -1,0 +1,198 @@
+//! A running program's three pipes and its end, wherever it runs.
+
+use super::error::StartError;
+use super::launch::Launch;
+use super::pump::{Reader, Seen, Shared};
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+
+/// How long a program that gave no sign of running may take to end before its failure is told.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A program on a host (or here). Its pipes can be moved out and used from different tasks.
+///
+/// Dropped, its stdin ends, its output is thrown away, and the program is left to itself: end of
+/// input is the signal that a remote script must obey.
+#[derive(Debug)]
+pub struct Process {
+    /// Its standard input. Dropping or shutting it down is the end of input.
+    pub stdin: Stdin,
+    /// Its standard output.
+    pub stdout: Stdout,
+    shared: Arc<Shared>,
+    /// Keeps the connection.
+    link: Keep,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code. Absent after a signal, and when the peer told none: the result is unknown.
+    pub code: Option<i32>,
+    /// The signal that ended it, without `SIG`.
+    pub signal: Option<String>,
+    /// The peer closed the channel. False: the connection was lost, the program may still run.
+    pub closed_cleanly: bool,
+}
+
+/// Writes to a program. Waits while the program does not read, so give writes a time limit.
+pub struct Stdin(Box<dyn AsyncWrite + Send + Unpin>);
+
+/// Reads from a program.
+///
+/// A reader that falls more than 8 MiB behind gets an error with an inner `TooMuchOutput` after
+/// what fitted; after a lost connection comes [`io::ErrorKind::ConnectionReset`], not an end of
+/// file.
+#[derive(Debug)]
+pub struct Stdout(Reader);
+
+type Keep = Option<Arc<dyn Any + Send + Sync>>;
+
+impl Process {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        stdin: Box<dyn AsyncWrite + Send + Unpin>,
+        link: Keep,
+    ) -> Self {
+        let stdout = Stdout(Reader(shared.clone()));
+        Self { stdin: Stdin(stdin), stdout, shared, link }
+    }
+
+    /// Waits for the end. Read stdout first or at the same time: unread output is kept, up to its
+    /// limit, but does not hold up the end.
+    pub async fn exit(&mut self) -> Exit {
+        let mut changes = self.shared.changes();
+        loop {
+            if let Some(exit) = self.shared.look(|seen| seen.exit()) {
+                return exit;
+            }
+            if changes.changed().await.is_err() {
+                return Exit { code: None, signal: None, closed_cleanly: false };
+            }
+        }
+    }
+
+    /// The last 64 KiB of stderr so far. Untrusted bytes.
+    pub async fn stderr_tail(&self) -> Vec<u8> {
+        self.shared.look(|seen| seen.stderr())
+    }
+
+    /// Why a program that never said [`Launch::ready`] did not run, from how it ended and what was
+    /// said instead. Waits up to five seconds for its end.
+    pub async fn why_not_started(&mut self, launch: &Launch) -> StartError {
+        let exit = tokio::time::timeout(LAST_WORDS, self.exit()).await.ok();
+        let said = self.said().await;
+        StartError::from_end(launch, exit.as_ref(), &said)
+    }
+
+    /// The pipes taken apart: stdin, stdout and what remains.
+    pub fn split(self) -> (Stdin, Stdout, Ending) {
+        (self.stdin, self.stdout, Ending { shared: self.shared, _link: self.link })
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changes()
+    }
+
+    pub(super) fn look<T>(&self, read: impl FnOnce(&Seen<'_>) -> T) -> T {
+        self.shared.look(read)
+    }
+
+    /// The beginning of unread stdout and the end of stderr.
+    pub(super) async fn said(&self) -> Vec<u8> {
+        self.shared.look(|seen| {
+            let mut said = seen.stdout_head(4096);
+            if !said.is_empty() && !said.ends_with(b"\n") {
+                said.push(b'\n');
+            }
+            said.extend(seen.stderr());
+            said
+        })
+    }
+}
+
+/// What remains of a [`Process`] whose pipes were taken.
+#[derive(Debug)]
+pub struct Ending {
+    shared: Arc<Shared>,
+    _link: Keep,
+}
+
+impl Ending {
+    /// As [`Process::exit`].
+    pub async fn exit(&self) -> Exit {
+        let mut changes = self.shared.changes();
+        loop {
+            if let Some(exit) = self.shared.look(|seen| seen.exit()) {
+                return exit;
+            }
+            if changes.changed().await.is_err() {
+                return Exit { code: None, signal: None, closed_cleanly: false };
+            }
+        }
+    }
+
+    /// As [`Process::stderr_tail`].
+    pub async fn stderr_tail(&self) -> Vec<u8> {
+        self.shared.look(|seen| seen.stderr())
+    }
+}
+
+impl Exit {
+    /// Ended by itself with code 0.
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, &self.signal) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => write!(f, "signal {signal}"),
+            (None, None) if self.closed_cleanly => f.write_str("no exit code"),
+            (None, None) => f.write_str("lost connection"),
+        }
+    }
+}
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stdin")
+    }
+}
+
+impl AsyncWrite for Stdin {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stdout {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
