@@ -1,1 +1,166 @@
 //! The only reader of input files.
+
+use crate::model::{FileMode, Secret};
+use crate::source::{Diagnostic, Diagnostics, SourceFile, Vars, yaml};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Larger inputs are refused.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Decrypts the text of a vault; the error says why not.
+pub type Decrypt<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// Reads a text file.
+///
+/// # Errors
+/// Missing, unreadable, a directory, too large, or not UTF-8: each with its remedy.
+pub fn read_text(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
+    let (bytes, _) = read(path)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+            Err(Diagnostic::error(format!("{}:{line}: the text is not UTF-8", path.display()))
+                .help("convert the file to UTF-8 (iconv)"))
+        }
+    }
+}
+
+/// Reads a certificate or key file, and its permission bits.
+///
+/// # Errors
+/// As [`read_text`], without the demand for UTF-8.
+pub fn read_bytes(path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
+    let (bytes, mode) = read(path)?;
+    Ok((Secret::new(bytes), mode))
+}
+
+/// Reads a file of variables: YAML or JSON, perhaps encrypted as a whole.
+///
+/// # Errors
+/// As [`read_text`]; undecryptable; no YAML; no mapping.
+pub fn vars_file(path: &Path, decrypt: Decrypt<'_>) -> Result<(Vars, Diagnostics), Diagnostics> {
+    let file = read_text(path)?;
+    vars_text(file, decrypt)
+}
+
+/// As [`vars_file`], from text.
+///
+/// # Errors
+/// As [`vars_file`].
+pub fn vars_text(
+    file: Arc<SourceFile>,
+    decrypt: Decrypt<'_>,
+) -> Result<(Vars, Diagnostics), Diagnostics> {
+    let file = if file.text.starts_with("$ANSIBLE_VAULT") {
+        let text = decrypt(&file.text)
+            .map_err(|why| Diagnostic::error(format!("{}: {why}", file.name)))?;
+        Arc::new(SourceFile { name: file.name.clone(), text, secret: true })
+    } else {
+        file
+    };
+    let (node, warnings) = yaml::parse(&file)?;
+    let kind = node.kind();
+    let span = node.span.clone();
+    match node.value {
+        crate::source::Value::Null => Ok((Vars::new(), warnings)),
+        crate::source::Value::Map(entries) => {
+            let named = entries
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value)))
+                .collect();
+            Ok((named, warnings))
+        }
+        _ => Err(Diagnostic::error(format!("a file of variables holds a mapping, not {kind}"))
+            .at(span.as_ref())
+            .into()),
+    }
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, FileMode), Diagnostic> {
+    let explain = |error: io::Error| explain(path, &error);
+    let file = std::fs::File::open(path).map_err(explain)?;
+    let metadata = file.metadata().map_err(explain)?;
+    if metadata.is_dir() {
+        return Err(Diagnostic::error(format!("{} is a directory", path.display()))
+            .help("name a file in it"));
+    }
+    // Exact capacity: a growing buffer would leave copies of a key behind.
+    let mut bytes =
+        Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).min(1 << 26) + 1);
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(explain)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Diagnostic::error(format!("{} is larger than 64 MiB", path.display())));
+    }
+    let mode = FileMode::new((metadata.permissions().mode() & 0o7777) as u16);
+    Ok((bytes, mode))
+}
+
+fn explain(path: &Path, error: &io::Error) -> Diagnostic {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let problem = Diagnostic::error(format!("there is no file {shown}"));
+            match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists())
+            {
+                Some(parent) => {
+                    problem.help(format!("its directory {} is missing too", parent.display()))
+                }
+                None => problem.help("paths are relative to the playbook or the current directory"),
+            }
+        }
+        io::ErrorKind::PermissionDenied => {
+            Diagnostic::error(format!("{shown} cannot be read: permission denied"))
+                .help("run as a user who may read it, or change its mode")
+        }
+        _ => Diagnostic::error(format!("{shown} cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    #[test]
+    fn a_missing_file_names_the_missing_directory() {
+        let error = read_text(Path::new("/nonexistent-certroll/a.yml")).unwrap_err();
+        assert_eq!(error.message, "there is no file /nonexistent-certroll/a.yml");
+        assert!(error.help[0].contains("/nonexistent-certroll is missing"));
+    }
+
+    #[test]
+    fn bad_utf8_names_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, b"a\nb\n\xff").unwrap();
+        assert!(read_text(&path).unwrap_err().message.ends_with(":3: the text is not UTF-8"));
+    }
+
+    #[test]
+    fn modes_come_with_the_bytes() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).mode(0o600).open(&path).unwrap();
+        file.write_all(b"secret").unwrap();
+        let (bytes, mode) = read_bytes(&path).unwrap();
+        assert_eq!((bytes.expose().as_slice(), mode), (&b"secret"[..], FileMode::new(0o600)));
+    }
+
+    #[test]
+    fn a_list_is_no_file_of_variables() {
+        let decrypt = |_: &str| Err("no".to_owned());
+        let file = SourceFile::new("v.yml", "- a\n");
+        let error = vars_text(file, &decrypt).unwrap_err();
+        assert_eq!(
+            error.0[0].to_string(),
+            "v.yml:1:1: a file of variables holds a mapping, not a list"
+        );
+    }
+}

@@ -3,8 +3,10 @@
 
 pub mod diagnostic;
 pub mod node;
+pub mod render;
 pub mod span;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use node::{Mapping, Node, Value};
+pub use node::{Mapping, Node, Value, Vars};
 pub use span::{SourceFile, Span};

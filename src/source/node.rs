@@ -91,3 +91,6 @@ impl Node {
         }
     }
 }
+
+/// Variables by name, in the order in which they were first set.
+pub type Vars = indexmap::IndexMap<String, Node>;
