@@ -1,0 +1,80 @@
+//! The operator's own checks, after the handshake: a failure rolls the host back.
+
+use super::rollout::Shared;
+use crate::engine::link::{Access, Link};
+use crate::model::Step;
+use crate::model::text::printable;
+use crate::plan::desired::{CheckWant, Desired};
+use crate::plan::facts::CommandResult;
+use crate::remote::{self, CommandRequest, StepFailure};
+
+/// Runs the checks in order and stops at the first that fails.
+///
+/// # Errors
+/// The check that failed, as a step failure for the rollback.
+pub async fn run(desired: &Desired, link: &Link, shared: &Shared) -> Result<(), StepFailure> {
+    if desired.checks.is_empty() {
+        return Ok(());
+    }
+    let running = shared.emitter.step(&desired.host, Step::Checks);
+    for check in &desired.checks {
+        let outcome = one(check, link, shared).await;
+        match outcome {
+            Ok(result) if result.success() => {}
+            Ok(result) => return Err(failed(check, &result)),
+            Err(why) => return Err(step_failure(check, why, None, String::new())),
+        }
+    }
+    let commands: Vec<String> =
+        desired.checks.iter().map(|check| format!("`{}`", check.command)).collect();
+    running.end(format!("{} passed", commands.join(", ")));
+    Ok(())
+}
+
+async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandResult, String> {
+    let local;
+    let link = if check.on_host {
+        link
+    } else {
+        local = link.elsewhere(Access::Local, None);
+        &local
+    };
+    let request = CommandRequest {
+        command: check.command.clone(),
+        chdir: None,
+        env: Vec::new(),
+        stdin: None,
+        timeout: check.timeout,
+        creates: None,
+        removes: None,
+    };
+    let work = async {
+        let process = link.sh().await.map_err(|error| error.to_string())?;
+        remote::run_command(process, request).await.map_err(|error| error.to_string())
+    };
+    tokio::select! {
+        result = work => result,
+        () = shared.stop.hard().cancelled() => Err("cut off by the second interrupt".to_owned()),
+    }
+}
+
+fn failed(check: &CheckWant, result: &CommandResult) -> StepFailure {
+    let why = if result.late {
+        "its time was over".to_owned()
+    } else {
+        format!("ended with {}", result.rc)
+    };
+    let output = [result.stdout.as_slice(), result.stderr.as_slice()].concat();
+    step_failure(check, why, Some(result.rc), printable(&output, 4096))
+}
+
+fn step_failure(check: &CheckWant, why: String, rc: Option<i32>, output: String) -> StepFailure {
+    let place = if check.on_host { "on the host" } else { "on the controller" };
+    StepFailure {
+        step: Step::Checks,
+        why: format!("`{}` {place}: {why}", check.command),
+        service: None,
+        rc,
+        output,
+    }
+}

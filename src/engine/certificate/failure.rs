@@ -1,0 +1,236 @@
+//! What the operator reads when a step failed: what, where, the host's state, what next.
+
+use crate::event::Failure;
+use crate::model::{HostName, Outcome, Step};
+use crate::remote::{RemoteError, RolledBack, StepFailure};
+
+/// How a host left a certificate task.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// For the terminal and the log.
+    pub failure: Failure,
+}
+
+/// Nothing live was changed.
+pub const UNTOUCHED: &str = "untouched: no file was changed, the service was not reloaded";
+/// Everything is as before.
+pub const ALL_OLD: &str =
+    "rolled back: files are exactly as before and the service was told to load them";
+
+/// A failure before anything live changed.
+pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> Ended {
+    Ended { outcome: Outcome::Failed(step), failure: plain(task, step, message.into(), UNTOUCHED) }
+}
+
+/// The host could not be reached.
+pub fn unreachable(task: &str, message: impl Into<String>) -> Ended {
+    let state = "unreachable: this task changed nothing there";
+    let mut failure = plain(task, Step::Connect, message.into(), state);
+    failure.advice.push("run the same command again when the host can be reached".to_owned());
+    Ended { outcome: Outcome::Unreachable, failure }
+}
+
+/// A remote error, in an operator's words. `command` is what the failed step ran, if known.
+pub fn remote(task: &str, host: &HostName, error: &RemoteError, command: Option<String>) -> Ended {
+    let outcome = error.outcome();
+    let step = outcome.step().unwrap_or(Step::Inspect);
+    let mut failure = match error {
+        RemoteError::Failed(inner) => step_failure(task, inner, UNTOUCHED.to_owned()),
+        RemoteError::RolledBack { failure: inner, rollback } => {
+            let mut failure = step_failure(task, inner, after_rollback(rollback));
+            failure.rolled_back = Some(rollback.is_complete());
+            failure
+        }
+        other => plain(task, step, other.to_string(), state_of(other)),
+    };
+    failure.command = command;
+    failure.advice.extend(advice(host, error));
+    Ended { outcome, failure }
+}
+
+fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {
+    Failure {
+        task: task.to_owned(),
+        step,
+        message,
+        command: None,
+        exit_code: None,
+        output: Vec::new(),
+        state: state.to_owned(),
+        advice: Vec::new(),
+        rolled_back: None,
+    }
+}
+
+fn step_failure(task: &str, inner: &StepFailure, state: String) -> Failure {
+    let service = inner.service.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    Failure {
+        exit_code: inner.rc,
+        output: last_lines(&inner.output),
+        state,
+        ..plain(task, inner.step, format!("{service}{}", inner.why), "")
+    }
+}
+
+/// The last twenty lines of an output.
+pub fn last_lines(output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+fn after_rollback(rollback: &RolledBack) -> String {
+    if !rollback.is_complete() {
+        let left: Vec<_> = rollback.conflicts.iter().map(ToString::to_string).collect();
+        return format!(
+            "rolled back except for {}, which somebody else changed meanwhile and which was left alone",
+            left.join(", ")
+        );
+    }
+    let mut state = ALL_OLD.to_owned();
+    for service in &rollback.services {
+        if let Some(rc) = service.reload.filter(|rc| *rc != 0) {
+            state.push_str(&format!("; the reload of {} then ended with {rc}", service.service));
+        }
+        match (service.recover, service.up) {
+            (Some(_), Some(true)) => {
+                state.push_str(&format!("; {} had died and was started again", service.service));
+            }
+            (_, Some(false)) => state.push_str(&format!("; {} is DOWN", service.service)),
+            _ => {}
+        }
+    }
+    state
+}
+
+fn state_of(error: &RemoteError) -> &'static str {
+    let changed = match error {
+        RemoteError::Closed { may_have_changed, .. }
+        | RemoteError::Silent { may_have_changed, .. }
+        | RemoteError::Garbage { may_have_changed, .. }
+        | RemoteError::TooMuchOutput { may_have_changed, .. } => *may_have_changed,
+        _ => false,
+    };
+    if changed {
+        "UNKNOWN: the link died after the commit was asked for; without a confirmation the host goes \
+         back to its old files by itself"
+    } else {
+        UNTOUCHED
+    }
+}
+
+fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
+    let again = "run the same command again: it settles whatever is unfinished first".to_owned();
+    match error {
+        RemoteError::NoBoot { .. } => vec![
+            format!("try the login by hand: ssh to {host} and run `sh -c 'echo ok'`"),
+            "accounts with a nologin shell cannot be used".to_owned(),
+        ],
+        RemoteError::ToolMissing { name } => vec![format!("install {name} on the host")],
+        RemoteError::Busy { .. } => {
+            vec!["wait until the other run is done, then run the same command again".to_owned()]
+        }
+        RemoteError::Stale { .. } => vec![
+            "somebody changed the file between plan and apply: look who (an ACME client?)"
+                .to_owned(),
+            "run the same command again to plan against what is there now".to_owned(),
+        ],
+        RemoteError::Failed(failure) => step_advice(failure.step),
+        RemoteError::RolledBack { failure, rollback } => {
+            let mut advice = step_advice(failure.step);
+            if !rollback.is_complete() {
+                advice.insert(0, "look at the files named above by hand".to_owned());
+            }
+            if rollback.services.iter().any(|service| service.up == Some(false)) {
+                advice.insert(0, "start the service by hand and read its log".to_owned());
+            }
+            advice
+        }
+        RemoteError::Aborted { .. } => vec![again],
+        RemoteError::Closed { .. } | RemoteError::Silent { .. } => {
+            vec![format!("`certroll status` shows what {host} holds once it can be reached"), again]
+        }
+        RemoteError::Garbage { .. } | RemoteError::TooMuchOutput { .. } => vec![
+            "something on the host answers in the shell's place: look at its start-up files"
+                .to_owned(),
+            again,
+        ],
+        RemoteError::BadRequest(_) => vec!["correct the playbook".to_owned()],
+    }
+}
+
+fn step_advice(step: Step) -> Vec<String> {
+    match step {
+        Step::Validate => vec![
+            "the service refuses the configuration with the new files: read its last lines above"
+                .to_owned(),
+            "run the same check by hand on the host; it may fail for an unrelated reason"
+                .to_owned(),
+        ],
+        Step::Reload => {
+            vec!["run the reload by hand on the host and read the service's log".to_owned()]
+        }
+        Step::Stage => {
+            vec!["check space, permissions and mounts of the destination's directory".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(step: Step) -> StepFailure {
+        StepFailure {
+            step,
+            why: "refused".into(),
+            service: Some("nginx".into()),
+            rc: Some(1),
+            output: "one\n\ntwo\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_validation_failure_says_untouched() {
+        let error = RemoteError::Failed(failure(Step::Validate));
+        let ended = remote("t", &HostName::new("h"), &error, Some("nginx -t".into()));
+        assert_eq!(ended.outcome, Outcome::Failed(Step::Validate));
+        assert_eq!(ended.failure.message, "nginx: refused");
+        assert_eq!(ended.failure.output, ["one", "two"]);
+        assert_eq!(ended.failure.state, UNTOUCHED);
+        assert_eq!(ended.failure.rolled_back, None);
+    }
+
+    #[test]
+    fn a_cut_link_after_the_commit_is_unknown() {
+        let error = RemoteError::Closed {
+            during: Step::Confirm,
+            may_have_changed: true,
+            noise: String::new(),
+        };
+        let ended = remote("t", &HostName::new("h"), &error, None);
+        assert_eq!(ended.outcome, Outcome::Unknown(Step::Confirm));
+        assert!(ended.failure.state.starts_with("UNKNOWN"));
+    }
+
+    #[test]
+    fn a_dead_service_after_a_rollback_is_said_first() {
+        let rollback = RolledBack {
+            conflicts: Vec::new(),
+            services: vec![crate::remote::ServiceBack {
+                service: "apache".into(),
+                reload: Some(1),
+                recover: Some(1),
+                up: Some(false),
+                output: String::new(),
+            }],
+        };
+        let error = RemoteError::RolledBack { failure: failure(Step::Reload), rollback };
+        let ended = remote("t", &HostName::new("h"), &error, None);
+        assert_eq!(ended.outcome, Outcome::RolledBack(Step::Reload));
+        assert!(ended.failure.state.ends_with("apache is DOWN"), "{}", ended.failure.state);
+        assert!(ended.failure.advice[0].starts_with("start the service"));
+    }
+}

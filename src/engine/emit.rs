@@ -1,0 +1,140 @@
+//! From many host tasks to one ordered stream of events.
+
+use crate::event::{Event, Failure, Kind, NoteLevel};
+use crate::model::{HostName, Step};
+use std::io;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Sends facts to the dispatcher. Cheap to clone; never blocks.
+///
+/// The channel is unbounded: events are small and a slow terminal must not hold up a host that is
+/// between commit and confirm.
+#[derive(Clone, Debug)]
+pub struct Emitter {
+    sender: mpsc::UnboundedSender<(Option<HostName>, Kind)>,
+}
+
+impl Emitter {
+    /// An emitter and the end that [`dispatch`] reads.
+    pub fn channel() -> (Self, Inbox) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender }, Inbox { receiver, begun: Instant::now() })
+    }
+
+    /// A fact about the whole run.
+    pub fn run(&self, kind: Kind) {
+        // A dispatcher that is gone has nobody to tell.
+        let _ = self.sender.send((None, kind));
+    }
+
+    /// A fact about one host.
+    pub fn host(&self, host: &HostName, kind: Kind) {
+        let _ = self.sender.send((Some(host.clone()), kind));
+    }
+
+    /// A warning about a host or the run.
+    pub fn warn(&self, host: Option<&HostName>, message: impl Into<String>) {
+        self.note(host, NoteLevel::Warning, message);
+    }
+
+    /// Something good to know.
+    pub fn info(&self, host: Option<&HostName>, message: impl Into<String>) {
+        self.note(host, NoteLevel::Info, message);
+    }
+
+    fn note(&self, host: Option<&HostName>, level: NoteLevel, message: impl Into<String>) {
+        let kind = Kind::Note { level, message: message.into() };
+        let _ = self.sender.send((host.cloned(), kind));
+    }
+
+    /// A failed step.
+    pub fn failure(&self, host: &HostName, failure: Failure) {
+        self.host(host, Kind::Failure(Box::new(failure)));
+    }
+
+    /// Announces a step; [`Running::end`] reports its end and how long it took.
+    pub fn step(&self, host: &HostName, step: Step) -> Running {
+        self.host(host, Kind::StepStart { step });
+        Running { emitter: self.clone(), host: host.clone(), step, begun: Instant::now() }
+    }
+}
+
+/// A step under way. Dropped without [`end`](Self::end) it simply never ended well.
+#[must_use = "report the end of the step"]
+#[derive(Debug)]
+pub struct Running {
+    emitter: Emitter,
+    host: HostName,
+    step: Step,
+    begun: Instant,
+}
+
+impl Running {
+    /// The step ended well.
+    pub fn end(self, detail: impl Into<String>) {
+        let kind = Kind::StepEnd {
+            step: self.step,
+            detail: detail.into(),
+            millis: millis(self.begun.elapsed()),
+        };
+        self.emitter.host(&self.host, kind);
+    }
+}
+
+/// Whole milliseconds, saturating.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The receiving end of the emitters.
+#[derive(Debug)]
+pub struct Inbox {
+    receiver: mpsc::UnboundedReceiver<(Option<HostName>, Kind)>,
+    begun: Instant,
+}
+
+/// Numbers the facts and hands each to `sink` until every emitter is gone.
+///
+/// A sink that fails (a closed pipe) is not called again, and its error is returned at the end: a
+/// dead terminal must not end a rollout.
+pub async fn dispatch(
+    mut inbox: Inbox,
+    mut sink: impl FnMut(&Event) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut broken = None;
+    let mut seq = 0;
+    while let Some((host, kind)) = inbox.receiver.recv().await {
+        let event = Event { seq, elapsed: inbox.begun.elapsed(), host, kind };
+        seq += 1;
+        if broken.is_none()
+            && let Err(error) = sink(&event)
+        {
+            broken = Some(error);
+        }
+    }
+    broken.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_numbered_in_order_and_a_broken_sink_is_left_alone() {
+        let (emitter, inbox) = Emitter::channel();
+        emitter.run(Kind::TaskStart { task: "one".into() });
+        emitter.warn(Some(&HostName::new("h")), "two");
+        emitter.step(&HostName::new("h"), Step::Stage).end("three");
+        drop(emitter);
+        let mut seen = Vec::new();
+        let result = dispatch(inbox, |event| {
+            seen.push(event.seq);
+            if event.seq == 2 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        })
+        .await;
+        assert_eq!(seen, [0, 1, 2]);
+        assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::BrokenPipe));
+    }
+}

@@ -1,0 +1,74 @@
+//! Stopping early, by ordered reasons: a weaker one never replaces a stronger one.
+
+use crate::event::StopReason;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The run's stop switch. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    reason: Arc<Mutex<Option<StopReason>>>,
+    soft: CancellationToken,
+    hard: CancellationToken,
+}
+
+impl Stop {
+    /// Asks the run to stop. `true` when this reason is new or stronger than the one before.
+    pub fn request(&self, reason: StopReason) -> bool {
+        let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_some_and(|known| known >= reason) {
+            return false;
+        }
+        *current = Some(reason);
+        drop(current);
+        self.soft.cancel();
+        if reason == StopReason::SecondInterrupt {
+            self.hard.cancel();
+        }
+        true
+    }
+
+    /// The strongest reason so far.
+    pub fn reason(&self) -> Option<StopReason> {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether new hosts must not be begun.
+    pub fn is_requested(&self) -> bool {
+        self.soft.is_cancelled()
+    }
+
+    /// Whether the operator stopped the run.
+    pub fn is_interrupt(&self) -> bool {
+        self.reason() >= Some(StopReason::Interrupt)
+    }
+
+    /// Cancelled at the first reason: no new work.
+    pub fn soft(&self) -> &CancellationToken {
+        &self.soft
+    }
+
+    /// Cancelled at the second interrupt: cut the links, hosts undo themselves.
+    pub fn hard(&self) -> &CancellationToken {
+        &self.hard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weaker_reason_never_replaces_a_stronger_one() {
+        let stop = Stop::default();
+        assert!(stop.request(StopReason::FailureBudget));
+        assert!(stop.is_requested() && !stop.is_interrupt());
+        assert!(stop.request(StopReason::Interrupt));
+        assert!(!stop.request(StopReason::BatchFailed));
+        assert!(!stop.request(StopReason::Interrupt));
+        assert_eq!(stop.reason(), Some(StopReason::Interrupt));
+        assert!(!stop.hard().is_cancelled());
+        assert!(stop.request(StopReason::SecondInterrupt));
+        assert!(stop.hard().is_cancelled());
+    }
+}

@@ -1,0 +1,242 @@
+//! Verifying one host: every probe, every address, as events.
+
+use super::emit::{Emitter, millis};
+use crate::event::Kind;
+use crate::model::{Fingerprint, HostName, Timestamp, Via};
+use crate::plan::desired::ProbeWant;
+use crate::verify::{
+    Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Served, SignatureChoice, Tcp, Verdict,
+    addresses, handshake, verify,
+};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The ways to reach an endpoint of one host.
+#[derive(Clone)]
+pub struct Dialers {
+    /// Through the SSH link to the host, where there is one.
+    pub host: Option<Arc<dyn Dial>>,
+    /// Through the link to its last jump host, where there is one.
+    pub bastion: Option<Arc<dyn Dial>>,
+}
+
+impl Dialers {
+    /// Only the controller's own network.
+    pub fn controller_only() -> Self {
+        Self { host: None, bastion: None }
+    }
+
+    fn pick(&self, via: Via) -> Result<Arc<dyn Dial>, &'static str> {
+        match via {
+            Via::Controller => Ok(Arc::new(Tcp)),
+            Via::Host => self.host.clone().ok_or("there is no SSH link to the host"),
+            Via::Bastion => {
+                self.bastion.clone().ok_or("the host is reached directly, without a bastion")
+            }
+        }
+    }
+}
+
+/// A probe that did not show what was wanted.
+#[derive(Clone, Debug)]
+pub struct Unverified {
+    /// What was seen, one line, with endpoint and name.
+    pub words: String,
+    /// What to look at.
+    pub advice: Vec<String>,
+    /// The run was told to stop before there was an answer.
+    pub cancelled: bool,
+    /// Nothing was served at all: no certificate, old or new.
+    pub nothing_served: bool,
+}
+
+/// What all probes of a host showed.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// One line for the step.
+    pub detail: String,
+    /// What is not as it should be and fails nothing.
+    pub notes: Vec<String>,
+}
+
+/// Makes every handshake that `probes` asks for, one after another, and wants its leaf each time.
+///
+/// `old` names what was served before, in the order of `probes`. An empty list of probes is verified by
+/// definition; the caller says loudly that nothing was looked at.
+///
+/// # Errors
+/// The first probe that does not show its leaf.
+pub async fn verify_all(
+    host: &HostName,
+    probes: &[ProbeWant],
+    old: &[Option<Fingerprint>],
+    dialers: &Dialers,
+    now: Timestamp,
+    cancel: &CancellationToken,
+    emitter: &Emitter,
+) -> Result<Verified, Unverified> {
+    let mut verified = Verified::default();
+    let mut seen = Vec::new();
+    for (index, want) in probes.iter().enumerate() {
+        let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
+        for address in targets(want, &*dial).await? {
+            let probe = probe(want, address);
+            let expect = expectation(want, old.get(index).copied().flatten(), now);
+            let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
+            let verdict = verify(
+                &probe,
+                &expect,
+                want.backoff,
+                want.consecutive,
+                cancel,
+                &*dial,
+                &mut report,
+            )
+            .await;
+            match verdict {
+                Verdict::Verified { notes, .. } => {
+                    seen.push(place(want, address));
+                    verified.notes.extend(
+                        notes.into_iter().map(|note| format!("{}: {note}", place(want, address))),
+                    );
+                }
+                wrong => return Err(unverified(want, address, wrong)),
+            }
+        }
+    }
+    verified.detail = match (probes, seen.as_slice()) {
+        ([], _) => "no handshake: verification is off".to_owned(),
+        ([only, ..], [one]) => format!("{} served on {one}", only.leaf.short()),
+        (_, many) => format!("new certificates served on {}", many.join(", ")),
+    };
+    Ok(verified)
+}
+
+/// What each probe shows now, with one handshake each and no retries: `Err` says why there is none.
+pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Result<Served, LookFailure>> {
+    let looks = probes.iter().map(|want| async move {
+        let dial = dialers.pick(want.via).map_err(|why| LookFailure::NoWay(why.to_owned()))?;
+        handshake(&probe(want, None), &*dial).await.map_err(LookFailure::Refused)
+    });
+    futures::future::join_all(looks).await
+}
+
+/// Why a look showed nothing.
+#[derive(Clone, Debug)]
+pub enum LookFailure {
+    /// There is no link to look through.
+    NoWay(String),
+    /// The server showed no certificate.
+    Refused(Refusal),
+}
+
+impl std::fmt::Display for LookFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoWay(why) => f.write_str(why),
+            Self::Refused(refusal) => f.write_str(&refusal.words()),
+        }
+    }
+}
+
+impl Unverified {
+    fn unreachable(want: &ProbeWant, why: &str) -> Self {
+        Self {
+            words: format!("{}: {why}", place(want, None)),
+            advice: vec!["choose another `via:` for this endpoint".to_owned()],
+            cancelled: false,
+            nothing_served: true,
+        }
+    }
+}
+
+async fn targets(
+    want: &ProbeWant,
+    _dial: &dyn Dial,
+) -> Result<Vec<Option<SocketAddr>>, Unverified> {
+    if !want.all_addresses {
+        return Ok(vec![None]);
+    }
+    let found = addresses(&want.endpoint.host, want.endpoint.port).await;
+    found
+        .map(|list| list.into_iter().map(Some).collect())
+        .map_err(|error| Unverified::unreachable(want, &error.to_string()))
+}
+
+fn probe(want: &ProbeWant, address: Option<SocketAddr>) -> Probe {
+    Probe {
+        endpoint: want.endpoint.clone(),
+        server_name: want.server_name.clone(),
+        starttls: want.starttls,
+        timeout: want.timeout,
+        address,
+        signature: SignatureChoice::Any,
+    }
+}
+
+fn expectation(want: &ProbeWant, old: Option<Fingerprint>, now: Timestamp) -> Expectation {
+    Expectation {
+        old: old.filter(|old| *old != want.leaf),
+        chain: want.chain.clone(),
+        trust: want.trust.clone(),
+        names: want.names.clone(),
+        ..Expectation::leaf(want.leaf, now)
+    }
+}
+
+/// `www.example.net (10.0.0.1:443)` or the endpoint alone.
+fn place(want: &ProbeWant, address: Option<SocketAddr>) -> String {
+    let endpoint = address.map_or_else(|| want.endpoint.to_string(), |a| a.to_string());
+    let starttls = match want.starttls.name() {
+        "none" => String::new(),
+        name => format!(" STARTTLS {name}"),
+    };
+    match &want.server_name {
+        Some(name) if *name != want.endpoint.host => format!("{endpoint}{starttls} as {name}"),
+        _ => format!("{endpoint}{starttls}"),
+    }
+}
+
+fn event(want: &ProbeWant, address: Option<SocketAddr>, attempt: Attempt) -> Kind {
+    let mut endpoint = want.endpoint.clone();
+    if let Some(address) = address {
+        endpoint.host = address.ip().to_string();
+    }
+    Kind::VerifyAttempt {
+        endpoint,
+        server_name: want.server_name.clone(),
+        attempt: attempt.number,
+        attempts: attempt.of,
+        seen: attempt.seen,
+        matched: attempt.matched,
+        detail: attempt.detail,
+        next_wait_ms: attempt.next_wait.map(millis),
+    }
+}
+
+fn unverified(want: &ProbeWant, address: Option<SocketAddr>, verdict: Verdict) -> Unverified {
+    match verdict {
+        Verdict::Wrong { seen, words, advice, attempts } => Unverified {
+            words: format!(
+                "{}: {words} ({})",
+                place(want, address),
+                crate::model::text::plural(attempts as usize, "attempt")
+            ),
+            advice,
+            cancelled: false,
+            nothing_served: matches!(seen, Seen::Refused(_)),
+        },
+        Verdict::Cancelled | Verdict::Verified { .. } => Unverified {
+            words: format!("{}: stopped before there was an answer", place(want, address)),
+            advice: Vec::new(),
+            cancelled: true,
+            nothing_served: false,
+        },
+    }
+}
+
+/// Roots for `trust: system`, loaded once per run.
+pub fn system_roots() -> Result<Roots, String> {
+    Roots::system().map_err(|error| error.to_string())
+}
