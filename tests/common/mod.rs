@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, reason = "no test binary uses everything")]
 
 pub mod daemon;
-pub mod oracle;
 pub mod pki;
 
 use std::io::Write;

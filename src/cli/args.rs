@@ -1,0 +1,289 @@
+//! The command line as typed. Flags carry the names that Ansible's users know.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
+#[derive(Debug, Parser)]
+#[command(name = "certroll", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the dry-run planning table; changes nothing
+    Plan(PlanArgs),
+    /// Roll the certificates out
+    Apply(ApplyArgs),
+    /// Check by TLS handshakes what is served; no SSH
+    Verify(RunArgs),
+    /// Print the inventory as ansible-inventory does
+    Inventory(InventoryArgs),
+    /// Connect, log in and become on each host, and report
+    Ping(PingArgs),
+    /// Ask every host what it holds: files, served certificates, locks, unfinished transactions
+    Status(RunArgs),
+    /// Settle interrupted transactions; nothing else
+    Recover(RunArgs),
+    /// Put an earlier generation back, with reload and verification
+    Rollback(RollbackArgs),
+    /// List the service profiles
+    Services(ServicesArgs),
+    /// Run the main job on an embedded fleet: no set-up, no root, nothing left behind
+    Demo(DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Flags of every verb that reads a playbook.
+#[derive(Debug, Args, Clone)]
+pub struct RunArgs {
+    /// Playbooks, run in the order given
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub playbooks: Vec<PathBuf>,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Only tasks with one of these tags
+    #[arg(short = 't', long, value_name = "TAGS", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// No tasks with one of these tags
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub skip_tags: Vec<String>,
+    /// Begin at the first task of this name (a glob)
+    #[arg(long, value_name = "NAME")]
+    pub start_at_task: Option<String>,
+    /// Hosts worked on at the same time
+    #[arg(short = 'f', long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: u16,
+    /// Show old and new certificates in full
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    /// Only print the hosts of each play
+    #[arg(long)]
+    pub list_hosts: bool,
+    /// Only print the tasks of each play
+    #[arg(long)]
+    pub list_tasks: bool,
+    /// Only check that the playbooks can be read
+    #[arg(long)]
+    pub syntax_check: bool,
+    /// A play that matches no host is not an error
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Write Prometheus metrics of the run to this file (node_exporter's textfile form)
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    /// Common flags
+    pub run: RunArgs,
+    /// Exit with 3 when changes are pending
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    /// Common flags
+    pub run: RunArgs,
+    /// Only plan: print what would be done
+    #[arg(short = 'C', long)]
+    pub check: bool,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    /// Common flags
+    pub run: RunArgs,
+    /// Which generation, as `certroll status` names it; the newest backup by default
+    #[arg(long, value_name = "GENERATION")]
+    pub to: Option<String>,
+}
+
+/// `ping`.
+#[derive(Debug, Args)]
+pub struct PingArgs {
+    /// Host pattern
+    #[arg(default_value = "all")]
+    pub pattern: String,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Hosts worked on at the same time
+    #[arg(short = 'f', long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: u16,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// Where hosts and variables come from.
+#[derive(Debug, Args, Clone)]
+pub struct InventorySource {
+    /// Inventory file, directory, executable, or a comma-separated host list; repeatable
+    #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
+    pub sources: Vec<String>,
+    /// Further limit the hosts: a pattern, or @FILE
+    #[arg(short = 'l', long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// Extra variables: k=v, JSON or YAML, or @FILE; repeatable, strongest of all
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// File with a vault password, or a program that prints one; repeatable
+    #[arg(long = "vault-password-file", visible_alias = "vault-pass-file", value_name = "FILE")]
+    pub vault_password_files: Vec<PathBuf>,
+    /// Ask for the vault password
+    #[arg(short = 'J', long = "ask-vault-pass", visible_alias = "ask-vault-password")]
+    pub ask_vault_pass: bool,
+}
+
+/// How to log in and become.
+#[derive(Debug, Args, Clone, Default)]
+pub struct ConnectionArgs {
+    /// Log in as this user
+    #[arg(short = 'u', long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Log in with this key
+    #[arg(long = "private-key", visible_alias = "key-file", value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// Ask for the login password
+    #[arg(short = 'k', long)]
+    pub ask_pass: bool,
+    /// Become another user on the host
+    #[arg(short = 'b', long = "become")]
+    pub becoming: bool,
+    /// The user to become
+    #[arg(long, value_name = "USER")]
+    pub become_user: Option<String>,
+    /// How to become: sudo, doas or su
+    #[arg(long, value_name = "METHOD")]
+    pub become_method: Option<String>,
+    /// Ask for the become password
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+    /// Seconds to wait for a connection
+    #[arg(short = 'T', long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Further OpenSSH options, as in `-o ProxyJump=bastion`
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub ssh_common_args: Option<String>,
+    /// OpenSSH client configuration instead of ~/.ssh/config
+    #[arg(long, value_name = "FILE", env = "CERTROLL_SSH_CONFIG")]
+    pub ssh_config: Option<PathBuf>,
+}
+
+/// What is printed and how.
+#[derive(Debug, Args, Clone)]
+pub struct OutputArgs {
+    /// Tables for people, or one JSON object per line
+    #[arg(short = 'o', long, default_value = "table")]
+    pub output: Output,
+    /// Colours
+    #[arg(long, default_value = "auto")]
+    pub color: Color,
+    /// Say more; up to -vvv
+    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Output forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One JSON object per line
+    Json,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On terminals, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `inventory`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["list", "graph", "host"]))]
+pub struct InventoryArgs {
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    /// All hosts, groups and variables as JSON
+    #[arg(long)]
+    pub list: bool,
+    /// The tree of groups, from GROUP or `all`
+    #[arg(long, value_name = "GROUP", num_args = 0..=1, default_missing_value = "all")]
+    pub graph: Option<String>,
+    /// The variables of one host as JSON
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// With --list: leave group variables in their groups
+    #[arg(long, requires = "list")]
+    pub export: bool,
+    /// With --graph: show variables
+    #[arg(long, requires = "graph")]
+    pub vars: bool,
+    /// Read group_vars and host_vars beside this directory's playbooks too
+    #[arg(long, value_name = "DIR")]
+    pub playbook_dir: Option<PathBuf>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `services`.
+#[derive(Debug, Args)]
+pub struct ServicesArgs {
+    /// Print one profile in full
+    #[arg(long, value_name = "NAME")]
+    pub show: Option<String>,
+    /// Also read the profiles of this directory
+    #[arg(long, value_name = "DIR", default_value = "services")]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave playbook, inventory and hosts in DIR and keep the fleet running until Ctrl-C
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "certroll-demo")]
+    pub keep: Option<PathBuf>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}

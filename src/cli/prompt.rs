@@ -1,0 +1,33 @@
+//! Asking the operator: passwords without echo, and yes or no.
+
+use crate::model::Secret;
+use anyhow::Context;
+use std::io::{IsTerminal, Write};
+use zeroize::Zeroize;
+
+/// Asks for a password on the terminal, without echo.
+///
+/// # Errors
+/// Without a terminal.
+pub fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
+    let text = rpassword::prompt_password(format!("{prompt}: "))
+        .with_context(|| format!("cannot ask for the {}", prompt.to_lowercase()))?;
+    Ok(Secret::new(text))
+}
+
+/// Asks a yes/no question on the terminal; anything but `y` or `yes` is no. Without a terminal the
+/// answer is no.
+pub fn confirm(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    let mut stderr = std::io::stderr();
+    if write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush()).is_err() {
+        return false;
+    }
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    let yes = read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    answer.zeroize();
+    yes
+}
