@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "no test binary uses everything")]
 
 pub mod daemon;
+pub mod fleet;
 pub mod pki;
 
 use std::io::Write;

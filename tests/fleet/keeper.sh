@@ -5,7 +5,8 @@
 # fleet, and with them go all mounts and namespaces: nothing can be left behind.
 #
 # It takes one order per line from the fifo DIR/orders: `boot NAME`, `quit`.
-# With FLEET_HOLD=1 the end of its standard input is a `quit` as well.
+# With FLEET_HOLD=1 the end of its standard input is a `quit` as well, and DIR is
+# removed with the fleet: the process that holds the other end may die in any way.
 set -eu
 dir=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -42,6 +43,12 @@ while read -r order name <&3; do
         unshare --mount --uts --ipc --net --pid --fork --kill-child --propagation private \
             bash "$here/host.sh" "$dir" "$name" >>"$dir/log/$name.boot" 2>&1 3>&- &
         ;;
-    quit) exit 0 ;;
+    quit)
+        if [ "${FLEET_HOLD:-}" = 1 ]; then
+            umount -l "$dir/store"
+            rm -rf "$dir"
+        fi
+        exit 0
+        ;;
     esac
 done

@@ -1,0 +1,280 @@
+//! Real hosts for tests, brought up by `tests/fleet/fleet`.
+
+use super::skip;
+use serde_json::Value;
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A running fleet. It ends with this value or with this process, however that dies: the script's
+/// keeper holds the other end of [`Fleet::hold`] and takes the fleet down when it closes.
+pub struct Fleet {
+    dir: PathBuf,
+    hold: Option<process::ChildStdin>,
+    starter: Child,
+}
+
+impl Fleet {
+    /// Brings up `hosts` hosts `h001` … with the given services, in a directory of its own.
+    /// `None` when there cannot be any here, which [`skip`] has said.
+    pub fn up(hosts: usize, services: &[&str]) -> Option<Self> {
+        Self::up_with(hosts, services, &[])
+    }
+
+    /// As [`Fleet::up`], with further options of `fleet up` (`--bastion 2`).
+    pub fn up_with(hosts: usize, services: &[&str], options: &[&str]) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = env::temp_dir().join(format!("certroll-fleet-{}-{number}", process::id()));
+        let check = script(&dir, &["check"]).output().expect("tests/fleet/fleet starts");
+        if !check.status.success() {
+            skip(String::from_utf8_lossy(&check.stderr).trim());
+            return None;
+        }
+        let count = hosts.to_string();
+        let services = services.join(",");
+        let mut arguments = vec!["up", &count, "--hold", "--services", &services];
+        arguments.extend(options);
+        let mut starter = script(&dir, &arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tests/fleet/fleet starts");
+        let hold = starter.stdin.take();
+        let status = starter.wait().expect("tests/fleet/fleet ends");
+        if !status.success() {
+            let mut told = String::new();
+            let mut stderr = starter.stderr.take().expect("it is piped");
+            std::io::Read::read_to_string(&mut stderr, &mut told).expect("messages are text");
+            panic!("the fleet did not come up: {told}");
+        }
+        Some(Self { dir, hold, starter })
+    }
+
+    /// `FLEET_DIR`: `inventory.ini`, `ssh/`, `pki/`, `home/`.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A file of a generation, for instance `("gen2", "privkey.pem")`.
+    pub fn pki(&self, generation: &str, file: &str) -> PathBuf {
+        self.dir.join("pki").join(generation).join(file)
+    }
+
+    /// SHA-256 of a generation's leaf, hexadecimal.
+    pub fn leaf(&self, generation: &str) -> String {
+        let file = self.pki(generation, "leaf.sha256");
+        fs::read_to_string(file).expect("a good generation").trim().to_owned()
+    }
+
+    /// Where a host's root directory can be seen from here while it is on.
+    pub fn root(&self, host: &str) -> PathBuf {
+        PathBuf::from(self.fleet(&["root", host]).trim())
+    }
+
+    /// Runs a verb of the script and gives its standard output.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn fleet(&self, arguments: &[&str]) -> String {
+        let output = script(&self.dir, arguments).output().expect("tests/fleet/fleet starts");
+        assert!(
+            output.status.success(),
+            "fleet {}: {}{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("the script prints text")
+    }
+
+    /// Runs a shell command as root on a host, beside SSH, and gives its standard output.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn sh(&self, host: &str, command: &str) -> String {
+        self.fleet(&["sh", host, command])
+    }
+
+    /// Puts a generation's files everywhere from outside, and sees every service serve it.
+    pub fn reset(&self, generation: &str) {
+        self.fleet(&["reset", generation]);
+        let state = fs::read(self.dir.join("state.json")).expect("the fleet is up");
+        let state: Value = serde_json::from_slice(&state).expect("the script writes JSON");
+        for service in state["services"].as_array().into_iter().flatten() {
+            let service = service.as_str().expect("services are names");
+            self.expect("all", service, generation);
+        }
+    }
+
+    /// Waits until a service (`nginx`, `postfix:465`) of a host (or `all`) serves a generation or a
+    /// leaf by its SHA-256, to openssl and not to ourselves.
+    ///
+    /// # Panics
+    /// When it does not within ten seconds.
+    pub fn expect(&self, host: &str, service: &str, wanted: &str) {
+        self.fleet(&["expect", host, service, wanted, "--within", "10"]);
+    }
+
+    /// Type, mode, owner, size, digest and attributes of everything below the services' TLS
+    /// directories, or below `paths`.
+    pub fn snapshot(&self, host: &str, paths: &[&str]) -> String {
+        self.fleet(&[&["snapshot", host], paths].concat())
+    }
+
+    /// As [`Fleet::snapshot`], with the times of last modification and of last change of status.
+    pub fn snapshot_with_times(&self, host: &str, paths: &[&str]) -> String {
+        self.fleet(&[&["snapshot", "--times", host], paths].concat())
+    }
+
+    /// `certroll` with `arguments`, not started yet, as it runs on the controller: in its network,
+    /// with a home directory of its own (`ssh/config` and `known_hosts` in it), no agent, and an
+    /// otherwise empty environment. The process that starts *is* certroll: signals reach it.
+    pub fn certroll(&self, arguments: &[&str]) -> Command {
+        self.controller(env!("CARGO_BIN_EXE_certroll"), arguments)
+    }
+
+    /// Any program as it runs on the controller.
+    pub fn controller<P: AsRef<OsStr>>(&self, program: P, arguments: &[&str]) -> Command {
+        let mut command = script(&self.dir, &["exec", "--"]);
+        command.arg(program).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `certroll` to its end in `directory`, for at most five minutes.
+    pub fn run(&self, directory: &Path, arguments: &[&str]) -> Ran {
+        let child = self
+            .certroll(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("certroll starts");
+        Ran::from(end_within(child, Duration::from_secs(300)))
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        drop(self.hold.take());
+        // Gone when its directory is: the keeper removes it last.
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.dir.exists() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // A keeper that is stuck must not outlive the tests; twice is harmless.
+        if self.dir.exists() {
+            script(&self.dir, &["down"]).status().ok();
+            fs::remove_dir_all(&self.dir).ok();
+        }
+        self.starter.wait().ok();
+    }
+}
+
+/// How a run of certroll ended.
+pub struct Ran {
+    /// Exit code; 128 + the signal when one ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The events of `-o json`, in order.
+    ///
+    /// # Panics
+    /// When a line of standard output is not a JSON object.
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| {
+                let value: Value = serde_json::from_str(line)
+                    .unwrap_or_else(|e| panic!("not JSON ({e}): {line}\n{}", self.stderr));
+                assert!(value.is_object(), "not an object: {line}");
+                value
+            })
+            .collect()
+    }
+
+    /// The last event of `-o json`.
+    ///
+    /// # Panics
+    /// When it is not the summary, showing what was printed.
+    pub fn summary(&self) -> Value {
+        let last = self.events().pop().unwrap_or_default();
+        assert_eq!(last["event"], "summary", "{self}");
+        assert_eq!(last["exit_code"], self.code, "{self}");
+        last
+    }
+
+    /// A host's outcome in the summary.
+    pub fn outcome(&self, host: &str) -> String {
+        let summary = self.summary();
+        let outcome = &summary["hosts"][host]["outcome"];
+        outcome.as_str().unwrap_or_else(|| panic!("no outcome of {host}: {self}")).to_owned()
+    }
+
+    /// (host, outcome) of all hosts in the summary's order.
+    pub fn outcomes(&self) -> Vec<(String, String)> {
+        let summary = self.summary();
+        let hosts = summary["hosts"].as_object().expect("hosts by name");
+        hosts.keys().map(|host| (host.clone(), self.outcome(host))).collect()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let signalled = output.status.signal().map(|signal| 128 + signal);
+        Self {
+            code: output.status.code().or(signalled).expect("it ended"),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {}\n{}{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+/// The fleet script with a cleared environment.
+fn script(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/fleet"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LC_ALL", "C.UTF-8")
+        .env("FLEET_DIR", dir)
+        .stdin(Stdio::null());
+    if let Some(bins) = env::var_os("FLEET_BINS") {
+        command.env("FLEET_BINS", bins);
+    }
+    command
+}
+
+/// Its output; a process that takes longer is killed and the test fails.
+fn end_within(child: Child, limit: Duration) -> Output {
+    let id = child.id().to_string();
+    let (tell, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()).ok());
+    match ended.recv_timeout(limit) {
+        Ok(output) => output.expect("certroll's output can be read"),
+        Err(_) => {
+            Command::new("kill").args(["-KILL", &id]).status().ok();
+            panic!("certroll ran longer than {limit:?}");
+        }
+    }
+}
