@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod fleet;
+pub mod oracle;
 pub mod pki;
 
 use std::io::Write;

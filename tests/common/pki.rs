@@ -72,7 +72,7 @@ impl Authority {
 
     /// A leaf with an RSA key of 2048 bits, made by openssl.
     pub fn rsa(&self, names: &[&str]) -> Pair {
-        self.leaf_with(names, &rsa_key(), |_| {})
+        self.leaf_with(names, &openssl_key(&["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]), |_| {})
     }
 
     pub fn leaf_with(
@@ -145,13 +145,15 @@ pub fn server_config(chain: &[Vec<u8>], key: PrivateKeyDer<'static>) -> rustls::
         .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
 }
 
-fn rsa_key() -> KeyPair {
+/// A key made by openssl: RSA keys cannot be made by ring, and openssl cannot read ring's Ed25519.
+pub fn openssl_key(arguments: &[&str]) -> KeyPair {
     let made = Command::new("openssl")
-        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .args(["genpkey", "-algorithm"])
+        .args(arguments)
         .stderr(Stdio::null())
         .output()
-        .expect("openssl");
-    KeyPair::from_pem(&String::from_utf8(made.stdout).expect("PEM")).expect("an RSA key")
+        .expect("openssl runs");
+    KeyPair::from_pem(&String::from_utf8(made.stdout).expect("PEM")).expect("a key")
 }
 
 fn authority_params(name: &str) -> CertificateParams {
