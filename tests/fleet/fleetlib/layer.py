@@ -69,6 +69,8 @@ def build(layer, services):
         for action in ("start", "reload"):
             tree.write(f"/opt/fleet/services/{name}/{action}", (source / action).read_text(), 0o755)
         tree.copy(source / "root")
+        if program := catalogue.carried(name):
+            shutil.copy2(program, tree.directory("/usr/local/bin") / program.name)
         catalogue.install_pair(layer, name, "gen1")
 
 

@@ -28,7 +28,13 @@ def load(name):
 
 
 def available(name):
-    return shutil.which(load(name)["program"], path=f"{PATH}:{os.environ.get('FLEET_BINS', '')}") is not None
+    return shutil.which(load(name)["program"], path=PATH) is not None or carried(name) is not None
+
+
+def carried(name):
+    """The service's program in $FLEET_BINS: it is not installed on the machine and gets copied to the hosts."""
+    found = Path(os.environ.get("FLEET_BINS", "/nonexistent")) / load(name)["program"]
+    return found.resolve() if found.exists() else None
 
 
 def port(service):
