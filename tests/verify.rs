@@ -9,7 +9,7 @@ use certroll::model::{Backoff, Fingerprint};
 use certroll::verify::{
     Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Stream, Verdict, handshake, verify,
 };
-use common::pki::{Authority, Pair, server_config};
+use common::pki::{Authority, Pair, server_config, server_config_of};
 use futures::future::BoxFuture;
 use std::collections::VecDeque;
 use std::io;
@@ -364,10 +364,29 @@ async fn a_certificate_with_another_key_is_named() {
     let authority = Authority::new("test");
     let pair = authority.leaf(&["www.example.org"]);
     let other = authority.leaf(&["www.example.org"]);
-    let act = Act::Serve(Arc::new(server_config(&pair.chain(), other.private_key())));
-    let script = Script::new([act]);
-    let refusal = handshake(&probe(), &script).await.unwrap_err();
-    assert_eq!(refusal, Refusal::BadSignature { leaf: pair.fingerprint() });
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let config = server_config_of(&pair.chain(), other.private_key(), versions);
+        let script = Script::new([Act::Serve(Arc::new(config))]);
+        let refusal = handshake(&probe(), &script).await.unwrap_err();
+        assert_eq!(refusal, Refusal::BadSignature { leaf: pair.fingerprint() });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stapled_answer_is_seen() {
+    let authority = Authority::new("test");
+    let pair = authority.leaf(&["www.example.org"]);
+    for staple in [None, Some(b"an OCSP response".to_vec())] {
+        let mut config = server_config(&pair.chain(), pair.private_key());
+        let key = rustls::crypto::ring::sign::any_supported_type(&pair.private_key()).unwrap();
+        let chain = pair.chain().into_iter().map(Into::into).collect();
+        let mut certified = rustls::sign::CertifiedKey::new(chain, key);
+        certified.ocsp = staple.clone();
+        config.cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+        let script = Script::new([Act::Serve(Arc::new(config))]);
+        let served = handshake(&probe(), &script).await.unwrap();
+        assert_eq!(served.ocsp_stapled, staple.is_some());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,7 +134,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
         (
             Postgres,
             &[b"", b"E\0\0\0\x20SFATAL\0C53300\0Mtoo many clients\0\0"],
-            "the server refuses STARTTLS: too many clients",
+            "the server refuses STARTTLS: 53300 too many clients",
         ),
         (
             Mysql,

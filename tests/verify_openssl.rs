@@ -253,11 +253,13 @@ async fn servers_without_modern_tls_are_told_so() {
     assert_eq!(s_client(&endpoint, name, None, &[]).leaf(), Some(rsa.fingerprint()));
 }
 
+/// Certificates that rcgen cannot make: of version 1, which no library would verify, and with a key
+/// on P-521.
 #[tokio::test]
-async fn a_certificate_of_version_one_is_seen_though_no_library_would_verify_it() {
+async fn odd_certificates_are_seen() {
     let Some(bench) = Bench::new() else { return };
-    let (key, request, certificate) =
-        (bench.path().join("v1.key"), bench.path().join("v1.csr"), bench.path().join("v1.pem"));
+    let path = |name: &str| bench.path().join(name);
+    let (key, request, certificate) = (path("odd.key"), path("odd.csr"), path("odd.pem"));
     let run = |arguments: &[&str], files: &[(&str, &Path)]| {
         let mut command = Command::new("openssl");
         command.args(arguments);
@@ -267,22 +269,40 @@ async fn a_certificate_of_version_one_is_seen_though_no_library_would_verify_it(
         let ended = command.output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     };
-    run(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], &[("-out", &key)]);
-    run(&["req", "-new", "-subj", "/CN=v1"], &[("-key", &key), ("-out", &request)]);
-    run(
-        &["x509", "-req", "-days", "9"],
-        &[("-in", &request), ("-signkey", &key), ("-out", &certificate)],
-    );
-    let pair = Pair {
-        der: Vec::new(),
-        pem: std::fs::read_to_string(&certificate).unwrap(),
-        key_pem: std::fs::read_to_string(&key).unwrap(),
-        intermediate_der: Vec::new(),
-        intermediate_pem: String::new(),
-    };
-    for version in ["-tls1_2", "-tls1_3"] {
-        let (_server, endpoint) = bench.serve("v1", &pair, &[], &[version]);
-        let served = handshake(&probe(&endpoint, "v1"), &Tcp).await.unwrap();
-        assert_eq!(served.chain, s_client(&endpoint, "v1", None, &[]).chain);
+    for (case, curve, self_sign) in [
+        ("version 1", "P-256", ["x509", "-req", "-sha256"]),
+        ("P-521", "P-521", ["x509", "-req", "-sha512"]),
+    ] {
+        let curve = format!("ec_paramgen_curve:{curve}");
+        run(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve], &[("-out", &key)]);
+        run(&["req", "-new", "-subj", "/CN=odd"], &[("-key", &key), ("-out", &request)]);
+        let files: [(&str, &Path); 3] =
+            [("-in", &request), ("-signkey", &key), ("-out", &certificate)];
+        run(&self_sign, &files);
+        let pair = Pair {
+            der: Vec::new(),
+            pem: std::fs::read_to_string(&certificate).unwrap(),
+            key_pem: std::fs::read_to_string(&key).unwrap(),
+            intermediate_der: Vec::new(),
+            intermediate_pem: String::new(),
+        };
+        for version in ["-tls1_2", "-tls1_3"] {
+            let (_server, endpoint) = bench.serve("odd", &pair, &[], &[version]);
+            for signature in [SignatureChoice::Any, SignatureChoice::Ecdsa] {
+                let probe = Probe { signature, ..probe(&endpoint, "odd") };
+                let served = handshake(&probe, &Tcp).await;
+                let chain = served.map(|served| served.chain);
+                let opinion = s_client(&endpoint, "odd", None, &[]);
+                if (case, version) == ("P-521", "-tls1_2") {
+                    // In TLS 1.2 the curve must be offered for the key exchange too (RFC 8422 §5.1).
+                    let refusal = chain.unwrap_err();
+                    assert_eq!(refusal, Refusal::Alert { name: "handshake_failure".into() });
+                    assert!(refusal.advice()[1].contains("P-521"), "{refusal:?}");
+                    assert_eq!(opinion.chain.len(), 1);
+                } else {
+                    assert_eq!(chain, Ok(opinion.chain), "{case} {version}");
+                }
+            }
+        }
     }
 }

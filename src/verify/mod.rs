@@ -9,6 +9,7 @@
 mod chain;
 mod dial;
 mod handshake;
+mod p521;
 mod probe;
 mod recorder;
 mod refusal;

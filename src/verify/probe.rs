@@ -53,12 +53,12 @@ pub enum SignatureChoice {
     Any,
     /// RSA alone (PSS, and PKCS#1 in TLS 1.2).
     Rsa,
-    /// Elliptic curves alone: ECDSA on P-256 and P-384, and Ed25519.
+    /// Elliptic curves alone: ECDSA on P-256, P-384 and P-521, and Ed25519.
     Ecdsa,
 }
 
 /// What a server served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Served {
     /// Certificates in DER as they were sent, the leaf first.
     pub chain: Vec<Vec<u8>>,
@@ -77,6 +77,22 @@ pub struct Served {
     pub wants_client_certificate: bool,
     /// From the first byte of the TLS handshake to its end, without dial and dialogue.
     pub handshake_time: Duration,
+}
+
+/// The certificates by fingerprint: their bytes say nothing to a reader.
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served")
+            .field("leaf", &self.leaf)
+            .field("rest", &self.rest())
+            .field("protocol", &self.protocol)
+            .field("cipher", &self.cipher)
+            .field("address", &self.address)
+            .field("ocsp_stapled", &self.ocsp_stapled)
+            .field("wants_client_certificate", &self.wants_client_certificate)
+            .field("handshake_time", &self.handshake_time)
+            .finish()
+    }
 }
 
 impl Served {

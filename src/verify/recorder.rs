@@ -2,6 +2,7 @@
 //! server holds the key of the leaf. Whether the certificate is the right one is judged later, so
 //! that a wrong, expired or self-made one is still seen and named.
 
+use crate::verify::p521::P521_SHA512;
 use crate::verify::probe::SignatureChoice;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -81,9 +82,11 @@ impl Recorder {
             .map_err(|_| CertificateError::BadEncoding)?;
         let algorithms = self.provider.signature_verification_algorithms.mapping;
         let usable = algorithms.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let usable = usable.flat_map(|(_, algorithms)| *algorithms).copied();
+        let p521 = (signed.scheme == SignatureScheme::ECDSA_NISTP521_SHA512).then_some(P521_SHA512);
         let mut of_this_key = false;
-        for algorithm in usable.flat_map(|(_, algorithms)| *algorithms) {
-            match key.verify_signature(*algorithm, message, signed.signature()) {
+        for algorithm in usable.chain(p521) {
+            match key.verify_signature(algorithm, message, signed.signature()) {
                 Ok(()) => return Ok(()),
                 Err(webpki::Error::InvalidSignatureForPublicKey) => of_this_key = true,
                 Err(_) => {}
@@ -146,7 +149,8 @@ impl ServerCertVerifier for Recorder {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let all = self.provider.signature_verification_algorithms.supported_schemes();
-        all.into_iter().filter(|scheme| self.choice.offers(*scheme)).collect()
+        let all = all.into_iter().chain([SignatureScheme::ECDSA_NISTP521_SHA512]);
+        all.filter(|scheme| self.choice.offers(*scheme)).collect()
     }
 }
 

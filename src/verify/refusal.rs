@@ -9,6 +9,11 @@ use std::time::Duration;
 /// Bytes of a server's reply that are shown.
 const SHOWN: usize = 200;
 
+/// Replies of a server that is well and has no room now: 421 of SMTP (RFC 5321 §4.2.3) and FTP
+/// (RFC 959 §4.2.1), MySQL's "too many connections", PostgreSQL's "too many connections" and
+/// "starting up", LDAP's "busy" (RFC 4511 appendix A.2).
+const BUSY: [&str; 5] = ["421", "error 1040", "53300", "57P03", "result 51 "];
+
 /// A try that ended without a certificate, or without proof of its key.
 ///
 /// Texts from the server are printable and short already.
@@ -217,8 +222,7 @@ impl Refusal {
     pub fn is_hopeless(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Connect(ConnectFailure::TimedOut) => false,
-            // 421 is "try again later" in SMTP (RFC 5321 §4.2.3) and FTP (RFC 959 §4.2.1).
-            Self::StartTls { reply, .. } => !reply.starts_with("421"),
+            Self::StartTls { reply, .. } => !BUSY.iter().any(|busy| reply.starts_with(busy)),
             Self::Resolve { .. }
             | Self::Connect(_)
             | Self::PlainText { .. }
@@ -342,7 +346,7 @@ fn alert_advice(name: &str) -> Vec<String> {
         "protocol_version" => list(&["enable TLS 1.2 or 1.3 on the server"]),
         "handshake_failure" | "insufficient_security" => list(&[
             "look at the service's log: often key and certificate do not match",
-            "servers with RSA key exchange alone, static Diffie-Hellman or P-521 keys cannot be verified: enable ECDHE ciphers",
+            "a server with RSA key exchange alone, or with a P-521 key and TLS 1.2 alone, cannot be verified: enable ECDHE ciphers, or TLS 1.3",
         ]),
         "unrecognized_name" => {
             list(&["check server_name: the service has no virtual host of that name"])

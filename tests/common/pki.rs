@@ -133,13 +133,22 @@ impl Pair {
 
 /// A configuration of a rustls server with that chain and key, TLS 1.2 and 1.3.
 pub fn server_config(chain: &[Vec<u8>], key: PrivateKeyDer<'static>) -> rustls::ServerConfig {
+    server_config_of(chain, key, rustls::ALL_VERSIONS)
+}
+
+/// The same with these versions of TLS.
+pub fn server_config_of(
+    chain: &[Vec<u8>],
+    key: PrivateKeyDer<'static>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ServerConfig {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a usable key");
     let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     // Not `with_single_cert`, which refuses a key that does not fit.
     let certified = rustls::sign::CertifiedKey::new(chain, key);
     rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .expect("versions")
         .with_no_client_auth()
         .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(certified)))

@@ -22,6 +22,8 @@ struct Material {
     good: Tls,
     /// The right certificate with another key of the same kind.
     mismatched: Tls,
+    /// An RSA certificate with the EC key of another.
+    crossed: Tls,
 }
 
 /// `None` when the test cannot run here, which was said then.
@@ -34,9 +36,11 @@ fn material(programs: &[&str]) -> Option<Material> {
     let authority = Authority::new("test");
     let pair = authority.leaf(&[NAME]);
     let files = pair.write(directory.path(), "good");
+    let rsa = authority.rsa(&[NAME]).write(directory.path(), "rsa");
     let other = authority.leaf(&[NAME]).write(directory.path(), "other");
     Some(Material {
         pair,
+        crossed: Tls { cert: rsa.fullchain, key: other.key.clone() },
         good: Tls { cert: files.fullchain.clone(), key: files.key },
         mismatched: Tls { cert: files.fullchain, key: other.key },
         _directory: directory,
@@ -85,6 +89,14 @@ async fn nginx() {
     assert_eq!((served.chain, served.protocol.as_str()), (material.pair.chain(), "TLSv1.3"));
     let refusal = look(StartTls::None, plain).await.unwrap_err();
     assert_eq!(refusal.advice(), ["this is plain HTTP: check the port"], "{refusal}");
+    // What `nginx -t` accepts and no handshake survives: an RSA certificate with an EC key.
+    let crossed = servers::nginx(&material.crossed);
+    let refusal = look(StartTls::None, crossed.ports[0].1).await.unwrap_err();
+    assert_eq!(refusal, Refusal::Alert { name: "handshake_failure".into() });
+    assert_eq!(
+        refusal.advice()[0],
+        "look at the service's log: often key and certificate do not match"
+    );
     // A dialogue with a web server that speaks TLS.
     let refusal = look(StartTls::Postgres, tls).await.unwrap_err();
     assert_eq!(

@@ -26,12 +26,16 @@ pub(super) async fn upgrade(dialogue: &mut Dialogue<'_>) -> Result<(), Refusal> 
     }
 }
 
-/// What is there of `E` length (field-type text NUL)… is shown; the length is not waited for.
+/// SQLSTATE and message of `E` length (field-type text NUL)…, as far as it has arrived; the rest is
+/// not waited for.
 fn error_text(buffered: &[u8]) -> Vec<u8> {
     let fields = match buffered {
         [0, _, _, _, fields @ ..] => fields,
         text => text,
     };
-    let message = fields.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"M"));
-    message.unwrap_or(fields).to_vec()
+    let field = |kind: u8| fields.split(|byte| *byte == 0).find_map(|f| f.strip_prefix(&[kind]));
+    match (field(b'C'), field(b'M')) {
+        (Some(code), Some(message)) => [code, b" ", message].concat(),
+        _ => fields.to_vec(),
+    }
 }
