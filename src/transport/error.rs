@@ -131,6 +131,9 @@ pub enum ConnectError {
         /// Why.
         source: std::io::Error,
     },
+    /// Nobody waited for it any more.
+    #[error("the attempt was given up")]
+    Cancelled,
     /// Something that is not SSH, or an SSH that we have nothing in common with.
     #[error("{address} port {port} does not speak SSH as expected: {reason}")]
     Protocol {

@@ -4,17 +4,24 @@
 //! runs a [`Launch`] and hands over its pipes as a [`Process`]. This layer moves bytes, becomes
 //! another user, and knows nothing of certificates or of the script that it carries.
 
+mod auth;
+mod channel;
+mod client;
+mod connect;
 pub mod error;
+mod host_key;
 pub mod launch;
 pub mod local;
 pub mod process;
 mod pump;
 pub mod session;
 pub mod target;
+pub mod tcp;
 
+pub use connect::Connector;
 pub use error::{ConnectError, DialError, StartError};
 pub use launch::{Become, Launch, Method};
 pub use process::{Ending, Exit, Process, Stdin, Stdout};
 pub use pump::{LinkLost, TooMuchOutput};
-pub use session::{Connector, Session, Tunnel};
+pub use session::{Session, Tunnel};
 pub use target::{AgentChoice, HostKeyChecking, Keepalive, Target};

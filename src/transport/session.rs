@@ -1,60 +1,76 @@
-//! Connections and what runs over them.
+//! A logged-in connection and what runs over it.
 
-use super::error::{ConnectError, DialError, StartError};
+use super::channel::{self, OnDrop};
+use super::client::Client;
+use super::error::{DialError, StartError};
 use super::launch::Launch;
 use super::process::Process;
-use super::target::Target;
-use crate::model::Timestamp;
+use russh::client::Handle;
+use russh::{ChannelOpenFailure, Disconnect};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Makes sessions. Cheap to clone; clones share bastion connections, the agent's connection and
-/// the parsed key files.
-#[derive(Clone, Debug)]
-pub struct Connector(Arc<Timestamp>);
+/// For opening a channel, when the connection is dead and no keepalive says so.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A logged-in connection. Cheap to clone; any number of programs run over it at once.
+///
+/// It ends when [`closed`](Session::close), or when the last clone and the last process and tunnel
+/// of it are dropped: then the input of what still runs on the host ends.
 #[derive(Clone, Debug)]
-pub struct Session(Arc<()>);
+pub struct Session(Arc<Link>);
 
-/// A connection that a session's host made onwards.
-#[derive(Debug)]
-pub struct Tunnel(Pin<Box<tokio::io::DuplexStream>>);
-
-impl Connector {
-    /// `now` is what host certificates' validity is judged by.
-    pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// Connects, checks the host's key, logs in.
-    ///
-    /// # Errors
-    /// Each of [`ConnectError`]. Dropped before its end, it leaves no connection behind.
-    pub async fn connect(&self, target: &Target) -> Result<Session, ConnectError> {
-        Err(ConnectError::Protocol {
-            address: target.address.clone(),
-            port: target.port,
-            reason: "not connected".into(),
-        })
-    }
+struct Link {
+    /// Always there until the link is dropped.
+    handle: Option<Handle<Client>>,
+    /// For messages.
+    name: String,
+    /// The bastion's connection, which must outlive this one.
+    _through: Option<Session>,
 }
 
+/// A connection that a session's host made onwards. Dropped, it is closed.
+#[derive(Debug)]
+pub struct Tunnel(Process);
+
 impl Session {
+    pub(super) fn new(handle: Handle<Client>, name: String, through: Option<Self>) -> Self {
+        Self(Arc::new(Link { handle: Some(handle), name, _through: through }))
+    }
+
     /// Starts a program.
     ///
     /// Without a become password it returns once the request is sent, so that input can follow at
     /// once; whether the program runs shows in its output ([`Process::why_not_started`] explains
-    /// when it does not). With one, it returns when [`Launch::ready`] was seen. Nothing may be
-    /// written before that.
+    /// when it does not). With one, it returns when [`Launch::ready`] was seen, which stays unread
+    /// in stdout; nothing may be written before that, as sudo would take it for a password.
     ///
     /// # Errors
     /// Each of [`StartError`].
     pub async fn start(&self, launch: &Launch) -> Result<Process, StartError> {
-        launch.wrap()?;
-        Err(StartError::Lost { host: String::new() })
+        let wrapped = launch.wrap()?;
+        let lost = || StartError::Lost { host: self.0.name.clone() };
+        let handle = self.0.handle.as_ref().ok_or_else(lost)?;
+        let opening = tokio::time::timeout(OPEN_TIMEOUT, handle.channel_open_session());
+        let channel = match opening.await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                return Err(StartError::Channel {
+                    host: self.0.name.clone(),
+                    reason: refusal(&reason),
+                });
+            }
+            Ok(Err(_)) | Err(_) => return Err(lost()),
+        };
+        // No reply is asked for: it would be one more thing to wait for, and tells nothing that
+        // the program's output does not.
+        channel.exec(false, wrapped.line).await.map_err(|_| lost())?;
+        let mut process = channel::run(channel, OnDrop::EndInput, self.0.clone());
+        launch.converse(wrapped.prompt, &mut process).await?;
+        Ok(process)
     }
 
     /// Connects from the host to `host` and `port` as the host sees them (`direct-tcpip`).
@@ -62,16 +78,64 @@ impl Session {
     /// # Errors
     /// Each of [`DialError`].
     pub async fn dial(&self, host: &str, port: u16) -> Result<Tunnel, DialError> {
-        let _ = (host, port);
-        Err(DialError::Lost { via: String::new() })
+        let via = || self.0.name.clone();
+        let handle = self.0.handle.as_ref().ok_or_else(|| DialError::Lost { via: via() })?;
+        match handle.channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0).await {
+            Ok(channel) => Ok(Tunnel(channel::run(channel, OnDrop::Close, self.0.clone()))),
+            Err(russh::Error::ChannelOpenFailure(reason)) => Err(DialError::Refused {
+                via: via(),
+                host: host.to_owned(),
+                port,
+                reason: refusal(&reason),
+            }),
+            Err(_) => Err(DialError::Lost { via: via() }),
+        }
     }
 
     /// Ends the connection and all that runs over it: their input ends.
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        if let Some(handle) = &self.0.handle {
+            let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
+        }
+    }
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        true
+        self.0.handle.as_ref().is_none_or(Handle::is_closed)
+    }
+}
+
+fn refusal(reason: &ChannelOpenFailure) -> String {
+    match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => {
+            "administratively prohibited (AllowTcpForwarding, PermitOpen or MaxSessions in its \
+             sshd_config)"
+                .into()
+        }
+        ChannelOpenFailure::ConnectFailed => "connect failed".into(),
+        ChannelOpenFailure::UnknownChannelType => "unknown channel type".into(),
+        ChannelOpenFailure::ResourceShortage => "resource shortage".into(),
+        ChannelOpenFailure::Other { code, .. } => format!("reason code {code}"),
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Tasks that write to channels keep a way into the connection, so it would stay open for as
+        // long as a program does not end.
+        if let (Some(handle), Ok(runtime)) =
+            (self.handle.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(async move {
+                let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Link").field(&self.name).finish()
     }
 }
 
@@ -81,7 +145,7 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        self.0.as_mut().poll_read(cx, buf)
+        Pin::new(&mut self.0.stdout).poll_read(cx, buf)
     }
 }
 
@@ -91,14 +155,14 @@ impl AsyncWrite for Tunnel {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        self.0.as_mut().poll_write(cx, buf)
+        Pin::new(&mut self.0.stdin).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
+        Pin::new(&mut self.0.stdin).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        Pin::new(&mut self.0.stdin).poll_shutdown(cx)
     }
 }

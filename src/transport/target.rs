@@ -75,6 +75,18 @@ impl Target {
     }
 }
 
+/// `user@address:port`, as `ssh -J` takes it.
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { user, address, port, .. } = self;
+        if address.contains(':') {
+            write!(f, "{user}@[{address}]:{port}")
+        } else {
+            write!(f, "{user}@{address}:{port}")
+        }
+    }
+}
+
 /// Which `ssh-agent` to ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AgentChoice {

@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod fleet;
 pub mod oracle;
 pub mod pki;
+pub mod sshd;
 
 use std::io::Write;
 use std::process::Command;

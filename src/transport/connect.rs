@@ -1,0 +1,382 @@
+//! From a target to a session: the way there, the key exchange, the log-in.
+
+use super::auth::{self, Keyring};
+use super::client::{Client, ClientError, Notes};
+use super::error::{ConnectError, DialError};
+use super::host_key::{Expectation, KnownHosts};
+use super::session::{Session, Tunnel};
+use super::target::Target;
+use super::tcp;
+use crate::model::Timestamp;
+use crate::model::text::printable;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use russh::SshId;
+use russh::client::{self, Config, Handle};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// For the whole log-in: PAM delays a refusal by seconds, and a key may wait for a touch.
+const LOG_IN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Makes sessions. Cheap to clone; clones share bastion connections (one to each), agents, opened
+/// key files and known hosts.
+#[derive(Clone, Debug)]
+pub struct Connector(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    now: Timestamp,
+    keyring: Keyring,
+    known_hosts: Mutex<HashMap<PathBuf, Arc<KnownHosts>>>,
+    /// Held while a host key is added, so that lines do not mix.
+    remembering: tokio::sync::Mutex<()>,
+    bastions: Mutex<HashMap<String, Bastion>>,
+}
+
+/// A bastion's session, or the attempt at one, shared by all who wait for it.
+type Bastion = Shared<BoxFuture<'static, Result<Session, Arc<ConnectError>>>>;
+
+impl Connector {
+    /// `now` is what the validity of host certificates is judged by.
+    pub fn new(now: Timestamp) -> Self {
+        Self(Arc::new(Inner {
+            now,
+            keyring: Keyring::default(),
+            known_hosts: Mutex::default(),
+            remembering: tokio::sync::Mutex::default(),
+            bastions: Mutex::default(),
+        }))
+    }
+
+    /// Connects, checks the host's key, logs in.
+    ///
+    /// # Errors
+    /// Each of [`ConnectError`]. Dropped before its end, it leaves no connection behind, except one
+    /// to a bastion that others may use.
+    pub async fn connect(&self, target: &Target) -> Result<Session, ConnectError> {
+        match (target.jumps.split_last(), &target.proxy_command) {
+            (Some((last, before)), _) => {
+                let which = last.to_string();
+                let bastion = Target { jumps: before.to_vec(), ..last.clone() };
+                let through = self
+                    .bastion(bastion)
+                    .await
+                    .map_err(|source| ConnectError::Jump { which: which.clone(), source })?;
+                let stream = onwards(&through, &which, target);
+                self.over(target, stream, Some(through.clone())).await
+            }
+            (None, Some(command)) => self.over(target, proxied(command), None).await,
+            (None, None) => self.over(target, direct(target), None).await,
+        }
+    }
+
+    /// The session with a bastion: the one there is, or a new one.
+    fn bastion(&self, target: Target) -> BoxFuture<'static, Result<Session, Arc<ConnectError>>> {
+        let path = target.jumps.iter().chain([&target]).map(|hop| format!("{hop} "));
+        let slot: String = path.collect();
+        let connector = self.clone();
+        async move {
+            let attempt = connector.attempt(&slot, &target);
+            let result = attempt.clone().await;
+            if result.is_err() {
+                // All who waited share the failure; who comes later tries anew.
+                let mut bastions =
+                    connector.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
+                if bastions.get(&slot).is_some_and(|current| current.ptr_eq(&attempt)) {
+                    bastions.remove(&slot);
+                }
+            }
+            result
+        }
+        .boxed()
+    }
+
+    fn attempt(&self, slot: &str, target: &Target) -> Bastion {
+        let mut bastions = self.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = |bastion: &Bastion| match bastion.peek() {
+            Some(Ok(session)) => !session.is_closed(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if let Some(bastion) = bastions.get(slot).filter(|bastion| open(bastion)) {
+            return bastion.clone();
+        }
+        let connector = Self(self.0.clone());
+        let target = target.clone();
+        // In a task of its own: whoever asked first may be cancelled while others still wait.
+        let task = tokio::spawn(async move { connector.connect(&target).await.map_err(Arc::new) });
+        let lost = |_| Arc::new(ConnectError::Cancelled);
+        let bastion = async move { task.await.map_err(lost)? }.boxed().shared();
+        bastions.insert(slot.to_owned(), bastion.clone());
+        bastion
+    }
+
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        target: &Target,
+        stream: impl Future<Output = Result<S, ConnectError>>,
+        through: Option<Session>,
+    ) -> Result<Session, ConnectError> {
+        let expectation = Expectation::new(target, self.known_hosts(target)?);
+        let config = Arc::new(config(target, &expectation));
+        let notes = Notes::default();
+        let handler = Client { expectation, now: self.0.now, notes: notes.clone() };
+        let shaking = async {
+            let stream = stream.await?;
+            let shaken = client::connect_stream(config, stream, handler).await;
+            shaken.map_err(|error| refused(target, error, &notes))
+        };
+        let late = |stage, after| {
+            move |_| ConnectError::Timeout {
+                address: target.address.clone(),
+                port: target.port,
+                stage,
+                after,
+            }
+        };
+        let limit = target.connect_timeout;
+        let mut handle = tokio::time::timeout(limit, shaking)
+            .await
+            .map_err(late("the connection and key exchange", limit))??;
+        if let Some(line) = notes.take_remember() {
+            self.remember(target, &line).await?;
+        }
+        tokio::time::timeout(LOG_IN_TIMEOUT, self.log_in(&mut handle, target, &notes))
+            .await
+            .map_err(late("authentication", LOG_IN_TIMEOUT))??;
+        Ok(Session::new(handle, target.host.to_string(), through))
+    }
+
+    async fn log_in(
+        &self,
+        handle: &mut Handle<Client>,
+        target: &Target,
+        notes: &Notes,
+    ) -> Result<(), ConnectError> {
+        let Err(refusal) = auth::log_in(handle, target, &self.0.keyring).await else {
+            return Ok(());
+        };
+        let mut tried = refusal.tried;
+        if let Some(farewell) = notes.farewell() {
+            tried.push(format!("its last words: {}", printable(farewell.as_bytes(), 200).trim()));
+        }
+        Err(ConnectError::AuthFailed {
+            user: target.user.clone(),
+            address: target.address.clone(),
+            port: target.port,
+            tried,
+            methods: refusal.methods,
+        })
+    }
+
+    /// The files of a target, read once for all hosts.
+    fn known_hosts(&self, target: &Target) -> Result<Vec<Arc<KnownHosts>>, ConnectError> {
+        let mut files = self.0.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |path: &PathBuf| {
+            if let Some(file) = files.get(path) {
+                return Ok(file.clone());
+            }
+            let text = match std::fs::read(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(source) => {
+                    return Err(ConnectError::KnownHosts { file: path.clone(), source });
+                }
+            };
+            let file = Arc::new(KnownHosts::parse(path, &text));
+            files.insert(path.clone(), file.clone());
+            Ok(file)
+        };
+        target.known_hosts.iter().map(read).collect()
+    }
+
+    async fn remember(&self, target: &Target, line: &str) -> Result<(), ConnectError> {
+        let Some(file) = target.known_hosts.first() else { return Ok(()) };
+        let _alone = self.0.remembering.lock().await;
+        append(file, line)
+            .map_err(|source| ConnectError::KnownHosts { file: file.clone(), source })?;
+        self.0.known_hosts.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
+        Ok(())
+    }
+}
+
+/// Adds a line, after the newline that somebody's editor may have left out.
+fn append(file: &Path, line: &str) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom, Write};
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(directory) = file.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let mut file =
+        std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let gap = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{gap}{line}\n").as_bytes())
+}
+
+fn config(target: &Target, expectation: &Expectation) -> Config {
+    let keepalive = target.keepalive;
+    Config {
+        client_id: SshId::Standard(Cow::Borrowed(concat!(
+            "SSH-2.0-certroll_",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        preferred: expectation.preferred(),
+        keepalive_interval: keepalive.map(|keepalive| keepalive.interval),
+        keepalive_max: keepalive.map_or(0, |keepalive| keepalive.count),
+        nodelay: true,
+        ..Config::default()
+    }
+}
+
+async fn direct(target: &Target) -> Result<tcp::Prompt, ConnectError> {
+    let Target { address, port, .. } = target;
+    let resolve = |reason: String| ConnectError::Resolve { address: address.clone(), reason };
+    let found = tokio::net::lookup_host((address.as_str(), *port)).await.map_err(|error| {
+        // glibc's texts come wrapped by std; the wrapping says nothing.
+        let text = error.to_string();
+        let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+        resolve(text.to_owned())
+    })?;
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(resolve("the name has no address".into()));
+    }
+    tcp::connect(addresses).await.map_err(|error| socket(target, error))
+}
+
+async fn onwards(through: &Session, which: &str, target: &Target) -> Result<Tunnel, ConnectError> {
+    through.dial(&target.address, target.port).await.map_err(|error| ConnectError::JumpOnwards {
+        which: which.to_owned(),
+        address: target.address.clone(),
+        port: target.port,
+        reason: match error {
+            DialError::Refused { reason, .. } => reason,
+            DialError::Lost { .. } => "its connection was lost".into(),
+        },
+    })
+}
+
+/// A proxy command's pipes, which end it when they are dropped.
+struct Proxy {
+    pipes: tokio::io::Join<tokio::process::ChildStdout, tokio::process::ChildStdin>,
+    _child: tokio::process::Child,
+}
+
+async fn proxied(command: &str) -> Result<Proxy, ConnectError> {
+    let failed = |source| ConnectError::ProxyCommand { command: command.to_owned(), source };
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!("exec {command}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    match (child.stdout.take(), child.stdin.take()) {
+        (Some(stdout), Some(stdin)) => {
+            Ok(Proxy { pipes: tokio::io::join(stdout, stdin), _child: child })
+        }
+        _ => Err(failed(io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+impl AsyncRead for Proxy {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.pipes).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Proxy {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::pin::Pin::new(&mut self.pipes).poll_write(cx, buf)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.pipes).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.pipes).poll_shutdown(cx)
+    }
+}
+
+fn socket(target: &Target, source: io::Error) -> ConnectError {
+    let (address, port) = (target.address.clone(), target.port);
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => ConnectError::Refused { address, port },
+        io::ErrorKind::TimedOut => ConnectError::Timeout {
+            address,
+            port,
+            stage: "the connection and key exchange",
+            after: target.connect_timeout,
+        },
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ConnectError::NoRoute { address, port, source }
+        }
+        _ => ConnectError::Io { address, port, source },
+    }
+}
+
+fn refused(target: &Target, error: ClientError, notes: &Notes) -> ConnectError {
+    let protocol = |reason: String| ConnectError::Protocol {
+        address: target.address.clone(),
+        port: target.port,
+        reason,
+    };
+    match error {
+        ClientError::HostKey(error) => *error,
+        ClientError::Russh(russh::Error::IO(error)) => match error.kind() {
+            io::ErrorKind::UnexpectedEof => closed(target, notes),
+            _ => socket(target, error),
+        },
+        ClientError::Russh(russh::Error::Disconnect | russh::Error::HUP) => closed(target, notes),
+        ClientError::Russh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
+            let theirs = printable(theirs.join(", ").as_bytes(), 300);
+            protocol(format!("no common {kind:?} algorithm, it has {theirs}"))
+        }
+        ClientError::Russh(error) => protocol(printable(error.to_string().as_bytes(), 300)),
+    }
+}
+
+fn closed(target: &Target, notes: &Notes) -> ConnectError {
+    let reason = match notes.farewell() {
+        Some(farewell) => format!("it said {:?}", printable(farewell.as_bytes(), 200)),
+        None => "it closed the connection during the key exchange (MaxStartups, a proxy, or a \
+                 firewall)"
+            .into(),
+    };
+    ConnectError::Protocol { address: target.address.clone(), port: target.port, reason }
+}

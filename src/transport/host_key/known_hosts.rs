@@ -1,0 +1,165 @@
+//! `known_hosts` files, as `sshd(8)` describes them under "SSH_KNOWN_HOSTS FILE FORMAT".
+
+use super::pattern;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use ring::hmac;
+use std::path::{Path, PathBuf};
+
+/// One file.
+#[derive(Debug)]
+pub(in crate::transport) struct KnownHosts {
+    file: PathBuf,
+    entries: Vec<Entry>,
+}
+
+/// One line that names hosts and a key.
+#[derive(Debug)]
+pub(in crate::transport) struct Entry {
+    /// Counted from 1, comments included.
+    pub(in crate::transport) line: usize,
+    pub(in crate::transport) marker: Marker,
+    hosts: Hosts,
+    /// `ssh-ed25519` and so on, as written.
+    pub(in crate::transport) key_type: Box<str>,
+    /// The key as on the wire.
+    pub(in crate::transport) key: Box<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::transport) enum Marker {
+    None,
+    CertAuthority,
+    Revoked,
+}
+
+#[derive(Debug)]
+enum Hosts {
+    /// `|1|salt|hash`: HMAC-SHA1 of the name.
+    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+    /// Comma-separated, with `*`, `?` and a leading `!`.
+    Patterns(Box<str>),
+}
+
+impl KnownHosts {
+    /// Reads a file's text. Lines that are no entries are passed over, as OpenSSH does.
+    pub(in crate::transport) fn parse(file: &Path, text: &[u8]) -> Self {
+        let entries = text
+            .split(|byte| *byte == b'\n')
+            .zip(1..)
+            .filter_map(|(line, number)| entry(&String::from_utf8_lossy(line), number))
+            .collect();
+        Self { file: file.to_owned(), entries }
+    }
+
+    pub(in crate::transport) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The entries for `name`, which is lower-case: `host`, or `[host]:port` when the port is not 22.
+    pub(in crate::transport) fn matching<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(|entry| entry.hosts.contain(name))
+    }
+}
+
+impl Hosts {
+    fn contain(&self, name: &str) -> bool {
+        match self {
+            Self::Hashed { salt, hash } => {
+                let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
+                hmac::verify(&key, name.as_bytes(), hash).is_ok()
+            }
+            Self::Patterns(list) => pattern::list_matches(list, name),
+        }
+    }
+}
+
+fn entry(text: &str, line: usize) -> Option<Entry> {
+    let mut words = text.split_ascii_whitespace();
+    let mut first = words.next().filter(|word| !word.starts_with('#'))?;
+    let marker = match first {
+        "@cert-authority" => Marker::CertAuthority,
+        "@revoked" => Marker::Revoked,
+        other if other.starts_with('@') => return None,
+        _ => Marker::None,
+    };
+    if marker != Marker::None {
+        first = words.next()?;
+    }
+    let hosts = match first.strip_prefix("|1|") {
+        Some(hashed) => {
+            let (salt, hash) = hashed.split_once('|')?;
+            Hosts::Hashed { salt: decode(salt)?, hash: decode(hash)? }
+        }
+        None => Hosts::Patterns(first.to_ascii_lowercase().into()),
+    };
+    let key_type = words.next()?.into();
+    let key = decode(words.next()?)?.into();
+    Some(Entry { line, marker, hosts, key_type, key })
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIK2pr+Bfus1hvPof4Wb/plZCzSbqadHH0u+/f4ODtKnE";
+
+    fn lines(text: &str, name: &str) -> Vec<usize> {
+        let text = text.replace("KEY", &format!("ssh-ed25519 {KEY}"));
+        let known = KnownHosts::parse(Path::new("kh"), text.as_bytes());
+        known.matching(name).map(|entry| entry.line).collect()
+    }
+
+    #[test]
+    fn names_lists_ports_wildcards_and_negation() {
+        let text = "# comment\n\
+                    web1,web2,10.0.0.1 KEY comment here\n\
+                    \n\
+                    [web1]:2222 KEY\n\
+                    *.example.com,!secret.example.com KEY\n\
+                    web? KEY\n\
+                    WEB1\tKEY\n";
+        assert_eq!(lines(text, "web1"), [2, 6, 7]);
+        assert_eq!(lines(text, "web2"), [2, 6]);
+        assert_eq!(lines(text, "10.0.0.1"), [2]);
+        assert_eq!(lines(text, "[web1]:2222"), [4]);
+        assert_eq!(lines(text, "a.example.com"), [5]);
+        assert_eq!(lines(text, "secret.example.com"), [0; 0]);
+    }
+
+    #[test]
+    fn tabs_carriage_returns_and_garbage() {
+        let text = "web1\tssh-ed25519\tnot/base64!\nweb1\nweb1 KEY\r\n\u{0}\u{1}\nweb1\t\tKEY\n";
+        assert_eq!(lines(text, "web1"), [3, 5]);
+        let known = KnownHosts::parse(Path::new("kh"), b"\xff\xfe web1 \xc3\x28\n");
+        assert_eq!(known.entries.len(), 0);
+    }
+
+    #[test]
+    fn markers() {
+        let text = format!(
+            "@cert-authority *.a ssh-ed25519 {KEY}\n@revoked * ssh-ed25519 {KEY}\n@new x ssh-ed25519 {KEY}\n"
+        );
+        let known = KnownHosts::parse(Path::new("kh"), text.as_bytes());
+        let markers: Vec<_> = known.matching("h.a").map(|entry| entry.marker).collect();
+        assert_eq!(markers, [Marker::CertAuthority, Marker::Revoked]);
+    }
+
+    #[test]
+    fn a_hashed_name_made_by_ssh_keygen() {
+        // `ssh-keygen -H` of "web1"; sshd(8) names the form.
+        let text = format!(
+            "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-ed25519 {KEY}\n"
+        );
+        let known = KnownHosts::parse(Path::new("kh"), text.as_bytes());
+        assert_eq!(known.matching("192.168.1.61").count(), 1);
+        assert_eq!(known.matching("192.168.1.62").count(), 0);
+    }
+}

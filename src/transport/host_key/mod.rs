@@ -1,0 +1,303 @@
+//! Whether the machine that answers is the one that was meant.
+//!
+//! OpenSSH's rules, with one more careful: where a host's keys are known but of other algorithms
+//! than the one it shows, that is a *changed* key here and not an unknown one, since the known
+//! algorithms are asked for first.
+
+mod known_hosts;
+pub(in crate::transport) mod pattern;
+
+pub(in crate::transport) use known_hosts::KnownHosts;
+
+use super::error::{ConnectError, HostKeyChanged, HostKeyUnknown};
+use super::target::{HostKeyChecking, Target};
+use crate::model::Timestamp;
+use known_hosts::{Entry, Marker};
+use russh::keys::ssh_key::certificate::CertType;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::{Preferred, kex};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What is known of one host before it is connected to.
+#[derive(Debug)]
+pub(super) struct Expectation {
+    /// As known_hosts files have it: `host`, or `[host]:port`.
+    name: String,
+    /// Without the port, where the port is not 22.
+    bare: Option<String>,
+    /// What a certificate has to name.
+    principal: String,
+    files: Vec<Arc<KnownHosts>>,
+    checking: HostKeyChecking,
+    target: Target,
+}
+
+/// The outcome for a key that may be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is known.
+    Known,
+    /// It is not, and should be remembered by this line (without newline).
+    Remember(String),
+    /// It was not judged.
+    Unchecked,
+}
+
+impl Expectation {
+    pub(super) fn new(target: &Target, files: Vec<Arc<KnownHosts>>) -> Self {
+        let (name, bare, principal) = match &target.host_key_alias {
+            Some(alias) => (alias.to_ascii_lowercase(), None, alias.to_ascii_lowercase()),
+            None => {
+                let address = target.address.to_ascii_lowercase();
+                match target.port {
+                    22 => (address.clone(), None, address),
+                    port => (format!("[{address}]:{port}"), Some(address.clone()), address),
+                }
+            }
+        };
+        let checking = target.host_key_checking;
+        Self { name, bare, principal, files, checking, target: target.clone() }
+    }
+
+    /// Algorithms in the order in which they are asked for: those of known keys first, and
+    /// certificates only where an authority could vouch for one.
+    pub(super) fn preferred(&self) -> Preferred {
+        // russh's default without SHA-1 signatures, as in OpenSSH since 8.8.
+        let default = Preferred::DEFAULT;
+        let all: Vec<_> = (default.key.iter())
+            .filter(|algorithm| **algorithm != Algorithm::Rsa { hash: None })
+            .cloned()
+            .collect();
+        let known: Vec<&str> =
+            self.entries(Marker::None).map(|(_, entry)| &*entry.key_type).collect();
+        let is_known = |algorithm: &Algorithm| known.contains(&key_type(algorithm));
+        let (first, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_known);
+        let has_authority = self.entries(Marker::CertAuthority).next().is_some();
+        let key: Vec<_> = first.into_iter().chain(rest).collect();
+        let host_key_certificates =
+            if has_authority { Cow::Owned(key.clone()) } else { Cow::Borrowed(&[][..]) };
+        Preferred {
+            key: Cow::Owned(key),
+            host_key_certificates,
+            kex: Cow::Borrowed(KEX),
+            ..default
+        }
+    }
+
+    /// Judges what the host has shown (and proved to own).
+    pub(super) fn judge(
+        &self,
+        shown: &PublicKeyOrCertificate,
+        now: Timestamp,
+    ) -> Result<Verdict, ConnectError> {
+        if self.checking == HostKeyChecking::DangerOff {
+            return Ok(Verdict::Unchecked);
+        }
+        let key = shown.public_key();
+        self.refuse_revoked(key.key_data())?;
+        if let Some(certificate) = shown.certificate() {
+            self.refuse_revoked(certificate.signature_key())?;
+            if self.knows(Marker::CertAuthority, certificate.signature_key()) {
+                return match certificate_fault(certificate, &self.principal, now) {
+                    None => Ok(Verdict::Known),
+                    Some(reason) => {
+                        Err(ConnectError::HostCertificate { name: self.name.clone(), reason })
+                    }
+                };
+            }
+            // By an authority that nobody vouches for: its plain key may still be known.
+        }
+        if self.knows(Marker::None, key.key_data()) || self.knows_without_port(key.key_data()) {
+            return Ok(Verdict::Known);
+        }
+        let known: Vec<_> = self.entries(Marker::None).collect();
+        if !known.is_empty() {
+            return Err(ConnectError::HostKeyChanged(Box::new(self.changed(&key, &known))));
+        }
+        if self.checking == HostKeyChecking::AcceptNew && !self.target.known_hosts.is_empty() {
+            if let Ok(line) = PublicKey::from(key.key_data().clone()).to_openssh() {
+                return Ok(Verdict::Remember(format!("{} {line}", self.name)));
+            }
+        }
+        Err(ConnectError::HostKeyUnknown(Box::new(self.unknown(&key))))
+    }
+
+    fn entries(&self, marker: Marker) -> impl Iterator<Item = (&KnownHosts, &Entry)> {
+        self.files
+            .iter()
+            .flat_map(|file| file.matching(&self.name).map(move |entry| (&**file, entry)))
+            .filter(move |(_, entry)| entry.marker == marker)
+    }
+
+    fn knows(&self, marker: Marker, key: &KeyData) -> bool {
+        let blob = blob(key);
+        self.entries(marker).any(|(_, entry)| *entry.key == *blob)
+    }
+
+    /// OpenSSH takes a key known for the plain name as good for another port as well.
+    fn knows_without_port(&self, key: &KeyData) -> bool {
+        let Some(bare) = &self.bare else { return false };
+        let blob = blob(key);
+        let mut entries = self.files.iter().flat_map(|file| file.matching(bare));
+        entries.any(|entry| entry.marker == Marker::None && *entry.key == *blob)
+    }
+
+    fn refuse_revoked(&self, key: &KeyData) -> Result<(), ConnectError> {
+        let blob = blob(key);
+        let names = std::iter::once(&self.name).chain(&self.bare);
+        let revoked = names
+            .flat_map(|name| self.files.iter().map(move |file| (file, name)))
+            .flat_map(|(file, name)| file.matching(name).map(move |entry| (file, entry)))
+            .find(|(_, entry)| entry.marker == Marker::Revoked && *entry.key == *blob);
+        match revoked {
+            None => Ok(()),
+            Some((file, entry)) => Err(ConnectError::HostKeyRevoked {
+                name: self.name.clone(),
+                algorithm: entry.key_type.to_string(),
+                fingerprint: fingerprint(key),
+                file: file.file().to_owned(),
+                line: entry.line,
+            }),
+        }
+    }
+
+    fn unknown(&self, key: &PublicKey) -> HostKeyUnknown {
+        let Target { address, port, user, jumps, known_hosts, .. } = &self.target;
+        let algorithm = key_type(&key.algorithm()).to_owned();
+        let file = known_hosts
+            .first()
+            .map_or("~/.ssh/known_hosts".into(), |file| shell_word(&file.display().to_string()));
+        let behind = !jumps.is_empty() || self.target.proxy_command.is_some();
+        let remedy = if self.target.host_key_alias.is_none() && !behind {
+            let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
+            let kind = algorithm.strip_prefix("ssh-").unwrap_or(&algorithm);
+            let kind = if kind.starts_with("ecdsa") { "ecdsa" } else { kind };
+            format!("ssh-keyscan {port}-t {kind} {} >> {file}", shell_word(address))
+        } else {
+            // ssh-keyscan knows neither aliases nor bastions.
+            let mut words = vec!["ssh".to_owned()];
+            if !jumps.is_empty() {
+                let hops: Vec<_> = jumps.iter().map(ToString::to_string).collect();
+                words.push(format!("-J {}", shell_word(&hops.join(","))));
+            }
+            if let Some(command) = &self.target.proxy_command {
+                words.push(format!("-o {}", shell_word(&format!("ProxyCommand={command}"))));
+            }
+            if let Some(alias) = &self.target.host_key_alias {
+                words.push(format!("-o {}", shell_word(&format!("HostKeyAlias={alias}"))));
+            }
+            words.push(format!("-o StrictHostKeyChecking=ask -o UserKnownHostsFile={file}"));
+            words.push(format!("-p {port} {} true", shell_word(&format!("{user}@{address}"))));
+            words.join(" ")
+        };
+        HostKeyUnknown {
+            name: self.name.clone(),
+            algorithm,
+            fingerprint: fingerprint(key.key_data()),
+            files: known_hosts.clone(),
+            remedy,
+        }
+    }
+
+    fn changed(&self, key: &PublicKey, known: &[(&KnownHosts, &Entry)]) -> HostKeyChanged {
+        let file = known
+            .first()
+            .map_or(String::new(), |(file, _)| shell_word(&file.file().display().to_string()));
+        let known = known.iter().map(|(file, entry)| {
+            let fingerprint = PublicKey::from_bytes(&entry.key)
+                .map_or_else(|_| "an unreadable key".into(), |key| fingerprint(key.key_data()));
+            (file.file().to_owned(), entry.line, entry.key_type.to_string(), fingerprint)
+        });
+        HostKeyChanged {
+            name: self.name.clone(),
+            algorithm: key_type(&key.algorithm()).to_owned(),
+            fingerprint: fingerprint(key.key_data()),
+            known: known.collect(),
+            remedy: format!("ssh-keygen -R {} -f {file}", shell_word(&self.name)),
+        }
+    }
+}
+
+/// russh's own order without the group exchanges that cost a round trip more; all of these are in
+/// OpenSSH since 7.3.
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G16_SHA512,
+    kex::DH_G18_SHA512,
+    kex::DH_G14_SHA256,
+    kex::DH_GEX_SHA256,
+    kex::EXTENSION_SUPPORT_AS_CLIENT,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+];
+
+/// What is wrong with a certificate whose authority is trusted. PROTOCOL.certkeys in OpenSSH's
+/// source names the fields; a principal may be a pattern, an empty list is good for any host.
+fn certificate_fault(certificate: &Certificate, name: &str, now: Timestamp) -> Option<String> {
+    if certificate.cert_type() != CertType::Host {
+        return Some("it is a user certificate".into());
+    }
+    if let Some((option, _)) = certificate.critical_options().iter().next() {
+        return Some(format!(
+            "it has the critical option {option:?}, which no host certificate has"
+        ));
+    }
+    let principals = certificate.valid_principals();
+    let named =
+        principals.iter().any(|pattern| pattern::matches(&pattern.to_ascii_lowercase(), name));
+    if !principals.is_empty() && !named {
+        return Some(format!("it is for {}, not for {name}", principals.join(", ")));
+    }
+    let now = u64::try_from(now.unix()).unwrap_or(0);
+    if now < certificate.valid_after() {
+        return Some(format!("it is not valid before {}", moment(certificate.valid_after())));
+    }
+    if now >= certificate.valid_before() {
+        return Some(format!("it expired at {}", moment(certificate.valid_before())));
+    }
+    let authority = PublicKey::from(certificate.signature_key().clone());
+    let fingerprint = authority.fingerprint(HashAlg::Sha256);
+    let valid = certificate.validate_at(now, [&fingerprint]);
+    valid.is_err().then(|| "its signature is wrong".into())
+}
+
+fn moment(unix: u64) -> Timestamp {
+    Timestamp::from_unix(i64::try_from(unix).unwrap_or(i64::MAX))
+}
+
+fn blob(key: &KeyData) -> Vec<u8> {
+    // A key that came over the wire can be written again; if not, it equals nothing known.
+    PublicKey::from(key.clone()).to_bytes().unwrap_or_default()
+}
+
+pub(super) fn fingerprint(key: &KeyData) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// The key's type as known_hosts files have it, whatever hash it signs with.
+fn key_type(algorithm: &Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Ed25519 => "ssh-ed25519",
+        Algorithm::Rsa { .. } => "ssh-rsa",
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => "ecdsa-sha2-nistp256",
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 } => "ecdsa-sha2-nistp384",
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 } => "ecdsa-sha2-nistp521",
+        Algorithm::SkEd25519 => "sk-ssh-ed25519@openssh.com",
+        Algorithm::SkEcdsaSha2NistP256 => "sk-ecdsa-sha2-nistp256@openssh.com",
+        _ => "other",
+    }
+}
+
+/// For a line that the operator pastes into a shell.
+fn shell_word(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), |word| word.into_owned())
+}
+
+#[cfg(test)]
+mod tests;
