@@ -51,14 +51,23 @@ async fn conversation(lines: &'static [&'static [u8]]) -> SocketAddr {
     .await
 }
 
+/// Patience where an answer is sure to come, on a loaded machine too.
+const LONG: Duration = Duration::from_secs(20);
+/// Patience where none will come.
+const SHORT: Duration = Duration::from_secs(1);
+
 async fn refusal(address: SocketAddr, starttls: StartTls) -> Refusal {
+    refusal_within(LONG, address, starttls).await
+}
+
+async fn refusal_within(limit: Duration, address: SocketAddr, starttls: StartTls) -> Refusal {
     let mut probe = Probe::new(address.to_string().parse().unwrap());
     probe.starttls = starttls;
     probe.server_name = Some("www.example.org".into());
-    probe.timeout = Duration::from_secs(2);
+    probe.timeout = limit;
     let begun = Instant::now();
     let refusal = handshake(&probe, &Tcp).await.expect_err("no such server is right");
-    assert!(begun.elapsed() < Duration::from_secs(4), "{refusal}: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < limit + LONG, "{refusal}: {:?}", begun.elapsed());
     refusal
 }
 
@@ -237,23 +246,20 @@ async fn endless_input_is_cut_off() {
         (StartTls::Ftp, b"220-\r\n"),
         (StartTls::Sieve, b"\"A\" \"b\"\r\n"),
         (StartTls::Xmpp, b" "),
-        (StartTls::Xmpp, b"<a "),
+        (StartTls::Xmpp, b"<?xml version='1.0'?>"),
     ] {
         let refusal = refusal(endless(piece).await, starttls).await;
-        assert!(
-            matches!(refusal, Refusal::Endless { .. } | Refusal::Unexpected { .. }),
-            "{starttls:?} {refusal:?}"
-        );
+        assert_eq!(refusal, Refusal::Endless { phase: Phase::Greeting }, "{starttls:?}");
     }
     let pop = conversation(&[b"+OK\r\n", b"+OK\n"]).await;
     let phase = Phase::Capabilities;
-    let after = Duration::from_secs(2);
-    assert_eq!(refusal(pop, StartTls::Pop3).await, Refusal::Timeout { phase, after });
+    let after = SHORT;
+    assert_eq!(refusal_within(after, pop, StartTls::Pop3).await, Refusal::Timeout { phase, after });
 }
 
 #[tokio::test]
 async fn silence_drips_and_closes_end_in_time_and_name_the_phase() {
-    let after = Duration::from_secs(2);
+    let after = SHORT;
     let silent = conversation(&[b""]).await;
     for (starttls, phase) in [
         (StartTls::None, Phase::Tls),
@@ -261,7 +267,10 @@ async fn silence_drips_and_closes_end_in_time_and_name_the_phase() {
         (StartTls::Postgres, Phase::Upgrade),
         (StartTls::Xmpp, Phase::Greeting),
     ] {
-        assert_eq!(refusal(silent, starttls).await, Refusal::Timeout { phase, after });
+        assert_eq!(
+            refusal_within(after, silent, starttls).await,
+            Refusal::Timeout { phase, after }
+        );
     }
     let drip = hostile(|mut stream| async move {
         loop {
@@ -271,7 +280,7 @@ async fn silence_drips_and_closes_end_in_time_and_name_the_phase() {
     })
     .await;
     assert_eq!(
-        refusal(drip, StartTls::Smtp).await,
+        refusal_within(after, drip, StartTls::Smtp).await,
         Refusal::Timeout { phase: Phase::Greeting, after }
     );
     let closing = hostile(|stream| async move {
@@ -309,7 +318,7 @@ async fn a_plain_port_and_a_tls_port_are_told_apart() {
     assert_eq!(plain.advice(), ["this looks like SMTP: try starttls: smtp"]);
     // Too short for a TLS record: only the time tells.
     let short = conversation(&[b"hi"]).await;
-    let plain = refusal(short, StartTls::None).await;
+    let plain = refusal_within(SHORT, short, StartTls::None).await;
     assert_eq!(plain, Refusal::PlainText { seen: "hi".into() });
 
     let authority = Authority::new("test");
@@ -328,7 +337,7 @@ async fn a_plain_port_and_a_tls_port_are_told_apart() {
             "{starttls:?} {refused:?}"
         );
     }
-    let waits = refusal(tls, StartTls::Smtp).await;
+    let waits = refusal_within(SHORT, tls, StartTls::Smtp).await;
     assert_eq!(
         waits.advice(),
         ["a port that speaks TLS from the first byte waits for the client: try starttls: none"]

@@ -2,7 +2,7 @@
 
 use crate::model::text::plural;
 use crate::model::{Backoff, Fingerprint, Timestamp};
-use crate::verify::chain::{chain_faults, subject_of};
+use crate::verify::chain::{ChainFault, chain_faults, subject_of};
 use crate::verify::dial::Dial;
 use crate::verify::handshake::handshake;
 use crate::verify::probe::{Probe, Served};
@@ -332,21 +332,20 @@ fn covers(leaf: &[u8], name: &str) -> bool {
 }
 
 fn notes(served: &Served, expect: &Expectation) -> Vec<String> {
+    let as_deployed = expect.chain.as_ref().is_none_or(|chain| *chain == served.rest());
+    // A leaf that was deployed without a chain, and is served so, may well come from a root.
+    let alone = expect.chain.as_ref().is_some_and(Vec::is_empty) && expect.trust.is_none();
     let mut notes: Vec<String> = chain_faults(&served.chain, expect.now, expect.trust.as_ref())
         .iter()
+        .filter(|fault| !(as_deployed && alone && matches!(fault, ChainFault::Missing { .. })))
         .map(ToString::to_string)
         .collect();
-    let as_deployed = expect.chain.as_ref().is_none_or(|chain| *chain == served.rest());
     if !as_deployed {
         notes.push(format!(
             "the leaf is the deployed one, the chain behind it is not ({} served, {} deployed)",
             served.rest().len(),
             expect.chain.as_ref().map_or(0, Vec::len),
         ));
-    }
-    // A leaf that was deployed without a chain, and is served so, is its issuer's business.
-    if as_deployed && expect.chain.as_ref().is_some_and(Vec::is_empty) && expect.trust.is_none() {
-        notes.retain(|note| !note.starts_with("the server does not send"));
     }
     notes.extend(served.chain.first().and_then(|der| date_note(der, expect.now)));
     if served.wants_client_certificate {
