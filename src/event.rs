@@ -4,8 +4,11 @@
 //! [`Kind::RunStart`] comes first and one [`Kind::Summary`] last. `docs/events.md` documents the
 //! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
 
+pub mod planned;
+
 use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step};
 use indexmap::IndexMap;
+use planned::{PlanCounts, PlanRow, ServiceEnd};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -113,6 +116,40 @@ pub enum Kind {
         output: Option<String>,
         /// How long it took, in milliseconds.
         millis: u64,
+    },
+    /// A certificate task ended on a host: what its services serve now.
+    CertificateEnd {
+        /// Its name.
+        task: String,
+        /// One entry per service of the task.
+        services: Vec<ServiceEnd>,
+        /// How it ended.
+        #[serde(serialize_with = "outcome_name")]
+        outcome: Outcome,
+        /// At which step, for failures.
+        step: Option<Step>,
+    },
+    /// What a certificate task would do on a host (`plan` only).
+    PlanHost {
+        /// The play.
+        play: String,
+        /// The batch, from 1.
+        batch: usize,
+        /// File by file.
+        rows: Vec<PlanRow>,
+    },
+    /// What a batch comes to (`plan` only); follows the hosts of the batch.
+    PlanBatch {
+        /// The play.
+        play: String,
+        /// From 1.
+        batch: usize,
+        /// How many batches the play has.
+        batches: usize,
+        /// The sums.
+        counts: PlanCounts,
+        /// What stays unknown until `apply`, one line each.
+        unknown: Vec<String>,
     },
     /// A step failed on a host: everything that an operator needs at 3 a.m.
     Failure(Box<Failure>),

@@ -3,3 +3,4 @@
 pub mod build;
 pub mod desired;
 pub mod facts;
+pub mod row;

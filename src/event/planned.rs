@@ -1,0 +1,180 @@
+//! What a plan shows, as data: the rows of its table and the sums of its batches.
+//!
+//! Holds nothing secret: of a key only its kind, of a file only what changes.
+
+use crate::model::{Fingerprint, HostName, Timestamp, Validity};
+use serde::Serialize;
+
+/// What would be done with one file on one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanRow {
+    /// The host.
+    pub host: HostName,
+    /// The service that reads the file; several joined by `, `.
+    pub service: String,
+    /// Path on the host.
+    pub file: String,
+    /// The act, as the fields `action` and, where it is blocked, `why`.
+    #[serde(flatten)]
+    pub action: PlanAction,
+    /// The leaf that is in the file now, where there is one.
+    pub now: Option<CertBrief>,
+    /// The leaf that will be in it; none for files that hold no certificate.
+    pub wanted: Option<CertBrief>,
+    /// What changes besides the bytes, as `0644 → 0600`; empty: nothing.
+    pub detail: String,
+    /// What checks the staged files and how, as `nginx -t in a private mount namespace`.
+    pub validate: String,
+    /// What makes the service load them.
+    pub reload: String,
+    /// Which handshakes must show the new leaf, as `192.0.2.1:443 (www.example.net)`.
+    pub verify: String,
+    /// What the operator should know, one line each.
+    pub notes: Vec<String>,
+}
+
+/// What would be done with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", content = "why", rename_all = "snake_case")]
+pub enum PlanAction {
+    /// It does not exist yet.
+    Create,
+    /// It gets other bytes.
+    Replace,
+    /// It has the right bytes and the wrong owner, group or mode.
+    RepairMode,
+    /// It is right, but the service serves something else.
+    ReloadOnly,
+    /// It is right.
+    Unchanged,
+    /// It cannot be done, and why.
+    Blocked(String),
+}
+
+impl PlanAction {
+    /// The words of the table.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::RepairMode => "repair mode",
+            Self::ReloadOnly => "reload only",
+            Self::Unchanged => "unchanged",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+
+    /// Whether `apply` would do something.
+    pub fn is_pending(&self) -> bool {
+        match self {
+            Self::Create | Self::Replace | Self::RepairMode | Self::ReloadOnly => true,
+            Self::Unchanged | Self::Blocked(_) => false,
+        }
+    }
+}
+
+/// A certificate in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertBrief {
+    /// SHA-256 of the DER.
+    pub fingerprint: Fingerprint,
+    /// Whole days from the run to the last second of validity; negative: expired.
+    pub days_left: i64,
+    /// Subject.
+    pub subject: String,
+    /// Subject alternative names, DNS names first.
+    pub names: Vec<String>,
+    /// Issuer.
+    pub issuer: String,
+    /// First and last second, as the fields `not_before` and `not_after`.
+    #[serde(flatten)]
+    pub validity: Validity,
+    /// Kind of key, as `EC P-256`.
+    pub key: String,
+}
+
+/// The whole plan, in the order of plays and batches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PlanView {
+    /// The batches.
+    pub batches: Vec<PlanBatch>,
+    /// What concerns the whole run and stops nothing, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// One batch of a play.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PlanBatch {
+    /// The play.
+    pub play: String,
+    /// From 1.
+    pub number: usize,
+    /// How many batches the play has.
+    pub of: usize,
+    /// File by file, hosts in inventory order.
+    pub rows: Vec<PlanRow>,
+    /// The sums.
+    pub summary: PlanCounts,
+    /// What stays unknown until `apply`, one line each: unreachable hosts, commands that cannot be
+    /// foreseen, checks that read no certificate.
+    pub unknown: Vec<String>,
+}
+
+/// Sums of a batch. A host counts once, by the most telling of its rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PlanCounts {
+    /// Hosts in the batch.
+    pub hosts: usize,
+    /// Hosts where files will be written, or their owner or mode set.
+    pub change: usize,
+    /// Hosts that only need a reload.
+    pub reload_only: usize,
+    /// Hosts where all is as wanted.
+    pub unchanged: usize,
+    /// Hosts where it cannot be done.
+    pub blocked: usize,
+    /// Hosts that could not be reached.
+    pub unreachable: usize,
+}
+
+impl PlanCounts {
+    /// Counts the hosts of `rows`; `unreachable` hosts have no rows and are added.
+    pub fn of(rows: &[PlanRow], unreachable: usize) -> Self {
+        let mut worst: indexmap::IndexMap<&HostName, u8> = indexmap::IndexMap::new();
+        for row in rows {
+            let rank = match row.action {
+                PlanAction::Unchanged => 0,
+                PlanAction::ReloadOnly => 1,
+                PlanAction::Create | PlanAction::Replace | PlanAction::RepairMode => 2,
+                PlanAction::Blocked(_) => 3,
+            };
+            let entry = worst.entry(&row.host).or_default();
+            *entry = (*entry).max(rank);
+        }
+        let count = |wanted: u8| worst.values().filter(|rank| **rank == wanted).count();
+        Self {
+            hosts: worst.len() + unreachable,
+            unchanged: count(0),
+            reload_only: count(1),
+            change: count(2),
+            blocked: count(3),
+            unreachable,
+        }
+    }
+
+    /// Hosts where `apply` would do something.
+    pub fn pending(&self) -> usize {
+        self.change + self.reload_only
+    }
+}
+
+/// What one service serves after a certificate task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceEnd {
+    /// Its profile's name.
+    pub service: String,
+    /// The leaf that was last seen there, new or old.
+    pub fingerprint: Option<Fingerprint>,
+    /// That leaf's last second of validity; the earliest where there are several.
+    pub not_after: Option<Timestamp>,
+}
