@@ -1,1 +1,298 @@
 //! Jinja templates as Ansible renders them, over lazily resolved variables.
+//!
+//! [`Templates`] holds the engine with its filters and tests, [`Scope`] the variables that one host sees in
+//! one task. A text that is a single expression keeps its type, anything around it makes text; a name
+//! that is not defined is an error unless `default`, `defined` or `undefined` looked at it. Values that only
+//! the run itself can know ([`Scope::mark_unknown`]) give [`TemplateError::NotYetKnown`].
+
+mod convert;
+mod evaluation;
+mod filters;
+mod lookups;
+mod scope;
+mod tests_;
+
+pub use scope::{HostVars, Scope};
+
+use crate::source::{Diagnostic, Node, Value as Source};
+use evaluation::single_expression;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Work that one template may do, in minijinja's units.
+const FUEL: u64 = 2_000_000;
+
+/// Decrypts an armoured vault text; the error says why not.
+pub type Decrypt = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// The template engine with Ansible's filters, tests and lookups.
+pub struct Templates {
+    strict: Environment<'static>,
+    /// The same, but an attribute of something undefined is undefined too: for `a.b.c | default(x)`.
+    chaining: Environment<'static>,
+    decrypt: Decrypt,
+}
+
+/// Why a template has no value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplateError {
+    /// It is wrong.
+    Wrong(Box<Diagnostic>),
+    /// It needs this name, which is set only when the play runs.
+    NotYetKnown(String),
+}
+
+impl TemplateError {
+    /// As a diagnostic, whichever it is.
+    pub fn diagnostic(self) -> Diagnostic {
+        match self {
+            Self::Wrong(diagnostic) => *diagnostic,
+            Self::NotYetKnown(name) => {
+                Diagnostic::error(format!("'{name}' is not known before the play runs"))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Templates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Templates")
+    }
+}
+
+impl Templates {
+    /// An engine whose lookups find files relative to `directory`.
+    pub fn new(directory: PathBuf, decrypt: Decrypt) -> Arc<Self> {
+        let make = |behavior| {
+            let mut environment = Environment::new();
+            environment.set_undefined_behavior(behavior);
+            environment.set_debug(true);
+            environment.set_fuel(Some(FUEL));
+            let mut syntax = SyntaxConfig::builder();
+            syntax.trim_blocks(true).keep_trailing_newline(true);
+            if let Ok(syntax) = syntax.build() {
+                environment.set_syntax(syntax);
+            }
+            environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+            environment.set_formatter(evaluation::format);
+            environment
+                .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+            filters::add_to(&mut environment);
+            tests_::add_to(&mut environment);
+            lookups::add_to(&mut environment, directory.clone());
+            environment
+        };
+        Arc::new(Self {
+            strict: make(UndefinedBehavior::Strict),
+            chaining: make(UndefinedBehavior::Chainable),
+            decrypt,
+        })
+    }
+
+    /// Checks the syntax of every template in `node`, also the names of filters and tests as far as
+    /// the engine tells before running.
+    pub fn syntax(&self, node: &Node) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        self.collect_syntax(node, &mut found);
+        found
+    }
+
+    fn collect_syntax(&self, node: &Node, found: &mut Vec<Diagnostic>) {
+        match &node.value {
+            Source::Text(text) if is_template(text) => {
+                let result = match single_expression(text) {
+                    Some(expression) => self.strict.compile_expression(expression).map(drop),
+                    None => self.strict.template_from_str(text).map(drop),
+                };
+                if let Err(error) = result {
+                    found.push(evaluation::syntax_error(&error, node));
+                }
+            }
+            Source::List(items) => items.iter().for_each(|item| self.collect_syntax(item, found)),
+            Source::Map(entries) => {
+                entries.iter().for_each(|(_, value)| self.collect_syntax(value, found));
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks the syntax of a condition, which is an expression without braces.
+    pub fn condition_syntax(&self, node: &Node) -> Option<Diagnostic> {
+        let text = node.as_str()?;
+        let expression = single_expression(text).unwrap_or(text);
+        let error = self.strict.compile_expression(expression).err()?;
+        Some(evaluation::syntax_error(&error, node))
+    }
+}
+
+/// Whether a text holds template syntax.
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{SourceFile, Vars, yaml};
+    use serde_json::{Value as Json, json};
+
+    fn scope(vars: &str) -> Scope {
+        let decrypt: Decrypt = Arc::new(|_| Ok("opened".to_owned()));
+        let templates = Templates::new(PathBuf::from("."), decrypt);
+        let (node, _) = yaml::parse(&SourceFile::new("vars.yml", vars)).unwrap();
+        let Source::Map(entries) = node.value else { panic!("no mapping") };
+        let vars: Vars = entries
+            .into_iter()
+            .map(|(key, value)| (key.as_str().unwrap().to_owned(), value))
+            .collect();
+        Scope::new(templates, vec![Arc::new(vars)])
+    }
+
+    fn text(template: &str) -> Node {
+        Node { value: Source::Text(template.to_owned()), span: None }
+    }
+
+    #[track_caller]
+    fn gives(vars: &str, template: &str, expected: Json) {
+        assert_eq!(scope(vars).render(&text(template)), Ok(expected), "{template}");
+    }
+
+    #[track_caller]
+    fn fails(vars: &str, template: &str) -> String {
+        let error = scope(vars).render(&text(template)).expect_err(template);
+        error.diagnostic().to_string()
+    }
+
+    #[test]
+    fn a_single_expression_keeps_its_type() {
+        gives("i: 5", "{{ i }}", json!(5));
+        gives("i: 5", "{{ i }}{{ i }}", json!("55"));
+        gives("i: 5", " {{ i }}", json!(" 5"));
+        gives("i: 5\nj: '{{ i }}'\nk: '{{ j }}'", "{{ k }}", json!(5));
+        gives("l: [1, '{{ i }}']\ni: 2", "{{ l }}", json!([1, 2]));
+        gives("d: {a: {b: yes}}", "{{ d }}", json!({"a": {"b": true}}));
+        gives("d: {a: x}", "{{ '}}' ~ d.a }}", json!("}}x"));
+    }
+
+    #[test]
+    fn text_is_spelt_as_python_does() {
+        gives("t: true\nn: ~", "x{{ t }}{{ n }}y", json!("xTruey"));
+        gives("l: [1, a]", "{{ l }} ", json!("[1, 'a'] "));
+        gives("d: {'a': 1}", "is {{ d }}", json!("is {'a': 1}"));
+        gives("x: 1", "{{ 3 / 2 }} {{ 7 // 2 }} {{ 2 ** 3 }}", json!("1.5 3 8"));
+        gives("x: a\n", "{{ x }}\n", json!("a\n"));
+    }
+
+    #[test]
+    fn undefined_names_are_errors_unless_asked_about() {
+        assert_eq!(fails("host: 1", "a {{ hots }}"), "'hots' is undefined");
+        gives("a: 1", "{{ nope | default('z') }}", json!("z"));
+        gives("a: 1", "{{ nope.x.y | default('z') }}", json!("z"));
+        gives("d: {}", "{{ d.b.c | default('z') }}", json!("z"));
+        gives("a: 1", "{{ nope is defined }}", json!(false));
+        gives("a: '{{ nope }}'", "{{ a | default('dd') }}", json!("dd"));
+        gives("a: '{{ nope }}'", "{{ a is defined }}", json!(false));
+        assert!(fails("a: 1", "{{ nope == 1 }}").contains("'nope' is undefined"));
+        assert!(fails("a: 1", "{{ nope or 2 }}").contains("'nope' is undefined"));
+        assert!(fails("a: '{{ nope }}'", "{{ a }}").contains("vars.yml:1:8: 'nope' is undefined"));
+        assert!(fails("d: {a: 1}", "{{ d.b }}").contains("undefined"));
+    }
+
+    #[test]
+    fn a_variable_that_refers_to_itself_is_named() {
+        let error = fails("a: '{{ b }}'\nb: '{{ a }}'", "{{ a }}");
+        assert!(error.contains("refers to itself") && error.contains("a → b"), "{error}");
+    }
+
+    #[test]
+    fn unsafe_text_is_not_a_template_and_vault_text_is_opened() {
+        gives("u: !unsafe '{{ x }}'", "{{ u }}", json!("{{ x }}"));
+        gives("v: !vault '$ANSIBLE_VAULT'", "<{{ v }}>", json!("<opened>"));
+    }
+
+    #[test]
+    fn conditions_must_be_boolean() {
+        let scope = scope("yes_text: 'yes'\nn: 3\nr: {rc: 0, failed: false}");
+        let holds = |condition: &str| scope.condition(&text(condition));
+        assert_eq!(holds("n == 3 and yes_text == 'yes'"), Ok(true));
+        assert_eq!(holds("{{ n > 3 }}"), Ok(false));
+        assert_eq!(holds("yes_text | bool"), Ok(true));
+        assert_eq!(holds("r is succeeded and r.rc == 0"), Ok(true));
+        let error = |condition: &str| holds(condition).unwrap_err().diagnostic().message;
+        assert_eq!(error("n"), "a condition must be true or false, this gives a number");
+        assert_eq!(error(""), "a condition must not be empty");
+        assert_eq!(error("nope"), "'nope' is undefined");
+        assert_eq!(error("nope and true"), "'nope' is undefined");
+    }
+
+    #[test]
+    fn what_the_run_will_know_is_told_apart() {
+        let scope = scope("a: '{{ later.stdout }}'").mark_unknown(["later".to_owned()].into());
+        let unknown = Err(TemplateError::NotYetKnown("later".to_owned()));
+        assert_eq!(scope.render(&text("{{ a }}")), unknown);
+        assert_eq!(scope.condition(&text("later.rc == 0")), unknown.map(|_: Json| true));
+        assert_eq!(scope.condition(&text("later is defined")).is_err(), true);
+    }
+
+    #[test]
+    fn filters_do_as_ansibles_do() {
+        for (template, expected) in [
+            ("{{ 'x' | bool }}", json!(false)),
+            ("{{ 'ON' | bool }}", json!(true)),
+            ("{{ 1 | bool }}", json!(true)),
+            ("{{ '' | default('d', true) }}", json!("d")),
+            ("{{ '' | default('d') }}", json!("")),
+            ("{{ true | ternary('a', 'b') }}", json!("a")),
+            ("{{ {'a': 1} | combine({'b': 2}) }}", json!({"a": 1, "b": 2})),
+            (
+                "{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true) }}",
+                json!({"a": {"x": 1, "y": 2}}),
+            ),
+            ("{{ 'héllo' | b64encode | b64decode }}", json!("héllo")),
+            ("{{ 'foo.bar' | regex_replace('^(.*)\\\\.(.*)$', '\\\\2-\\\\1') }}", json!("bar-foo")),
+            ("{{ 'a1b22' | regex_findall('[0-9]+') }}", json!(["1", "22"])),
+            ("{{ 'a1b22' | regex_search('b(\\\\d+)', '\\\\1') }}", json!(["22"])),
+            ("{{ 'abc' | regex_search('z') }}", json!(null)),
+            ("{{ {'b': 1, 'a': 'é<'} | to_json }}", json!("{\"b\": 1, \"a\": \"\\u00e9<\"}")),
+            ("{{ '/etc/ssl/x.pem' | basename }}", json!("x.pem")),
+            ("{{ '/etc/ssl/x.pem' | dirname }}", json!("/etc/ssl")),
+            ("{{ 'x.tar.gz' | splitext }}", json!(["x.tar", ".gz"])),
+            ("{{ ['/etc', 'a', 'b'] | path_join }}", json!("/etc/a/b")),
+            ("{{ \"it's\" | quote }}", json!("'it'\\''s'")),
+            (
+                "{{ 'a' | hash('sha256') }}",
+                json!("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+            ),
+            ("{{ [1, [2, [3]]] | flatten }}", json!([1, 2, 3])),
+            ("{{ [1, [2, [3]]] | flatten(1) }}", json!([1, 2, [3]])),
+            ("{{ [1, 2] | union([2, 3]) }}", json!([1, 2, 3])),
+            ("{{ [1, 2] | difference([2]) }}", json!([1])),
+            ("{{ {'a': 1} | dict2items }}", json!([{"key": "a", "value": 1}])),
+            ("{{ 'x' | int }}", json!(0)),
+            ("{{ '7' | int + 1 }}", json!(8)),
+            ("{{ '1.10' is version('1.9', '>') }}", json!(true)),
+            ("{{ 'abc' is match('b') }}", json!(false)),
+            ("{{ 'abc' is search('b') }}", json!(true)),
+            ("{{ 'a-b'.split('-') }}", json!(["a", "b"])),
+            ("{{ 'abc'.upper() }}", json!("ABC")),
+            ("{{ {}.get('z', 5) }}", json!(5)),
+            ("{{ [3, 1, 2] | sort | join(',') }}", json!("1,2,3")),
+            ("{{ 'b' in {'b': 1} }}", json!(true)),
+            ("{{ [{'n': 1}, {'n': 2}] | map(attribute='n') | list }}", json!([1, 2])),
+            ("{{ lookup('env', 'CERTROLL_NOT_SET') }}", json!("")),
+        ] {
+            gives("a: 1", template, expected);
+        }
+    }
+
+    #[test]
+    fn syntax_is_checked_without_variables() {
+        let templates = Templates::new(PathBuf::from("."), Arc::new(|_| Err("no".to_owned())));
+        assert!(templates.syntax(&text("{{ a | }}"))[0].message.contains("not a template"));
+        assert!(templates.syntax(&text("{{ a }} {% if b %}{% endif %}")).is_empty());
+        assert!(templates.condition_syntax(&text("a ==")).is_some());
+        assert!(templates.condition_syntax(&text("a == 1")).is_none());
+    }
+}

@@ -1,0 +1,421 @@
+//! Ansible's filters, beyond those that minijinja has already.
+//!
+//! Source of the semantics: Ansible's documentation of the `ansible.builtin` filters.
+
+use super::convert::{from_json, json, python_text};
+use super::evaluation::is_missing;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind};
+use serde_json::Value as Json;
+
+pub(super) fn add_to(environment: &mut Environment<'static>) {
+    environment.add_filter("default", default);
+    environment.add_filter("d", default);
+    environment.add_filter("mandatory", mandatory);
+    environment.add_filter("bool", |value: &Value| Ok::<_, Error>(to_bool(&json(value)?)));
+    environment.add_filter("ternary", ternary);
+    environment.add_filter("combine", combine);
+    environment.add_filter("b64encode", |text: String| STANDARD.encode(text));
+    environment.add_filter("b64decode", b64decode);
+    environment.add_filter("regex_replace", regex_replace);
+    environment.add_filter("regex_search", regex_search);
+    environment.add_filter("regex_findall", regex_findall);
+    environment.add_filter("regex_escape", |text: String| fancy_regex::escape(&text).into_owned());
+    environment.add_filter("to_json", |value: &Value| Ok::<_, Error>(to_json(&json(value)?)));
+    environment.add_filter("to_nice_json", to_nice_json);
+    environment.add_filter("from_json", |text: String| parsed(serde_json::from_str(&text)));
+    environment.add_filter("basename", |path: String| basename(&path).to_owned());
+    environment.add_filter("dirname", |path: String| dirname(&path).to_owned());
+    environment.add_filter("splitext", |path: String| splitext(&path));
+    environment.add_filter("path_join", path_join);
+    environment.add_filter("quote", |text: String| shell_quote(&text));
+    environment.add_filter("hash", hash);
+    environment.add_filter("flatten", flatten);
+    environment.add_filter("union", |a: &Value, b: &Value| set_operation(a, b, Operation::Union));
+    environment.add_filter("difference", |a: &Value, b: &Value| {
+        set_operation(a, b, Operation::Difference)
+    });
+    environment
+        .add_filter("intersect", |a: &Value, b: &Value| set_operation(a, b, Operation::Intersect));
+    environment.add_filter("dict2items", dict2items);
+    environment.add_filter("items2dict", items2dict);
+    environment.add_filter("int", int);
+    environment.add_filter("string", |value: &Value| Ok::<_, Error>(python_text(&json(value)?)));
+    environment.add_filter("type_debug", |value: &Value| type_debug(value));
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+fn parsed(result: serde_json::Result<Json>) -> Result<Value, Error> {
+    // serde_json's messages quote no input.
+    result.map(|json| from_json(&json)).map_err(|error| bad(format!("this is not JSON: {error}")))
+}
+
+fn default(value: &Value, arguments: Rest<Value>) -> Result<Value, Error> {
+    let instead = arguments.first().cloned().unwrap_or_else(|| Value::from(""));
+    let also_false = arguments.get(1).is_some_and(Value::is_true);
+    if is_missing(value) || (also_false && !value.is_true()) {
+        Ok(instead)
+    } else {
+        Ok(value.clone())
+    }
+}
+
+fn mandatory(value: &Value, message: Option<String>) -> Result<Value, Error> {
+    if is_missing(value) {
+        return Err(bad(
+            message.unwrap_or_else(|| "a mandatory variable is not defined".to_owned())
+        ));
+    }
+    Ok(value.clone())
+}
+
+/// `yes`, `on`, `true`, `1` in any case, and 1; everything else is false.
+pub(super) fn to_bool(value: &Json) -> bool {
+    match value {
+        Json::Bool(value) => *value,
+        Json::Number(number) => number.as_f64() == Some(1.0),
+        Json::String(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "true" | "1"),
+        _ => false,
+    }
+}
+
+fn ternary(value: &Value, yes: Value, no: Value, none: Option<Value>) -> Value {
+    match none {
+        Some(none) if value.is_none() => none,
+        _ if value.is_true() => yes,
+        _ => no,
+    }
+}
+
+fn combine(base: &Value, others: Rest<Value>, options: Kwargs) -> Result<Value, Error> {
+    let recursive = options.get::<Option<bool>>("recursive")?.unwrap_or(false);
+    options.assert_all_used()?;
+    let mut result = Json::Object(serde_json::Map::new());
+    for value in std::iter::once(base).chain(others.iter()) {
+        let value = json(value)?;
+        let dictionaries = if let Json::Array(items) = value { items } else { vec![value] };
+        for dictionary in dictionaries {
+            if !dictionary.is_object() {
+                return Err(bad("combine takes mappings"));
+            }
+            merge(&mut result, dictionary, recursive);
+        }
+    }
+    Ok(from_json(&result))
+}
+
+fn merge(into: &mut Json, from: Json, recursive: bool) {
+    let (Json::Object(into), Json::Object(from)) = (into, from) else { return };
+    for (key, value) in from {
+        match into.get_mut(&key) {
+            Some(known) if recursive && known.is_object() && value.is_object() => {
+                merge(known, value, true);
+            }
+            _ => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn b64decode(text: String) -> Result<String, Error> {
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| bad("this is not base64"))?;
+    String::from_utf8(bytes).map_err(|_| bad("the decoded text is not UTF-8"))
+}
+
+pub(super) fn regex(
+    pattern: &str,
+    ignore_case: bool,
+    multiline: bool,
+) -> Result<fancy_regex::Regex, Error> {
+    let flags = match (ignore_case, multiline) {
+        (false, false) => "",
+        (true, false) => "(?i)",
+        (false, true) => "(?m)",
+        (true, true) => "(?im)",
+    };
+    fancy_regex::Regex::new(&format!("{flags}{pattern}"))
+        .map_err(|error| bad(format!("'{pattern}' is no regular expression: {error}")))
+}
+
+/// Python's `\1` and `\g<name>` as this engine's `${1}` and `${name}`.
+fn replacement(python: &str) -> String {
+    let mut out = String::new();
+    let mut rest = python.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek().copied()) {
+            ('$', _) => out.push_str("$$"),
+            ('\\', Some(digit)) if digit.is_ascii_digit() => {
+                out.push_str(&format!("${{{digit}}}"));
+                rest.next();
+            }
+            ('\\', Some('g')) => {
+                rest.next();
+                let name: String =
+                    rest.by_ref().skip_while(|c| *c == '<').take_while(|c| *c != '>').collect();
+                out.push_str(&format!("${{{name}}}"));
+            }
+            ('\\', Some('\\')) => {
+                out.push('\\');
+                rest.next();
+            }
+            (c, _) => out.push(c),
+        }
+    }
+    out
+}
+
+fn regex_replace(
+    text: String,
+    pattern: String,
+    to: Option<String>,
+    options: Kwargs,
+) -> Result<String, Error> {
+    let ignore_case = options.get::<Option<bool>>("ignorecase")?.unwrap_or(false);
+    let multiline = options.get::<Option<bool>>("multiline")?.unwrap_or(false);
+    options.assert_all_used()?;
+    let regex = regex(&pattern, ignore_case, multiline)?;
+    let to = replacement(&to.unwrap_or_default());
+    regex
+        .try_replacen(&text, 0, to.as_str())
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|error| bad(error.to_string()))
+}
+
+fn regex_search(text: String, pattern: String, groups: Rest<String>) -> Result<Value, Error> {
+    let found =
+        regex(&pattern, false, false)?.captures(&text).map_err(|error| bad(error.to_string()))?;
+    let Some(found) = found else { return Ok(Value::from(())) };
+    let group = |name: &str| {
+        let name = name.trim_start_matches('\\').trim_start_matches("g<").trim_end_matches('>');
+        let matched = match name.parse() {
+            Ok(number) => found.get(number),
+            Err(_) => found.name(name),
+        };
+        matched.map(|m| Value::from(m.as_str())).unwrap_or(Value::from(()))
+    };
+    if groups.is_empty() {
+        return Ok(group("0"));
+    }
+    Ok(Value::from(groups.iter().map(|name| group(name)).collect::<Vec<_>>()))
+}
+
+fn regex_findall(text: String, pattern: String) -> Result<Vec<Value>, Error> {
+    let regex = regex(&pattern, false, false)?;
+    let mut all = Vec::new();
+    for found in regex.captures_iter(&text) {
+        let found = found.map_err(|error| bad(error.to_string()))?;
+        let part = |index| found.get(index).map(|m| m.as_str()).unwrap_or_default();
+        all.push(match found.len() {
+            1 => Value::from(part(0)),
+            2 => Value::from(part(1)),
+            many => {
+                Value::from((1..many).map(|index| Value::from(part(index))).collect::<Vec<_>>())
+            }
+        });
+    }
+    Ok(all)
+}
+
+/// Python's `json.dumps`: a blank after `,` and `:`, non-ASCII escaped.
+fn to_json(value: &Json) -> String {
+    match value {
+        Json::Array(items) => {
+            format!("[{}]", items.iter().map(to_json).collect::<Vec<_>>().join(", "))
+        }
+        Json::Object(map) => {
+            let entries =
+                map.iter().map(|(key, value)| format!("{}: {}", ascii(key), to_json(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Json::String(text) => ascii(text),
+        other => other.to_string(),
+    }
+}
+
+fn ascii(text: &str) -> String {
+    let quoted = Json::String(text.to_owned()).to_string();
+    let mut out = String::new();
+    for c in quoted.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+fn to_nice_json(value: &Value) -> Result<String, Error> {
+    fn sorted(value: Json) -> Json {
+        match value {
+            Json::Object(map) => {
+                let mut entries: Vec<_> = map.into_iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(&b.0));
+                Json::Object(entries.into_iter().map(|(key, value)| (key, sorted(value))).collect())
+            }
+            Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
+            other => other,
+        }
+    }
+    use serde::Serialize;
+    let mut out = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
+    sorted(json(value)?).serialize(&mut serializer).map_err(|error| bad(error.to_string()))?;
+    String::from_utf8(out).map_err(|error| bad(error.to_string()))
+}
+
+fn basename(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn dirname(path: &str) -> &str {
+    match path.rfind('/') {
+        Some(0) => "/",
+        Some(at) => path[..at].trim_end_matches('/'),
+        None => "",
+    }
+}
+
+fn splitext(path: &str) -> Vec<String> {
+    let name = basename(path);
+    match name.rfind('.').filter(|at| !name[..*at].trim_start_matches('.').is_empty()) {
+        Some(at) => {
+            let at = path.len() - name.len() + at;
+            vec![path[..at].to_owned(), path[at..].to_owned()]
+        }
+        None => vec![path.to_owned(), String::new()],
+    }
+}
+
+fn path_join(parts: Vec<String>) -> String {
+    parts.into_iter().fold(String::new(), |joined, part| {
+        if joined.is_empty() || part.starts_with('/') {
+            part
+        } else if joined.ends_with('/') {
+            joined + &part
+        } else {
+            format!("{joined}/{part}")
+        }
+    })
+}
+
+fn shell_quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    crate::model::command::quote(text)
+}
+
+fn hash(text: String, algorithm: Option<String>) -> Result<String, Error> {
+    let algorithm = match algorithm.as_deref().unwrap_or("sha1") {
+        "sha1" => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "sha256" => &ring::digest::SHA256,
+        "sha384" => &ring::digest::SHA384,
+        "sha512" => &ring::digest::SHA512,
+        other => {
+            return Err(bad(format!("hash knows sha1, sha256, sha384 and sha512, not {other}")));
+        }
+    };
+    Ok(hex::encode(ring::digest::digest(algorithm, text.as_bytes())))
+}
+
+fn flatten(value: &Value, levels: Option<u32>) -> Result<Value, Error> {
+    fn flat(items: Vec<Json>, levels: u32, into: &mut Vec<Json>) {
+        for item in items {
+            match item {
+                Json::Array(inner) if levels > 0 => flat(inner, levels - 1, into),
+                Json::Null => {}
+                other => into.push(other),
+            }
+        }
+    }
+    let Json::Array(items) = json(value)? else { return Err(bad("flatten takes a list")) };
+    let mut result = Vec::new();
+    flat(items, levels.unwrap_or(u32::MAX), &mut result);
+    Ok(from_json(&Json::Array(result)))
+}
+
+enum Operation {
+    Union,
+    Difference,
+    Intersect,
+}
+
+fn set_operation(a: &Value, b: &Value, operation: Operation) -> Result<Value, Error> {
+    let (Json::Array(a), Json::Array(b)) = (json(a)?, json(b)?) else {
+        return Err(bad("both sides must be lists"));
+    };
+    let mut result: Vec<Json> = Vec::new();
+    let mut push = |item: Json| {
+        if !result.contains(&item) {
+            result.push(item);
+        }
+    };
+    match operation {
+        Operation::Union => a.into_iter().chain(b).for_each(push),
+        Operation::Difference => a.into_iter().filter(|item| !b.contains(item)).for_each(&mut push),
+        Operation::Intersect => a.into_iter().filter(|item| b.contains(item)).for_each(&mut push),
+    }
+    Ok(from_json(&Json::Array(result)))
+}
+
+fn dict2items(value: &Value) -> Result<Value, Error> {
+    let Json::Object(map) = json(value)? else { return Err(bad("dict2items takes a mapping")) };
+    let items = map.into_iter().map(|(key, value)| serde_json::json!({"key": key, "value": value}));
+    Ok(from_json(&Json::Array(items.collect())))
+}
+
+fn items2dict(value: &Value) -> Result<Value, Error> {
+    let Json::Array(items) = json(value)? else { return Err(bad("items2dict takes a list")) };
+    let mut map = serde_json::Map::new();
+    for item in items {
+        let key = item.get("key").map(python_text).ok_or_else(|| bad("an item has no key"))?;
+        map.insert(key, item.get("value").cloned().unwrap_or_default());
+    }
+    Ok(from_json(&Json::Object(map)))
+}
+
+/// What is no number is 0, or `default`.
+fn int(value: &Value, positional: Option<i64>, options: Kwargs) -> Result<i64, Error> {
+    let default = options.get::<Option<i64>>("default")?.or(positional).unwrap_or(0);
+    let base = options.get::<Option<u32>>("base")?.unwrap_or(10);
+    options.assert_all_used()?;
+    Ok(match json(value)? {
+        Json::Bool(value) => i64::from(value),
+        Json::Number(number) => {
+            number.as_i64().or_else(|| number.as_f64().map(|f| f as i64)).unwrap_or(default)
+        }
+        Json::String(text) => {
+            let text = text.trim();
+            let digits = if base == 16 { text.trim_start_matches("0x") } else { text };
+            i64::from_str_radix(digits, base.clamp(2, 36))
+                .ok()
+                .or_else(|| text.parse::<f64>().ok().map(|f| f as i64))
+                .unwrap_or(default)
+        }
+        _ => default,
+    })
+}
+
+fn type_debug(value: &Value) -> &'static str {
+    match value.kind() {
+        ValueKind::None => "NoneType",
+        ValueKind::Bool => "bool",
+        ValueKind::Number if value.is_integer() => "int",
+        ValueKind::Number => "float",
+        ValueKind::String => "str",
+        ValueKind::Seq | ValueKind::Iterable => "list",
+        ValueKind::Map => "dict",
+        _ => "object",
+    }
+}

@@ -1,0 +1,113 @@
+//! `lookup('file', …)` and its relatives. `pipe` is left out: a template runs no program.
+
+use crate::load;
+use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::{Environment, Error, ErrorKind, State};
+use std::path::{Path, PathBuf};
+
+pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf) {
+    for name in ["lookup", "query", "q"] {
+        let directory = directory.clone();
+        environment.add_function(
+            name,
+            move |state: &State, kind: String, terms: Rest<Value>, options: Kwargs| {
+                let found = find(state, &kind, &terms, &options, &directory)?;
+                options.assert_all_used()?;
+                Ok::<_, Error>(if name == "lookup" { joined(found) } else { Value::from(found) })
+            },
+        );
+    }
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+fn joined(mut found: Vec<Value>) -> Value {
+    match found.len() {
+        1 => found.remove(0),
+        _ => Value::from(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+    }
+}
+
+fn find(
+    state: &State,
+    kind: &str,
+    terms: &[Value],
+    options: &Kwargs,
+    directory: &Path,
+) -> Result<Vec<Value>, Error> {
+    let ignore = options.get::<Option<String>>("errors")?.is_some_and(|what| what == "ignore");
+    let default = options.get::<Option<Value>>("default")?;
+    let kind = kind.rsplit('.').next().unwrap_or(kind);
+    let terms = terms.iter().flat_map(|term| match term.try_iter() {
+        Ok(items) if term.as_str().is_none() => items.collect(),
+        _ => vec![term.clone()],
+    });
+    if kind == "first_found" {
+        let names: Vec<String> = terms.map(|term| term.to_string()).collect();
+        let found = names.iter().map(|name| directory.join(name)).find(|path| path.exists());
+        return match found {
+            Some(path) => Ok(vec![Value::from(path.display().to_string())]),
+            None if ignore => Ok(vec![Value::from(())]),
+            None => Err(bad(format!("none of these files exists: {}", names.join(", ")))),
+        };
+    }
+    let mut found = Vec::new();
+    for term in terms {
+        let name = term.to_string();
+        match kind {
+            "env" => {
+                let fallback = default.clone().unwrap_or_else(|| Value::from(""));
+                found.push(std::env::var(&name).map_or(fallback, Value::from));
+            }
+            "file" => match load::read_text(&directory.join(&name)) {
+                Ok(file) => found.push(Value::from(file.text.trim_end_matches('\n'))),
+                Err(_) if ignore => found.push(Value::from(())),
+                Err(error) => return Err(bad(error.message)),
+            },
+            "fileglob" => found.extend(glob(directory, &name).into_iter().map(Value::from)),
+            "vars" => {
+                match state.lookup(&name).filter(|value| !super::evaluation::is_missing(value)) {
+                    Some(value) => found.push(value),
+                    None => match &default {
+                        Some(default) => found.push(default.clone()),
+                        None => return Err(bad(format!("no variable '{name}'"))),
+                    },
+                }
+            }
+            other => {
+                return Err(bad(format!(
+                    "there is no lookup '{other}': certroll has file, env, fileglob, first_found and vars"
+                )));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Files whose last path component matches the pattern, sorted.
+fn glob(directory: &Path, pattern: &str) -> Vec<String> {
+    let path = directory.join(pattern);
+    let (Some(parent), Some(name)) =
+        (path.parent(), path.file_name().and_then(|name| name.to_str()))
+    else {
+        return Vec::new();
+    };
+    let pattern = name.chars().map(|c| match c {
+        '*' => ".*".to_owned(),
+        '?' => ".".to_owned(),
+        c => fancy_regex::escape(&c.to_string()).into_owned(),
+    });
+    let Ok(regex) = fancy_regex::Regex::new(&format!("^{}$", pattern.collect::<String>())) else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut found: Vec<String> = entries
+        .filter(|entry| entry.path().is_file())
+        .filter(|entry| regex.is_match(&entry.file_name().to_string_lossy()).unwrap_or(false))
+        .map(|entry| entry.path().display().to_string())
+        .collect();
+    found.sort();
+    found
+}
