@@ -79,6 +79,11 @@ impl Fleet {
         PathBuf::from(self.fleet(&["root", host]).trim())
     }
 
+    /// The files that a host has beyond the machine's own, seen from here.
+    pub fn upper(&self, host: &str) -> PathBuf {
+        PathBuf::from(self.fleet(&["upper", host]).trim())
+    }
+
     /// Runs a verb of the script and gives its standard output.
     ///
     /// # Panics

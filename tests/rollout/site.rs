@@ -1,0 +1,173 @@
+//! The fleet that these tests share, and the playbooks that they run on it.
+
+use crate::common::fleet::{Fleet, Ran};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use tempfile::TempDir;
+
+/// The hosts, in inventory order.
+pub const HOSTS: [&str; 4] = ["h001", "h002", "h003", "h004"];
+
+/// Everything below these holds still unless certroll changes it.
+pub const CONFIGURATION: [&str; 2] = ["/etc/nginx", "/etc/postfix"];
+
+/// Four hosts that serve `gen1`, for one test at a time, and a directory to run certroll in.
+pub struct Site {
+    pub fleet: MutexGuard<'static, Fleet>,
+    directory: TempDir,
+}
+
+/// The hosts as they are at the start of every test, or `None` where there can be none.
+pub fn site() -> Option<Site> {
+    static FLEET: OnceLock<Option<Mutex<Fleet>>> = OnceLock::new();
+    let fleet = FLEET
+        .get_or_init(|| Fleet::up(HOSTS.len(), &["nginx", "postfix"]).map(Mutex::new))
+        .as_ref();
+    let Some(fleet) = fleet else {
+        // Said once when it was found out, and again for each test.
+        crate::common::skip("no fleet of real hosts");
+        return None;
+    };
+    // A test that failed leaves its mark on the hosts, which the reset removes.
+    let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    for host in HOSTS {
+        fleet.fleet(&["heal", host]);
+        fleet.sh(
+            host,
+            "rm -rf /etc/nginx/tls /etc/postfix/tls /etc/nginx/sites-enabled/broken.conf",
+        );
+    }
+    fleet.reset("gen1");
+    Some(Site { fleet, directory: tempfile::tempdir().unwrap() })
+}
+
+impl Site {
+    /// Runs certroll with the fleet's inventory and `-o json` in a directory that holds `play.yml`.
+    pub fn run(&self, verb: &str, playbook: &str, more: &[&str]) -> Ran {
+        self.run_as_told(
+            &[&[verb, "play.yml", "-i", &self.inventory(), "-o", "json"], more].concat(),
+            playbook,
+        )
+    }
+
+    /// As [`Site::run`] with just these arguments.
+    pub fn run_as_told(&self, arguments: &[&str], playbook: &str) -> Ran {
+        fs::write(self.file("play.yml"), playbook).unwrap();
+        self.fleet.run(self.directory.path(), arguments)
+    }
+
+    /// A file in the directory that certroll runs in.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn inventory(&self) -> String {
+        self.fleet.dir().join("inventory.ini").to_str().unwrap().to_owned()
+    }
+
+    /// Snapshots of all hosts' configuration with times.
+    pub fn snapshots(&self) -> Vec<String> {
+        HOSTS.iter().map(|host| self.fleet.snapshot_with_times(host, &CONFIGURATION)).collect()
+    }
+
+    /// What a host's configuration is, whenever it was written.
+    pub fn state(&self, host: &str) -> String {
+        self.fleet.snapshot(host, &CONFIGURATION)
+    }
+
+    /// A play of certificate tasks for all hosts.
+    pub fn play(&self, tasks: &[Task]) -> String {
+        let tasks: String = tasks.iter().map(|task| task.yaml(&self.fleet)).collect();
+        format!("- name: New certificates\n  hosts: web\n  become: true\n  tasks:\n{tasks}")
+    }
+
+    /// The play that gives nginx and postfix a generation.
+    pub fn both(&self, generation: &str) -> String {
+        self.play(&[Task::nginx(generation), Task::postfix(generation)])
+    }
+}
+
+/// One certificate task; `yaml` shows which keys it sets.
+#[derive(Clone)]
+pub struct Task {
+    service: &'static str,
+    generation: String,
+    endpoint: String,
+    starttls: &'static str,
+    /// Further keys of `certificate:`, as written.
+    extra: Vec<String>,
+}
+
+impl Task {
+    pub fn nginx(generation: &str) -> Self {
+        Self {
+            service: "nginx",
+            generation: generation.to_owned(),
+            endpoint: "{{ ansible_host }}:443".to_owned(),
+            starttls: "none",
+            extra: Vec::new(),
+        }
+    }
+
+    pub fn postfix(generation: &str) -> Self {
+        Self {
+            service: "postfix",
+            endpoint: "{{ ansible_host }}:25".to_owned(),
+            starttls: "smtp",
+            ..Self::nginx(generation)
+        }
+    }
+
+    /// Another endpoint to look at.
+    pub fn seen_at(mut self, endpoint: &str) -> Self {
+        endpoint.clone_into(&mut self.endpoint);
+        self
+    }
+
+    /// One more key, for instance `reload: /bin/false`.
+    pub fn with(mut self, line: &str) -> Self {
+        self.extra.push(line.to_owned());
+        self
+    }
+
+    fn yaml(&self, fleet: &Fleet) -> String {
+        let Self { service, generation, endpoint, starttls, extra } = self;
+        let source = |file| fleet.pki(generation, file).display().to_string();
+        let (cert, key) = (source("fullchain.pem"), source("privkey.pem"));
+        let extra: String = extra.iter().map(|line| format!("        {line}\n")).collect();
+        format!(
+            r#"    - name: {service} serves {generation}
+      certificate:
+        service: {service}
+        source:
+          cert: {cert}
+          key: {key}
+        dest:
+          cert: /etc/{service}/tls/fullchain.pem
+          key: /etc/{service}/tls/privkey.pem
+        verify:
+          endpoint: "{endpoint}"
+          server_name: www.fleet.test
+          starttls: {starttls}
+          attempts: 5
+          backoff: 200ms
+          max_backoff: 1s
+{extra}"#
+        )
+    }
+}
+
+/// (host, outcome) for a comparison with [`Ran::outcomes`].
+pub fn all(outcome: &str) -> Vec<(String, String)> {
+    HOSTS.iter().map(|host| ((*host).to_owned(), outcome.to_owned())).collect()
+}
+
+/// As [`all`], with another outcome for one host.
+pub fn all_but(odd: &str, its: &str, outcome: &str) -> Vec<(String, String)> {
+    let mut outcomes = all(outcome);
+    for entry in outcomes.iter_mut().filter(|entry| entry.0 == odd) {
+        its.clone_into(&mut entry.1);
+    }
+    outcomes
+}
