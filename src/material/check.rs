@@ -184,10 +184,11 @@ fn order_chain(
             findings.notes.push(Note::AlternativeIssuer { subject });
             path.push(other);
         } else {
-            findings.problems.push(MaterialError::NotInChain { subject });
+            findings.notes.push(Note::NotInChain { subject });
         }
     }
-    if distinct.len() == path.len() && distinct != path {
+    distinct.retain(|one| path.contains(one));
+    if distinct != path {
         findings.notes.push(Note::Reordered);
     }
     path.into_iter().skip(1).cloned().collect()

@@ -142,12 +142,6 @@ pub enum MaterialError {
         /// The one that carries its issuer's name.
         issuer: String,
     },
-    /// A certificate that issues nothing of the chain.
-    #[error("{subject} does not belong to the chain")]
-    NotInChain {
-        /// Its subject.
-        subject: String,
-    },
     /// An issuer without `CA:TRUE` (RFC 5280 §4.2.1.9).
     #[error("{subject} issued a certificate of the chain but is not a CA")]
     IssuerNotCa {
@@ -253,7 +247,6 @@ impl MaterialError {
             Self::ChainNotIssuer { .. } | Self::BadSignature { .. } => {
                 "take the chain that the CA delivered with this certificate".into()
             }
-            Self::NotInChain { .. } => "take it out of the file".into(),
             Self::IssuerNotCa { .. } | Self::PathTooLong { .. } => {
                 "clients refuse this chain: ask the CA for the right one".into()
             }
@@ -292,6 +285,11 @@ pub enum Note {
     },
     /// A further certificate for a CA of the chain (cross-signing); kept at the end.
     AlternativeIssuer {
+        /// Its subject.
+        subject: String,
+    },
+    /// A certificate that issues nothing of the chain was left out.
+    NotInChain {
         /// Its subject.
         subject: String,
     },
@@ -369,7 +367,8 @@ impl Note {
     /// Whether it is a warning rather than information.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::NoIntermediates { .. }
+            Self::NotInChain { .. }
+            | Self::NoIntermediates { .. }
             | Self::SelfSignedCa { .. }
             | Self::ExpiresSoon { .. }
             | Self::RootExpired { .. }
@@ -406,6 +405,9 @@ impl fmt::Display for Note {
             }
             Self::AlternativeIssuer { subject } => {
                 write!(f, "the chain has a further certificate of {subject}; it goes out last")
+            }
+            Self::NotInChain { subject } => {
+                write!(f, "{subject} does not belong to the chain and is left out")
             }
             Self::NoIntermediates { issuer } => write!(
                 f,

@@ -5,13 +5,14 @@ use super::pem::{self, Block};
 use super::public_key::{Curve, PublicKey};
 use crate::model::Secret;
 use pkcs8::PrivateKeyInfoRef;
-use pkcs8::der::{Decode, Reader, SliceReader};
+use pkcs8::der::Decode;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
 use std::fmt;
 use zeroize::Zeroizing;
 
 mod legacy;
+mod pbes;
 
 /// A private key as it goes to hosts. Its bytes are wiped when it is dropped; `Debug` shows its
 /// kind alone.
@@ -142,32 +143,14 @@ fn decrypt_pkcs8<'p>(
     der: &[u8],
     passphrase: impl Fn() -> Result<&'p Secret<String>, MaterialError>,
 ) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
-    let damaged = |_: pkcs8::der::Error| {
-        block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
-    };
-    // The algorithm comes before the passphrase is asked for, so that nobody types one in vain.
-    let unsupported =
-        |what: &dyn fmt::Display| MaterialError::UnsupportedEncryption(what.to_string());
-    let algorithm = encryption_algorithm(der).map_err(damaged)?;
-    if algorithm != PBES2 {
-        return Err(unsupported(&format_args!("algorithm {algorithm}")));
-    }
-    let key = pkcs8::EncryptedPrivateKeyInfoRef::from_der(der)
-        .map_err(|_| unsupported(&"a cipher of PBES2 other than AES-CBC"))?;
-    let opened = key.decrypt(passphrase()?.expose()).map_err(|_| MaterialError::WrongPassphrase)?;
-    Ok(Zeroizing::new(opened.as_bytes().to_vec()))
-}
-
-/// RFC 8018 §6.2.
-const PBES2: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
-
-/// The algorithm of an EncryptedPrivateKeyInfo (RFC 5958 §3), whichever it is.
-fn encryption_algorithm(der: &[u8]) -> pkcs8::der::Result<pkcs8::ObjectIdentifier> {
-    SliceReader::new(der)?.sequence(|reader| {
-        let algorithm = pkcs8::AlgorithmIdentifierRef::decode(reader)?;
-        pkcs8::der::asn1::AnyRef::decode(reader)?;
-        Ok(algorithm.oid)
-    })
+    // What cannot be opened is told before a passphrase is asked for: nobody types one in vain.
+    let sealed = pbes::Sealed::parse(der).map_err(|problem| match problem {
+        pbes::Problem::NotDer => {
+            block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
+        }
+        pbes::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
+    })?;
+    sealed.open(passphrase()?).ok_or(MaterialError::WrongPassphrase)
 }
 
 enum KeyProblem {

@@ -12,7 +12,7 @@ use std::process::Command;
 
 /// Whether every program is installed. When one is missing the test says so on stderr and is to
 /// return; with `CERTROLL_TEST_REQUIRE_ALL=1` (as in CI) it fails instead.
-pub fn have(programs: &[&str]) -> bool {
+pub(crate) fn have(programs: &[&str]) -> bool {
     let missing: Vec<&str> = programs
         .iter()
         .copied()
@@ -28,13 +28,13 @@ pub fn have(programs: &[&str]) -> bool {
 }
 
 /// Whether the test runs as root; see [`have`].
-pub fn am_root() -> bool {
+pub(crate) fn am_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id runs");
     id.stdout == b"0\n" || skip("needs root")
 }
 
 /// Says loudly that the running test is skipped; fails it when everything is required.
-pub fn skip(reason: &str) -> bool {
+pub(crate) fn skip(reason: &str) -> bool {
     let required = std::env::var_os("CERTROLL_TEST_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!required, "required by CERTROLL_TEST_REQUIRE_ALL=1, but: {reason}");
     // Straight to the descriptor: what `eprintln!` says in a test that passes is not shown.

@@ -5,6 +5,7 @@
 use crate::model::Secret;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
 #[derive(Clone, Copy)]
@@ -64,8 +65,9 @@ impl Encryption {
                     .ok()?
                     .len();
                 buffer.truncate(length);
-                // A wrong key gives valid padding once in 256 tries, but no SEQUENCE.
-                (buffer.first() == Some(&0x30)).then_some(buffer)
+                // A wrong key gives valid padding once in 256 tries, but no whole SEQUENCE.
+                pkcs8::der::asn1::AnyRef::from_der(&buffer).ok()?;
+                Some(buffer)
             }};
         }
         match self.cipher {
