@@ -1,0 +1,247 @@
+//! All profiles of a run: the built-in ones and the operator's own.
+
+use super::format;
+use super::profile::Profile;
+use crate::load;
+use crate::source::diagnostic::nearest;
+use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, yaml};
+use indexmap::IndexMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("builtin/", $name, ".yml")))),*]
+    };
+}
+
+/// Name and text of every built-in profile, in the order in which they are listed.
+pub(super) const BUILT_IN: [(&str, &str); 10] = built_in![
+    "nginx",
+    "apache",
+    "haproxy",
+    "postfix",
+    "postfix-chain",
+    "dovecot",
+    "caddy",
+    "traefik",
+    "envoy",
+    "files",
+];
+
+/// Every profile by its name.
+#[derive(Clone, Debug)]
+pub struct Profiles {
+    all: IndexMap<String, Profile>,
+}
+
+/// A parsed file.
+struct Draft {
+    source: Arc<SourceFile>,
+    root: Node,
+    built_in: bool,
+}
+
+impl Profiles {
+    /// The built-in profiles and every `NAME.yml` or `NAME.yaml` of these directories (`services/`
+    /// beside the playbooks; one that does not exist is empty). A later file replaces an earlier
+    /// profile of the same name, and may extend it.
+    ///
+    /// # Errors
+    /// Every error of every file, at its place. Warnings come with the profiles.
+    pub fn load(dirs: &[PathBuf]) -> Result<(Self, Diagnostics), Diagnostics> {
+        let mut found = Diagnostics::default();
+        let mut files = Vec::new();
+        for dir in dirs {
+            match yaml_files(dir) {
+                Ok(paths) => {
+                    for path in paths {
+                        match load::read_text(&path) {
+                            Ok(file) => files.push(file),
+                            Err(problem) => found.push(problem),
+                        }
+                    }
+                }
+                Err(error) => found.push(unreadable(dir, &error)),
+            }
+        }
+        match Self::from_sources(&files) {
+            Ok((profiles, more)) => {
+                found.extend(more);
+                found.into_result(profiles)
+            }
+            Err(more) => {
+                found.extend(more);
+                Err(found)
+            }
+        }
+    }
+
+    /// The built-in profiles and these texts; the name of each is its file's without the ending.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_sources(files: &[Arc<SourceFile>]) -> Result<(Self, Diagnostics), Diagnostics> {
+        let mut found = Diagnostics::default();
+        let mut own: Vec<(String, Draft)> = Vec::new();
+        let built_in: Vec<(String, Draft)> = BUILT_IN
+            .iter()
+            .filter_map(|(name, text)| {
+                let source = SourceFile::new(format!("built-in profile {name}"), *text);
+                Some(((*name).to_owned(), Draft::parse(&source, true, &mut found)?))
+            })
+            .collect();
+        for source in files {
+            let name = stem(&source.name);
+            let Some(draft) = Draft::parse(source, false, &mut found) else { continue };
+            if let Err(problem) = check_name(&name) {
+                found.push(problem.at(&crate::source::Span::at(source, 1, 1)));
+            }
+            own.retain(|(known, _)| *known != name);
+            own.push((name, draft));
+        }
+        let library = Library { own: &own, built_in: &built_in };
+        let mut all = IndexMap::new();
+        for (name, draft) in built_in.iter().chain(&own) {
+            let read = library
+                .extended(name, draft)
+                .map_err(Diagnostics::from)
+                .and_then(|root| format::read(name, &root, &draft.source, draft.built_in));
+            match read {
+                Ok(profile) => {
+                    all.insert(name.clone(), profile);
+                }
+                Err(more) => found.extend(more),
+            }
+        }
+        found.into_result(Self { all })
+    }
+
+    /// The profile of that name.
+    ///
+    /// # Errors
+    /// An error without a place (the caller adds it) that lists the names and the nearest one.
+    pub fn find(&self, name: &str) -> Result<&Profile, Diagnostic> {
+        self.all.get(name).ok_or_else(|| {
+            let known = || self.all.keys().map(String::as_str);
+            let diagnostic = Diagnostic::error(format!("there is no service profile '{name}'"))
+                .help(format!("profiles: {}", known().collect::<Vec<_>>().join(", ")))
+                .help("your own go to services/NAME.yml beside the playbook");
+            match nearest(name, known()) {
+                Some(near) => diagnostic.label(format!("did you mean '{near}'?")),
+                None => diagnostic,
+            }
+        })
+    }
+
+    /// Every profile: the built-in ones in their order, then the operator's own by name.
+    pub fn all(&self) -> impl Iterator<Item = &Profile> {
+        self.all.values()
+    }
+}
+
+impl Draft {
+    /// `None` when it cannot be used; the reasons are in `found`.
+    fn parse(source: &Arc<SourceFile>, built_in: bool, found: &mut Diagnostics) -> Option<Self> {
+        let root = match yaml::parse(source) {
+            Ok((root, warnings)) => {
+                found.extend(warnings);
+                root
+            }
+            Err(errors) => {
+                found.extend(errors);
+                return None;
+            }
+        };
+        let checked = format::check(&root);
+        let usable = !checked.has_errors();
+        found.extend(checked);
+        usable.then(|| Self { source: Arc::clone(source), root, built_in })
+    }
+}
+
+struct Library<'a> {
+    own: &'a [(String, Draft)],
+    built_in: &'a [(String, Draft)],
+}
+
+impl Library<'_> {
+    /// The node with everything that it extends under it.
+    fn extended(&self, name: &str, draft: &Draft) -> Result<Node, Diagnostic> {
+        let mut chain = vec![draft];
+        let mut names = vec![name];
+        let mut last = draft;
+        while let Some(base) = last.root.entry("extends") {
+            let wanted = base.as_str().unwrap_or_default();
+            // A profile may extend the built-in one whose name it takes.
+            let own = self.own.iter().find(|(known, other)| {
+                known == wanted && !std::ptr::eq(other, last) && !last.built_in
+            });
+            let built_in = || self.built_in.iter().find(|(known, _)| known == wanted);
+            let Some((base_name, next)) = own.or_else(built_in) else {
+                return Err(self.no_such_base(wanted, base));
+            };
+            if chain.iter().any(|known| std::ptr::eq(*known, next)) {
+                names.push(base_name);
+                return Err(Diagnostic::error(format!(
+                    "the profiles extend each other in a circle: {}",
+                    names.join(" → ")
+                ))
+                .at(base.span.as_ref()));
+            }
+            chain.push(next);
+            names.push(base_name);
+            last = next;
+        }
+        let mut layers = chain.iter().rev().map(|draft| draft.root.clone());
+        let bottom = layers.next().unwrap_or_else(|| draft.root.clone());
+        Ok(layers.fold(bottom, |below, above| format::extend(&below, &above)))
+    }
+
+    fn no_such_base(&self, wanted: &str, place: &Node) -> Diagnostic {
+        let known = || self.built_in.iter().chain(self.own).map(|(name, _)| name.as_str());
+        let diagnostic = Diagnostic::error(format!("there is no profile '{wanted}' to extend"))
+            .at(place.span.as_ref())
+            .help(format!("profiles: {}", known().collect::<Vec<_>>().join(", ")));
+        match nearest(wanted, known()) {
+            Some(near) => diagnostic.label(format!("did you mean '{near}'?")),
+            None => diagnostic,
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Diagnostic> {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if !name.is_empty() && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(format!("'{name}' is no name for a service profile"))
+        .help("the file's name is the profile's: lower-case letters, digits, - and _"))
+}
+
+fn stem(path: &str) -> String {
+    Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn yaml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(format!("cannot read {}: {error}", path.display()))
+}
