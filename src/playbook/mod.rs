@@ -1,1 +1,17 @@
 //! Playbooks: plays and tasks, parsed with every error at once.
+//!
+//! [`parse`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
+//! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
+
+pub mod certificate;
+pub mod model;
+mod parse;
+mod reader;
+mod task;
+mod values;
+
+pub use model::{
+    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, Serial, Task,
+    TaskKind, WaitFor,
+};
+pub use parse::parse;

@@ -1,0 +1,423 @@
+//! The types of a playbook, as parsed: values are templates until a host's variables are known.
+
+use super::certificate::CertificateSpec;
+use crate::source::{Node, Span, Vars};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A playbook file.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    /// Path as given.
+    pub name: String,
+    /// Where relative paths start.
+    pub directory: PathBuf,
+    /// In order.
+    pub plays: Vec<Play>,
+}
+
+/// One play: tasks for the hosts of a pattern, in batches.
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// Its name, or its pattern.
+    pub name: String,
+    /// Host pattern; may be a template over extra variables and the play's own.
+    pub hosts: Node,
+    /// Variables.
+    pub vars: Vars,
+    /// Files of variables, later ones stronger.
+    pub vars_files: Vec<Node>,
+    /// Batch sizes; empty means all hosts at once.
+    pub serial: Vec<Serial>,
+    /// Order of the hosts.
+    pub order: Order,
+    /// Account for its tasks.
+    pub becoming: Becoming,
+    /// Login user.
+    pub remote_user: Option<Node>,
+    /// One failure ends the run.
+    pub any_errors_fatal: bool,
+    /// More than this share of a batch ends the run, in percent.
+    pub max_fail_percentage: Option<f64>,
+    /// Environment of commands.
+    pub environment: Vars,
+    /// Pre-tasks, tasks and post-tasks in order.
+    pub tasks: Vec<Task>,
+    /// Run when notified, in this order.
+    pub handlers: Vec<Task>,
+    /// Where it begins.
+    pub span: Option<Span>,
+}
+
+/// One step of `serial`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Serial {
+    /// That many hosts; 0 or less means all that remain.
+    Count(i64),
+    /// That share of all hosts of the play, rounded down, at least one.
+    Percent(f64),
+}
+
+impl Play {
+    /// Sizes of the batches for `hosts` hosts (Ansible, `executor/playbook_executor.py`): the last
+    /// step repeats.
+    pub fn batches(&self, hosts: usize) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        let mut left = hosts;
+        let mut steps = self.serial.iter().copied().peekable();
+        let mut step = Serial::Count(0);
+        while left > 0 {
+            step = steps.next().unwrap_or(step);
+            let size = match step {
+                Serial::Count(count) if count <= 0 => left,
+                Serial::Count(count) => usize::try_from(count).unwrap_or(left),
+                Serial::Percent(percent) => ((percent / 100.0 * hosts as f64) as usize).max(1),
+            };
+            let size = size.min(left);
+            sizes.push(size);
+            left -= size;
+        }
+        sizes
+    }
+}
+
+/// `order:` of a play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As in the inventory.
+    #[default]
+    Inventory,
+    /// The other way round.
+    ReverseInventory,
+    /// By name.
+    Sorted,
+    /// By name, the other way round.
+    ReverseSorted,
+    /// At random.
+    Shuffle,
+}
+
+/// `become*` of a play or task; what a task says wins.
+#[derive(Clone, Debug, Default)]
+pub struct Becoming {
+    /// `become`.
+    pub enabled: Option<Node>,
+    /// `become_user`.
+    pub user: Option<Node>,
+    /// `become_method`.
+    pub method: Option<Node>,
+    /// `become_flags`.
+    pub flags: Option<Node>,
+    /// `become_exe`.
+    pub exe: Option<Node>,
+}
+
+/// One task or handler.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// As written; may be a template.
+    pub name: Option<Node>,
+    /// What it does.
+    pub kind: TaskKind,
+    /// All must hold.
+    pub when: Vec<Node>,
+    /// Name for its result.
+    pub register: Option<String>,
+    /// Variables.
+    pub vars: Vars,
+    /// Its own and its play's.
+    pub tags: Vec<String>,
+    /// A failure is noted and the host goes on.
+    pub ignore_errors: Option<Node>,
+    /// Where it runs instead.
+    pub delegate_to: Option<Node>,
+    /// Only for the first host of a batch.
+    pub run_once: bool,
+    /// Account.
+    pub becoming: Becoming,
+    /// Replaces the kind's own verdict.
+    pub changed_when: Option<Vec<Node>>,
+    /// Replaces the kind's own verdict.
+    pub failed_when: Option<Vec<Node>>,
+    /// Repeats the task.
+    pub looping: Option<Loop>,
+    /// Handlers to run when it changed something.
+    pub notify: Vec<Node>,
+    /// Further names that a handler answers to.
+    pub listen: Vec<String>,
+    /// Repeats until these hold.
+    pub until: Vec<Node>,
+    /// How many times more; 3 without.
+    pub retries: Option<Node>,
+    /// Seconds between; 5 without.
+    pub delay: Option<Node>,
+    /// Its arguments and results are not shown.
+    pub no_log: bool,
+    /// `Some(false)`: runs even in `plan`; `Some(true)`: never changes anything.
+    pub check_mode: Option<bool>,
+    /// As the play's, for this task.
+    pub any_errors_fatal: bool,
+    /// Environment of commands.
+    pub environment: Vars,
+    /// Where it begins.
+    pub span: Option<Span>,
+}
+
+impl Task {
+    /// The name as written, or the kind's.
+    pub fn title(&self) -> String {
+        let name =
+            self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty());
+        name.unwrap_or(self.kind.name()).to_owned()
+    }
+
+    /// Whether `--tags` and `--skip-tags` choose it (Ansible, `playbook/taggable.py`): `always` runs
+    /// unless skipped by name, `never` only when one of its tags is named.
+    pub fn is_selected(&self, only: &[String], skip: &[String]) -> bool {
+        let has = |name: &str| self.tags.iter().any(|tag| tag == name);
+        let untagged = !self.tags.iter().any(|tag| tag != "always" && tag != "never");
+        let names = |list: &[String], all_matches: bool| {
+            list.iter().any(|name| match name.as_str() {
+                "all" => all_matches,
+                "tagged" => !untagged && all_matches,
+                "untagged" => untagged && !has("never"),
+                name => has(name),
+            })
+        };
+        let chosen = if only.is_empty() || names(&["all".to_owned()], true) && only == ["all"] {
+            !has("never")
+        } else {
+            has("always") && !has("never") || names(only, !has("never"))
+        };
+        let skipped = skip.iter().any(|name| match name.as_str() {
+            "all" => !has("always"),
+            "tagged" => !untagged,
+            "untagged" => untagged,
+            name => has(name),
+        });
+        chosen && !skipped
+    }
+}
+
+/// `loop`, `with_items` and `loop_control`.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// The list, or a template that gives one.
+    pub items: Node,
+    /// `with_items` takes one level of lists apart and accepts a single value.
+    pub flatten: bool,
+    /// Name of the item.
+    pub variable: String,
+    /// Name of its index, from 0.
+    pub index: Option<String>,
+    /// What is shown for the item.
+    pub label: Option<Node>,
+}
+
+/// What a task does.
+#[derive(Clone, Debug)]
+pub enum TaskKind {
+    /// Deploys certificates.
+    Certificate(Box<CertificateSpec>),
+    /// Runs a program.
+    Command(CommandSpec),
+    /// Shows a text or a variable.
+    Debug {
+        /// `msg`.
+        message: Option<Node>,
+        /// `var`.
+        variable: Option<Node>,
+    },
+    /// Fails unless all conditions hold.
+    Assert {
+        /// `that`.
+        that: Vec<Node>,
+        /// `fail_msg` or `msg`.
+        fail_message: Option<Node>,
+        /// `success_msg`.
+        success_message: Option<Node>,
+    },
+    /// Fails.
+    Fail {
+        /// `msg`.
+        message: Option<Node>,
+    },
+    /// Waits, or asks.
+    Pause {
+        /// `seconds` or `minutes`.
+        duration: Option<Node>,
+        /// Seconds in one unit of `duration`.
+        unit: u64,
+        /// `prompt`.
+        prompt: Option<Node>,
+    },
+    /// Waits for a port or a file.
+    WaitFor(WaitFor),
+    /// Sets variables of the host.
+    SetFact(Vars),
+    /// Steers the play.
+    Meta(Meta),
+}
+
+impl TaskKind {
+    /// The module's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "certificate",
+            Self::Command(command) if command.shell => "shell",
+            Self::Command(_) => "command",
+            Self::Debug { .. } => "debug",
+            Self::Assert { .. } => "assert",
+            Self::Fail { .. } => "fail",
+            Self::Pause { .. } => "pause",
+            Self::WaitFor(_) => "wait_for",
+            Self::SetFact(_) => "set_fact",
+            Self::Meta(_) => "meta",
+        }
+    }
+}
+
+/// `meta`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// Nothing.
+    Noop,
+    /// Runs the notified handlers now.
+    FlushHandlers,
+    /// Ends the play for this host.
+    EndHost,
+    /// Ends the play for all.
+    EndPlay,
+}
+
+/// `command` and `shell`.
+#[derive(Clone, Debug)]
+pub struct CommandSpec {
+    /// A list of words (or one text that is split before its words are rendered); one text for `shell`.
+    pub words: Vec<Node>,
+    /// Through `/bin/sh -c`.
+    pub shell: bool,
+    /// Directory.
+    pub chdir: Option<Node>,
+    /// Skips when this exists.
+    pub creates: Option<Node>,
+    /// Skips when this does not exist.
+    pub removes: Option<Node>,
+    /// Standard input.
+    pub stdin: Option<Node>,
+    /// Limit.
+    pub timeout: Option<Node>,
+}
+
+/// `wait_for`.
+#[derive(Clone, Debug)]
+pub struct WaitFor {
+    /// Host to connect to, from the target host; 127.0.0.1 without.
+    pub host: Option<Node>,
+    /// Port.
+    pub port: Option<Node>,
+    /// File, instead of a port.
+    pub path: Option<Node>,
+    /// `started`/`present` or `stopped`/`absent`.
+    pub state: Option<Node>,
+    /// Seconds before the first look.
+    pub delay: Option<Node>,
+    /// Seconds in all; 300 without.
+    pub timeout: Option<Node>,
+    /// Seconds between looks; 1 without.
+    pub sleep: Option<Node>,
+    /// Shown when the time is over.
+    pub message: Option<Node>,
+}
+
+/// Default limit of `command` and `shell`.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(serial: &[Serial], hosts: usize) -> Vec<usize> {
+        let play = Play {
+            name: String::new(),
+            hosts: Node::text("all"),
+            vars: Vars::new(),
+            vars_files: Vec::new(),
+            serial: serial.to_vec(),
+            order: Order::Inventory,
+            becoming: Becoming::default(),
+            remote_user: None,
+            any_errors_fatal: false,
+            max_fail_percentage: None,
+            environment: Vars::new(),
+            tasks: Vec::new(),
+            handlers: Vec::new(),
+            span: None,
+        };
+        play.batches(hosts)
+    }
+
+    #[test]
+    fn serial_as_ansible_cuts_it() {
+        use Serial::{Count, Percent};
+        assert_eq!(batches(&[Count(3)], 10), [3, 3, 3, 1]);
+        assert_eq!(batches(&[Percent(39.0)], 10), [3, 3, 3, 1]);
+        assert_eq!(batches(&[Percent(1.0)], 3), [1, 1, 1]);
+        assert_eq!(batches(&[Count(0)], 10), [10]);
+        assert_eq!(batches(&[Count(100)], 10), [10]);
+        assert_eq!(batches(&[], 10), [10]);
+        assert_eq!(batches(&[Count(1), Count(3), Count(5)], 10), [1, 3, 5, 1]);
+        let mixed = [Count(1), Percent(10.0), Percent(30.0), Percent(100.0)];
+        assert_eq!(batches(&mixed, 10), [1, 1, 3, 5]);
+        assert_eq!(batches(&[Percent(15.0), Count(4)], 10), [1, 4, 4, 1]);
+        assert_eq!(batches(&[Count(2), Count(0)], 10), [2, 8]);
+        assert!(batches(&[Count(1)], 0).is_empty());
+    }
+
+    fn selected(tags: &[&str], only: &[&str], skip: &[&str]) -> bool {
+        let own = |list: &[&str]| list.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>();
+        let task = Task {
+            name: None,
+            kind: TaskKind::Meta(Meta::Noop),
+            when: Vec::new(),
+            register: None,
+            vars: Vars::new(),
+            tags: own(tags),
+            ignore_errors: None,
+            delegate_to: None,
+            run_once: false,
+            becoming: Becoming::default(),
+            changed_when: None,
+            failed_when: None,
+            looping: None,
+            notify: Vec::new(),
+            listen: Vec::new(),
+            until: Vec::new(),
+            retries: None,
+            delay: None,
+            no_log: false,
+            check_mode: None,
+            any_errors_fatal: false,
+            environment: Vars::new(),
+            span: None,
+        };
+        task.is_selected(&own(only), &own(skip))
+    }
+
+    #[test]
+    fn tags_as_ansible_chooses() {
+        assert!(selected(&[], &[], &[]));
+        assert!(!selected(&["never"], &[], &[]));
+        assert!(selected(&["never", "x"], &["x"], &[]));
+        assert!(!selected(&["never", "x"], &["all"], &[]));
+        assert!(selected(&["a"], &["a", "b"], &[]));
+        assert!(!selected(&["c"], &["a"], &[]));
+        assert!(selected(&["always"], &["a"], &[]));
+        assert!(!selected(&["always"], &["a"], &["always"]));
+        assert!(!selected(&["a"], &["a"], &["a"]));
+        assert!(selected(&[], &["untagged"], &[]));
+        assert!(selected(&["a"], &["tagged"], &[]));
+        assert!(!selected(&["a"], &["untagged"], &[]));
+        assert!(selected(&["always"], &["untagged"], &[]));
+    }
+}

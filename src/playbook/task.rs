@@ -1,0 +1,475 @@
+//! From YAML to one task.
+
+use super::certificate::CertificateSpec;
+use super::model::{CommandSpec, Loop, Meta, Task, TaskKind, WaitFor};
+use super::parse::{becoming, unsupported};
+use super::reader::{Reader, is_identifier, wrong_type};
+use crate::source::diagnostic::nearest;
+use crate::source::{Diagnostic, Diagnostics, Node, Value};
+use crate::template::Templates;
+
+/// What a task has from its play.
+pub(super) struct Context<'a> {
+    pub(super) templates: &'a Templates,
+    pub(super) play_tags: &'a [String],
+    pub(super) any_errors_fatal: bool,
+}
+
+/// The modules.
+const MODULES: [&str; 10] = [
+    "certificate",
+    "command",
+    "shell",
+    "debug",
+    "assert",
+    "fail",
+    "pause",
+    "wait_for",
+    "set_fact",
+    "meta",
+];
+
+/// Modules and keywords that Ansible's users may write here, with what to do instead.
+const ELSEWHERE: [(&str, &str); 21] = [
+    ("block", "write its tasks one after another, each with its own `when`"),
+    ("include_tasks", "write the tasks here"),
+    ("import_tasks", "write the tasks here"),
+    ("include_role", "write the role's tasks here"),
+    ("import_role", "write the role's tasks here"),
+    ("copy", "certificates and keys are deployed by `certificate`; other files by Ansible"),
+    ("template", "other files are Ansible's work"),
+    ("file", "other files are Ansible's work; use `command: [install, …]` if you must"),
+    (
+        "service",
+        "the `reload` of a `certificate` task does it; or `command: [systemctl, reload, NAME]`",
+    ),
+    (
+        "systemd",
+        "the `reload` of a `certificate` task does it; or `command: [systemctl, reload, NAME]`",
+    ),
+    ("stat", "use `command: [test, -e, PATH]`"),
+    ("uri", "use `checks:` of a `certificate` task with curl"),
+    ("script", "use `command`"),
+    ("raw", "use `shell`"),
+    ("setup", "certroll gathers no facts"),
+    ("async", "a task ends before the next begins"),
+    ("poll", "a task ends before the next begins"),
+    ("local_action", "use `delegate_to: localhost`"),
+    ("with_dict", "use `loop: \"{{ mapping | dict2items }}\"`"),
+    ("with_fileglob", "use `loop: \"{{ query('fileglob', 'PATTERN') }}\"`"),
+    ("module_defaults", "write the arguments at each task"),
+];
+
+pub(super) fn parse(node: &Node, context: &Context<'_>, found: &mut Diagnostics) -> Option<Task> {
+    if node.as_map().is_none() {
+        found.push(
+            Diagnostic::error(format!("a task is a mapping, not {}", node.kind()))
+                .at(node.span.as_ref())
+                .help("for example `- command: [nginx, -t]`"),
+        );
+        return None;
+    }
+    let mut reader = Reader::new(node, "a task", found)?;
+    let mut tags = context.play_tags.to_vec();
+    tags.extend(reader.words("tags", found));
+    let name = reader.node("name");
+    let when = reader.list("when");
+    let register = register(&mut reader, found);
+    let vars = reader.vars("vars", found);
+    let mut task = Task {
+        name,
+        when,
+        register,
+        vars,
+        tags,
+        ignore_errors: reader.node("ignore_errors"),
+        delegate_to: reader.node("delegate_to"),
+        run_once: reader.flag("run_once", found).unwrap_or(false),
+        becoming: becoming(&mut reader),
+        changed_when: optional_list(&mut reader, "changed_when"),
+        failed_when: optional_list(&mut reader, "failed_when"),
+        looping: looping(&mut reader, found),
+        notify: reader.list("notify"),
+        listen: reader.words("listen", found),
+        until: reader.list("until"),
+        retries: reader.node("retries"),
+        delay: reader.node("delay"),
+        no_log: reader.flag("no_log", found).unwrap_or(false),
+        check_mode: reader.flag("check_mode", found),
+        any_errors_fatal: reader
+            .flag("any_errors_fatal", found)
+            .unwrap_or(context.any_errors_fatal),
+        environment: reader.vars("environment", found),
+        kind: TaskKind::Meta(Meta::Noop),
+        span: node.span.clone(),
+    };
+    let arguments = reader.node("args");
+    check_conditions(&task, context.templates, found);
+    let (module, value) = module(&reader, node, found)?;
+    found.0.extend(context.templates.syntax(value));
+    task.kind = kind(module, value, arguments.as_ref(), context.templates, found)?;
+    Some(task)
+}
+
+/// The one key that names a module.
+fn module<'a>(
+    reader: &Reader<'a>,
+    node: &Node,
+    found: &mut Diagnostics,
+) -> Option<(&'static str, &'a Node)> {
+    let mut chosen: Option<(&'static str, &'a Node)> = None;
+    let mut wrong = false;
+    for (name, value) in reader.rest() {
+        let text = name.as_str().unwrap_or_default();
+        let short = text
+            .strip_prefix("ansible.builtin.")
+            .or_else(|| text.strip_prefix("ansible.legacy."))
+            .or_else(|| text.strip_prefix("certroll."))
+            .unwrap_or(text);
+        if let Some(module) = MODULES.iter().find(|module| **module == short) {
+            if let Some((other, _)) = chosen {
+                found.push(
+                    Diagnostic::error(format!("the task has two modules: {other} and {module}"))
+                        .at(name.span.as_ref())
+                        .help("make two tasks of it"),
+                );
+                wrong = true;
+            }
+            chosen = Some((module, value));
+        } else if let Some((_, remedy)) = ELSEWHERE.iter().find(|(known, _)| *known == short) {
+            found.push(unsupported(text, remedy, name));
+            wrong = true;
+        } else {
+            found.push(unknown(reader, name));
+            wrong = true;
+        }
+    }
+    if chosen.is_none() && !wrong {
+        found.push(
+            Diagnostic::error("the task does nothing: no module is named")
+                .at(node.span.as_ref())
+                .help(format!("modules: {}", MODULES.join(", "))),
+        );
+    }
+    chosen
+}
+
+fn unknown(reader: &Reader<'_>, name: &Node) -> Diagnostic {
+    let text = name.as_str().unwrap_or_default();
+    match nearest(text, MODULES) {
+        Some(near) => Diagnostic::error(format!("unknown module or keyword '{text}'"))
+            .at(name.span.as_ref())
+            .label("not known here")
+            .help(format!("did you mean '{near}'?"))
+            .help(format!("modules: {}", MODULES.join(", "))),
+        None => {
+            let mut problem = reader.unknown(name);
+            problem.message = format!("unknown module or keyword '{text}'");
+            problem.help(format!("modules: {}", MODULES.join(", ")))
+        }
+    }
+}
+
+fn register(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<String> {
+    let node = reader.take("register")?;
+    match node.as_str().filter(|name| is_identifier(name)) {
+        Some(name) => Some(name.to_owned()),
+        None => {
+            found.push(wrong_type("register", "the name of a variable", node));
+            None
+        }
+    }
+}
+
+fn optional_list(reader: &mut Reader<'_>, key: &'static str) -> Option<Vec<Node>> {
+    reader.take(key)?;
+    Some(reader.list(key))
+}
+
+fn looping(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<Loop> {
+    let plain = reader.node("loop");
+    let flattened = reader.node("with_items").or_else(|| reader.node("with_list"));
+    let control = reader.node("loop_control");
+    let flatten = plain.is_none();
+    let items = plain.or(flattened)?;
+    let mut looping =
+        Loop { items, flatten, variable: "item".to_owned(), index: None, label: None };
+    if let Some(control) = &control
+        && let Some(mut reader) = Reader::new(control, "loop_control", found)
+    {
+        if let Some(name) = reader.text("loop_var", found) {
+            looping.variable = name;
+        }
+        looping.index = reader.text("index_var", found);
+        looping.label = reader.node("label");
+        reader.finish(found);
+    }
+    Some(looping)
+}
+
+/// Conditions are expressions without braces, so their syntax is checked as such.
+fn check_conditions(task: &Task, templates: &Templates, found: &mut Diagnostics) {
+    let conditions = task.when.iter().chain(&task.until);
+    let conditions = conditions.chain(task.changed_when.iter().flatten());
+    for condition in conditions.chain(task.failed_when.iter().flatten()) {
+        match &condition.value {
+            Value::Bool(_) => {}
+            Value::Text(_) | Value::Unsafe(_) => {
+                found.0.extend(templates.condition_syntax(condition))
+            }
+            _ => found.push(
+                Diagnostic::error(format!(
+                    "a condition is an expression, not {}",
+                    condition.kind()
+                ))
+                .at(condition.span.as_ref()),
+            ),
+        }
+    }
+    let shown = task.name.iter().chain(task.delegate_to.iter()).chain(task.vars.values());
+    for node in shown.chain(task.looping.iter().map(|looping| &looping.items)) {
+        found.0.extend(templates.syntax(node));
+    }
+}
+
+fn kind(
+    module: &'static str,
+    value: &Node,
+    arguments: Option<&Node>,
+    templates: &Templates,
+    found: &mut Diagnostics,
+) -> Option<TaskKind> {
+    match module {
+        "certificate" => {
+            Some(TaskKind::Certificate(Box::new(CertificateSpec::parse(value, found)?)))
+        }
+        "command" | "shell" => command(value, module == "shell", arguments, found),
+        "set_fact" => {
+            let mut vars = crate::source::Vars::new();
+            let Some(entries) = value.as_map() else {
+                found.push(wrong_type(module, "a mapping", value));
+                return None;
+            };
+            for (name, value) in entries {
+                match name.as_str().filter(|name| is_identifier(name)) {
+                    Some(name) => drop(vars.insert(name.to_owned(), value.clone())),
+                    None => found.push(wrong_type(module, "names of variables", name)),
+                }
+            }
+            Some(TaskKind::SetFact(vars))
+        }
+        "meta" => meta(value, found),
+        _ => keyed(module, value, templates, found),
+    }
+}
+
+fn meta(value: &Node, found: &mut Diagnostics) -> Option<TaskKind> {
+    const NAMES: [(&str, Meta); 4] = [
+        ("noop", Meta::Noop),
+        ("flush_handlers", Meta::FlushHandlers),
+        ("end_host", Meta::EndHost),
+        ("end_play", Meta::EndPlay),
+    ];
+    let known = NAMES.iter().find(|(name, _)| value.as_str() == Some(name));
+    if known.is_none() {
+        let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+        found.push(wrong_type("meta", &format!("one of {}", names.join(", ")), value));
+    }
+    known.map(|(_, meta)| TaskKind::Meta(*meta))
+}
+
+/// The modules whose arguments are a mapping of a few keys.
+fn keyed(
+    module: &'static str,
+    value: &Node,
+    templates: &Templates,
+    found: &mut Diagnostics,
+) -> Option<TaskKind> {
+    if value.value == Value::Null && matches!(module, "debug" | "fail" | "pause") {
+        return Some(match module {
+            "debug" => TaskKind::Debug { message: None, variable: None },
+            "fail" => TaskKind::Fail { message: None },
+            _ => TaskKind::Pause { duration: None, unit: 1, prompt: None },
+        });
+    }
+    if value.as_str().is_some() {
+        found.push(
+            Diagnostic::error(format!("the arguments of {module} are a mapping, not free text"))
+                .at(value.span.as_ref())
+                .help("write each `key: value` on a line of its own below the module"),
+        );
+        return None;
+    }
+    let mut reader = Reader::new(value, module, found)?;
+    let kind = match module {
+        "debug" => {
+            reader.take("verbosity");
+            TaskKind::Debug { message: reader.node("msg"), variable: reader.node("var") }
+        }
+        "assert" => {
+            let that = reader.list("that");
+            if that.is_empty() {
+                found.push(Diagnostic::error("assert needs 'that'").at(value.span.as_ref()));
+            }
+            for condition in &that {
+                found.0.extend(templates.condition_syntax(condition));
+            }
+            reader.take("quiet");
+            TaskKind::Assert {
+                that,
+                fail_message: reader.node("fail_msg").or_else(|| reader.node("msg")),
+                success_message: reader.node("success_msg"),
+            }
+        }
+        "fail" => TaskKind::Fail { message: reader.node("msg") },
+        "pause" => {
+            let seconds = reader.node("seconds");
+            let minutes = reader.node("minutes");
+            let unit = if seconds.is_some() { 1 } else { 60 };
+            TaskKind::Pause { duration: seconds.or(minutes), unit, prompt: reader.node("prompt") }
+        }
+        "wait_for" => {
+            let wait = WaitFor {
+                host: reader.node("host"),
+                port: reader.node("port"),
+                path: reader.node("path"),
+                state: reader.node("state"),
+                delay: reader.node("delay"),
+                timeout: reader.node("timeout"),
+                sleep: reader.node("sleep"),
+                message: reader.node("msg"),
+            };
+            reader.take("connect_timeout");
+            if wait.port.is_some() == wait.path.is_some() {
+                let problem = Diagnostic::error("wait_for needs either 'port' or 'path'");
+                found.push(problem.at(value.span.as_ref()));
+            }
+            TaskKind::WaitFor(wait)
+        }
+        _ => return None,
+    };
+    reader.finish(found);
+    Some(kind)
+}
+
+fn command(
+    value: &Node,
+    shell: bool,
+    arguments: Option<&Node>,
+    found: &mut Diagnostics,
+) -> Option<TaskKind> {
+    let module = if shell { "shell" } else { "command" };
+    let mut spec = CommandSpec {
+        words: Vec::new(),
+        shell,
+        chdir: None,
+        creates: None,
+        removes: None,
+        stdin: None,
+        timeout: None,
+    };
+    match &value.value {
+        Value::Text(_) | Value::Unsafe(_) => spec.words = words(value, shell, found)?,
+        Value::List(items) if !shell => spec.words = items.clone(),
+        Value::Map(_) => more_arguments(value, module, &mut spec, found),
+        _ => {
+            found.push(wrong_type(module, "a command line or a list of words", value));
+            return None;
+        }
+    }
+    if let Some(arguments) = arguments {
+        more_arguments(arguments, module, &mut spec, found);
+    }
+    if spec.words.is_empty() {
+        found.push(Diagnostic::error(format!("{module} has no command")).at(value.span.as_ref()));
+        return None;
+    }
+    Some(TaskKind::Command(spec))
+}
+
+fn more_arguments(
+    node: &Node,
+    module: &'static str,
+    spec: &mut CommandSpec,
+    found: &mut Diagnostics,
+) {
+    let Some(mut reader) = Reader::new(node, module, found) else { return };
+    let argv = reader.list("argv");
+    if !argv.is_empty() {
+        spec.words = argv;
+    }
+    if let Some(line) = reader.node("cmd")
+        && let Some(words) = words(&line, spec.shell, found)
+    {
+        spec.words = words;
+    }
+    let mut set = |slot: &mut Option<Node>, key| {
+        if let Some(node) = reader.node(key) {
+            *slot = Some(node);
+        }
+    };
+    set(&mut spec.chdir, "chdir");
+    set(&mut spec.creates, "creates");
+    set(&mut spec.removes, "removes");
+    set(&mut spec.stdin, "stdin");
+    set(&mut spec.timeout, "timeout");
+    reader.finish(found);
+}
+
+/// A command line's words, split before anything is rendered: a value stays within its word.
+pub(super) fn words(node: &Node, shell: bool, found: &mut Diagnostics) -> Option<Vec<Node>> {
+    let text = node.as_str()?;
+    if shell {
+        return Some(vec![node.clone()]);
+    }
+    match split(text) {
+        Some(words) => Some(
+            words
+                .into_iter()
+                .map(|word| Node { value: Value::Text(word), span: node.span.clone() })
+                .collect(),
+        ),
+        None => {
+            found.push(Diagnostic::error("a quote is not closed").at(node.span.as_ref()).help(
+                "write the command as a list of words: `command: [program, \"an argument\"]`",
+            ));
+            None
+        }
+    }
+}
+
+/// As `shlex`, with every `{{ … }}` kept whole.
+fn split(text: &str) -> Option<Vec<String>> {
+    let mut templates = Vec::new();
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let close = rest[open..].find("}}").map_or(rest.len(), |at| open + at + 2);
+        masked.push_str(&rest[..open]);
+        masked.push_str(&format!("\u{1}{}\u{2}", templates.len()));
+        templates.push(&rest[open..close]);
+        rest = &rest[close..];
+    }
+    masked.push_str(rest);
+    let words = shlex::split(&masked)?;
+    let unmask = |word: String| {
+        templates.iter().enumerate().fold(word, |word, (index, template)| {
+            word.replace(&format!("\u{1}{index}\u{2}"), template)
+        })
+    };
+    Some(words.into_iter().map(unmask).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_stays_one_word() {
+        assert_eq!(
+            split("lb drain '{{ a | default(\"x y\") }}' --at={{ b }}").unwrap(),
+            ["lb", "drain", "{{ a | default(\"x y\") }}", "--at={{ b }}"]
+        );
+        assert_eq!(split("a 'b"), None);
+    }
+}

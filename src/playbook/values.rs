@@ -1,0 +1,197 @@
+//! From rendered values to plain types, with an error at the value's place for what does not fit.
+
+use crate::model::{Backoff, CommandLine, FileMode};
+use crate::source::{Diagnostic, Diagnostics, Node, Value, yaml};
+use crate::template::{Scope, TemplateError};
+use std::time::Duration;
+
+/// Renders values of one task and collects what is wrong. What is not known yet is kept apart.
+pub(super) struct Values<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) found: Diagnostics,
+    pub(super) not_yet_known: Option<String>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(scope: &'a Scope) -> Self {
+        Self { scope, found: Diagnostics::default(), not_yet_known: None }
+    }
+
+    /// The result of a rendering, or nothing and a note of why.
+    pub(super) fn keep<T>(&mut self, result: Result<T, TemplateError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(TemplateError::Wrong(diagnostic)) => {
+                self.found.push(*diagnostic);
+                None
+            }
+            Err(TemplateError::NotYetKnown(name)) => {
+                self.not_yet_known.get_or_insert(name);
+                None
+            }
+        }
+    }
+
+    pub(super) fn wrong(&mut self, node: &Node, message: impl Into<String>, help: &str) {
+        let problem = Diagnostic::error(message).at(node.span.as_ref());
+        self.found.push(if help.is_empty() { problem } else { problem.help(help) });
+    }
+
+    /// A text without newlines or NUL; not empty.
+    pub(super) fn text(&mut self, node: Option<&Node>) -> Option<String> {
+        let node = node?;
+        let text = self.keep(self.scope.text(node))?;
+        if text.is_empty() || text.contains(['\n', '\0']) {
+            self.wrong(node, "this must be one line of text, and not empty", "");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Any JSON value.
+    pub(super) fn json(&mut self, node: &Node) -> Option<serde_json::Value> {
+        self.keep(self.scope.render(node))
+    }
+
+    /// A whole number in a range.
+    pub(super) fn number(
+        &mut self,
+        node: Option<&Node>,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let node = node?;
+        let value = self.json(node)?;
+        let number = match &value {
+            serde_json::Value::Number(number) => number.as_i64(),
+            serde_json::Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let fitting = number.filter(|number| range.contains(number));
+        if fitting.is_none() {
+            let message = format!("a number from {} to {} is wanted", range.start(), range.end());
+            self.wrong(node, message, "");
+        }
+        fitting
+    }
+
+    /// A time: `10s`, `1m30s`, or a number of seconds.
+    pub(super) fn duration(&mut self, node: Option<&Node>) -> Option<Duration> {
+        let node = node?;
+        let value = self.json(node)?;
+        let duration = match &value {
+            serde_json::Value::Number(number) => {
+                number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            }
+            serde_json::Value::String(text) => text
+                .trim()
+                .parse::<u64>()
+                .ok()
+                .map(Duration::from_secs)
+                .or_else(|| humantime::parse_duration(text.trim()).ok()),
+            _ => None,
+        };
+        let fitting = duration.filter(|duration| *duration <= Duration::from_secs(86_400 * 366));
+        if fitting.is_none() {
+            let shown = match &value {
+                serde_json::Value::String(text) => format!("'{text}' is no time"),
+                _ => "a time is wanted".to_owned(),
+            };
+            self.wrong(node, shown, "for example 10s, 1m30s, or a number of seconds");
+        }
+        fitting
+    }
+
+    /// Permission bits: text (`\"0640\"`) or an integer written in octal (`0640`).
+    pub(super) fn mode(&mut self, node: Option<&Node>) -> Option<FileMode> {
+        let node = node?;
+        const HELP: &str = "write it in quotes and in octal: \"0640\"";
+        if let Value::Int(bits) = &node.value {
+            let raw = node.span.as_ref().and_then(yaml::raw_scalar).unwrap_or_default();
+            let octal = raw.starts_with('0');
+            let mode = u16::try_from(*bits)
+                .ok()
+                .filter(|bits| octal && *bits <= 0o7777)
+                .map(FileMode::new);
+            if mode.is_none() {
+                self.wrong(node, format!("the mode {raw} is not written in octal"), HELP);
+            }
+            return mode;
+        }
+        let text = self.text(Some(node))?;
+        let mode = FileMode::parse_octal(&text);
+        if mode.is_none() {
+            self.wrong(node, format!("'{text}' is no file mode"), HELP);
+        }
+        mode
+    }
+
+    /// A command: one text, split before its words are rendered; a list of words; or `{shell: TEXT}`.
+    pub(super) fn command(&mut self, node: &Node) -> Option<CommandLine> {
+        let words = match &node.value {
+            Value::List(items) => items.clone(),
+            Value::Map(entries) => {
+                let shell = match entries.as_slice() {
+                    [(key, line)] if key.as_str() == Some("shell") => line,
+                    _ => {
+                        self.wrong(
+                            node,
+                            "a command is a text, a list of words, or `shell: TEXT`",
+                            "",
+                        );
+                        return None;
+                    }
+                };
+                let text = self.keep(self.scope.text(shell))?;
+                return self.checked(node, CommandLine::Shell(text));
+            }
+            Value::Text(_) | Value::Unsafe(_) => super::task::words(node, false, &mut self.found)?,
+            _ => {
+                self.wrong(
+                    node,
+                    format!("a command is a text or a list of words, not {}", node.kind()),
+                    "",
+                );
+                return None;
+            }
+        };
+        // Alone in its quotes, a template may give the whole list.
+        if let [only] = words.as_slice()
+            && let Some(serde_json::Value::Array(items)) = self.json(only)
+        {
+            let words = items.iter().map(|item| match item {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            return self.checked(node, CommandLine::Argv(words.collect()));
+        }
+        let argv: Option<Vec<String>> =
+            words.iter().map(|word| self.keep(self.scope.text(word))).collect();
+        self.checked(node, CommandLine::Argv(argv?))
+    }
+
+    fn checked(&mut self, node: &Node, command: CommandLine) -> Option<CommandLine> {
+        match command.check() {
+            Ok(()) => Some(command),
+            Err(error) => {
+                self.wrong(node, error.to_string(), "");
+                None
+            }
+        }
+    }
+
+    /// Back-off from its three keys.
+    pub(super) fn backoff(
+        &mut self,
+        attempts: Option<&Node>,
+        first: Option<&Node>,
+        max: Option<&Node>,
+    ) -> Backoff {
+        let default = Backoff::default();
+        let attempts = self.number(attempts, 1..=1000).and_then(|n| u32::try_from(n).ok());
+        Backoff {
+            attempts: attempts.unwrap_or(default.attempts),
+            first: self.duration(first).unwrap_or(default.first),
+            max: self.duration(max).unwrap_or(default.max),
+        }
+    }
+}
