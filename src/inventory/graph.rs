@@ -1,0 +1,129 @@
+//! Groups within groups: membership, depth, loops.
+
+use super::Inventory;
+use crate::model::HostName;
+use indexmap::IndexSet;
+
+/// Hosts of a group: its own as written, then those of its children as attached, level by level.
+pub(super) fn members(inventory: &Inventory, group: &str) -> Vec<HostName> {
+    let mut found: IndexSet<HostName> = IndexSet::new();
+    let mut seen: IndexSet<&str> = IndexSet::new();
+    let mut level = vec![group];
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for name in level {
+            let Some((name, group)) = inventory.groups.get_key_value(name) else { continue };
+            if !seen.insert(name) {
+                continue;
+            }
+            found.extend(group.hosts.iter().cloned());
+            next.extend(group.children.iter().map(String::as_str));
+        }
+        level = next;
+    }
+    found.into_iter().collect()
+}
+
+/// Whether making `child` a child of `parent` would close a loop.
+pub(super) fn would_loop(inventory: &Inventory, parent: &str, child: &str) -> bool {
+    parent == child || descends(inventory, parent, child)
+}
+
+/// Whether `name` is somewhere below `above`.
+fn descends(inventory: &Inventory, name: &str, above: &str) -> bool {
+    let mut waiting = vec![above];
+    let mut seen = IndexSet::new();
+    while let Some(group) = waiting.pop() {
+        if !seen.insert(group) {
+            continue;
+        }
+        for child in inventory.groups.get(group).into_iter().flat_map(|group| &group.children) {
+            if child == name {
+                return true;
+            }
+            waiting.push(child);
+        }
+    }
+    false
+}
+
+/// Once everything is read: attaches loose groups to `all`, hosts without a group to `ungrouped`, and computes
+/// depths and each host's groups.
+pub(super) fn complete(inventory: &mut Inventory) {
+    for name in ["all", "ungrouped"] {
+        inventory.groups.entry(name.to_owned()).or_default();
+    }
+    let has_parent: IndexSet<String> = inventory
+        .groups
+        .iter()
+        .filter(|(name, _)| *name != "all")
+        .flat_map(|(_, group)| group.children.iter().cloned())
+        .collect();
+    let loose: Vec<String> = inventory
+        .groups
+        .keys()
+        .filter(|name| *name != "all" && !has_parent.contains(*name))
+        .cloned()
+        .collect();
+    let grouped: IndexSet<HostName> = inventory
+        .groups
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "all" | "ungrouped"))
+        .flat_map(|(_, group)| group.hosts.iter().cloned())
+        .collect();
+    let ungrouped: Vec<HostName> =
+        inventory.hosts.keys().filter(|host| !grouped.contains(*host)).cloned().collect();
+    if let Some(group) = inventory.groups.get_mut("ungrouped") {
+        group.hosts = ungrouped;
+    }
+    if let Some(all) = inventory.groups.get_mut("all") {
+        // Hosts of `all` itself are those that are nowhere else: they are in `ungrouped`.
+        all.hosts.clear();
+        let first = (!all.children.iter().any(|child| child == "ungrouped"))
+            .then(|| "ungrouped".to_owned());
+        let mut children: IndexSet<String> = first.into_iter().collect();
+        children.extend(all.children.iter().cloned());
+        children.extend(loose);
+        all.children = children.into_iter().collect();
+    }
+    depths(inventory);
+    memberships(inventory);
+}
+
+/// The longest way from `all`, by relaxing until nothing changes (there are no loops).
+fn depths(inventory: &mut Inventory) {
+    let names: Vec<String> = inventory.groups.keys().cloned().collect();
+    for _ in 0..names.len() {
+        let mut changed = false;
+        for name in &names {
+            let Some(group) = inventory.groups.get(name) else { continue };
+            let (depth, children) = (group.depth, group.children.clone());
+            for child in children {
+                if let Some(child) = inventory.groups.get_mut(&child)
+                    && child.depth < depth + 1
+                {
+                    child.depth = depth + 1;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
+fn memberships(inventory: &mut Inventory) {
+    let names: Vec<String> =
+        inventory.groups.keys().filter(|name| *name != "all").cloned().collect();
+    for name in names {
+        for host in members(inventory, &name) {
+            if let Some(host) = inventory.hosts.get_mut(&host) {
+                host.groups.push(name.clone());
+            }
+        }
+    }
+    for host in inventory.hosts.values_mut() {
+        host.groups.sort();
+    }
+}

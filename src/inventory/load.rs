@@ -1,0 +1,354 @@
+//! Reading all sources into one inventory.
+
+use super::{Group, Inventory, executable, graph, ini, yaml as groups};
+use crate::load as input;
+use crate::model::HostName;
+use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Endings that are not read in inventory directories (Ansible, `INVENTORY_IGNORE_EXTS`).
+const IGNORED: [&str; 13] = [
+    "~", ".orig", ".cfg", ".retry", ".pyc", ".pyo", ".swp", ".bak", ".rpm", ".md", ".txt", ".rst",
+    ".jar",
+];
+
+/// What belongs to an inventory besides its sources.
+pub struct LoadOptions<'a> {
+    /// Directories of playbooks, whose `group_vars` and `host_vars` count too.
+    pub playbook_directories: Vec<PathBuf>,
+    /// Opens vault texts.
+    pub decrypt: input::Decrypt<'a>,
+}
+
+/// Reads `sources` in order: files, directories, executables, or lists with a comma.
+///
+/// # Errors
+/// Everything that is wrong in any of them.
+pub fn load(
+    sources: &[String],
+    options: &LoadOptions<'_>,
+) -> Result<(Inventory, Diagnostics), Diagnostics> {
+    let mut builder = Builder::default();
+    let mut found = Diagnostics::default();
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for source in sources {
+        if source.contains(',') {
+            host_list(source, &mut builder, &mut found);
+            continue;
+        }
+        let path = Path::new(source);
+        let directory = if path.is_dir() { Some(path) } else { path.parent() };
+        if let Some(directory) = directory.map(Path::to_owned)
+            && !directories.contains(&directory)
+        {
+            directories.push(directory);
+        }
+        read_path(path, &mut builder, &mut found);
+    }
+    builder.attach(&mut found);
+    let mut inventory = builder.inventory;
+    graph::complete(&mut inventory);
+    for directory in directories.iter().chain(&options.playbook_directories) {
+        vars_beside(directory, &mut inventory, options, &mut found);
+    }
+    inventory.directory = directories.first().cloned();
+    inventory.sources = sources.to_vec();
+    found.into_result(inventory)
+}
+
+fn host_list(source: &str, builder: &mut Builder, found: &mut Diagnostics) {
+    for text in source.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        let added = ini::split_port(text).and_then(|(name, port)| {
+            builder.host(name, "ungrouped", None)?;
+            if let Some(port) = port {
+                builder.host_var(name, "ansible_port", Node::made(Value::Int(i64::from(port))));
+            }
+            Ok(())
+        });
+        if let Err(why) = added {
+            found.push(Diagnostic::error(format!("-i {source}: {why}")));
+        }
+    }
+}
+
+fn read_path(path: &Path, builder: &mut Builder, found: &mut Diagnostics) {
+    if !path.is_dir() {
+        return read_file(path, builder, found);
+    }
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let message =
+                format!("the inventory directory {} cannot be read: {error}", path.display());
+            found.push(Diagnostic::error(message));
+            return;
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for entry in paths {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let apart = ["host_vars", "group_vars", "vars_plugins"].contains(&name.as_str());
+        if name.starts_with('.') || apart || IGNORED.iter().any(|ending| name.ends_with(ending)) {
+            continue;
+        }
+        read_path(&entry, builder, found);
+    }
+}
+
+fn read_file(path: &Path, builder: &mut Builder, found: &mut Diagnostics) {
+    if executable::is_executable(path) {
+        return read_executable(path, builder, found);
+    }
+    let file = match input::read_text(path) {
+        Ok(file) => file,
+        Err(problem) => {
+            found.push(
+                problem.help("-i takes a file, a directory, or a list of hosts with a comma"),
+            );
+            return;
+        }
+    };
+    if looks_like_yaml(path, &file) {
+        match yaml::parse(&file) {
+            Ok((root, warnings)) => {
+                found.extend(warnings);
+                groups::read(&root, builder, found);
+            }
+            Err(problems) => found.extend(problems),
+        }
+    } else {
+        ini::read(&file, builder, found);
+    }
+}
+
+/// By its ending; else by its first line with content.
+fn looks_like_yaml(path: &Path, file: &SourceFile) -> bool {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yml" | "yaml" | "json") => return true,
+        Some("ini") => return false,
+        _ => {}
+    }
+    let mut lines = file.text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    first.is_some_and(|line| {
+        let key = line.split_once(" #").map_or(line, |(key, _)| key).trim_end();
+        line == "---"
+            || line.starts_with('{')
+            || (key.ends_with(':') && !key.contains([' ', '=', '[']))
+    })
+}
+
+fn read_executable(path: &Path, builder: &mut Builder, found: &mut Diagnostics) {
+    let mut read = || -> Result<(), Diagnostics> {
+        let file = executable::run(path, &["--list"])?;
+        let root = json(&file)?;
+        groups::read_dynamic(&root, builder, found);
+        if root.entry("_meta").is_none() {
+            for host in builder.host_names() {
+                let file = executable::run(path, &["--host", &host])?;
+                for (key, value) in json(&file)?.as_map().into_iter().flatten() {
+                    builder.host_var(&host, key.as_str().unwrap_or_default(), value.clone());
+                }
+            }
+        }
+        Ok(())
+    };
+    if let Err(problems) = read() {
+        found.extend(problems);
+    }
+}
+
+fn json(file: &Arc<SourceFile>) -> Result<Node, Diagnostics> {
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&file.text) {
+        let message = format!("{} printed no JSON: {error}", file.name);
+        return Err(Diagnostic::error(message).into());
+    }
+    // JSON is YAML, and so every value keeps its place.
+    yaml::parse(file).map(|(root, _)| root)
+}
+
+/// Reads `group_vars/` and `host_vars/` of one directory.
+fn vars_beside(
+    directory: &Path,
+    inventory: &mut Inventory,
+    options: &LoadOptions<'_>,
+    found: &mut Diagnostics,
+) {
+    let read = |kind: &str, name: &str, found: &mut Diagnostics| -> Option<Arc<Vars>> {
+        let base = directory.join(kind).join(name);
+        let files = vars_files(&base);
+        if files.is_empty() {
+            return None;
+        }
+        let mut merged = Vars::new();
+        for file in files {
+            match input::vars_file(&file, options.decrypt) {
+                Ok((vars, warnings)) => {
+                    found.extend(warnings);
+                    merged.extend(vars);
+                }
+                Err(problems) => found.extend(problems),
+            }
+        }
+        Some(Arc::new(merged))
+    };
+    if directory.join("group_vars").is_dir() {
+        for (name, group) in &mut inventory.groups {
+            group.files.extend(read("group_vars", name, found));
+        }
+    }
+    if directory.join("host_vars").is_dir() {
+        for (name, host) in &mut inventory.hosts {
+            host.files.extend(read("host_vars", name.as_str(), found));
+        }
+    }
+}
+
+/// The files for one name: a directory's, or the first of NAME, NAME.yml, NAME.yaml, NAME.json.
+fn vars_files(base: &Path) -> Vec<PathBuf> {
+    if base.is_dir() {
+        let mut files = Vec::new();
+        collect(base, &mut files);
+        return files;
+    }
+    let with_ending = |ending: &str| {
+        let mut name = base.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    ["", ".yml", ".yaml", ".json"]
+        .into_iter()
+        .map(with_ending)
+        .find(|path| path.is_file())
+        .into_iter()
+        .collect()
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with('.') || name.ends_with('~') {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files);
+        } else if matches!(
+            path.extension().and_then(|e| e.to_str()),
+            None | Some("yml" | "yaml" | "json")
+        ) {
+            files.push(path);
+        }
+    }
+}
+
+/// An inventory being read.
+#[derive(Default)]
+pub(super) struct Builder {
+    inventory: Inventory,
+    pending: Vec<(String, String, Span)>,
+}
+
+impl Builder {
+    pub(super) fn group(&mut self, name: &str) {
+        self.inventory
+            .groups
+            .entry(name.to_owned())
+            .or_insert_with(|| Group { priority: 1, ..Group::default() });
+    }
+
+    pub(super) fn has_group(&self, name: &str) -> bool {
+        matches!(name, "all" | "ungrouped") || self.inventory.groups.contains_key(name)
+    }
+
+    pub(super) fn has_host(&self, name: &str) -> bool {
+        self.inventory.hosts.contains_key(name)
+    }
+
+    pub(super) fn host_names(&self) -> Vec<String> {
+        self.inventory.hosts.keys().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn host(
+        &mut self,
+        name: &str,
+        group: &str,
+        at: Option<&Span>,
+    ) -> Result<(), String> {
+        if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(format!("'{}' is no name for a host", name.escape_debug()));
+        }
+        // A name that looks like an option would end up as one in somebody's script.
+        if name.starts_with('-') {
+            return Err(format!("a host's name cannot begin with a dash: '{name}'"));
+        }
+        self.group(group);
+        let host = HostName::new(name);
+        let entry = self.inventory.hosts.entry(host.clone()).or_default();
+        if entry.span.is_none() {
+            entry.span = at.cloned();
+        }
+        if let Some(group) = self.inventory.groups.get_mut(group)
+            && !group.hosts.contains(&host)
+        {
+            group.hosts.push(host);
+        }
+        Ok(())
+    }
+
+    pub(super) fn host_var(&mut self, host: &str, key: &str, value: Node) {
+        if let Some(host) = self.inventory.hosts.get_mut(host) {
+            host.vars.insert(key.to_owned(), value);
+        }
+    }
+
+    pub(super) fn group_var(&mut self, group: &str, key: &str, value: Node) {
+        self.inventory
+            .groups
+            .entry(group.to_owned())
+            .or_insert_with(|| Group { priority: 1, ..Group::default() });
+        let Some(group) = self.inventory.groups.get_mut(group) else { return };
+        match (&value.value, key) {
+            (Value::Int(priority), "ansible_group_priority") => group.priority = *priority,
+            _ => drop(group.vars.insert(key.to_owned(), value)),
+        }
+    }
+
+    pub(super) fn child(&mut self, parent: &str, child: &str) -> Result<(), String> {
+        if graph::would_loop(&self.inventory, parent, child) {
+            return Err(format!("the group '{child}' cannot be within '{parent}': that is a loop"));
+        }
+        if let Some(group) = self.inventory.groups.get_mut(parent)
+            && !group.children.iter().any(|known| known == child)
+        {
+            group.children.push(child.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A child that may be defined further down or in a later source.
+    pub(super) fn later_child(&mut self, parent: &str, child: String, at: Span) {
+        self.pending.push((parent.to_owned(), child, at));
+    }
+
+    fn attach(&mut self, found: &mut Diagnostics) {
+        for (parent, child, at) in std::mem::take(&mut self.pending) {
+            if !self.has_group(&child) {
+                let known = self.inventory.groups.keys().map(String::as_str);
+                let message =
+                    format!("the group '{parent}' includes '{child}', which is nowhere defined");
+                let problem = Diagnostic::error(message).at(&at);
+                found.push(match crate::source::diagnostic::nearest(&child, known) {
+                    Some(near) => problem.help(format!("did you mean '{near}'?")),
+                    None => problem.help(format!("define [{child}], empty if need be")),
+                });
+            } else if let Err(why) = self.child(&parent, &child) {
+                found.push(Diagnostic::error(why).at(&at));
+            }
+        }
+    }
+}

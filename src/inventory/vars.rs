@@ -1,0 +1,42 @@
+//! Which variables a host has, and which of two wins.
+
+use super::{Group, Inventory};
+use crate::source::{Node, Vars};
+use std::sync::Arc;
+
+/// Names that stand for the controller when no host of that name is listed.
+pub(super) fn is_implicit_localhost(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
+}
+
+/// Layers of a host, weakest first (Ansible, `VARIABLE_PRECEDENCE`).
+pub(super) fn layers(inventory: &Inventory, name: &str) -> Vec<Arc<Vars>> {
+    let Some(host) = inventory.hosts.get(name) else {
+        if is_implicit_localhost(name) {
+            let local = ("ansible_connection".to_owned(), Node::text("local"));
+            return vec![Arc::new(Vars::from([local]))];
+        }
+        return Vec::new();
+    };
+    let mut groups: Vec<(&String, &Group)> = host
+        .groups
+        .iter()
+        .map(String::as_str)
+        .chain(["all"])
+        .filter_map(|name| inventory.groups.get_key_value(name))
+        .collect();
+    groups.sort_by(|a, b| (a.1.depth, a.1.priority, a.0).cmp(&(b.1.depth, b.1.priority, b.0)));
+    let is_all = |entry: &&(&String, &Group)| entry.0 == "all";
+    let texts = groups.iter().map(|(_, group)| Arc::new(group.vars.clone()));
+    // Beside the inventory first, then beside the playbook; `all` before the other groups.
+    let all_files = groups.iter().filter(is_all).flat_map(|(_, group)| group.files.iter().cloned());
+    let mut layers: Vec<Arc<Vars>> = texts.chain(all_files).collect();
+    let rounds = groups.iter().map(|(_, group)| group.files.len()).max().unwrap_or(0);
+    for round in 0..rounds {
+        let others = groups.iter().filter(|entry| !is_all(entry));
+        layers.extend(others.filter_map(|(_, group)| group.files.get(round).cloned()));
+    }
+    layers.push(Arc::new(host.vars.clone()));
+    layers.extend(host.files.iter().cloned());
+    layers
+}

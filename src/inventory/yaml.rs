@@ -1,0 +1,211 @@
+//! YAML inventories, and the JSON of executable ones.
+
+use super::load::Builder;
+use super::{ini, range};
+use crate::source::{Diagnostic, Diagnostics, Node, Value};
+
+/// Reads a parsed file into `builder`.
+pub(super) fn read(root: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    let Some(groups) = root.as_map() else {
+        if root.value != Value::Null {
+            found.push(
+                Diagnostic::error(format!(
+                    "an inventory is a mapping of groups, not {}",
+                    root.kind()
+                ))
+                .at(super::place(root))
+                .help("for example `web: {hosts: {www1: {}}}`"),
+            );
+        }
+        return;
+    };
+    for (name, body) in groups {
+        group(name, body, builder, found);
+    }
+}
+
+fn group(name: &Node, body: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    let group_name = name.as_str().unwrap_or_default();
+    builder.group(group_name);
+    let Some(entries) = body.as_map() else {
+        if body.value != Value::Null {
+            let message = format!("the group '{group_name}' is a mapping, not {}", body.kind());
+            found.push(Diagnostic::error(message).at(super::place(body)));
+        }
+        return;
+    };
+    for (key, value) in entries {
+        match key.as_str() {
+            Some("hosts") => hosts(group_name, value, builder, found),
+            Some("vars") => vars(group_name, value, builder, found),
+            Some("children") => children(group_name, value, builder, found),
+            other => found.push(
+                Diagnostic::error(format!(
+                    "unknown key '{}' in the group '{group_name}'",
+                    other.unwrap_or_default()
+                ))
+                .at(super::place(key))
+                .help("known keys: hosts, vars, children"),
+            ),
+        }
+    }
+}
+
+fn hosts(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    let entries = match &value.value {
+        Value::Null => return,
+        Value::Map(entries) => entries,
+        _ => {
+            found.push(
+                Diagnostic::error(format!(
+                    "'hosts' of '{group}' is a mapping, not {}",
+                    value.kind()
+                ))
+                .at(super::place(value))
+                .help("write each host as a key: `hosts: {www1: {}, www2: {}}`"),
+            );
+            return;
+        }
+    };
+    for (name, body) in entries {
+        let text = name.as_str().unwrap_or_default();
+        let mut fail = |why: String| found.push(Diagnostic::error(why).at(super::place(name)));
+        let (pattern, port) = match ini::split_port(text) {
+            Ok(split) => split,
+            Err(why) => {
+                fail(why);
+                continue;
+            }
+        };
+        let expanded = if pattern.contains('[') {
+            range::expand(pattern)
+        } else {
+            Ok(vec![pattern.to_owned()])
+        };
+        let names = match expanded {
+            Ok(names) => names,
+            Err(why) => {
+                fail(why);
+                continue;
+            }
+        };
+        let own = match &body.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            _ => {
+                fail(format!("the variables of '{text}' are a mapping, not {}", body.kind()));
+                &[]
+            }
+        };
+        for host in names {
+            if let Err(why) = builder.host(&host, group, super::place(name)) {
+                found.push(Diagnostic::error(why).at(super::place(name)));
+                continue;
+            }
+            if let Some(port) = port {
+                let value = Node { value: Value::Int(i64::from(port)), span: name.span.clone() };
+                builder.host_var(&host, "ansible_port", value);
+            }
+            for (key, value) in own {
+                builder.host_var(&host, key.as_str().unwrap_or_default(), value.clone());
+            }
+        }
+    }
+}
+
+fn vars(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    match &value.value {
+        Value::Null => {}
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                builder.group_var(group, key.as_str().unwrap_or_default(), value.clone());
+            }
+        }
+        _ => found.push(
+            Diagnostic::error(format!("'vars' of '{group}' is a mapping, not {}", value.kind()))
+                .at(super::place(value)),
+        ),
+    }
+}
+
+fn children(parent: &str, value: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    match &value.value {
+        Value::Null => {}
+        Value::Map(entries) => {
+            for (name, body) in entries {
+                group(name, body, builder, found);
+                let child = name.as_str().unwrap_or_default();
+                if let Err(why) = builder.child(parent, child) {
+                    found.push(Diagnostic::error(why).at(super::place(name)));
+                }
+            }
+        }
+        _ => found.push(
+            Diagnostic::error(format!(
+                "'children' of '{parent}' is a mapping, not {}",
+                value.kind()
+            ))
+            .at(super::place(value))
+            .help("write each group as a key: `children: {web: {}}`"),
+        ),
+    }
+}
+
+/// Reads what an executable inventory printed for `--list`. `hostvars` were in `_meta`, or come from
+/// `--host`.
+pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagnostics) {
+    for (name, body) in root.as_map().into_iter().flatten() {
+        let group_name = name.as_str().unwrap_or_default();
+        if group_name == "_meta" {
+            continue;
+        }
+        builder.group(group_name);
+        let hosts = match &body.value {
+            Value::List(_) => Some(body),
+            Value::Map(_) => body.entry("hosts"),
+            _ => {
+                let message =
+                    format!("the group '{group_name}' is a list or a mapping, not {}", body.kind());
+                found.push(Diagnostic::error(message).at(super::place(name)));
+                continue;
+            }
+        };
+        let listed = |node: Option<&Node>, what: &str, found: &mut Diagnostics| -> Vec<String> {
+            match node.map(|node| (node, &node.value)) {
+                None | Some((_, Value::Null)) => Vec::new(),
+                Some((_, Value::List(items))) => {
+                    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+                }
+                Some((node, _)) => {
+                    let message =
+                        format!("'{what}' of '{group_name}' is a list, not {}", node.kind());
+                    found.push(Diagnostic::error(message).at(super::place(node)));
+                    Vec::new()
+                }
+            }
+        };
+        for host in listed(hosts, "hosts", found) {
+            if let Err(why) = builder.host(&host, group_name, super::place(name)) {
+                found.push(Diagnostic::error(why).at(super::place(name)));
+            }
+        }
+        if let Some(own) = body.entry("vars") {
+            vars(group_name, own, builder, found);
+        }
+        for child in listed(body.entry("children"), "children", found) {
+            if let Some(span) = &name.span {
+                builder.later_child(group_name, child, span.clone());
+            }
+        }
+    }
+    let hostvars = root.entry("_meta").and_then(|meta| meta.entry("hostvars"));
+    for (host, own) in hostvars.and_then(Node::as_map).into_iter().flatten() {
+        for (key, value) in own.as_map().into_iter().flatten() {
+            // A host only in `_meta` is not added (Ansible, `plugins/inventory/script.py`).
+            let host = host.as_str().unwrap_or_default();
+            if builder.has_host(host) {
+                builder.host_var(host, key.as_str().unwrap_or_default(), value.clone());
+            }
+        }
+    }
+}
