@@ -6,11 +6,14 @@
 //! untrusted: lines, totals and counts are bounded, other nonces are ignored, digests are compared.
 //! `docs/transaction.md` explains the protocol.
 
+mod conversation;
 pub mod error;
+pub mod program;
 pub mod reports;
 pub mod request;
 
 pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
+pub use program::{BOOTSTRAP, READY, launch};
 pub use reports::{
     Committed, Done, Recovered, RecoveredEnd, Reload, Staged, Validation, ValidationWay,
 };

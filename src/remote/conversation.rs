@@ -1,0 +1,353 @@
+//! The lines between the controller and a program on a host: sent as they are, read with bounds.
+//!
+//! Only lines that carry the program's nonce count; everything else is noise. Whatever the host does
+//! (falls silent, floods, closes, talks nonsense) ends in a [`RemoteError`] that says during which
+//! step and whether files may have changed.
+
+use super::error::RemoteError;
+use super::program::{Program, READY};
+use crate::model::text::printable;
+use crate::model::{Fingerprint, Step};
+use crate::transport::{Ending, Process, Stdin, Stdout};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+/// A reply line may hold this much: inspected certificates come in one.
+const LINE_LIMIT: usize = 1 << 20;
+/// All output of one program, noise included.
+const TOTAL_LIMIT: usize = 16 << 20;
+/// Noise kept to explain why no program answered.
+const NOISE_KEPT: usize = 2 << 10;
+/// For the start of the shell, and in addition to every limit of the host: it may be loaded.
+pub(super) const MARGIN: Duration = Duration::from_secs(30);
+
+/// A running program and what has been read of it.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    stdin: Option<Stdin>,
+    stdout: Stdout,
+    ending: Ending,
+    /// What the lines that count begin with.
+    mark: Vec<u8>,
+    buffer: Vec<u8>,
+    total: usize,
+    noise: Vec<u8>,
+    booted: bool,
+    /// For errors: what is being waited for.
+    pub(super) during: Step,
+    /// For errors: whether files may have been renamed.
+    pub(super) may_have_changed: bool,
+}
+
+/// One reply of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// Its first word.
+    pub(super) kind: String,
+    fields: Vec<(String, String)>,
+}
+
+/// A field that is missing or has a value that it cannot have.
+#[derive(Debug)]
+pub(super) struct BadReply(String);
+
+impl Conversation {
+    /// Sends the program and its request. The request's lines must end in a newline.
+    pub(super) async fn open(
+        process: Process,
+        program: &Program,
+        nonce: &str,
+        request: &str,
+        during: Step,
+    ) -> Result<Self, RemoteError> {
+        let (stdin, stdout, ending) = process.split();
+        let mut conversation = Self {
+            stdin: Some(stdin),
+            stdout,
+            ending,
+            mark: format!("@certroll1 {nonce} ").into_bytes(),
+            buffer: Vec::new(),
+            total: 0,
+            noise: Vec::new(),
+            booted: false,
+            during,
+            may_have_changed: false,
+        };
+        let text = format!("{}{request}", program.framed());
+        conversation.send(text.as_bytes()).await?;
+        Ok(conversation)
+    }
+
+    /// Writes to the program. That it has ended is told by the next reply, or by its absence.
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), RemoteError> {
+        let Some(stdin) = &mut self.stdin else { return Ok(()) };
+        let written = async {
+            stdin.write_all(bytes).await?;
+            stdin.flush().await
+        };
+        match tokio::time::timeout(MARGIN, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                self.stdin = None;
+                Ok(())
+            }
+            Err(_) => Err(self.silent(MARGIN)),
+        }
+    }
+
+    /// Ends the program's input.
+    pub(super) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next reply, which must come within `limit` and a margin.
+    pub(super) async fn next(&mut self, limit: Duration) -> Result<Reply, RemoteError> {
+        let limit = limit + MARGIN;
+        let deadline = Instant::now() + limit;
+        loop {
+            let line = match timeout_at(deadline, self.line()).await {
+                Ok(line) => line?,
+                Err(_) => return Err(self.silent(limit)),
+            };
+            if let Some(rest) = line.strip_prefix(&self.mark[..]) {
+                let reply = Reply::parse(rest);
+                return reply.ok_or_else(|| self.garbage("a line that is no reply"));
+            }
+            if line == READY.as_bytes() {
+                self.booted = true;
+                self.noise.clear();
+            } else {
+                let room = NOISE_KEPT.saturating_sub(self.noise.len());
+                self.noise.extend(line.iter().take(room));
+                self.noise.extend((room > 0).then_some(b'\n'));
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<Vec<u8>, RemoteError> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.buffer.drain(..=searched + at).collect();
+                line.pop();
+                return Ok(line);
+            }
+            searched = self.buffer.len();
+            if searched > LINE_LIMIT {
+                return Err(self.too_much(LINE_LIMIT));
+            }
+            self.buffer.reserve(16 << 10);
+            match self.stdout.read_buf(&mut self.buffer).await {
+                Ok(0) => return Err(self.closed().await),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                    return Err(self.closed().await);
+                }
+                Err(_) => return Err(self.too_much(TOTAL_LIMIT)),
+                Ok(count) => {
+                    self.total += count;
+                    if self.total > TOTAL_LIMIT {
+                        return Err(self.too_much(TOTAL_LIMIT));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The program said its last word and is given a moment to end by itself.
+    pub(super) async fn finish(self) {
+        let Self { stdin, stdout, ending, .. } = self;
+        drop(stdin);
+        let _ = tokio::time::timeout(Duration::from_secs(5), ending.exit()).await;
+        drop(stdout);
+    }
+
+    pub(super) fn garbage(&self, what: impl Into<String>) -> RemoteError {
+        RemoteError::Garbage {
+            during: self.during,
+            may_have_changed: self.may_have_changed,
+            what: what.into(),
+        }
+    }
+
+    fn silent(&self, limit: Duration) -> RemoteError {
+        RemoteError::Silent {
+            during: self.during,
+            may_have_changed: self.may_have_changed,
+            seconds: limit.as_secs(),
+        }
+    }
+
+    fn too_much(&self, limit: usize) -> RemoteError {
+        RemoteError::TooMuchOutput {
+            during: self.during,
+            may_have_changed: self.may_have_changed,
+            limit,
+        }
+    }
+
+    async fn closed(&mut self) -> RemoteError {
+        // Standard error may come a little later than the end of output.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.ending.exit()).await;
+        let mut noise = std::mem::take(&mut self.noise);
+        noise.extend(std::mem::take(&mut self.buffer).into_iter().take(NOISE_KEPT));
+        noise.extend(self.ending.stderr_tail().await);
+        let noise = printable(&noise, NOISE_KEPT).trim().to_owned();
+        if self.booted {
+            RemoteError::Closed {
+                during: self.during,
+                may_have_changed: self.may_have_changed,
+                noise,
+            }
+        } else {
+            RemoteError::NoBoot { noise }
+        }
+    }
+}
+
+impl Reply {
+    fn parse(rest: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(rest).ok()?;
+        let mut words = text.split(' ').filter(|word| !word.is_empty());
+        let kind = words.next()?.to_owned();
+        let field = |word: &str| {
+            word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        Some(Self { kind, fields: words.map(field).collect::<Option<_>>()? })
+    }
+
+    /// A field's text, where it is there.
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|field| field.0 == name).map(|field| field.1.as_str())
+    }
+
+    /// A field's text.
+    pub(super) fn text(&self, name: &str) -> Result<&str, BadReply> {
+        self.find(name).ok_or_else(|| BadReply(format!("'{}' without {name}", self.kind())))
+    }
+
+    /// A number.
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, BadReply> {
+        self.text(name)?.parse().map_err(|_| self.bad(name))
+    }
+
+    /// A number, or `None` for `-` or nothing.
+    pub(super) fn maybe_number<T: std::str::FromStr>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, BadReply> {
+        match self.find(name) {
+            None | Some("-" | "") => Ok(None),
+            Some(_) => self.number(name).map(Some),
+        }
+    }
+
+    /// `1`, `0`, or `-` for cannot tell.
+    pub(super) fn maybe_bool(&self, name: &str) -> Result<Option<bool>, BadReply> {
+        match self.find(name) {
+            Some("1") => Ok(Some(true)),
+            Some("0") => Ok(Some(false)),
+            None | Some("-") => Ok(None),
+            Some(_) => Err(self.bad(name)),
+        }
+    }
+
+    /// Bytes in hex; nothing when the field is not there.
+    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, BadReply> {
+        hex::decode(self.find(name).unwrap_or_default()).map_err(|_| self.bad(name))
+    }
+
+    /// Bytes in hex as text for people, of which the end is kept.
+    pub(super) fn words(&self, name: &str) -> Result<String, BadReply> {
+        Ok(printable(&self.bytes(name)?, 4096))
+    }
+
+    /// Digests with commas between.
+    pub(super) fn digests(&self, name: &str) -> Result<Vec<Fingerprint>, BadReply> {
+        let list = self.text(name)?.split(',').filter(|word| !word.is_empty());
+        list.map(|word| word.parse().map_err(|_| self.bad(name))).collect()
+    }
+
+    /// The kind, safe to show.
+    pub(super) fn kind(&self) -> String {
+        printable(self.kind.as_bytes(), 40)
+    }
+
+    fn bad(&self, name: &str) -> BadReply {
+        BadReply(format!("'{}' with a strange {name}", self.kind()))
+    }
+}
+
+impl BadReply {
+    /// For [`Conversation::garbage`].
+    pub(super) fn into_words(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Launch, local};
+
+    async fn run(script: &str) -> Conversation {
+        let launch = Launch::new(format!("sh -c '{script}'"), READY);
+        let process = local::start(&launch).await.unwrap();
+        let program = Program::new(&[]);
+        Conversation::open(process, &program, "N", "go\n", Step::Stage).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn noise_and_other_nonces_are_passed_over() {
+        let mut host = run(
+            "echo hi; echo @certroll1 X done; echo @certroll1 - boot; echo @certroll1 N ok a=1 b=- c=6869",
+        )
+        .await;
+        let reply = host.next(Duration::ZERO).await.unwrap();
+        assert_eq!(reply.kind, "ok");
+        assert_eq!(reply.number::<u32>("a").unwrap(), 1);
+        assert_eq!(reply.maybe_bool("b").unwrap(), None);
+        assert_eq!(reply.words("c").unwrap(), "hi");
+        assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' with a strange c");
+    }
+
+    #[tokio::test]
+    async fn without_boot_the_noise_explains() {
+        let error = run("echo This account is currently not available.; exit 1")
+            .await
+            .next(Duration::ZERO)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no shell answered: This account is currently not available."
+        );
+    }
+
+    #[tokio::test]
+    async fn an_end_after_boot_is_told_with_its_last_words() {
+        let mut host = run("echo @certroll1 - boot; echo oops >&2").await;
+        host.may_have_changed = true;
+        let error = host.next(Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.to_string(), "the host fell silent during stage: oops");
+        assert!(matches!(error, RemoteError::Closed { may_have_changed: true, .. }));
+    }
+
+    #[tokio::test]
+    async fn endless_lines_and_endless_noise_end() {
+        let error = run("exec tr \"\\\\000\" x </dev/zero").await.next(Duration::ZERO).await;
+        assert!(matches!(error, Err(RemoteError::TooMuchOutput { limit: LINE_LIMIT, .. })));
+        let error = run("exec yes").await.next(Duration::ZERO).await;
+        assert!(matches!(error, Err(RemoteError::TooMuchOutput { limit: TOTAL_LIMIT, .. })));
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_silence_are_told() {
+        let error = run("echo @certroll1 N done x").await.next(Duration::ZERO).await.unwrap_err();
+        assert!(matches!(error, RemoteError::Garbage { .. }));
+        let mut host = run("sleep 60").await;
+        tokio::time::pause();
+        let error = host.next(Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(error.to_string(), "no answer during stage for 31 s");
+    }
+}

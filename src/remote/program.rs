@@ -1,0 +1,213 @@
+//! The shell text that runs on a host, and how it gets there.
+//!
+//! The host is given one short line that every login shell reads alike. It reads the program from
+//! standard input and runs it, so neither program nor request ever shows in an argument list or in
+//! sudo's log.
+
+use crate::transport::{Become, Launch};
+
+/// Reads lines up to `#go` and evaluates what came after the last `#script`; so a password that
+/// sudo did not ask for is never evaluated. One line, no `'` within, no `!`, no double backslash.
+pub const BOOTSTRAP: &str = concat!(
+    "sh -c 'echo;echo @certroll1 - boot;n=$(printf \"\\nx\");n=${n%x};s=;",
+    "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;",
+    "eval \"$s\"' certroll"
+);
+
+/// What the bootstrap prints first.
+pub const READY: &str = "@certroll1 - boot";
+
+/// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
+const PRELUDE: &str = include_str!("sh/prelude.sh");
+/// Running commands with a time limit: `run`, `run_apart`, `running`.
+pub const RUN: &str = include_str!("sh/run.sh");
+/// The host's lock: `look`, `lock`, `unlock`.
+pub const LOCK: &str = include_str!("sh/lock.sh");
+
+/// How to start a program: [`Program::send`](Program::text) its text next.
+pub fn launch(become_as: Option<Become>) -> Launch {
+    Launch { become_as, ..Launch::new(BOOTSTRAP, READY) }
+}
+
+/// A program for a host, without comments, indentation and, unless hooked, without its steps.
+#[derive(Clone, Debug)]
+pub struct Program(String);
+
+impl Program {
+    /// The prelude followed by `parts`.
+    pub fn new(parts: &[&str]) -> Self {
+        Self::assemble(parts, None)
+    }
+
+    /// The same with a function `step` that is called, with a name, between every two actions. Tests
+    /// stop or kill the program there.
+    pub fn hooked(parts: &[&str], hook: &str) -> Self {
+        Self::assemble(parts, Some(hook))
+    }
+
+    fn assemble(parts: &[&str], hook: Option<&str>) -> Self {
+        let mut text = String::new();
+        let parts = hook.into_iter().chain([PRELUDE]).chain(parts.iter().copied());
+        for line in parts.flat_map(str::lines).map(str::trim_start) {
+            let is_step = line.starts_with("step ") && hook.is_none();
+            if !line.is_empty() && !line.starts_with('#') && !is_step {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        Self(text)
+    }
+
+    /// The text for `sh`.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// What the bootstrap reads: the text between its marks.
+    pub(super) fn framed(&self) -> String {
+        format!("#script\n{}#go\n", self.0)
+    }
+}
+
+/// A random word that the replies of one program carry, so that nothing else can look like one.
+pub(super) fn nonce() -> String {
+    format!("{:024x}", rand::random::<u128>() >> 32)
+}
+
+/// A text as the program's `dec` reads it: one word, whatever bytes it holds.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "%".to_owned();
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"/._=:,@+-".contains(byte) {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(&format!("%{byte:03o}"));
+        }
+    }
+    out
+}
+
+/// A list of texts as the program's `words` reads it.
+pub(super) fn encode_all<T: AsRef<[u8]>>(texts: &[T]) -> String {
+    texts.iter().map(|text| encode(text.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// Lines that `read` takes and `echo` gives back byte for byte in every shell: what base64 and PEM
+/// are made of. (`echo` of dash expands backslashes, `printf` of mksh is a program.)
+pub(super) fn is_plain_text(bytes: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/= -\n:,_".contains(byte);
+    // A first word like `-n` would be an option; PEM's own lines begin with five dashes.
+    let option = |line: &[u8]| line.starts_with(b"-") && !line.starts_with(b"-----");
+    bytes.ends_with(b"\n")
+        && bytes.iter().all(plain)
+        && !bytes.split(|byte| *byte == b'\n').any(option)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    const SHELLS: [&[&str]; 5] =
+        [&["dash"], &["busybox", "sh"], &["bash", "--posix"], &["mksh"], &["ksh93"]];
+
+    #[test]
+    fn comments_indentation_and_steps_are_left_out() {
+        let program = Program::new(&["# no\n  a() {\n    step one\n    b # stays\n  }\n"]);
+        assert!(program.text().ends_with("a() {\nb # stays\n}\n"), "{}", program.text());
+        let hooked = Program::hooked(&["step one\n"], "step() { :; }");
+        assert!(hooked.text().starts_with("step() { :; }\n"));
+        assert!(hooked.text().ends_with("step one\n"));
+    }
+
+    #[test]
+    fn the_bootstrap_is_one_quotable_line() {
+        assert!(!BOOTSTRAP.contains(['!', '\n']));
+        assert_eq!(BOOTSTRAP.matches('\'').count(), 2);
+        assert!(BOOTSTRAP.len() < 250);
+    }
+
+    /// Runs `tail` after the prelude in every shell that is installed and gives its output.
+    fn in_every_shell(tail: &str) -> Vec<(String, Vec<u8>)> {
+        let text = format!("{}{tail}", Program::new(&[RUN, LOCK]).text());
+        let mut outputs = Vec::new();
+        for shell in SHELLS {
+            let mut command = Command::new(shell[0]);
+            command.args(&shell[1..]).args(["-c", &text, "certroll"]);
+            let Ok(output) = command.output() else { continue };
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
+            outputs.push((shell.join(" "), output.stdout));
+        }
+        assert!(!outputs.is_empty());
+        outputs
+    }
+
+    #[test]
+    fn every_byte_survives_the_way_there_and_back() {
+        let every: Vec<u8> = (1..=255).collect();
+        for bytes in [&every[..], b"", b"\n", b"a\n\n", b"\\0101%141", b"-n", b" a  b "] {
+            let word = encode(bytes);
+            let tail = format!(
+                "dec {word}; x=$v; enc \"$x\"; dec \"$v\"; [ \"$v\" = \"$x\" ] && echo ok\n\
+                 enc \"$x\"; printf %s \"$x\" | od -An -v -tx1 | tr -d ' \\n'\n"
+            );
+            for (shell, output) in in_every_shell(&tail) {
+                let output = String::from_utf8(output).unwrap();
+                assert_eq!(output, format!("ok\n{}", hex::encode(bytes)), "{shell}");
+            }
+        }
+    }
+
+    #[test]
+    fn digests_of_many_files_in_one_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut words = Vec::new();
+        let mut wanted = Vec::new();
+        for name in ["plain", "with space", "new\nline", "back\\slash", "last\n", "-dash"] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            words.push(encode(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())));
+            wanted.push(crate::model::Fingerprint::of(name.as_bytes()).to_string());
+        }
+        words.insert(1, encode(b"/nonexistent"));
+        wanted.insert(1, "absent".to_owned());
+        let tail = format!(
+            "tools; words '{}'; eval \"sums $cmd\"; i=0\n\
+             while [ $i -lt $sums_n ]; do get sum $i; echo \"$v\"; i=$((i+1)); done\n",
+            words.join(" ")
+        );
+        for (shell, output) in in_every_shell(&tail) {
+            let output = String::from_utf8(output).unwrap();
+            assert_eq!(output.lines().collect::<Vec<_>>(), wanted, "{shell}");
+        }
+    }
+
+    #[test]
+    fn commands_end_in_time_and_say_how() {
+        let tail = "tools; nonce=n$$; scratch\n\
+            run 5 sh -c 'echo out; echo err >&2; exit 3'; hex_head $W.out; echo $rc $v\n\
+            run 1 sh -c 'trap \"\" TERM; sleep 100 & sleep 100'; echo $rc\n\
+            run 5 /nonexistent/program; echo $rc\n\
+            run 5 sh -c 'sleep 100 & exit 0'; echo $rc\n\
+            run 5 sh -c 'kill -9 $$'; echo $rc\n\
+            run 20 yes x; hex_tail $W.out; echo $rc ${#v}\n\
+            running process init_of_nothing; echo $v\n";
+        for (shell, output) in in_every_shell(tail) {
+            let output = String::from_utf8(output).unwrap();
+            let wanted = "3 6f75740a6572720a\n124\n127\n0\n137\n125 8192\n0\n";
+            assert_eq!(output, wanted, "{shell}");
+        }
+    }
+
+    #[test]
+    fn plain_text_is_what_echo_repeats() {
+        assert!(is_plain_text(b"-----BEGIN CERTIFICATE-----\nab+/=\n"));
+        for bytes in [&b"a"[..], b"a\\n\n", b"-n\n", b"\xff\n", b"a\0\n", b"# a.b\n"] {
+            assert!(!is_plain_text(bytes), "{bytes:?}");
+        }
+        assert!(is_plain_text(b"Proc-Type: 4,ENCRYPTED\n"));
+    }
+}

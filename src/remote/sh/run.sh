@@ -1,0 +1,70 @@
+# Commands with a time limit: own process group, output to a file (a daemon that keeps it open
+# blocks nobody and loses no pipe later), ended when late or too loud.
+# Helper children are stopped with USR1, which no program here traps: dash and busybox lose a TERM
+# that reaches a new subshell before it has dropped its parent's trap.
+
+# SECONDS ARG... -> rc (124: late, 125: too much output, 126: no scratch space), output in $W.out
+run() {
+  run_limit=$1; shift
+  { : >"$W.cut" && : >"$W.out"; } 2>/dev/null || { rc=126; return; }
+  $own "$@" </dev/null >"$W.out" 2>&1 3<&- &
+  watch $! "$run_limit"
+}
+
+# The same with standard error in $W.err.
+run_apart() {
+  run_limit=$1; shift
+  { : >"$W.cut" && : >"$W.out" && : >"$W.err"; } 2>/dev/null || { rc=126; return; }
+  $own "$@" </dev/null >"$W.out" 2>"$W.err" 3<&- &
+  watch $! "$run_limit"
+}
+
+# PID SECONDS -> rc
+watch() {
+  watch_p=$1
+  ( i=0 s=; trap 'kill $s 2>/dev/null; exit 0' USR1
+    while [ $i -lt "$2" ]; do
+      sleep 1 & s=$!; wait $s; i=$((i+1))
+      [ "$(wc -c <"$W.out")" -le 1048576 ] || break
+      [ ! -f "$W.err" ] || [ "$(wc -c <"$W.err")" -le 1048576 ] || break
+    done
+    # Before the kill: we may not outlive it.
+    if [ $i -ge "$2" ]; then echo 124; else echo 125; fi >"$W.cut"
+    kill -s KILL -- "-$watch_p" 2>/dev/null || kill -s KILL "$watch_p" 2>/dev/null ) </dev/null >/dev/null 2>&1 3<&- &
+  watch_t=$!
+  watch_seen=-1
+  while [ $watch_seen != $sig ]; do watch_seen=$sig; wait $watch_p 2>/dev/null; rc=$?; done
+  kill -s USR1 $watch_t 2>/dev/null
+  wait $watch_t 2>/dev/null
+  # ksh93 says 256 + signal.
+  [ $rc -le 255 ] || rc=$((rc-128))
+  if [ $rc -gt 128 ] && [ -s "$W.cut" ]; then read -r rc <"$W.cut"; fi
+}
+
+# Whether a service runs, from a request's words: $v = 1, 0, or - for cannot tell.
+# pidfile PATH | process NAME | command SECONDS ARG...
+running() {
+  case ${1-} in
+  pidfile)
+    dec "$2"; running_p=
+    { read -r running_p <"$v"; } 2>/dev/null || :
+    case $running_p in
+    ''|*[!0-9]*) v=0;;
+    *) if kill -0 "$running_p" 2>/dev/null || [ -d "/proc/$running_p" ]; then v=1; else v=0; fi;;
+    esac;;
+  process)
+    dec "$2"; running_n=$v v=-
+    [ -r /proc/self/comm ] || return 0
+    set +f; set -- /proc/[0-9]*/comm; set -f
+    v=0
+    for running_f; do
+      running_c=
+      { read -r running_c <"$running_f"; } 2>/dev/null || continue
+      [ "$running_c" != "$running_n" ] || { v=1; break; }
+    done;;
+  command)
+    running_l=$2; shift 2; words "$*"; eval "run $running_l $cmd"
+    case $rc in 0) v=1;; 124|125|126|127) v=-;; *) v=0;; esac;;
+  *) v=-;;
+  esac
+}
