@@ -5,11 +5,13 @@
 //! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
 
 pub mod planned;
+pub mod status;
 
 use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step};
 use indexmap::IndexMap;
 use planned::{PlanCounts, PlanRow, ServiceEnd};
 use serde::Serialize;
+use status::HostStatus;
 use std::time::Duration;
 
 /// Version of the JSON form.
@@ -150,6 +152,14 @@ pub enum Kind {
         counts: PlanCounts,
         /// What stays unknown until `apply`, one line each.
         unknown: Vec<String>,
+    },
+    /// What a host holds of a certificate task (`status` only).
+    HostStatus {
+        /// The task.
+        task: String,
+        /// What was found.
+        #[serde(flatten)]
+        status: Box<HostStatus>,
     },
     /// A step failed on a host: everything that an operator needs at 3 a.m.
     Failure(Box<Failure>),

@@ -4,8 +4,14 @@
 //! made printable again here, whatever its sender promised.
 
 pub mod look;
+pub mod plan_table;
+#[cfg(test)]
+mod samples;
+mod table;
+mod words;
 
 pub use look::Look;
+pub use plan_table::PlanTable;
 
 use crate::event::Event;
 use std::io;

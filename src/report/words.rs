@@ -1,0 +1,126 @@
+//! Words that several reporters share: lists of hosts, certificates, what was verified.
+
+use super::look;
+use crate::event::planned::{CertBrief, ServiceEnd};
+use crate::model::{HostName, Outcome};
+use anstyle::Style;
+
+/// `edge1, edge2, edge3 and 37 more hosts`: at most `most` names.
+pub(super) fn hosts<'a>(names: impl IntoIterator<Item = &'a HostName>, most: usize) -> String {
+    let names: Vec<&HostName> = names.into_iter().collect();
+    // One name more costs no more than saying that there is one more.
+    let shown = if names.len() == most + 1 { names.len() } else { most.min(names.len()) };
+    let list: Vec<String> = names[..shown].iter().map(|name| look::line(name.as_str())).collect();
+    let list = list.join(", ");
+    match names.len() - shown {
+        0 => list,
+        rest => format!("{list} and {rest} more hosts"),
+    }
+}
+
+/// `8d7e6f5a (89 d)`, `3f2a1b9c (expired 3 d ago)`.
+pub(super) fn certificate(brief: &CertBrief) -> String {
+    let left = match brief.days_left {
+        days @ 0.. => format!("{days} d"),
+        days => format!("expired {} d ago", days.unsigned_abs()),
+    };
+    format!("{} ({left})", brief.fingerprint.short())
+}
+
+/// `nginx 8d7e6f5a until 2027-02-21`.
+pub(super) fn service(end: &ServiceEnd) -> String {
+    let mut words = look::line(&end.service);
+    match end.fingerprint {
+        Some(leaf) => {
+            words.push(' ');
+            words.push_str(&leaf.short());
+        }
+        None => words.push_str(" nothing seen"),
+    }
+    if let Some(last) = end.not_after {
+        words.push_str(&format!(" until {}", last.date()));
+    }
+    words
+}
+
+/// How an outcome, given by its name in JSON, is painted.
+pub(super) fn style(outcome: &str) -> Style {
+    match outcome {
+        "unknown" => look::LOUD,
+        "failed" | "rolled_back" | "unreachable" => look::BAD,
+        "changed" => look::CHANGED,
+        "unchanged" => look::GOOD,
+        _ => look::QUIET,
+    }
+}
+
+/// The order of outcomes in tables: what needs a person comes first.
+pub(super) fn rank(outcome: &str) -> u8 {
+    match outcome {
+        "unknown" => 0,
+        "rolled_back" => 1,
+        "failed" => 2,
+        "unreachable" => 3,
+        "changed" => 4,
+        "unchanged" => 5,
+        _ => 6,
+    }
+}
+
+/// What a look at the services showed, for the table of outcomes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verified {
+    /// The handshake's verdict, when one came to a good end.
+    pub(super) handshake: Option<String>,
+    /// What was seen after going back.
+    pub(super) rollback: Option<String>,
+    /// How a certificate task ended.
+    pub(super) certificate: Option<Outcome>,
+}
+
+impl Verified {
+    /// What is known of what is served, and how it is known. Never claims more than was seen.
+    pub(super) fn words(&self) -> String {
+        match self.certificate {
+            None => self.handshake.clone().unwrap_or_default(),
+            Some(Outcome::Changed) => match &self.handshake {
+                Some(seen) => seen.clone(),
+                None => "NOT VERIFIED: no handshake was made".to_owned(),
+            },
+            Some(Outcome::Unchanged) => match &self.handshake {
+                Some(seen) => seen.clone(),
+                None => "as wanted at inspection".to_owned(),
+            },
+            Some(Outcome::RolledBack(_)) => match &self.rollback {
+                Some(seen) => seen.clone(),
+                None => "NOT VERIFIED after the rollback".to_owned(),
+            },
+            Some(Outcome::Unknown(_)) => "NOT KNOWN".to_owned(),
+            Some(Outcome::Failed(_) | Outcome::Unreachable | Outcome::Skipped) => {
+                "untouched".to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_counted() {
+        let names: Vec<HostName> = (1..=5).map(|n| HostName::new(format!("e{n}"))).collect();
+        assert_eq!(hosts(&names, 9), "e1, e2, e3, e4, e5");
+        assert_eq!(hosts(&names, 4), "e1, e2, e3, e4, e5");
+        assert_eq!(hosts(&names, 2), "e1, e2 and 3 more hosts");
+        assert_eq!(hosts(&[], 2), "");
+    }
+
+    #[test]
+    fn a_change_without_a_handshake_is_never_called_verified() {
+        let mut verified = Verified { certificate: Some(Outcome::Changed), ..Verified::default() };
+        assert_eq!(verified.words(), "NOT VERIFIED: no handshake was made");
+        verified.handshake = Some("seen".to_owned());
+        assert_eq!(verified.words(), "seen");
+    }
+}
