@@ -14,3 +14,46 @@ pub const UNREACHABLE: u8 = 4;
 pub const FAILED_AND_UNREACHABLE: u8 = 6;
 /// Interrupted by the operator.
 pub const INTERRUPTED: u8 = 130;
+
+/// Every code with its name, in the order of `docs/exit-codes.md`.
+pub const ALL: [(u8, &str); 7] = [
+    (OK, "ok"),
+    (USAGE, "usage"),
+    (FAILED, "failed"),
+    (PENDING, "pending"),
+    (UNREACHABLE, "unreachable"),
+    (FAILED_AND_UNREACHABLE, "failed and unreachable"),
+    (INTERRUPTED, "interrupted"),
+];
+
+/// The code of a run with so many failed and unreachable hosts.
+pub fn of_hosts(failed: usize, unreachable: usize) -> u8 {
+    match (failed > 0, unreachable > 0) {
+        (false, false) => OK,
+        (true, false) => FAILED,
+        (false, true) => UNREACHABLE,
+        (true, true) => FAILED_AND_UNREACHABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_and_the_constants_agree() {
+        let page = include_str!("../../docs/exit-codes.md");
+        let rows = page.lines().filter_map(|line| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            Some((cells.next()?.parse::<u8>().ok()?, cells.next()?.to_owned()))
+        });
+        let documented: Vec<(u8, String)> = rows.collect();
+        assert_eq!(documented, ALL.map(|(code, name)| (code, name.to_owned())));
+    }
+
+    #[test]
+    fn both_failed_and_unreachable_is_the_sum() {
+        assert_eq!(of_hosts(0, 0), OK);
+        assert_eq!(of_hosts(3, 0) | of_hosts(0, 1), of_hosts(3, 1));
+    }
+}

@@ -3,6 +3,7 @@
 //! Each reporter writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
+pub mod json;
 pub mod look;
 pub mod plan_table;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod samples;
 mod table;
 mod words;
 
+pub use json::Json;
 pub use look::Look;
 pub use plan_table::PlanTable;
 
