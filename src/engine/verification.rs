@@ -10,6 +10,7 @@ use crate::verify::{
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The ways to reach an endpoint of one host.
@@ -66,7 +67,7 @@ pub struct Verified {
 /// definition; the caller says loudly that nothing was looked at.
 ///
 /// # Errors
-/// The first probe that does not show its leaf.
+/// The first probe that does not show its leaf; of alternatives, when none of them does.
 pub async fn verify_all(
     host: &HostName,
     probes: &[ProbeWant],
@@ -78,32 +79,35 @@ pub async fn verify_all(
 ) -> Result<Verified, Unverified> {
     let mut verified = Verified::default();
     let mut seen = Vec::new();
+    // Of alternatives one suffices: a failure counts once no other of its group is left.
+    let mut satisfied: Vec<&str> = Vec::new();
+    let mut failed: Vec<(&str, Unverified)> = Vec::new();
+    let began = Instant::now();
     for (index, want) in probes.iter().enumerate() {
-        let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
-        for address in targets(want, &*dial).await? {
-            let probe = probe(want, address);
-            let expect = expectation(want, old.get(index).copied().flatten(), now);
-            let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
-            let verdict = verify(
-                &probe,
-                &expect,
-                want.backoff,
-                want.consecutive,
-                cancel,
-                &*dial,
-                &mut report,
-            )
-            .await;
-            match verdict {
-                Verdict::Verified { notes, .. } => {
-                    seen.push(place(want, address));
-                    verified.notes.extend(
-                        notes.into_iter().map(|note| format!("{}: {note}", place(want, address))),
-                    );
-                }
-                wrong => return Err(unverified(want, address, wrong)),
-            }
+        let group = want.alternatives.as_deref();
+        if group.is_some_and(|group| satisfied.contains(&group)) {
+            continue;
         }
+        let old = old.get(index).copied().flatten();
+        let shown = async {
+            tokio::time::sleep_until(began + want.settle).await;
+            verify_one(host, want, old, dialers, now, cancel, emitter).await
+        };
+        match (shown.await, group) {
+            (Ok((places, notes)), group) => {
+                seen.extend(places);
+                verified.notes.extend(notes);
+                satisfied.extend(group);
+            }
+            (Err(unverified), Some(group)) if !unverified.cancelled => {
+                failed.push((group, unverified));
+            }
+            (Err(unverified), _) => return Err(unverified),
+        }
+    }
+    failed.retain(|(group, _)| !satisfied.contains(group));
+    if !failed.is_empty() {
+        return Err(Unverified::none_of(failed.into_iter().map(|(_, unverified)| unverified)));
     }
     verified.detail = match (probes, seen.as_slice()) {
         ([], _) => "no handshake: verification is off".to_owned(),
@@ -111,6 +115,37 @@ pub async fn verify_all(
         (_, many) => format!("new certificates served on {}", many.join(", ")),
     };
     Ok(verified)
+}
+
+/// One probe at every address that it asks for: the places that showed the leaf, and notes.
+async fn verify_one(
+    host: &HostName,
+    want: &ProbeWant,
+    old: Option<Fingerprint>,
+    dialers: &Dialers,
+    now: Timestamp,
+    cancel: &CancellationToken,
+    emitter: &Emitter,
+) -> Result<(Vec<String>, Vec<String>), Unverified> {
+    let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
+    let expect = expectation(want, old, now);
+    let (mut places, mut told) = (Vec::new(), Vec::new());
+    for address in targets(want, &*dial).await? {
+        let probe = probe(want, address);
+        let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
+        let verdict =
+            verify(&probe, &expect, want.backoff, want.consecutive, cancel, &*dial, &mut report)
+                .await;
+        match verdict {
+            Verdict::Verified { notes, .. } => {
+                let place = place(want, address);
+                told.extend(notes.into_iter().map(|note| format!("{place}: {note}")));
+                places.push(place);
+            }
+            wrong => return Err(unverified(want, address, wrong)),
+        }
+    }
+    Ok((places, told))
 }
 
 /// What each probe shows now, with one handshake each and no retries: `Err` says why there is none.
@@ -141,6 +176,21 @@ impl std::fmt::Display for LookFailure {
 }
 
 impl Unverified {
+    /// Of several places where one would have sufficed, none showed it.
+    fn none_of(failed: impl Iterator<Item = Self>) -> Self {
+        let failed: Vec<Self> = failed.collect();
+        let words: Vec<&str> = failed.iter().map(|one| one.words.as_str()).collect();
+        let mut advice: Vec<String> = failed.iter().flat_map(|one| one.advice.clone()).collect();
+        advice.insert(0, "name the place where the certificate is served in `verify:`".to_owned());
+        advice.dedup();
+        Self {
+            words: words.join("; "),
+            advice,
+            cancelled: false,
+            nothing_served: failed.iter().all(|one| one.nothing_served),
+        }
+    }
+
     fn unreachable(want: &ProbeWant, why: &str) -> Self {
         Self {
             words: format!("{}: {why}", place(want, None)),

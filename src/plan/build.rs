@@ -3,9 +3,12 @@
 //! [`build`] is a function of its arguments: called twice it gives the same plan, and applied to the
 //! facts that its own execution leaves behind it plans nothing.
 
-use super::desired::{Desired, FileWant, Role};
+use super::desired::{Desired, FileWant, ProbeWant};
+use super::discovery;
 use super::facts::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
-use crate::model::{FileMode, Fingerprint, RemotePath, Step};
+use super::probes;
+use crate::material::certificates_in;
+use crate::model::{FileMode, Fingerprint, RemotePath, Step, Timestamp};
 
 /// What will be done on one host for one task. Nothing is chosen after this.
 #[derive(Clone, Debug)]
@@ -14,6 +17,11 @@ pub struct HostPlan {
     pub files: Vec<FilePlan>,
     /// What it comes to.
     pub decision: Decision,
+    /// The handshakes that must show the new leaf. Those that name the same group of alternatives are
+    /// satisfied by one of them.
+    pub probes: Vec<ProbeWant>,
+    /// What each of them showed before the change, in the same order.
+    pub before: Vec<SeenBefore>,
     /// What the operator should know; stops nothing.
     pub notes: Vec<String>,
 }
@@ -81,8 +89,20 @@ pub enum SeenBefore {
     Nothing(String),
 }
 
-/// Plans one task on one host. `seen` has one entry per probe of `desired`.
-pub fn build(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
+/// What is known of one host.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// What it said about itself.
+    pub facts: &'a HostFacts,
+    /// What was served, one entry per probe of the [`Desired`].
+    pub seen: &'a [SeenBefore],
+    /// The moment of the run.
+    pub now: Timestamp,
+}
+
+/// Plans one task on one host.
+pub fn build(desired: &Desired, observation: Observation<'_>) -> HostPlan {
+    let Observation { facts, seen, now } = observation;
     let mut notes = Vec::new();
     let files: Vec<FilePlan> = desired
         .files
@@ -90,44 +110,107 @@ pub fn build(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostP
         .zip(&facts.files)
         .map(|(want, there)| plan_file(want, there, facts, &mut notes))
         .collect();
-    let decision = decide(desired, facts, &files, seen, &mut notes);
-    HostPlan { files, decision, notes }
+    let probes::Decided { probes, seen: before, notes: about_probes } =
+        probes::decide(desired, facts, seen);
+    let obstacle = obstacle_to_all(desired, facts, &files, &mut notes);
+    let decision = obstacle.unwrap_or_else(|| decide(&files, &probes, &before, &mut notes));
+    if decision != Decision::Unchanged {
+        notes.extend(about_probes);
+        aging(&files, facts, now, &mut notes);
+        if let Some(locked) = &facts.lock {
+            notes.push(format!(
+                "process {} works on this host right now ({})",
+                locked.pid, locked.note
+            ));
+        }
+    }
+    notes.extend(discovery::warnings(desired, facts, &files));
+    let mut known = std::collections::HashSet::new();
+    notes.retain(|note| known.insert(note.clone()));
+    HostPlan { files, decision, probes, before, notes }
 }
 
-fn decide(
+/// Why nothing can be done, whatever is served.
+fn obstacle_to_all(
     desired: &Desired,
     facts: &HostFacts,
     files: &[FilePlan],
-    seen: &[SeenBefore],
     notes: &mut Vec<String>,
-) -> Decision {
+) -> Option<Decision> {
     let missing = facts.missing_tools();
     if !missing.is_empty() {
         let why = format!("the host has no {}", missing.join(", no "));
-        return Decision::Blocked { step: Step::Inspect, why };
+        return Some(Decision::Blocked { step: Step::Inspect, why });
+    }
+    if facts.files.len() < desired.files.len() + desired.kept_keys.len() {
+        let why = "the host did not tell about every file".to_owned();
+        return Some(Decision::Blocked { step: Step::Inspect, why });
     }
     for file in files {
         if let FileAction::Blocked(why) = &file.action {
             let why = format!("{}: {why}", file.want.path);
-            return Decision::Blocked { step: Step::Inspect, why };
-        }
-    }
-    let prechecks = desired.services.iter().flat_map(|service| {
-        service.prechecks.iter().map(move |check| (&service.name, &check.command))
-    });
-    for ((service, command), result) in prechecks.zip(&facts.commands) {
-        if !result.success() && result.rc != 127 {
-            let said = last_line(result);
-            let why = format!("{service}: `{command}` fails on the untouched host{said}");
-            return Decision::Blocked { step: Step::Validate, why };
+            return Some(Decision::Blocked { step: Step::Inspect, why });
         }
     }
     if let Some(why) = kept_key_fault(desired, facts) {
-        return Decision::Blocked { step: Step::Check, why };
+        return Some(Decision::Blocked { step: Step::Check, why });
     }
+    let first_time = files.iter().any(|file| file.action == FileAction::Create);
+    for failed in failed_prechecks(desired, facts) {
+        if !first_time {
+            return Some(Decision::Blocked { step: Step::Validate, why: failed });
+        }
+        // It may well fail because the files are not there yet; the staged ones will tell.
+        notes.push(format!("{failed}; it is tried again with the new files in place"));
+    }
+    for (service, up) in services_up(desired, facts) {
+        if up == Some(false) {
+            notes.push(format!("{service} does not run now; its configuration was not checked"));
+        }
+    }
+    None
+}
+
+/// Whether each service runs, for those that can be told.
+fn services_up<'a>(
+    desired: &'a Desired,
+    facts: &'a HostFacts,
+) -> impl Iterator<Item = (&'a str, Option<bool>)> {
+    let asked = desired.services.iter().filter(|service| service.running.is_some());
+    asked.zip(&facts.running).map(|(service, up)| (service.name.as_str(), *up))
+}
+
+/// Checks that the untouched host does not pass, each as one line.
+fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<String> {
+    let mut results = facts.commands.iter();
+    let mut failed = Vec::new();
+    for service in &desired.services {
+        for (check, result) in service.prechecks.iter().zip(results.by_ref()) {
+            if !result.success() && !result.skipped && result.rc != 127 {
+                failed.push(format!(
+                    "{}: `{}` fails on the untouched host{}",
+                    service.name,
+                    check.command,
+                    last_line(result)
+                ));
+            }
+        }
+        if service.discover.is_some() {
+            results.next();
+        }
+    }
+    failed
+}
+
+fn decide(
+    files: &[FilePlan],
+    probes: &[ProbeWant],
+    before: &[SeenBefore],
+    notes: &mut Vec<String>,
+) -> Decision {
     let files_differ = files.iter().any(|file| file.action != FileAction::Keep);
     let mut served_otherwise = false;
-    for (probe, seen) in desired.probes.iter().zip(seen) {
+    for (probe, seen) in probes.iter().zip(before) {
         match seen {
             SeenBefore::Leaf(leaf) if *leaf == probe.leaf => {}
             SeenBefore::Leaf(leaf) => {
@@ -156,6 +239,25 @@ fn decide(
     }
 }
 
+/// A new certificate that ends sooner than the one in place is seldom meant.
+fn aging(files: &[FilePlan], facts: &HostFacts, now: Timestamp, notes: &mut Vec<String>) {
+    for (file, there) in files.iter().zip(&facts.files) {
+        let (Some(new), Some(present)) = (&file.want.leaf, there.file()) else { continue };
+        let old = certificates_in(&present.certificates_pem).into_iter().next();
+        if let Some(old) = old.filter(|old| {
+            old.fingerprint != new.fingerprint && old.validity.not_after > new.validity.not_after
+        }) {
+            notes.push(format!(
+                "{}: the new certificate ends sooner ({}, {} days left) than the one in place ({})",
+                file.want.path,
+                new.validity.not_after.date(),
+                new.validity.days_left(now),
+                old.validity.not_after.date()
+            ));
+        }
+    }
+}
+
 fn last_line(result: &CommandResult) -> String {
     if result.late {
         return " (its time was over)".to_owned();
@@ -175,9 +277,9 @@ fn spki_of_public_key_pem(pem: &[u8]) -> Option<Vec<u8>> {
 
 /// Where the host keeps its own key, that key must belong to the new leaf.
 fn kept_key_fault(desired: &Desired, facts: &HostFacts) -> Option<String> {
-    for kept in &desired.kept_keys {
+    let places = facts.files.iter().skip(desired.files.len());
+    for (kept, there) in desired.kept_keys.iter().zip(places) {
         let path = &kept.path;
-        let there = facts.files.iter().find(|there| there.path.to_str() == Some(path))?;
         let Some(file) = there.file() else {
             return Some(format!("{path}: no source.key is given and the host has no key there"));
         };
@@ -224,8 +326,10 @@ fn plan_file(
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
         }
         FileState::Absent | FileState::DanglingLink => {
-            plan.owner = want.wanted.owner.clone().or_else(|| want.fallback.owner.clone());
-            plan.group = want.wanted.group.clone().or_else(|| want.fallback.group.clone());
+            // Only root can give a file away; what others create is their own.
+            let fallback = |value: &Option<String>| value.clone().filter(|_| facts.uid == 0);
+            plan.owner = want.wanted.owner.clone().or_else(|| fallback(&want.fallback.owner));
+            plan.group = want.wanted.group.clone().or_else(|| fallback(&want.fallback.group));
             plan.mode = want.wanted.mode.or(want.fallback.mode);
             FileAction::Create
         }
@@ -235,6 +339,15 @@ fn plan_file(
         && let Some(why) = obstacle(there, want)
     {
         plan.action = FileAction::Blocked(why);
+    }
+    if let Some(owner) = plan.owner.clone()
+        && !matches!(plan.action, FileAction::Blocked(_))
+        && facts.uid != 0
+        && !names(&owner, &facts.user, facts.uid)
+    {
+        let user = &facts.user;
+        plan.action =
+            blocked(&format!("{user} cannot give it to {owner}; `become: true` may be missing"));
     }
     remarks(want, there, &plan, notes);
     plan
@@ -303,21 +416,12 @@ fn obstacle(there: &FileFacts, want: &FileWant) -> Option<String> {
 }
 
 fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<String>) {
+    if plan.action == FileAction::Keep {
+        return;
+    }
     let path = &want.path;
     if let (false, Some(real)) = (there.via_links.is_empty(), &there.real_path) {
         notes.push(format!("{path} is a link; {real} is what will be replaced"));
-        let real = real.to_string();
-        if real.contains("/letsencrypt/archive/") {
-            notes.push(format!(
-                "{path} belongs to certbot: its next renewal turns the link back; give the service \
-                 paths of its own"
-            ));
-        }
-        if want.role.holds_key() && real.ends_with("ssl-cert-snakeoil.key") {
-            notes.push(format!(
-                "{path} leads to the snakeoil key, which other services of this host share"
-            ));
-        }
     }
     if !there.missing_directories.is_empty() {
         let missing: Vec<_> = there
@@ -327,9 +431,6 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
             .collect();
         notes.push(format!("{} will be created", missing.join(", ")));
     }
-    if plan.action == FileAction::Keep {
-        return;
-    }
     if let Some(file) = there.file()
         && file.hard_links > 1
     {
@@ -337,8 +438,5 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
             "{path} has {} names (hard links); the others keep the old bytes",
             file.hard_links
         ));
-    }
-    if want.role == Role::Chain {
-        notes.push(format!("{path}: most services never send a chain from a file of its own"));
     }
 }

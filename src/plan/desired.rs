@@ -1,9 +1,12 @@
-//! What one certificate task wants of one host, with everything rendered and checked.
+//! What one certificate task wants of one host that is known, with every path and command chosen.
+//!
+//! Made by [`resolve`](super::resolve::resolve) of what is wanted of any host
+//! ([`Wanted`](super::wanted::Wanted)).
 
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{Backoff, Endpoint, FileMode, Fingerprint, HostName, Secret, StartTls, Via};
-use crate::services::Discover;
+use crate::services::{Covers, Discover};
 use crate::verify::Roots;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +95,12 @@ pub struct ProbeWant {
     pub trust: Option<Roots>,
     /// Names that the leaf must cover.
     pub names: Vec<String>,
-    /// One of several usual places of this service: those that served its certificate before count.
+    /// How long after the reload the new leaf is usually served.
+    pub settle: Duration,
+    /// Which of the task's certificates it is about, from 0.
+    pub pair: usize,
+    /// One of a service's usual places, of which nobody said that it is used. In [`Desired`]: whether it
+    /// counts is decided by what it served before. In a plan: one of this group must show the leaf.
     pub alternatives: Option<String>,
 }
 
@@ -124,8 +132,6 @@ pub struct ServiceWant {
     pub running: Option<RunningWant>,
     /// How the files that its configuration names are found out.
     pub discover: Option<DiscoverWant>,
-    /// What its check truly covers, for the plan.
-    pub covers: String,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
 }
@@ -166,6 +172,10 @@ pub struct ValidateWant {
     pub pair: usize,
     /// What to run; `{cert}`, `{key}` and `{chain}` are paths.
     pub command: CommandLine,
+    /// The same as the profile or the task spells it, for people.
+    pub label: String,
+    /// What it was measured to check; empty where nobody knows.
+    pub covers: Vec<Covers>,
     /// How it sees the new files.
     pub via: ViaWant,
     /// A private network too.
@@ -176,8 +186,8 @@ pub struct ValidateWant {
     pub timeout: Duration,
     /// Output that is a refusal whatever the exit code.
     pub refuse_output: Vec<String>,
-    /// Left out, and said, on a host without the program.
-    pub optional: bool,
+    /// The program without which it is left out, and said; `None`: it must be there.
+    pub optional: Option<String>,
 }
 
 /// How a check sees the new files.
@@ -232,13 +242,15 @@ pub struct Desired {
     pub task: String,
     /// Destination files in commit order: keys, then chains, then certificates.
     pub files: Vec<FileWant>,
-    /// Mode of directories that must be created.
-    pub directory_mode: FileMode,
+    /// Owner, group and mode of directories that must be created.
+    pub directory: Ownership,
     /// Keys that the host keeps.
     pub kept_keys: Vec<KeptKey>,
     /// The services.
     pub services: Vec<ServiceWant>,
-    /// Handshakes to make.
+    /// The user that must be able to read the keys, where it is not root.
+    pub reader: Option<String>,
+    /// Handshakes to make before the change; the plan keeps those that must show the new leaf after it.
     pub probes: Vec<ProbeWant>,
     /// The operator's own checks.
     pub checks: Vec<CheckWant>,

@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub commands: Vec<CommandResult>,
     /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
     pub running: Vec<Option<bool>>,
+    /// Of the programs asked for, those that the host does not have.
+    pub absent: Vec<String>,
     /// Transactions that have not ended, oldest first.
     pub journals: Vec<JournalFacts>,
     /// Who works on the host right now.

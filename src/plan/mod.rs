@@ -1,6 +1,13 @@
 //! What would be done on each host and why. No IO, no clock, no async.
 
 pub mod build;
+mod command;
 pub mod desired;
+pub mod discovery;
 pub mod facts;
+mod layout;
+pub mod probes;
+pub mod resolve;
 pub mod row;
+pub mod rows;
+pub mod wanted;

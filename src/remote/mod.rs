@@ -18,7 +18,7 @@ pub use reports::{
     Committed, Done, Recovered, RecoveredEnd, Reload, Staged, Validation, ValidationWay,
 };
 pub use request::{
-    Attributes, BootRecipe, CommandRequest, Content, FileChange, FileRole, InspectRequest, Limits,
-    NewDirectory, RunningCheck, ServiceCommands, StateDirs, TimedCommand, TransactionId,
-    TransactionRequest, ValidateStep, ValidateVia,
+    Attributes, BootRecipe, CommandRequest, Content, FileChange, FileRole, InspectCommand,
+    InspectRequest, InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, StateDirs,
+    TimedCommand, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };

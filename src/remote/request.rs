@@ -2,6 +2,7 @@
 
 use crate::model::command::CommandLine;
 use crate::model::{FileMode, Fingerprint, RemotePath, Secret, Timestamp};
+use crate::services::HostKind;
 use std::time::Duration;
 
 /// Names one transaction. Sorts by time; also the name of the backup generation that it leaves.
@@ -48,18 +49,40 @@ pub struct StateDirs {
 /// What to read. Changes nothing on the host.
 #[derive(Clone, Debug, Default)]
 pub struct InspectRequest {
-    /// Destinations; facts come back in this order.
+    /// What to read on which kinds of host; the host picks the first that fits it, so that facts
+    /// come back for that one alone.
+    pub variants: Vec<InspectVariant>,
+    /// Where journals are, if not at the usual place.
+    pub dirs: Option<StateDirs>,
+}
+
+/// What to read on some kinds of host. Facts come back in the order of these lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InspectVariant {
+    /// For these kinds; empty: for any.
+    pub kinds: Vec<HostKind>,
+    /// Destinations.
     pub files: Vec<RemotePath>,
     /// Of these (indices into `files`) the public half of the key in them is wanted.
     pub public_keys: Vec<usize>,
     /// Whether this user could read each file.
     pub reader: Option<String>,
-    /// Commands to run (checks of the untouched configuration, discovery), in order.
-    pub commands: Vec<TimedCommand>,
+    /// Programs to look for.
+    pub programs: Vec<String>,
     /// Services to look for.
     pub running: Vec<RunningCheck>,
-    /// Where journals are, if not at the usual place.
-    pub dirs: Option<StateDirs>,
+    /// Commands to run (checks of the untouched configuration, discovery).
+    pub commands: Vec<InspectCommand>,
+}
+
+/// A command of an inspection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectCommand {
+    /// What to run.
+    pub command: TimedCommand,
+    /// Skipped when this service (an index into `running`) is known not to run: the checks of some
+    /// (`nginx -t`) leave files behind then.
+    pub only_if_running: Option<usize>,
 }
 
 /// A command and the time it may take. Its whole process group is ended after that.

@@ -1,17 +1,17 @@
 //! From a plan to what is asked of the host.
 
-use crate::model::command::CommandLine;
 use crate::model::{RemotePath, StartTls, Timestamp};
 use crate::plan::build::{FileAction, FilePlan, HostPlan};
 use crate::plan::desired::{
-    BootWant, CommandWant, Desired, Ownership, Role, RunningWant, ServiceWant, ValidateWant,
-    ViaWant,
+    BootWant, CommandWant, Desired, Role, RunningWant, ServiceWant, ValidateWant, ViaWant,
 };
 use crate::plan::facts::HostFacts;
+use crate::plan::resolve::{kinds, resolve};
+use crate::plan::wanted::Wanted;
 use crate::remote::{
-    Attributes, BootRecipe, Content, FileChange, FileRole, InspectRequest, Limits, NewDirectory,
-    RunningCheck, ServiceCommands, TimedCommand, TransactionId, TransactionRequest, ValidateStep,
-    ValidateVia,
+    Attributes, BootRecipe, Content, FileChange, FileRole, InspectCommand, InspectRequest,
+    InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, TimedCommand,
+    TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };
 use std::time::Duration;
 
@@ -27,25 +27,72 @@ pub struct BadDestination {
     source: crate::model::remote_path::BadPath,
 }
 
-/// What to read before planning.
+/// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
+/// the task says too little have nothing read; [`resolve`](crate::plan::resolve::desired) says why later.
 ///
 /// # Errors
 /// A destination that is no path.
-pub fn inspect(desired: &Desired, reader: Option<&str>) -> Result<InspectRequest, BadDestination> {
+pub fn inspect(wanted: &Wanted) -> Result<InspectRequest, BadDestination> {
+    let mut variants: Vec<InspectVariant> = Vec::new();
+    for kind in kinds() {
+        let variant = match resolve(wanted, kind) {
+            Ok(desired) => variant(&desired)?,
+            Err(_) => InspectVariant::default(),
+        };
+        // Most tasks are the same everywhere: what is equal is sent once.
+        let same = variants.iter_mut().find(|known| {
+            let InspectVariant { files, public_keys, reader, programs, running, commands, .. } =
+                known;
+            (&*files, &*public_keys, &*reader)
+                == (&variant.files, &variant.public_keys, &variant.reader)
+                && (&*programs, &*running, &*commands)
+                    == (&variant.programs, &variant.running, &variant.commands)
+        });
+        match same {
+            Some(known) => known.kinds.push(kind),
+            None => variants.push(InspectVariant { kinds: vec![kind], ..variant }),
+        }
+    }
+    if let [only] = variants.as_mut_slice() {
+        only.kinds.clear();
+    }
+    Ok(InspectRequest { variants, dirs: None })
+}
+
+/// What [`build`](crate::plan::build::build) looks for in the facts, in its order: destinations and kept
+/// keys; service by service the checks, then the discovery.
+fn variant(desired: &Desired) -> Result<InspectVariant, BadDestination> {
     let files = desired.files.iter().map(|file| file.path.as_str());
     let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
     let paths: Vec<RemotePath> = files.chain(kept).map(remote_path).collect::<Result<_, _>>()?;
-    let public_keys = (desired.files.len()..paths.len()).collect();
-    let commands = desired.services.iter().flat_map(|service| &service.prechecks);
-    let running = desired.services.iter().filter_map(|service| service.running.as_ref());
-    Ok(InspectRequest {
+    let mut variant = InspectVariant {
+        kinds: Vec::new(),
+        public_keys: (desired.files.len()..paths.len()).collect(),
         files: paths,
-        public_keys,
-        reader: reader.map(str::to_owned),
-        commands: commands.map(timed).collect(),
-        running: running.map(running_check).collect::<Result<_, _>>()?,
-        dirs: None,
-    })
+        reader: desired.reader.clone(),
+        ..InspectVariant::default()
+    };
+    for service in &desired.services {
+        let only_if_running = match &service.running {
+            Some(want) => {
+                variant.running.push(running_check(want)?);
+                Some(variant.running.len() - 1)
+            }
+            None => None,
+        };
+        let discover = service.discover.as_ref().map(|discover| &discover.command);
+        let commands = service.prechecks.iter().chain(discover);
+        variant
+            .commands
+            .extend(commands.map(|want| InspectCommand { command: timed(want), only_if_running }));
+        let programs = service.validate.iter().filter_map(|step| step.optional.as_ref());
+        for program in programs {
+            if !variant.programs.contains(program) {
+                variant.programs.push(program.clone());
+            }
+        }
+    }
+    Ok(variant)
 }
 
 /// What to do: the plan's files, and every service.
@@ -86,7 +133,8 @@ fn directories(desired: &Desired, facts: &HostFacts) -> Result<Vec<NewDirectory>
         .collect();
     missing.sort_by_key(|directory| directory.len());
     missing.dedup();
-    let owner = desired.files.first().and_then(|file| file.fallback.owner.clone());
+    // Only root can give a directory away.
+    let owners = Some(&desired.directory).filter(|_| facts.uid == 0);
     missing
         .into_iter()
         .map(|directory| {
@@ -95,9 +143,9 @@ fn directories(desired: &Desired, facts: &HostFacts) -> Result<Vec<NewDirectory>
                 source,
             })?;
             let attributes = Attributes {
-                owner: owner.clone(),
-                group: None,
-                mode: Some(desired.directory_mode),
+                owner: owners.and_then(|owners| owners.owner.clone()),
+                group: owners.and_then(|owners| owners.group.clone()),
+                mode: desired.directory.mode,
             };
             Ok(NewDirectory { path, attributes })
         })
@@ -120,7 +168,8 @@ fn file_change(file: &FilePlan) -> Result<FileChange, BadDestination> {
             group: file.group.clone(),
             mode: file.mode,
         },
-        defaults: attributes(&file.want.fallback),
+        // What is not there yet has owner and mode in `attributes`.
+        defaults: Attributes { mode: file.want.fallback.mode, ..Attributes::default() },
         content,
         role: match file.want.role {
             Role::Key => FileRole::Key,
@@ -129,14 +178,6 @@ fn file_change(file: &FilePlan) -> Result<FileChange, BadDestination> {
             Role::Combined => FileRole::Combined,
         },
     })
-}
-
-fn attributes(ownership: &Ownership) -> Attributes {
-    Attributes {
-        owner: ownership.owner.clone(),
-        group: ownership.group.clone(),
-        mode: ownership.mode,
-    }
 }
 
 fn service_commands(
@@ -192,6 +233,12 @@ fn placeholders(
     for kept in desired.kept_keys.iter().filter(|kept| kept.pair == pair) {
         names.push(("key".to_owned(), remote_path(&kept.path)?));
     }
+    // Without a file of its own the chain is in the certificate's.
+    if !names.iter().any(|(name, _)| name == "chain")
+        && let Some((_, cert)) = names.iter().find(|(name, _)| name == "cert")
+    {
+        names.push(("chain".to_owned(), cert.clone()));
+    }
     Ok(names)
 }
 
@@ -231,10 +278,9 @@ pub fn command_of(
     use crate::model::Step;
     let services = desired.services.iter();
     let service = services.filter(|want| service.is_none_or(|name| name == want.name)).next()?;
-    let command: Option<&CommandLine> = match step {
-        Step::Validate => service.validate.first().map(|validate| &validate.command),
-        Step::Reload => service.reload.as_ref().map(|reload| &reload.command),
+    match step {
+        Step::Validate => service.validate.first().map(|validate| validate.label.clone()),
+        Step::Reload => service.reload.as_ref().map(|reload| reload.command.to_string()),
         _ => None,
-    };
-    command.map(ToString::to_string)
+    }
 }

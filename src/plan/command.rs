@@ -1,0 +1,161 @@
+//! A profile's commands as the transaction can run them.
+
+use crate::model::CommandLine;
+use crate::model::command::{quote, replace};
+use crate::services::{Files, Via};
+
+/// Whether it names one of the files.
+pub(super) fn names_files(command: &CommandLine) -> bool {
+    let marked = command.expand(|name| Files::NAMES.contains(&name).then(|| "\u{1}".to_owned()));
+    marked != *command
+}
+
+/// With an empty home directory, a configuration file made of a template, and silence, where the
+/// step asks for them. A command that needs none of these stays as it is.
+pub(super) fn prepared(
+    command: &CommandLine,
+    via: &Via,
+    scratch_home: bool,
+    discard_output: bool,
+) -> CommandLine {
+    let template = match via {
+        Via::Template(text) => Some(text.as_str()),
+        _ => None,
+    };
+    if template.is_none() && !scratch_home && !discard_output {
+        return command.clone();
+    }
+    let mut script = String::new();
+    if template.is_some() || scratch_home {
+        script.push_str("umask 077; d=$(mktemp -d) || exit 126; trap 'rm -rf \"$d\"' EXIT; ");
+    }
+    if scratch_home {
+        script.push_str("HOME=$d; export HOME; ");
+    }
+    if let Some(text) = template {
+        script.push_str(&write_template(text));
+    }
+    script.push_str(&in_shell(command));
+    if discard_output {
+        // What it says when it fails comes on standard error.
+        script.push_str(" >/dev/null");
+    }
+    CommandLine::Shell(script)
+}
+
+/// Writes the template with `{cert}` and the others in double quotes, as JSON and YAML want it.
+/// The placeholders stay for the transaction, which knows the staged paths.
+fn write_template(text: &str) -> String {
+    // Marks what is replaced, so that the rest can be quoted piece by piece.
+    const MARK: char = '\u{1}';
+    let marked = replace(text, &|name| {
+        matches!(name, "cert" | "key" | "chain").then(|| format!("{MARK}{{{name}}}{MARK}"))
+    });
+    let mut script = "printf '%s' ".to_owned();
+    for (index, piece) in marked.split(MARK).enumerate() {
+        if index % 2 == 1 {
+            script.push_str(&format!("'\"'{piece}'\"'"));
+        } else {
+            // Braces of the text itself must survive the transaction's own replacement.
+            script.push_str(&quote(piece));
+        }
+    }
+    script.push_str(" >\"$d/config.yaml\" || exit 126; ");
+    script
+}
+
+/// As shell text; placeholders stay, `{template}` is the file written before.
+fn in_shell(command: &CommandLine) -> String {
+    let text = match command {
+        CommandLine::Shell(text) => text.clone(),
+        CommandLine::Argv(argv) => {
+            let words: Vec<String> = argv.iter().map(|word| shell_word(word)).collect();
+            words.join(" ")
+        }
+    };
+    match command {
+        CommandLine::Shell(_) => format!("( {text}\n)"),
+        CommandLine::Argv(_) => text,
+    }
+}
+
+/// One word: quoted, but with its placeholders outside the quotes, because they bring their own.
+fn shell_word(word: &str) -> String {
+    const MARK: char = '\u{1}';
+    let marked = replace(word, &|name| match name {
+        "template" => Some(format!("{MARK}\"$d/config.yaml\"{MARK}")),
+        "cert" | "key" | "chain" => Some(format!("{MARK}{{{name}}}{MARK}")),
+        _ => None,
+    });
+    let pieces = marked.split(MARK).enumerate().map(|(index, piece)| match index % 2 {
+        1 => piece.to_owned(),
+        _ if piece.is_empty() => String::new(),
+        _ => quote(piece),
+    });
+    let text: String = pieces.collect();
+    if text.is_empty() { "''".to_owned() } else { text }
+}
+
+/// Creates what a sealed boot needs before the service is started.
+pub(super) fn boot(start: &CommandLine, mkdir: &[crate::services::MakeDir]) -> CommandLine {
+    let mut script = String::new();
+    for dir in mkdir {
+        let path = quote(&dir.path);
+        if let Some(owner) = &dir.owner {
+            script.push_str(&format!("chown {} {path} || exit 126; ", quote(&owner.to_string())));
+        }
+        if let Some(mode) = dir.mode {
+            script.push_str(&format!("chmod {mode} {path} || exit 126; "));
+        }
+    }
+    if script.is_empty() {
+        return start.clone();
+    }
+    script.push_str(&in_shell(start));
+    CommandLine::Shell(script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> CommandLine {
+        CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    fn run(command: &CommandLine) -> (bool, String) {
+        let argv = command.argv();
+        let output = std::process::Command::new(&argv[0]).args(&argv[1..]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    #[test]
+    fn a_template_becomes_a_file_with_quoted_paths() {
+        let via = Via::Template("a: {b: {cert}, it's: {key}}\n".to_owned());
+        let made = prepared(&argv(&["cat", "{template}"]), &via, false, false);
+        let made = made.expand(|name| match name {
+            "cert" => Some("/x y/c.pem".to_owned()),
+            "key" => Some("/k'.pem".to_owned()),
+            _ => None,
+        });
+        assert_eq!(run(&made), (true, "a: {b: \"/x y/c.pem\", it's: \"/k'.pem\"}\n".to_owned()));
+    }
+
+    #[test]
+    fn a_scratch_home_is_empty_and_goes_away() {
+        let command = argv(&["sh", "-c", "ls -A \"$HOME\"; echo \"$HOME\""]);
+        let (fine, home) = run(&prepared(&command, &Via::Live, true, false));
+        assert!(fine);
+        assert!(!std::path::Path::new(home.trim()).exists(), "{home}");
+        let quiet = prepared(&argv(&["sh", "-c", "echo hush; exit 3"]), &Via::Live, false, true);
+        assert_eq!(run(&quiet), (false, String::new()));
+    }
+
+    #[test]
+    fn plain_commands_stay() {
+        let command = argv(&["nginx", "-t", "{print}"]);
+        assert_eq!(prepared(&command, &Via::Live, false, false), command);
+        assert!(!names_files(&command));
+        assert!(names_files(&argv(&["x", "--cert={cert}"])));
+    }
+}

@@ -1,0 +1,232 @@
+//! Which files a task makes on a kind of host: paths, contents, owners, modes.
+
+use super::desired::{FileWant, KeptKey, Ownership};
+use super::wanted::{Material, Shape, Wanted};
+use crate::model::FileMode;
+use crate::playbook::certificate::Pair;
+use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
+use std::collections::HashSet;
+
+/// A service of the task, made concrete.
+pub(super) struct Service<'a> {
+    pub profile: &'a Profile,
+    pub resolved: Resolved,
+}
+
+/// The files of all pairs.
+#[derive(Default)]
+pub(super) struct Layout {
+    /// In commit order.
+    pub files: Vec<FileWant>,
+    pub kept_keys: Vec<KeptKey>,
+    /// What placeholders mean in commands about the live files, pair by pair.
+    pub live: Vec<Files>,
+    pub notes: Vec<String>,
+}
+
+/// Lays out every pair.
+pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layout, String> {
+    let mut layout = Layout::default();
+    let alone = wanted.certificate.pairs.len() == 1;
+    for (index, (pair, material)) in
+        wanted.certificate.pairs.iter().zip(&wanted.materials).enumerate()
+    {
+        let defaults = if alone { default_paths(services)? } else { None };
+        let one = OnePair { index, pair, material, services, defaults, wanted };
+        one.lay_out(&mut layout)?;
+    }
+    layout.files.sort_by_key(|file| file.role);
+    let mut known = HashSet::new();
+    let kept = layout.kept_keys.iter().map(|kept| kept.path.as_str());
+    for path in layout.files.iter().map(|file| file.path.as_str()).chain(kept) {
+        if !known.insert(path) {
+            return Err(format!("two files of this task have the same destination, {path}"));
+        }
+    }
+    Ok(layout)
+}
+
+/// The paths that all services of the task have as their default, if any.
+fn default_paths(services: &[Service<'_>]) -> Result<Option<Paths>, String> {
+    let known: Vec<&Paths> =
+        services.iter().filter_map(|service| service.resolved.dest.as_ref()).collect();
+    Ok(match known.as_slice() {
+        [] => None,
+        [first, rest @ ..] if rest.iter().all(|paths| paths == first) => Some((*first).clone()),
+        // Services with different usual places cannot share a pair there; the task has to say.
+        _ => None,
+    })
+}
+
+struct OnePair<'a> {
+    index: usize,
+    pair: &'a Pair,
+    material: &'a Material,
+    services: &'a [Service<'a>],
+    defaults: Option<Paths>,
+    wanted: &'a Wanted,
+}
+
+impl OnePair<'_> {
+    fn lay_out(&self, layout: &mut Layout) -> Result<(), String> {
+        let dest = &self.pair.dest;
+        let (separate, combined) = self.key_places();
+        let mut live = None;
+        if let Some(place) = combined {
+            let path = dest
+                .combined
+                .clone()
+                .or_else(|| dest.cert.clone().filter(|_| !separate))
+                .or_else(|| self.defaults.as_ref().map(|paths| paths.cert.clone()))
+                .ok_or_else(|| self.missing("combined"))?;
+            let shape = if place == KeyPlace::First { Shape::KeyFirst } else { Shape::KeyLast };
+            live = Some(Paths { cert: path.clone(), key: None, chain: None });
+            layout.files.push(self.file(path, shape)?);
+        }
+        if separate {
+            let paths = self.separate(layout)?;
+            live = Some(paths);
+        }
+        layout.live.extend(live.as_ref().map(Files::of));
+        Ok(())
+    }
+
+    /// Whether a pair of files is wanted, and whether (and how) one file with everything in it.
+    fn key_places(&self) -> (bool, Option<KeyPlace>) {
+        let dest = &self.pair.dest;
+        let inside = self
+            .services
+            .iter()
+            .map(|service| service.profile.layout.key)
+            .find(|key| *key != KeyPlace::Separate);
+        let apart =
+            self.services.iter().any(|service| service.profile.layout.key == KeyPlace::Separate);
+        // HAProxy also reads SITE.pem.key beside SITE.pem: a task that names both gets both.
+        let named_apart = dest.key.is_some() && dest.key != dest.cert;
+        let same = dest.key.is_some() && dest.key == dest.cert;
+        let only_combined = dest.combined.is_some() && dest.cert.is_none() && dest.key.is_none();
+        let combined = if dest.combined.is_some() || same {
+            Some(inside.unwrap_or(KeyPlace::Last))
+        } else {
+            inside.filter(|_| !named_apart)
+        };
+        let separate = !same && !only_combined && (apart || named_apart || combined.is_none());
+        (separate, combined)
+    }
+
+    /// Certificate and key, and the chain where it has a file of its own.
+    fn separate(&self, layout: &mut Layout) -> Result<Paths, String> {
+        let dest = &self.pair.dest;
+        let defaults = self.defaults.as_ref().filter(|paths| paths.key.is_some());
+        let cert = dest
+            .cert
+            .clone()
+            .or_else(|| defaults.map(|paths| paths.cert.clone()))
+            .ok_or_else(|| self.missing("cert"))?;
+        let key = dest.key.clone().or_else(|| defaults.and_then(|paths| paths.key.clone()));
+        let key = match (key, dest.cert.is_some() && dest.key.is_none()) {
+            // A certificate elsewhere with the key at the usual place is hardly meant.
+            (_, true) if self.material.bundle.key.is_some() => return Err(self.missing("key")),
+            (None, _) => return Err(self.missing("key")),
+            (Some(key), _) => key,
+        };
+        let profile_chain = defaults.and_then(|paths| paths.chain.clone());
+        let chain = dest.chain.clone().or(profile_chain);
+        let rule = self.services.first().map(|service| service.profile.layout);
+        let chain_apart = rule.is_some_and(|rule| rule.chain == ChainPlace::Separate);
+        let leaf_only = rule.is_some_and(|rule| rule.cert == CertFile::Leaf)
+            // Who gives the chain as a file and names a file for it wants it there.
+            || (dest.chain.is_some() && self.pair.chain.is_some());
+        if chain_apart && chain.is_none() && !self.material.bundle.chain.is_empty() {
+            return Err(self.missing("chain"));
+        }
+        if leaf_only && !chain_apart && !self.material.bundle.chain.is_empty() {
+            layout.notes.push(format!(
+                "{cert} holds the leaf alone, because the task gives the chain a file of its own: few \
+                 services send that to clients; leave out dest.chain if this one does not"
+            ));
+        }
+        let shape = if leaf_only { Shape::Leaf } else { Shape::Fullchain };
+        layout.files.push(self.file(cert.clone(), shape)?);
+        if let Some(path) = chain.clone().filter(|_| !self.material.bundle.chain.is_empty()) {
+            layout.files.push(self.file(path, Shape::Chain)?);
+        }
+        if self.material.bundle.key.is_some() {
+            layout.files.push(self.file(key.clone(), Shape::Key)?);
+        } else {
+            let leaf = self.material.leaf.clone();
+            layout.kept_keys.push(KeptKey { path: key.clone(), pair: self.index, leaf });
+        }
+        Ok(Paths { cert, key: Some(key), chain })
+    }
+
+    fn file(&self, path: String, shape: Shape) -> Result<FileWant, String> {
+        let content = self.material.content(shape).ok_or_else(|| {
+            format!("{path} holds certificate and key in one file, so source.key is needed")
+        })?;
+        let role = shape.role();
+        let (fallback, widest) = self.fallback(shape);
+        let task = &self.wanted.certificate.ownership;
+        let wanted = if role.holds_key() {
+            // A `mode` meant for certificates must not open the key in a file that holds both.
+            let narrow = task.mode.filter(|mode| {
+                role == super::desired::Role::Combined
+                    && widest.is_some_and(|widest| !mode.is_wider_than(widest))
+            });
+            Ownership {
+                owner: task.key_owner.clone().or_else(|| task.owner.clone()),
+                group: task.key_group.clone().or_else(|| task.group.clone()),
+                mode: task.key_mode.or(narrow),
+            }
+        } else {
+            Ownership { owner: task.owner.clone(), group: task.group.clone(), mode: task.mode }
+        };
+        Ok(FileWant {
+            path,
+            role,
+            pair: self.index,
+            content: content.bytes,
+            digest: content.digest,
+            wanted,
+            fallback,
+            widest,
+            leaf: matches!(role, super::desired::Role::Cert | super::desired::Role::Combined)
+                .then(|| self.material.leaf.clone()),
+        })
+    }
+
+    /// Owner, group and mode of a file that is not there yet, and the limit for a key that is.
+    fn fallback(&self, shape: Shape) -> (Ownership, Option<FileMode>) {
+        let role = shape.role();
+        let combined = role == super::desired::Role::Combined;
+        // The service whose layout has such a file, else the first.
+        let fits =
+            |service: &&Service<'_>| (service.profile.layout.key != KeyPlace::Separate) == combined;
+        let Some(service) = self.services.iter().find(fits).or(self.services.first()) else {
+            return (Ownership::default(), None);
+        };
+        let (modes, owners) = (&service.profile.modes, &service.resolved.owners);
+        // In a layout with the key inside, `cert` is what the profile says about the one file.
+        let as_cert =
+            !role.holds_key() || (combined && service.profile.layout.key != KeyPlace::Separate);
+        let (mode, owner): (FileMode, &Owner) =
+            if as_cert { (modes.cert, &owners.cert) } else { (modes.key, &owners.key) };
+        let fallback = Ownership {
+            owner: Some(owner.user.clone()),
+            group: Some(owner.group.clone()),
+            mode: Some(mode),
+        };
+        (fallback, role.holds_key().then_some(mode))
+    }
+
+    fn missing(&self, which: &str) -> String {
+        let names: Vec<&str> =
+            self.services.iter().map(|service| service.profile.name.as_str()).collect();
+        let several = if self.wanted.certificate.pairs.len() > 1 {
+            " (with several certificates each one names its own)"
+        } else {
+            ""
+        };
+        format!("dest.{which} is missing: {} has no usual path here{several}", names.join(", "))
+    }
+}

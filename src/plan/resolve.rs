@@ -1,0 +1,343 @@
+//! From what is wanted of any host to what is wanted of a host of this kind.
+//!
+//! What the task says wins over what the profile says. Nothing here looks at a host's files: that is
+//! [`build`](super::build)'s part.
+
+use super::command::{boot, names_files, prepared};
+use super::desired::{
+    BootWant, CheckWant, CommandWant, Desired, DiscoverWant, Ownership, RunningWant, ServiceWant,
+    ValidateWant, ViaWant,
+};
+use super::facts::{HostFacts, OsFamily};
+use super::layout::{Layout, Service, lay_out};
+use super::probes;
+use super::wanted::Wanted;
+use crate::model::text::plural;
+use crate::model::{Backoff, CommandLine};
+use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
+use crate::services::{
+    Family, Files, HostKind, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, Via, choose,
+};
+use std::time::Duration;
+
+/// Every kind of host between which profiles tell.
+pub fn kinds() -> Vec<HostKind> {
+    let families = Family::NAMES.iter().map(|(_, family)| *family);
+    families.flat_map(|family| [true, false].map(|systemd| HostKind { systemd, family })).collect()
+}
+
+/// The kind of a host.
+pub fn kind(systemd: bool, family: OsFamily) -> HostKind {
+    let family = match family {
+        OsFamily::Debian => Family::Debian,
+        OsFamily::Redhat => Family::RedHat,
+        OsFamily::Alpine => Family::Alpine,
+        OsFamily::Suse | OsFamily::Arch | OsFamily::Freebsd | OsFamily::Other => Family::Other,
+    };
+    HostKind { systemd, family }
+}
+
+/// What is wanted of the host that answered with `facts`: [`resolve`] for its kind, without the
+/// optional checks that it has no program for.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn desired(wanted: &Wanted, facts: &HostFacts) -> Result<Desired, String> {
+    let mut desired = resolve(wanted, kind(facts.systemd, facts.os_family))?;
+    let mut left_out = Vec::new();
+    for service in &mut desired.services {
+        let name = &service.name;
+        service.validate.retain(|step| {
+            let absent = step.optional.as_ref().filter(|program| facts.absent.contains(program));
+            if let Some(program) = absent {
+                left_out.push(format!(
+                    "{name}: the host has no {program}, so `{}` is left out",
+                    step.label
+                ));
+            }
+            absent.is_none()
+        });
+    }
+    left_out.dedup();
+    desired.notes.extend(left_out);
+    Ok(desired)
+}
+
+/// What is wanted of a host of that kind.
+///
+/// # Errors
+/// What the task leaves open and no profile knows for such a host, in an operator's words.
+pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
+    let task = &wanted.certificate;
+    let services: Vec<Service<'_>> = wanted
+        .profiles
+        .iter()
+        .map(|profile| Service { profile, resolved: choose(profile, kind) })
+        .collect();
+    let layout = lay_out(wanted, &services)?;
+    let mut wants = Vec::new();
+    for (index, service) in services.iter().enumerate() {
+        wants.push(service_want(wanted, &layout, service, index == 0)?);
+    }
+    let probes = probes::probes(wanted)?;
+    let directory = services.first().map(|service| Ownership {
+        owner: Some(service.resolved.owners.dir.user.clone()),
+        group: Some(service.resolved.owners.dir.group.clone()),
+        mode: Some(service.profile.modes.dir),
+    });
+    let reader = services.iter().find_map(|service| match &service.profile.reads {
+        Reads::User(user) if user != "root" => Some(user.clone()),
+        _ => None,
+    });
+    let checks: Vec<CheckWant> = task
+        .checks
+        .iter()
+        .map(|check| CheckWant {
+            command: check.command.clone(),
+            on_host: check.on == CheckOn::Host,
+            timeout: check.timeout,
+        })
+        .collect();
+    let confirm_by_person = task.confirm == Confirm::Prompt;
+    let confirm_timeout = task
+        .confirm_timeout
+        .unwrap_or_else(|| time_to_confirm(&probes, &checks, confirm_by_person));
+    let mut notes = wanted.notes.clone();
+    notes.extend(layout.notes);
+    Ok(Desired {
+        host: wanted.host.clone(),
+        task: wanted.task.clone(),
+        files: layout.files,
+        directory: directory.unwrap_or_default(),
+        kept_keys: layout.kept_keys,
+        services: wants,
+        reader,
+        probes,
+        checks,
+        confirm_by_person,
+        confirm_timeout,
+        backups: task.backups,
+        notes,
+    })
+}
+
+/// How long verification may take at worst, so that the host does not go back in the middle of it.
+fn time_to_confirm(
+    probes: &[super::desired::ProbeWant],
+    checks: &[CheckWant],
+    by_person: bool,
+) -> Duration {
+    let waits = |backoff: Backoff| backoff.waits().sum::<Duration>();
+    let probing: Duration =
+        probes.iter().map(|p| p.settle + p.timeout * p.backoff.attempts + waits(p.backoff)).sum();
+    let checking: Duration = checks.iter().map(|check| check.timeout).sum();
+    let least = if by_person { 900 } else { 60 };
+    (probing + checking + Duration::from_secs(15))
+        .clamp(Duration::from_secs(least), Duration::from_secs(900))
+}
+
+fn service_want(
+    wanted: &Wanted,
+    layout: &Layout,
+    service: &Service<'_>,
+    first: bool,
+) -> Result<ServiceWant, String> {
+    let task = &wanted.certificate;
+    let resolved = &service.resolved;
+    let live = layout.live.first();
+    let filled = |command: &CommandLine| match live {
+        Some(files) => files.expand(command),
+        None => command.clone(),
+    };
+    let limited =
+        |command: &CommandLine, timeout| CommandWant { command: filled(command), timeout };
+    let reload = match (&task.reload, &resolved.reload) {
+        (Some(ReloadChoice::None), _) => None,
+        // One command of the operator's own stands for all services of the task.
+        (Some(ReloadChoice::Command(command)), _) => {
+            first.then(|| limited(command, task.reload_timeout))
+        }
+        (None, ResolvedReload::None) => None,
+        (None, ResolvedReload::Required) => {
+            return Err(format!(
+                "the profile '{}' knows no reload command for this kind of host: give the task \
+                 `reload:`, or `reload: none` if the service notices by itself",
+                service.profile.name
+            ));
+        }
+        (None, ResolvedReload::Command { command, .. }) => {
+            Some(limited(command, task.reload_timeout))
+        }
+    };
+    Ok(ServiceWant {
+        name: service.profile.name.clone(),
+        validate: checks_of(wanted, service, first)?,
+        prechecks: prechecks(wanted, layout, service, first),
+        reload,
+        recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
+        running: running(service),
+        discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
+            |(command, how)| DiscoverWant {
+                command: limited(command, task.validate_timeout),
+                how: how.clone(),
+            },
+        ),
+        caveats: service.profile.caveats.clone(),
+    })
+}
+
+/// Told by the pid file where there is one: a process of the same name may belong to a container,
+/// and a unit of its name may only be a wrapper (Debian's postfix.service is always active).
+fn running(service: &Service<'_>) -> Option<RunningWant> {
+    let resolved = &service.resolved;
+    let unit = || {
+        resolved.unit.as_ref().map(|unit| {
+            let words = ["systemctl", "is-active", "--quiet", unit];
+            RunningWant::Command(CommandWant {
+                command: CommandLine::Argv(words.map(str::to_owned).to_vec()),
+                timeout: Duration::from_secs(10),
+            })
+        })
+    };
+    let pidfile = resolved.pidfile.clone().map(RunningWant::PidFile);
+    pidfile.or_else(|| resolved.process.clone().map(RunningWant::Process)).or_else(unit)
+}
+
+/// Whether it reads the service's whole configuration (rather than a pair of files).
+fn reads_configuration(step: &ResolvedStep) -> bool {
+    matches!(step.step.via, Via::MountNamespace | Via::Live)
+}
+
+/// The profile's checks that stand beside the task's own.
+fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
+    let all = service.resolved.validate.iter();
+    match wanted.certificate.validate {
+        Some(Validation::Off) => Vec::new(),
+        Some(Validation::Command(_)) => all.filter(|step| !reads_configuration(step)).collect(),
+        Some(Validation::Boot) | None => all.collect(),
+    }
+}
+
+fn checks_of(
+    wanted: &Wanted,
+    service: &Service<'_>,
+    first: bool,
+) -> Result<Vec<ValidateWant>, String> {
+    let task = &wanted.certificate;
+    let timeout = task.validate_timeout;
+    let pairs = wanted.materials.len();
+    let mut checks = Vec::new();
+    if let (Some(Validation::Command(command)), true) = (&task.validate, first) {
+        let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
+        let about_files = names_files(command);
+        // With a path in it, it wants the new file; without, it reads the configuration.
+        let count = if about_files { pairs } else { 1 };
+        checks.extend((0..count).map(|pair| ValidateWant {
+            pair,
+            command: command.clone(),
+            label: command.to_string(),
+            covers: Vec::new(),
+            via: if about_files { ViaWant::Staged } else { ViaWant::MountNamespace },
+            private_net: configuration.is_some_and(|step| step.step.net_private),
+            user: None,
+            timeout,
+            refuse_output: Vec::new(),
+            optional: None,
+        }));
+    }
+    for step in steps(wanted, service) {
+        // The configuration names every pair; a loader is shown them one by one.
+        let count = if reads_configuration(step) { 1 } else { pairs };
+        checks.extend((0..count).map(|pair| profile_check(step, pair, timeout)));
+    }
+    if task.validate == Some(Validation::Boot) {
+        let seal = service.resolved.seal.as_ref().ok_or_else(|| {
+            format!("the profile '{}' knows no `validate: boot`", service.profile.name)
+        })?;
+        checks.extend(boot_check(wanted, seal));
+    }
+    Ok(checks)
+}
+
+fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> ValidateWant {
+    let about = &step.step;
+    let program = match &step.command {
+        CommandLine::Argv(argv) => argv.first().cloned(),
+        CommandLine::Shell(text) => text.split_whitespace().next().map(str::to_owned),
+    };
+    ValidateWant {
+        pair,
+        command: prepared(&step.command, &about.via, about.scratch_home, about.discard_output),
+        label: step.command.to_string(),
+        covers: about.covers.clone(),
+        via: match &about.via {
+            Via::MountNamespace => ViaWant::MountNamespace,
+            Via::Staged | Via::Template(_) => ViaWant::Staged,
+            Via::Live => ViaWant::Live,
+        },
+        private_net: about.net_private,
+        user: about.as_user.clone(),
+        timeout,
+        refuse_output: about.refuse_output.clone(),
+        optional: program.filter(|_| about.optional),
+    }
+}
+
+/// One boot serves all pairs; it is asked for the first.
+fn boot_check(wanted: &Wanted, seal: &ResolvedSeal) -> Option<ValidateWant> {
+    let material = wanted.materials.first()?;
+    let several = match wanted.materials.len() {
+        1 => String::new(),
+        count => format!(", asked for the first of {}", plural(count, "certificate")),
+    };
+    Some(ValidateWant {
+        pair: 0,
+        command: seal.start.clone(),
+        label: format!("{} (sealed boot{several})", seal.start),
+        covers: Vec::new(),
+        via: ViaWant::Boot(BootWant {
+            tmpfs: seal.recipe.tmpfs.clone(),
+            mkdir: seal.recipe.mkdir.iter().map(|dir| dir.path.clone()).collect(),
+            start: boot(&seal.start, &seal.recipe.mkdir),
+            port: seal.recipe.port,
+            starttls: seal.starttls(),
+            server_name: probes::name_for(wanted, &material.leaf),
+            leaf: material.leaf.fingerprint,
+        }),
+        private_net: true,
+        user: None,
+        timeout: wanted.certificate.validate_timeout,
+        refuse_output: Vec::new(),
+        optional: None,
+    })
+}
+
+/// Checks that the untouched configuration must pass. Those that run as another user or need a
+/// scratch directory are left out, because an inspection writes nothing.
+fn prechecks(
+    wanted: &Wanted,
+    layout: &Layout,
+    service: &Service<'_>,
+    first: bool,
+) -> Vec<CommandWant> {
+    let timeout = wanted.certificate.validate_timeout;
+    let mut commands: Vec<CommandLine> = Vec::new();
+    if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
+        && !names_files(command)
+    {
+        commands.push(command.clone());
+    }
+    for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
+        if step.step.as_user.is_none() && !step.step.scratch_home {
+            commands.push(prepared(&step.command, &step.step.via, false, step.step.discard_output));
+        }
+    }
+    let live: Option<&Files> = layout.live.first();
+    commands
+        .into_iter()
+        .map(|command| CommandWant {
+            command: live.map_or_else(|| command.clone(), |files| files.expand(&command)),
+            timeout,
+        })
+        .collect()
+}

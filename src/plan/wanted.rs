@@ -1,0 +1,113 @@
+//! What one certificate task wants of one host, before it is known what kind of host that is.
+//!
+//! Default paths, owners and commands depend on the distribution and on systemd, which only an
+//! inspection tells; what is here does not.
+
+use super::desired::Role;
+use crate::material::{Bundle, Certificate};
+use crate::model::{Fingerprint, HostName, Secret};
+use crate::playbook::certificate::{CertificateTask, Trust};
+use crate::services::Profile;
+use crate::verify::Roots;
+use std::sync::{Arc, OnceLock};
+
+/// A rendered task with its checked material, for one host.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The host.
+    pub host: HostName,
+    /// Where its services are reached from the controller: `ansible_host`, else its name.
+    pub address: String,
+    /// The task's title.
+    pub task: String,
+    /// The task.
+    pub certificate: CertificateTask,
+    /// One per pair of the task, in its order.
+    pub materials: Vec<Arc<Material>>,
+    /// One per service of the task, in its order.
+    pub profiles: Vec<Arc<Profile>>,
+    /// The roots that `verify.trust` names, loaded.
+    pub roots: Vec<(Trust, Roots)>,
+    /// Good to know, from the material checks.
+    pub notes: Vec<String>,
+}
+
+/// Bytes of a file and their digest.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The bytes; secret where a key is in them, and treated so always.
+    pub bytes: Arc<Secret<Vec<u8>>>,
+    /// Their digest.
+    pub digest: Fingerprint,
+}
+
+/// How the blocks of a bundle are put into one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The leaf alone.
+    Leaf,
+    /// Leaf, then intermediates.
+    Fullchain,
+    /// Intermediates alone.
+    Chain,
+    /// The key alone.
+    Key,
+    /// Key, leaf, intermediates.
+    KeyFirst,
+    /// Leaf, intermediates, key.
+    KeyLast,
+}
+
+impl Shape {
+    /// Whether a key is in it.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Leaf | Self::Fullchain => Role::Cert,
+            Self::Chain => Role::Chain,
+            Self::Key => Role::Key,
+            Self::KeyFirst | Self::KeyLast => Role::Combined,
+        }
+    }
+}
+
+/// One certificate's material, and the file contents made of it: each made once, for however many
+/// hosts and kinds of host.
+#[derive(Debug)]
+pub struct Material {
+    /// Leaf, issuers and key.
+    pub bundle: Arc<Bundle>,
+    /// The leaf, shared.
+    pub leaf: Arc<Certificate>,
+    made: [OnceLock<Option<Content>>; 6],
+}
+
+impl Material {
+    /// Of a checked bundle.
+    pub fn new(bundle: Arc<Bundle>) -> Self {
+        let leaf = Arc::new(bundle.leaf.clone());
+        Self { bundle, leaf, made: Default::default() }
+    }
+
+    /// The bytes of a file of that shape; `None` where the bundle has no key for it.
+    pub fn content(&self, shape: Shape) -> Option<Content> {
+        self.made[shape as usize].get_or_init(|| self.make(shape)).clone()
+    }
+
+    /// Fingerprints of the issuers that should be served behind the leaf.
+    pub fn chain(&self) -> Vec<Fingerprint> {
+        self.bundle.chain.iter().map(|certificate| certificate.fingerprint).collect()
+    }
+
+    fn make(&self, shape: Shape) -> Option<Content> {
+        let bytes = match shape {
+            Shape::Leaf => Secret::new(self.bundle.leaf_pem()),
+            Shape::Fullchain => Secret::new(self.bundle.fullchain_pem()),
+            Shape::Chain => Secret::new(self.bundle.chain_pem()),
+            Shape::Key => self.bundle.key_pem()?.clone(),
+            Shape::KeyFirst => self.bundle.combined(true)?,
+            Shape::KeyLast => self.bundle.combined(false)?,
+        };
+        let digest = Fingerprint::of(bytes.expose());
+        Some(Content { bytes: Arc::new(bytes), digest })
+    }
+}
