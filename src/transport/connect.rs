@@ -5,6 +5,7 @@ use super::client::{Client, ClientError, Notes};
 use super::error::{ConnectError, DialError};
 use super::host_key::{Expectation, KnownHosts};
 use super::session::{Session, Tunnel};
+use super::ssh_config::AddressFamily;
 use super::target::Target;
 use super::tcp;
 use crate::model::Timestamp;
@@ -24,6 +25,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// For the whole log-in: PAM delays a refusal by seconds, and a key may wait for a touch.
 const LOG_IN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `ConnectionAttempts` are made so far apart, as by OpenSSH.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// Makes sessions. Cheap to clone; clones share bastion connections (one to each), agents, opened
 /// key files and known hosts.
@@ -73,7 +77,18 @@ impl Connector {
                 self.over(target, stream, Some(through.clone())).await
             }
             (None, Some(command)) => self.over(target, proxied(command), None).await,
-            (None, None) => self.over(target, direct(target), None).await,
+            (None, None) => {
+                let mut left = target.connection_attempts;
+                loop {
+                    match self.over(target, direct(target), None).await {
+                        Err(error) if left > 1 && error.may_pass() => {
+                            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+                        }
+                        result => return result,
+                    }
+                    left -= 1;
+                }
+            }
         }
     }
 
@@ -251,14 +266,21 @@ async fn direct(target: &Target) -> Result<tcp::Prompt, ConnectError> {
     })?;
     let mut addresses = Vec::new();
     for address in found {
-        if !addresses.contains(&address) {
+        let wanted = match target.address_family {
+            AddressFamily::Any => {
+                target.bind_address.is_none_or(|own| own.is_ipv4() == address.is_ipv4())
+            }
+            AddressFamily::Inet => address.is_ipv4(),
+            AddressFamily::Inet6 => address.is_ipv6(),
+        };
+        if wanted && !addresses.contains(&address) {
             addresses.push(address);
         }
     }
     if addresses.is_empty() {
-        return Err(resolve("the name has no address".into()));
+        return Err(resolve("the name has no address of the wanted family".into()));
     }
-    tcp::connect(addresses).await.map_err(|error| socket(target, error))
+    tcp::connect(addresses, target.bind_address).await.map_err(|error| socket(target, error))
 }
 
 async fn onwards(through: &Session, which: &str, target: &Target) -> Result<Tunnel, ConnectError> {

@@ -156,6 +156,21 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// Whether another attempt a moment later could end otherwise.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Resolve { .. }
+                | Self::Refused { .. }
+                | Self::Timeout { .. }
+                | Self::NoRoute { .. }
+                | Self::Protocol { .. }
+                | Self::Io { .. }
+        )
+    }
+}
+
 /// Details of [`ConnectError::HostKeyUnknown`].
 #[derive(Debug)]
 pub struct HostKeyUnknown {

@@ -4,6 +4,7 @@
 //! runs a [`Launch`] and hands over its pipes as a [`Process`]. This layer moves bytes, becomes
 //! another user, and knows nothing of certificates or of the script that it carries.
 
+mod arguments;
 mod auth;
 mod channel;
 mod client;
@@ -14,7 +15,9 @@ pub mod launch;
 pub mod local;
 pub mod process;
 mod pump;
+pub mod resolve;
 pub mod session;
+pub mod ssh_config;
 pub mod target;
 pub mod tcp;
 
@@ -23,5 +26,7 @@ pub use error::{ConnectError, DialError, StartError};
 pub use launch::{Become, Launch, Method};
 pub use process::{Ending, Exit, Process, Stdin, Stdout};
 pub use pump::{LinkLost, TooMuchOutput};
+pub use resolve::{ConnectOptions, ConnectionPlan, Keywords, Way, target_from};
 pub use session::{Session, Tunnel};
+pub use ssh_config::{Controller, SshConfig};
 pub use target::{AgentChoice, HostKeyChecking, Keepalive, Target};

@@ -1,6 +1,8 @@
 //! Where to connect, and as whom: everything resolved, nothing looked up any more.
 
+use super::ssh_config::AddressFamily;
 use crate::model::{HostName, Secret};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ pub struct Target {
     pub known_hosts: Vec<PathBuf>,
     /// What to do about a host key that is not known.
     pub host_key_checking: HostKeyChecking,
+    /// Add host keys under a hash of the name (`HashKnownHosts`).
+    pub hash_known_hosts: bool,
     /// The name to look up in `known_hosts` in place of `address` (`HostKeyAlias`).
     pub host_key_alias: Option<String>,
     /// Bastions to pass, the one next to the controller first. Each one's own `jumps` are ignored.
@@ -45,6 +49,12 @@ pub struct Target {
     /// For TCP and the key exchange together. Authentication has its own limit, since servers
     /// delay it on purpose.
     pub connect_timeout: Duration,
+    /// How often a TCP connection is tried, a second apart (`ConnectionAttempts`).
+    pub connection_attempts: u32,
+    /// Which of a name's addresses are used.
+    pub address_family: AddressFamily,
+    /// The controller's own address to connect from (`BindAddress`).
+    pub bind_address: Option<IpAddr>,
     /// How a silent peer is noticed.
     pub keepalive: Option<Keepalive>,
 }
@@ -66,10 +76,14 @@ impl Target {
             methods: Vec::new(),
             known_hosts: Vec::new(),
             host_key_checking: HostKeyChecking::Strict,
+            hash_known_hosts: false,
             host_key_alias: None,
             jumps: Vec::new(),
             proxy_command: None,
             connect_timeout: Duration::from_secs(10),
+            connection_attempts: 1,
+            address_family: AddressFamily::Any,
+            bind_address: None,
             keepalive: Some(Keepalive::default()),
         }
     }

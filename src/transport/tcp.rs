@@ -3,12 +3,12 @@
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Start of the next address while earlier ones are still silent (RFC 8305 §8 names 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -19,35 +19,43 @@ const STAGGER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Prompt(TcpStream);
 
-/// Connects to whichever of the addresses answers first, tried in order, a quarter second apart.
+/// Connects to whichever of the addresses answers first, tried in order, a quarter second apart;
+/// from the controller's address `from`, if one is given.
 ///
 /// # Errors
 /// That of the first address that failed. [`io::ErrorKind::AddrNotAvailable`] when there is none.
-pub async fn connect(addresses: Vec<SocketAddr>) -> io::Result<Prompt> {
-    let stream = race(addresses).await?;
+pub async fn connect(addresses: Vec<SocketAddr>, from: Option<IpAddr>) -> io::Result<Prompt> {
+    let stream = race(addresses, from).await?;
     stream.set_nodelay(true)?;
     let stream = Prompt(stream);
     stream.acknowledge_at_once();
     Ok(stream)
 }
 
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn one(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(to).await };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(to).await
+}
+
+async fn race(addresses: Vec<SocketAddr>, from: Option<IpAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut running = FuturesUnordered::new();
     let mut failure = None;
-    running.extend(waiting.next().map(TcpStream::connect));
+    running.extend(waiting.next().map(|to| one(to, from)));
     loop {
         tokio::select! {
             ended = running.next() => match ended {
                 Some(Ok(stream)) => return Ok(stream),
                 Some(Err(error)) => {
                     failure.get_or_insert(error);
-                    running.extend(waiting.next().map(TcpStream::connect));
+                    running.extend(waiting.next().map(|to| one(to, from)));
                 }
                 None => return Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
             },
             () = tokio::time::sleep(STAGGER), if waiting.len() > 0 && !running.is_empty() => {
-                running.extend(waiting.next().map(TcpStream::connect));
+                running.extend(waiting.next().map(|to| one(to, from)));
             }
         }
     }
@@ -107,9 +115,18 @@ mod tests {
         drop(free);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
-        assert_eq!(race(vec![refused, open]).await.unwrap().peer_addr().unwrap(), open);
-        let error = race(vec![refused]).await.unwrap_err();
+        assert_eq!(race(vec![refused, open], None).await.unwrap().peer_addr().unwrap(), open);
+        let error = race(vec![refused], None).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(race(vec![]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+        assert_eq!(race(vec![], None).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[tokio::test]
+    async fn the_own_address_can_be_chosen() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let from: IpAddr = "127.0.0.9".parse().unwrap();
+        let stream = race(vec![to], Some(from)).await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), from);
     }
 }

@@ -77,6 +77,15 @@ impl Hosts {
     }
 }
 
+/// A name as `HashKnownHosts` writes it.
+pub(in crate::transport) fn hashed(name: &str) -> String {
+    use rand::Rng;
+    let salt: [u8; 20] = rand::rng().random();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &salt);
+    let hash = hmac::sign(&key, name.as_bytes());
+    format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash))
+}
+
 fn entry(text: &str, line: usize) -> Option<Entry> {
     let mut words = text.split_ascii_whitespace();
     let mut first = words.next().filter(|word| !word.starts_with('#'))?;
@@ -150,6 +159,12 @@ mod tests {
         let known = KnownHosts::parse(Path::new("kh"), text.as_bytes());
         let markers: Vec<_> = known.matching("h.a").map(|entry| entry.marker).collect();
         assert_eq!(markers, [Marker::CertAuthority, Marker::Revoked]);
+    }
+
+    #[test]
+    fn a_name_hashed_here_is_found_again() {
+        assert_eq!(lines(&format!("{} KEY", hashed("[web1]:2222")), "[web1]:2222"), [1]);
+        assert_eq!(lines(&format!("{} KEY", hashed("web1")), "web2"), [0; 0]);
     }
 
     #[test]

@@ -118,7 +118,12 @@ impl Expectation {
         }
         if self.checking == HostKeyChecking::AcceptNew && !self.target.known_hosts.is_empty() {
             if let Ok(line) = PublicKey::from(key.key_data().clone()).to_openssh() {
-                return Ok(Verdict::Remember(format!("{} {line}", self.name)));
+                let name = if self.target.hash_known_hosts {
+                    known_hosts::hashed(&self.name)
+                } else {
+                    self.name.clone()
+                };
+                return Ok(Verdict::Remember(format!("{name} {line}")));
             }
         }
         Err(ConnectError::HostKeyUnknown(Box::new(self.unknown(&key))))

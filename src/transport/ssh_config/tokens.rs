@@ -1,0 +1,100 @@
+//! `%` tokens and `${VARIABLES}` in values.
+
+use super::controller::Controller;
+
+/// What the tokens stand for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::transport) struct Tokens<'a> {
+    pub(in crate::transport) controller: &'a Controller,
+    /// `%n`: the host as it was asked for.
+    pub(in crate::transport) original: &'a str,
+    /// `%h`: the host to connect to.
+    pub(in crate::transport) host: &'a str,
+    /// `%k`: the alias for host keys, or the host as asked for.
+    pub(in crate::transport) alias: &'a str,
+    /// `%p`.
+    pub(in crate::transport) port: u16,
+    /// `%r`: the user to log in as.
+    pub(in crate::transport) user: &'a str,
+}
+
+impl Tokens<'_> {
+    /// Replaces the tokens.
+    ///
+    /// # Errors
+    /// A token that does not exist, or is not supported (`%C`, `%j`).
+    pub(in crate::transport) fn expand(&self, text: &str) -> Result<String, String> {
+        percent(text, |token| {
+            Some(match token {
+                'd' => self.controller.home.display().to_string(),
+                'h' => self.host.to_owned(),
+                'i' => self.controller.uid.clone(),
+                'k' => self.alias.to_owned(),
+                'L' => self.controller.hostname.split('.').next().unwrap_or_default().to_owned(),
+                'l' => self.controller.hostname.clone(),
+                'n' => self.original.to_owned(),
+                'p' => self.port.to_string(),
+                'r' => self.user.to_owned(),
+                'u' => self.controller.user.clone(),
+                _ => return None,
+            })
+        })
+    }
+
+    /// Replaces `~`, tokens and environment variables: what OpenSSH does for most file names.
+    ///
+    /// # Errors
+    /// As [`expand`](Self::expand); a variable that is not set.
+    pub(in crate::transport) fn expand_path(
+        &self,
+        text: &str,
+    ) -> Result<std::path::PathBuf, String> {
+        let path = self.controller.expand_tilde(text);
+        let path = path.to_str().ok_or("the home directory's name is not UTF-8")?;
+        Ok(variables(path, |piece| self.expand(piece))?.into())
+    }
+}
+
+/// `HostName` knows `%h` (and `%%`) alone.
+pub(super) fn expand_host_name(text: &str, original: &str) -> Result<String, String> {
+    percent(text, |token| (token == 'h').then(|| original.to_owned()))
+}
+
+fn percent(text: &str, value: impl Fn(char) -> Option<String>) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            expanded.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('%') => expanded.push('%'),
+            Some(token) => expanded.push_str(
+                &value(token).ok_or_else(|| format!("'%{token}' in '{text}' is no token here"))?,
+            ),
+            None => return Err(format!("'{text}' ends in a lone %: write %%")),
+        }
+    }
+    Ok(expanded)
+}
+
+/// Values of variables are not searched for tokens.
+fn variables(
+    text: &str,
+    expand: impl Fn(&str) -> Result<String, String>,
+) -> Result<String, String> {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) =
+            after.split_once('}').ok_or_else(|| format!("'${{' in '{text}' is not closed"))?;
+        let value = std::env::var(name)
+            .map_err(|_| format!("the environment variable {name} in '{text}' is not set"))?;
+        expanded.push_str(&expand(before)?);
+        expanded.push_str(&value);
+        rest = after;
+    }
+    expanded.push_str(&expand(rest)?);
+    Ok(expanded)
+}
