@@ -224,10 +224,7 @@ fn decide(
                     ));
                 }
             }
-            SeenBefore::Nothing(why) => {
-                served_otherwise = true;
-                notes.push(format!("before the change {} served nothing: {why}", probe.endpoint));
-            }
+            SeenBefore::Nothing(_) => served_otherwise = true,
         }
     }
     if files_differ {

@@ -191,6 +191,10 @@ pub(super) fn decide(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) 
     for (probe, shown) in &looks {
         let Some(group) = probe.alternatives.as_deref() else {
             decided.keep(probe, shown, None);
+            if let SeenBefore::Nothing(why) = shown {
+                let place = &probe.endpoint;
+                decided.notes.push(format!("before the change {place} served nothing: {why}"));
+            }
             continue;
         };
         if done.contains(&group) {
@@ -243,9 +247,13 @@ impl Decided {
         }
         match (chosen.as_slice(), members) {
             ([], [(probe, seen)]) => {
+                let why = match seen {
+                    SeenBefore::Nothing(why) => why.as_str(),
+                    SeenBefore::Leaf(_) => "",
+                };
                 self.notes.push(format!(
-                    "nothing is served on {} now; after the change it must show the new certificate, or \
-                     the host is rolled back (name another place in `verify:`)",
+                    "nothing is served on {} now ({why}); after the change it must show the new \
+                     certificate, or the host is rolled back (name another place in `verify:`)",
                     probe.endpoint
                 ));
                 self.keep(probe, seen, None);

@@ -235,7 +235,7 @@ fn checks_of(
         checks.extend((0..count).map(|pair| ValidateWant {
             pair,
             command: command.clone(),
-            label: command.to_string(),
+            label: label(command),
             covers: Vec::new(),
             via: if about_files { ViaWant::Staged } else { ViaWant::MountNamespace },
             private_net: configuration.is_some_and(|step| step.step.net_private),
@@ -268,7 +268,7 @@ fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> Validat
     ValidateWant {
         pair,
         command: prepared(&step.command, &about.via, about.scratch_home, about.discard_output),
-        label: step.command.to_string(),
+        label: label(&step.command),
         covers: about.covers.clone(),
         via: match &about.via {
             Via::MountNamespace => ViaWant::MountNamespace,
@@ -281,6 +281,11 @@ fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> Validat
         refuse_output: about.refuse_output.clone(),
         optional: program.filter(|_| about.optional),
     }
+}
+
+/// For people: `look -k KEY`.
+fn label(command: &CommandLine) -> String {
+    command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).to_string()
 }
 
 /// One boot serves all pairs; it is asked for the first.

@@ -41,12 +41,16 @@ pub fn rows(desired: &Desired, plan: &HostPlan, facts: &HostFacts, now: Timestam
             row.notes.push(note.clone());
         }
     }
-    if let Decision::Blocked { why, .. } = &plan.decision
-        && !rows.iter().any(|row| matches!(row.action, PlanAction::Blocked(_)))
-    {
-        match rows.first_mut() {
-            Some(row) => row.action = PlanAction::Blocked(why.clone()),
-            None => rows.push(blocked_row(&desired.host, &service, why)),
+    if let Decision::Blocked { why, .. } = &plan.decision {
+        // Where one thing is in the way nothing is done.
+        for row in rows.iter_mut().filter(|row| row.action.is_pending()) {
+            row.action = PlanAction::Blocked(why.clone());
+        }
+        if !rows.iter().any(|row| matches!(row.action, PlanAction::Blocked(_))) {
+            match rows.first_mut() {
+                Some(row) => row.action = PlanAction::Blocked(why.clone()),
+                None => rows.push(blocked_row(&desired.host, &service, why)),
+            }
         }
     }
     rows
