@@ -1,1 +1,3 @@
 //! The command line: arguments, the calls behind each verb, errors and exit codes.
+
+pub mod exit;

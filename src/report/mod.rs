@@ -3,17 +3,27 @@
 //! Each reporter writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
+pub mod console;
+mod failure;
 pub mod json;
+pub mod lines;
 pub mod look;
+pub mod outcome;
 pub mod plan_table;
+pub mod progress;
 #[cfg(test)]
 mod samples;
+pub mod status;
 mod table;
 mod words;
 
+pub use console::{Console, Options, Output};
 pub use json::Json;
+pub use lines::{Detail, Lines};
 pub use look::Look;
+pub use outcome::{End, Outcomes};
 pub use plan_table::PlanTable;
+pub use progress::{Pause, Progress};
 
 use crate::event::Event;
 use std::io;
@@ -36,13 +46,13 @@ impl<R: Reporter + ?Sized> Reporter for Box<R> {
 /// Several reporters as one. One that fails is left out from then on; the others go on.
 #[derive(Default)]
 pub struct Several<'a> {
-    reporters: Vec<Box<dyn Reporter + 'a>>,
+    reporters: Vec<Box<dyn Reporter + Send + 'a>>,
     broken: Option<io::Error>,
 }
 
 impl<'a> Several<'a> {
     /// Adds one; they are called in the order of adding.
-    pub fn add(&mut self, reporter: impl Reporter + 'a) -> &mut Self {
+    pub fn add(&mut self, reporter: impl Reporter + Send + 'a) -> &mut Self {
         self.reporters.push(Box::new(reporter));
         self
     }
@@ -74,24 +84,24 @@ impl Reporter for Several<'_> {
 mod tests {
     use super::*;
     use crate::event::Kind;
-    use std::cell::RefCell;
+    use std::sync::Mutex;
     use std::time::Duration;
 
-    struct Note<'a>(&'a RefCell<Vec<u64>>, u64);
+    struct Note<'a>(&'a Mutex<Vec<u64>>, u64);
 
     impl Reporter for Note<'_> {
         fn on_event(&mut self, event: &Event) -> io::Result<()> {
             if event.seq == self.1 {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            self.0.borrow_mut().push(event.seq);
+            self.0.lock().unwrap().push(event.seq);
             Ok(())
         }
     }
 
     #[test]
     fn a_broken_reporter_does_not_stop_the_others() {
-        let (first, second) = (RefCell::default(), RefCell::default());
+        let (first, second) = (Mutex::default(), Mutex::default());
         let mut several = Several::default();
         several.add(Note(&first, 1)).add(Note(&second, 9));
         for seq in 0..3 {
@@ -101,6 +111,9 @@ mod tests {
         }
         let error = several.finish().map_err(|error| error.kind());
         assert_eq!(error, Err(io::ErrorKind::BrokenPipe));
-        assert_eq!((first.take(), second.take()), (vec![0], vec![0, 1, 2]));
+        assert_eq!(
+            (first.into_inner().unwrap(), second.into_inner().unwrap()),
+            (vec![0], vec![0, 1, 2])
+        );
     }
 }

@@ -27,15 +27,14 @@ pub(super) fn certificate(brief: &CertBrief) -> String {
     format!("{} ({left})", brief.fingerprint.short())
 }
 
-/// `nginx 8d7e6f5a until 2027-02-21`.
-pub(super) fn service(end: &ServiceEnd) -> String {
+/// `nginx 8d7e6f5a until 2027-02-21`; not `exact`: without the fingerprint, which differs from host
+/// to host.
+pub(super) fn service(end: &ServiceEnd, exact: bool) -> String {
     let mut words = look::line(&end.service);
     match end.fingerprint {
-        Some(leaf) => {
-            words.push(' ');
-            words.push_str(&leaf.short());
-        }
-        None => words.push_str(" nothing seen"),
+        Some(leaf) if exact => words.push_str(&format!(" {}", leaf.short())),
+        Some(_) => {}
+        None => words.push_str(": nothing seen"),
     }
     if let Some(last) = end.not_after {
         words.push_str(&format!(" until {}", last.date()));
@@ -80,17 +79,20 @@ pub(super) struct Verified {
 
 impl Verified {
     /// What is known of what is served, and how it is known. Never claims more than was seen.
-    pub(super) fn words(&self) -> String {
+    /// Not `exact`: without endpoints and fingerprints, which differ from host to host.
+    pub(super) fn words(&self, exact: bool) -> String {
+        let handshake = self.handshake.as_ref().map(|seen| match exact {
+            true => seen.clone(),
+            false => "each seen by a handshake".to_owned(),
+        });
         match self.certificate {
-            None => self.handshake.clone().unwrap_or_default(),
-            Some(Outcome::Changed) => match &self.handshake {
-                Some(seen) => seen.clone(),
-                None => "NOT VERIFIED: no handshake was made".to_owned(),
-            },
-            Some(Outcome::Unchanged) => match &self.handshake {
-                Some(seen) => seen.clone(),
-                None => "as wanted at inspection".to_owned(),
-            },
+            None => handshake.unwrap_or_default(),
+            Some(Outcome::Changed) => {
+                handshake.unwrap_or_else(|| "NOT VERIFIED: no handshake was made".to_owned())
+            }
+            Some(Outcome::Unchanged) => {
+                handshake.unwrap_or_else(|| "as wanted at inspection".to_owned())
+            }
             Some(Outcome::RolledBack(_)) => match &self.rollback {
                 Some(seen) => seen.clone(),
                 None => "NOT VERIFIED after the rollback".to_owned(),
@@ -119,8 +121,9 @@ mod tests {
     #[test]
     fn a_change_without_a_handshake_is_never_called_verified() {
         let mut verified = Verified { certificate: Some(Outcome::Changed), ..Verified::default() };
-        assert_eq!(verified.words(), "NOT VERIFIED: no handshake was made");
+        assert_eq!(verified.words(true), "NOT VERIFIED: no handshake was made");
         verified.handshake = Some("seen".to_owned());
-        assert_eq!(verified.words(), "seen");
+        assert_eq!(verified.words(true), "seen");
+        assert_eq!(verified.words(false), "each seen by a handshake");
     }
 }

@@ -1,0 +1,225 @@
+//! Which reporters a run has, and which stream each writes to.
+//!
+//! Standard output carries what was asked for: the planning table, the table of outcomes and the
+//! recap, or with [`Output::Json`] one object per line and nothing else. Standard error carries what
+//! is of interest while it happens: bars on a terminal, else one line per host and step; with JSON
+//! nothing, unless `-v` asks for lines.
+
+use super::{
+    Detail, End, Json, Lines, Look, Outcomes, Pause, PlanTable, Progress, Reporter, Several,
+};
+use crate::event::Event;
+use anstream::ColorChoice;
+use indicatif::ProgressDrawTarget;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Output forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Tables for people.
+    #[default]
+    Table,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What is shown and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The form of standard output.
+    pub output: Output,
+    /// How standard output looks.
+    pub stdout: Look,
+    /// How standard error looks; a width means that it is a terminal and has bars.
+    pub stderr: Look,
+    /// How many `-v` were given.
+    pub verbosity: u8,
+    /// Old and new certificates are shown field by field.
+    pub diff: bool,
+    /// What to repeat after `certroll VERB` to reach the same hosts, quoted for a shell; when empty,
+    /// the playbooks are named. No `--limit`, if possible: hosts that failed are named with one.
+    pub arguments: String,
+}
+
+impl Options {
+    /// For the streams of this process. [`ColorChoice::Auto`] heeds `NO_COLOR`, `CLICOLOR` and `TERM`.
+    pub fn detect(color: ColorChoice) -> Self {
+        let mut stderr = Look::of(&io::stderr(), color);
+        if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+            stderr.width = None;
+        }
+        Self { stdout: Look::of(&io::stdout(), color), stderr, ..Self::plain() }
+    }
+
+    /// Without terminals: no colours, any width.
+    pub fn plain() -> Self {
+        Self {
+            output: Output::Table,
+            stdout: Look::PLAIN,
+            stderr: Look::PLAIN,
+            verbosity: 0,
+            diff: false,
+            arguments: String::new(),
+        }
+    }
+}
+
+/// The reporters of a run as one.
+pub struct Console {
+    reporters: Several<'static>,
+    pause: Pause,
+}
+
+impl Console {
+    /// On the streams of this process.
+    pub fn new(options: &Options) -> Self {
+        let target = options.stderr.width.is_some().then(ProgressDrawTarget::stderr);
+        Self::with(options, Box::new(io::stdout()), Box::new(io::stderr()), target)
+    }
+
+    /// On other streams. There are no bars, only lines.
+    pub fn on(options: &Options, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        Self::with(options, out, err, None)
+    }
+
+    fn with(
+        options: &Options,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        bars: Option<ProgressDrawTarget>,
+    ) -> Self {
+        let mut reporters = Several::default();
+        if options.output == Output::Json {
+            reporters.add(Json::new(out));
+            if options.verbosity > 0 {
+                let detail = Detail::Events.raised(options.verbosity);
+                reporters.add(Lines::new(err, options.stderr, detail));
+            }
+            return Self { reporters, pause: Pause::none() };
+        }
+        let mut pause = Pause::none();
+        // The bars come first: they leave the terminal before a table is printed.
+        if let Some(target) = bars {
+            let detail = Detail::Events.raised(options.verbosity);
+            let progress = Progress::new(target, options.stderr, detail);
+            pause = progress.pause();
+            reporters.add(progress);
+        } else {
+            let detail = Detail::Steps.raised(options.verbosity);
+            reporters.add(Lines::new(err, options.stderr, detail));
+        }
+        let out = Together(Arc::new(Mutex::new(out)));
+        let terminals = options.stderr.width.is_some() && options.stdout.width.is_some();
+        let arguments = options.arguments.clone();
+        let end = End { look: options.stdout, arguments, failures_shown: terminals };
+        reporters.add(Outcomes::new(out.clone(), end));
+        let arguments = options.arguments.clone();
+        reporters.add(PlanTable::new(out, options.stdout, options.diff, arguments));
+        Self { reporters, pause }
+    }
+
+    /// One reporter more, such as [`Metrics`](super::Metrics).
+    pub fn add(&mut self, reporter: impl Reporter + Send + 'static) -> &mut Self {
+        self.reporters.add(reporter);
+        self
+    }
+
+    /// Stops the bars while somebody asks the operator.
+    pub fn pause(&self) -> Pause {
+        self.pause.clone()
+    }
+
+    /// The first error that a reporter ended with; a reader that went away is none, because it had
+    /// what it wanted.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn finish(self) -> io::Result<()> {
+        match self.reporters.finish() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Reporter for Console {
+    fn on_event(&mut self, event: &Event) -> io::Result<()> {
+        self.reporters.on_event(event)
+    }
+}
+
+/// A stream that two reporters write to, one after the other.
+#[derive(Clone)]
+struct Together(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Write for Together {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Shared, apply, plan};
+    use super::*;
+
+    fn streams(options: &Options, events: &[Event]) -> (String, String) {
+        let (out, err) = (Shared::default(), Shared::default());
+        let mut console = Console::on(options, Box::new(out.clone()), Box::new(err.clone()));
+        for event in events {
+            console.on_event(event).unwrap();
+        }
+        console.finish().unwrap();
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn tables_go_out_and_progress_goes_to_the_side() {
+        let (out, err) = streams(&Options::plain(), &apply());
+        assert!(out.contains("PLAY RECAP") && !out.contains("connect    ok"), "{out}");
+        assert!(err.contains("edge1  connect    ok") && !err.contains("RECAP"), "{err}");
+    }
+
+    #[test]
+    fn a_plan_ends_with_what_apply_would_do() {
+        let (out, err) = streams(&Options::plain(), &plan());
+        assert!(out.ends_with("to do it: certroll apply renew.yml\n"), "{out}");
+        assert!(out.contains("CONNECT FAILED on edge6") && !out.contains("RECAP"), "{out}");
+        assert!(err.contains("edge6  connect    FAILED"), "{err}");
+    }
+
+    #[test]
+    fn json_is_alone() {
+        let options = Options { output: Output::Json, ..Options::plain() };
+        let (out, err) = streams(&options, &apply());
+        assert!(out.lines().all(|line| line.starts_with("{\"event\":\"")), "{out}");
+        assert_eq!(err, "");
+        let (_, err) = streams(&Options { verbosity: 1, ..options }, &apply());
+        assert!(err.contains("edge1  connect    ok"), "{err}");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_error_and_stops_nobody() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let err = Shared::default();
+        let mut console = Console::on(&Options::plain(), Box::new(Closed), Box::new(err.clone()));
+        for event in plan() {
+            console.on_event(&event).unwrap();
+        }
+        console.finish().unwrap();
+        assert!(err.text().contains("edge6  connect    FAILED"));
+    }
+}

@@ -1,0 +1,199 @@
+//! What failed, where, how the host is now, and what to do: for somebody who was just woken up.
+
+use super::look::{self, Look, line};
+use super::words;
+use crate::event::Failure;
+use crate::model::HostName;
+use indexmap::{IndexMap, IndexSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// Failures, identical ones of many hosts together, in the order of their first.
+#[derive(Debug, Default)]
+pub(super) struct Groups(IndexMap<Key, Group>);
+
+/// Failures that differ in nothing but the host.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The first of them.
+    pub(super) failure: Failure,
+    /// All hosts that it happened on.
+    pub(super) hosts: IndexSet<HostName>,
+}
+
+/// What makes two failures the same.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    task: String,
+    step: crate::model::Step,
+    exit_code: Option<i32>,
+    message: String,
+    command: Option<String>,
+    state: String,
+}
+
+impl Groups {
+    /// Adds a failure; true when it is the first of its kind.
+    pub(super) fn add(&mut self, host: &HostName, failure: &Failure) -> bool {
+        let key = Key {
+            task: failure.task.clone(),
+            step: failure.step,
+            exit_code: failure.exit_code,
+            message: without_host(&failure.message, host),
+            command: failure.command.as_deref().map(|command| without_host(command, host)),
+            state: without_host(&failure.state, host),
+        };
+        let mut first = false;
+        let group = self.0.entry(key).or_insert_with(|| {
+            first = true;
+            Group { failure: failure.clone(), hosts: IndexSet::new() }
+        });
+        group.hosts.insert(host.clone());
+        first
+    }
+
+    /// The groups.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.0.values()
+    }
+}
+
+/// `text` without what tells one host from another: its name and addresses.
+fn without_host(text: &str, host: &HostName) -> String {
+    let text = without_name(text, host.as_str());
+    let words = text.split(' ').map(|word| {
+        let core =
+            word.trim_matches(|c: char| matches!(c, ':' | ',' | ';' | '.' | '(' | ')' | '\''));
+        if core.parse::<IpAddr>().is_ok() || core.parse::<SocketAddr>().is_ok() {
+            word.replace(core, "ADDRESS")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `text` with `HOST` wherever `name` stands as a word of its own.
+fn without_name(text: &str, name: &str) -> String {
+    let in_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(name).filter(|_| !name.is_empty()) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let alone = !before.ends_with(in_name) && !after.starts_with(in_name);
+        out.push_str(before);
+        out.push_str(if alone { "HOST" } else { name });
+        rest = after;
+    }
+    out + rest
+}
+
+/// What went wrong in one line, with command and exit code where there are any.
+pub(super) fn headline(failure: &Failure) -> String {
+    let mut text = line(&failure.message);
+    if let Some(code) = failure.exit_code {
+        text.push_str(&format!(" (exit code {code})"));
+    }
+    text
+}
+
+/// What follows the headline: command, its last lines, the host's state, what to do next.
+pub(super) fn details(look: &Look, failure: &Failure) -> String {
+    let mut text = String::new();
+    if let Some(command) = &failure.command {
+        text.push_str(&format!("    command  {}\n", line(command)));
+    }
+    for output in &failure.output {
+        text.push_str(&format!("    | {}\n", line(output)));
+    }
+    let state = line(&failure.state);
+    // A state that nobody expects to read is shouted by its sender.
+    let style =
+        match state.starts_with("UNKNOWN") || state.contains("DOWN") || state.contains("BUT ") {
+            true => look::LOUD,
+            false => look::STRONG,
+        };
+    text.push_str(&format!("    host     {}\n", look.paint(style, state)));
+    for (index, advice) in failure.advice.iter().enumerate() {
+        let word = if index == 0 { "next" } else { "" };
+        text.push_str(&format!("    {word:<8} {}\n", line(advice)));
+    }
+    look.fit(&text)
+}
+
+/// One group at the end of a run: `VALIDATE FAILED on edge3 and 37 more hosts: …`.
+pub(super) fn block(look: &Look, group: &Group) -> String {
+    let failure = &group.failure;
+    let head = format!("{} FAILED", failure.step.name().to_uppercase());
+    let hosts = words::hosts(group.hosts.first(), 1);
+    let mut text = format!("{} on {hosts}: {}\n", look.paint(look::BAD, head), headline(failure));
+    text.push_str(&format!("    task     {}\n", line(&failure.task)));
+    text.push_str(&details(look, failure));
+    let others = group.hosts.len() - 1;
+    if others > 0 {
+        let count = crate::model::text::plural(others, "more host");
+        let names = words::hosts(group.hosts.iter().skip(1), 20);
+        text.push_str(&format!("    and {count}: {names}\n"));
+    }
+    look.fit(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::apply;
+    use super::*;
+    use crate::event::Kind;
+
+    fn failures() -> Groups {
+        let mut groups = Groups::default();
+        for event in apply() {
+            if let (Kind::Failure(failure), Some(host)) = (event.kind, event.host) {
+                groups.add(&host, &failure);
+            }
+        }
+        groups
+    }
+
+    #[test]
+    fn blocks() {
+        let groups = failures();
+        let text: Vec<String> = groups.iter().map(|group| block(&Look::PLAIN, group)).collect();
+        insta::assert_snapshot!(text.join("\n"));
+    }
+
+    #[test]
+    fn what_differs_only_in_the_host_is_one_group() {
+        let mut groups = failures();
+        let before = groups.iter().count();
+        let mut failure = groups.0[0].failure.clone();
+        for number in 20..60 {
+            failure.message = format!("192.0.2.{number}:22: connection refused");
+            assert!(!groups.add(&HostName::new(format!("edge{number}")), &failure));
+        }
+        assert_eq!(groups.iter().count(), before);
+        let text = block(&Look::PLAIN, &groups.0[0]);
+        assert!(text.contains("and 40 more hosts: edge20, edge21"), "{text}");
+        assert!(text.contains("and 20 more hosts\n"), "{text}");
+        failure.exit_code = Some(255);
+        assert!(groups.add(&HostName::new("edge1"), &failure));
+    }
+
+    #[test]
+    fn only_whole_names_are_taken_out() {
+        let said = "edge1.example.net:443 on edge1: not edge11, not pre-edge1 (10.0.0.1:443)";
+        assert_eq!(
+            without_host(said, &HostName::new("edge1")),
+            "HOST.example.net:443 on HOST: not edge11, not pre-edge1 (ADDRESS)"
+        );
+        assert_eq!(without_host("a failed", &HostName::new("")), "a failed");
+    }
+
+    #[test]
+    fn words_of_a_host_cannot_steer_the_terminal() {
+        let mut failure = failures().0[1].failure.clone();
+        failure.output = vec!["\u{1b}]0;x\u{7}\u{9b}31m".into()];
+        failure.message = "a\u{1b}[2Jb".into();
+        failure.state = "s\u{202e}".into();
+        let text = details(&Look::PLAIN, &failure) + &headline(&failure);
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'));
+    }
+}

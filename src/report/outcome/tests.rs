@@ -1,0 +1,84 @@
+use super::super::samples::{apply, every_kind, many, plan, report};
+use super::*;
+
+fn end(width: Option<u16>) -> End {
+    let look = Look { color: false, width, ascii: width.is_none() };
+    End { look, arguments: "-i hosts.ini renew.yml".to_owned(), failures_shown: false }
+}
+
+fn shown(events: &[Event], end: End) -> String {
+    report(events, |out| Outcomes::new(out, end))
+}
+
+#[test]
+fn piped() {
+    insta::assert_snapshot!(shown(&apply(), end(None)));
+}
+
+#[test]
+fn on_80_columns() {
+    insta::assert_snapshot!(shown(&apply(), end(Some(80))));
+}
+
+#[test]
+fn on_120_columns_after_the_failures_were_seen() {
+    let end = End { failures_shown: true, ..end(Some(120)) };
+    insta::assert_snapshot!(shown(&apply(), end));
+}
+
+#[test]
+fn on_200_columns() {
+    insta::assert_snapshot!(shown(&apply(), end(Some(200))));
+}
+
+#[test]
+fn a_crowd_shares_a_row() {
+    let text = shown(&many(60), end(Some(100)));
+    let table = text.split("PLAY RECAP").next().unwrap_or_default();
+    insta::assert_snapshot!(table);
+    assert_eq!(text.matches("ok=2    changed=1 ").count(), 60);
+    assert!(text.ends_with("certroll verify -i hosts.ini renew.yml\n"), "{text}");
+}
+
+#[test]
+fn a_plan_shows_failures_and_no_recap() {
+    insta::assert_snapshot!(shown(&plan(), end(None)));
+}
+
+#[test]
+fn counts_of_failures_are_coloured() {
+    let colored = End { look: Look { color: true, ..Look::PLAIN }, ..end(None) };
+    let text = shown(&apply(), colored);
+    assert!(text.contains("\u{1b}[31munreachable=1   \u{1b}[0m"), "{text}");
+    assert!(text.contains("\u{1b}[1m\u{1b}[37m\u{1b}[41mUNKNOWN: edge6"), "{text}");
+}
+
+#[test]
+fn the_recap_can_be_read_by_what_reads_ansibles() {
+    let text = shown(&apply(), end(None));
+    let row = text.lines().find(|row| row.starts_with("edge5 ") && row.contains("ok=")).unwrap();
+    assert_eq!(
+        row,
+        "edge5                      : ok=0    changed=0    unreachable=0    failed=1    \
+         skipped=0    rescued=0    ignored=0    unchanged=0    rolled_back=1"
+    );
+}
+
+#[test]
+fn nothing_steers_the_terminal() {
+    let mut events = every_kind();
+    for event in &mut events {
+        match &mut event.kind {
+            Kind::Failure(failure) => failure.message.push_str("\u{1b}[2J"),
+            Kind::StepEnd { detail, .. } => detail.push_str("\u{1b}]0;x\u{7}"),
+            Kind::Summary(summary) => {
+                for counts in summary.hosts.values_mut() {
+                    counts.reason = Some("\u{9b}2J\u{202e}".into());
+                }
+            }
+            _ => {}
+        }
+    }
+    let text = shown(&events, end(None));
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'), "{text:?}");
+}

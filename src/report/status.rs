@@ -1,0 +1,141 @@
+//! What a host holds, for `certroll status`: files, what is served, who works there, what is unfinished.
+
+use super::look::{self, Look, line};
+use super::table::{self, Share, Text, plain};
+use super::words;
+use crate::event::status::{FileStatus, HostStatus, ServedStatus};
+use crate::model::HostName;
+use crate::model::text::plural;
+use anstyle::Style;
+
+/// The column that narrow terminals do without.
+const ACCESS: usize = 4;
+
+/// The table of one host and one certificate task.
+pub fn table(look: &Look, host: &HostName, task: &str, status: &HostStatus) -> String {
+    let head = format!("HOST [{}] {}", line(host.as_str()), line(task));
+    let mut text = format!("\n{}\n", look.paint(look::STRONG, head));
+    for journal in &status.journals {
+        let words = format!("UNFINISHED: {} {}", line(&journal.id), journal.state.words());
+        text.push_str(&format!("{}\n", look.paint(look::LOUD, words)));
+    }
+    if let Some(lock) = &status.lock {
+        let words = format!("locked by {}", line(lock));
+        text.push_str(&format!("{}\n", look.paint(look::WARNING, words)));
+    }
+    let roomy = look.width.is_none_or(|width| width >= 100);
+    let header = [
+        ("service", Share::Whole(12)),
+        ("file or endpoint", Share::Whole(look.width.map_or(u16::MAX - 2, |width| width / 3))),
+        ("certificate", Share::Whole(28)),
+        ("serial", Share::Rest(8)),
+        ("access", Share::Rest(10)),
+        ("state", Share::Rest(10)),
+    ];
+    let files = status.files.iter().map(file);
+    let mut rows: Vec<_> = files.chain(status.served.iter().map(served)).collect();
+    let mut header = header.to_vec();
+    if !roomy {
+        header.remove(ACCESS);
+        rows.iter_mut().for_each(|row| _ = row.remove(ACCESS));
+    }
+    text.push_str(&table::render(look, &header, rows));
+    for file in status.files.iter().filter(|file| !file.backups.is_empty()) {
+        let count = plural(file.backups.len(), "earlier generation");
+        text.push_str(&format!("{}: {count}, for certroll rollback --to:\n", line(&file.file)));
+        for backup in &file.backups {
+            let what = backup
+                .certificate
+                .as_ref()
+                .map_or_else(|| format!("sha256 {}", backup.digest.short()), words::certificate);
+            text.push_str(&format!("    {}  {what}\n", line(&backup.generation)));
+        }
+    }
+    look.fit(&text)
+}
+
+fn file(file: &FileStatus) -> Vec<Text> {
+    let what = match (&file.certificate, file.digest) {
+        (Some(certificate), _) => words::certificate(certificate),
+        (None, Some(_)) if file.holds_key => "private key".to_owned(),
+        (None, Some(digest)) => format!("sha256 {}", digest.short()),
+        (None, None) => "-".to_owned(),
+    };
+    let state = match (&file.problem, file.as_wanted) {
+        (Some(problem), _) => (line(problem), look::BAD),
+        (None, Some(true)) => ("as wanted".to_owned(), look::GOOD),
+        (None, Some(false)) => ("differs from the playbook".to_owned(), look::CHANGED),
+        (None, None) => plain(""),
+    };
+    vec![
+        plain(line(&file.service)),
+        plain(line(&file.file)),
+        (what, expiry(file.certificate.as_ref().map(|certificate| certificate.days_left))),
+        plain(file.serial.as_deref().map(line).unwrap_or_default()),
+        plain(file.access.as_deref().map(line).unwrap_or_default()),
+        state,
+    ]
+}
+
+fn served(served: &ServedStatus) -> Vec<Text> {
+    let endpoint = match &served.server_name {
+        Some(name) => format!("{} ({})", served.endpoint, line(name)),
+        None => served.endpoint.to_string(),
+    };
+    let what = served.certificate.as_ref().map_or_else(|| "-".to_owned(), words::certificate);
+    let state = match (&served.problem, served.as_in_file) {
+        (Some(problem), _) => (line(problem), look::BAD),
+        (None, Some(true)) => ("served, as in the file".to_owned(), look::GOOD),
+        (None, Some(false)) => ("DRIFT: not what is in the file".to_owned(), look::BAD),
+        (None, None) => plain("served"),
+    };
+    vec![
+        plain(line(&served.service)),
+        plain(line(&endpoint)),
+        (what, expiry(served.certificate.as_ref().map(|certificate| certificate.days_left))),
+        plain(""),
+        plain(""),
+        state,
+    ]
+}
+
+fn expiry(days_left: Option<i64>) -> Style {
+    match days_left {
+        Some(..0) => look::BAD,
+        Some(0..14) => look::WARNING,
+        _ => Style::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{TASK, status};
+    use super::*;
+
+    fn shown(width: Option<u16>) -> String {
+        let look = Look { color: false, width, ascii: width.is_none() };
+        table(&look, &HostName::new("edge1"), TASK, &status())
+    }
+
+    #[test]
+    fn piped() {
+        insta::assert_snapshot!(shown(None));
+    }
+
+    #[test]
+    fn on_80_columns() {
+        insta::assert_snapshot!(shown(Some(80)));
+    }
+
+    #[test]
+    fn on_120_columns() {
+        insta::assert_snapshot!(shown(Some(120)));
+    }
+
+    #[test]
+    fn drift_and_unfinished_work_are_loud() {
+        let look = Look { color: true, ..Look::PLAIN };
+        let text = table(&look, &HostName::new("edge1"), TASK, &status());
+        assert!(text.contains("\u{1b}[41mUNFINISHED"), "{text:?}");
+    }
+}
