@@ -60,7 +60,8 @@ async fn read(mut channel: ChannelReadHalf, back: &ChannelWriteHalf<Msg>, shared
     while let Some(message) = channel.wait().await {
         match message {
             ChannelMsg::Data { data } => {
-                if !shared.stdout(data) {
+                let wanted = shared.stdout(data);
+                if !wanted {
                     // Nobody reads it. Its remaining output is dropped on the way to its end.
                     let _ = back.close().await;
                 }

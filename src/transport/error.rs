@@ -443,7 +443,11 @@ impl StartError {
 /// The last line with `word` in it, else the last one.
 fn line_of(text: &str, word: &str) -> String {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines().rfind(|line| line.contains(word)).or(lines().last()).unwrap_or_default().to_owned()
+    lines()
+        .rfind(|line| line.contains(word))
+        .or_else(|| lines().next_back())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn tail(text: &str) -> String {

@@ -116,15 +116,16 @@ impl Expectation {
         if !known.is_empty() {
             return Err(ConnectError::HostKeyChanged(Box::new(self.changed(&key, &known))));
         }
-        if self.checking == HostKeyChecking::AcceptNew && !self.target.known_hosts.is_empty() {
-            if let Ok(line) = PublicKey::from(key.key_data().clone()).to_openssh() {
-                let name = if self.target.hash_known_hosts {
-                    known_hosts::hashed(&self.name)
-                } else {
-                    self.name.clone()
-                };
-                return Ok(Verdict::Remember(format!("{name} {line}")));
-            }
+        if self.checking == HostKeyChecking::AcceptNew
+            && !self.target.known_hosts.is_empty()
+            && let Ok(line) = PublicKey::from(key.key_data().clone()).to_openssh()
+        {
+            let name = if self.target.hash_known_hosts {
+                known_hosts::hashed(&self.name)
+            } else {
+                self.name.clone()
+            };
+            return Ok(Verdict::Remember(format!("{name} {line}")));
         }
         Err(ConnectError::HostKeyUnknown(Box::new(self.unknown(&key))))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// OpenSSH's, in its order, but for keys that need a device.
 const DEFAULT_IDENTITIES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
 
-/// `ConnectTimeout none`: longer than any kernel tries.
+/// `ConnectTimeout 0`: longer than any kernel tries.
 const WITHOUT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Bastions behind bastions; deeper is a loop with changing names.
@@ -186,17 +186,14 @@ fn policy(target: &mut Target, settings: &Settings) -> Result<(), String> {
     target.host_key_alias.clone_from(&settings.host_key_alias);
     target.hash_known_hosts = settings.hash_known_hosts.unwrap_or(false);
     if let Some(timeout) = settings.connect_timeout {
-        target.connect_timeout =
-            timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(WITHOUT_TIMEOUT);
+        target.connect_timeout = if timeout.is_zero() { WITHOUT_TIMEOUT } else { timeout };
     }
     target.connection_attempts = settings.connection_attempts.unwrap_or(1).max(1);
     let count =
         settings.server_alive_count_max.map_or(Keepalive::default().count, |count| count as usize);
     target.keepalive = match settings.server_alive_interval {
         None => Some(Keepalive { count, ..Keepalive::default() }),
-        Some(interval) => interval
-            .filter(|interval| !interval.is_zero())
-            .map(|interval| Keepalive { interval, count }),
+        Some(interval) => (!interval.is_zero()).then_some(Keepalive { interval, count }),
     };
     target.address_family = settings.address_family.unwrap_or_default();
     target.bind_address = settings

@@ -196,7 +196,7 @@ fn settings(
     let user = user.or_else(|| keywords.remote_user.clone()).or_else(|| options.user.clone());
     all.extend(user.map(Setting::User));
     let timeout = vars.seconds(&["ansible_ssh_timeout"]).or(options.timeout);
-    all.extend(timeout.map(|timeout| Setting::ConnectTimeout(Some(timeout))));
+    all.extend(timeout.map(Setting::ConnectTimeout));
     let retries = vars.number::<u32>(&["ansible_ssh_retries"]);
     all.extend(retries.map(|retries| Setting::ConnectionAttempts(retries.saturating_add(1))));
     more(vars, &mut all, "ansible_ssh_common_args", &options.ssh_common_args);

@@ -46,10 +46,12 @@ pub(super) fn read(
         let name = name.to_ascii_lowercase();
         if name == "all" {
             let more = words::next_word(&mut rest).filter(|word| !word.is_empty());
-            if !criteria.is_empty() || more.is_some_and(|word| !word.starts_with('#')) {
+            // One criterion before it is let pass, as by OpenSSH.
+            if criteria.len() > 1 || more.is_some_and(|word| !word.starts_with('#')) {
                 return Err(format!("'{written}' stands alone"));
             }
-            return Ok(vec![Criterion { negated, what: What::All }]);
+            criteria.push(Criterion { negated, what: What::All });
+            return Ok(criteria);
         }
         if matches!(name.as_str(), "final" | "canonical") {
             let what = if name == "final" { What::Final } else { What::Canonical };

@@ -98,8 +98,10 @@ impl Pass<'_> {
                     self.last
                 }
                 What::Canonical => self.last,
-                What::Host(list) => pattern::list_matches(list, &host),
-                What::OriginalHost(list) => pattern::list_matches(list, self.original),
+                What::Host(list) => pattern::list_matches(list, &host.to_ascii_lowercase()),
+                What::OriginalHost(list) => {
+                    pattern::list_matches(list, &self.original.to_ascii_lowercase())
+                }
                 What::User(list) => pattern::list_matches(list, &user),
                 What::LocalUser(list) => pattern::list_matches(list, local),
                 What::Tagged(list) => {

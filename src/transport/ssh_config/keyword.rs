@@ -196,9 +196,15 @@ fn single(keyword: &str, arguments: &[String], span: Option<&Span>) -> Result<Re
         "hostkeyalias" => Setting::HostKeyAlias(one()?),
         "hashknownhosts" => Setting::HashKnownHosts(yes()?),
         "nohostauthenticationforlocalhost" => Setting::NoCheckingForLocalhost(yes()?),
-        "connecttimeout" => Setting::ConnectTimeout(time(&one()?)?),
+        "connecttimeout" => match time(&one()?)? {
+            Some(time) => Setting::ConnectTimeout(time),
+            None => return Ok(Read::WithoutEffect),
+        },
         "connectionattempts" => Setting::ConnectionAttempts(number(&one()?)?),
-        "serveraliveinterval" => Setting::ServerAliveInterval(time(&one()?)?),
+        "serveraliveinterval" => match time(&one()?)? {
+            Some(time) => Setting::ServerAliveInterval(time),
+            None => return Ok(Read::WithoutEffect),
+        },
         "serveralivecountmax" => Setting::ServerAliveCountMax(number(&one()?)?),
         "preferredauthentications" => Setting::PreferredAuthentications(one()?),
         "pubkeyauthentication" => Setting::Pubkey(match one()?.to_ascii_lowercase().as_str() {
@@ -275,7 +281,7 @@ fn number(word: &str) -> Result<u32, String> {
     word.parse().map_err(|_| format!("'{word}' is no number"))
 }
 
-/// `10`, `1m30s`, `none` (`convtime`).
+/// `10`, `1m30s` (`convtime`), `none`: which OpenSSH takes as if nothing had been said.
 fn time(word: &str) -> Result<Option<Duration>, String> {
     if word == "none" {
         return Ok(None);

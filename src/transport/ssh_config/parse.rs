@@ -182,14 +182,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether nobody but its owner, who must be root or the user, can write to a file.
+/// Whether nobody but its owner, who must be root or the user, can write to a file. A group of
+/// which the user is the only member, by its number, is as good as the user (as in Debian).
 fn trusted(path: &Path) -> Result<(), &'static str> {
     let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
     let own = std::fs::metadata("/proc/self").map_or(about.uid(), |own| own.uid());
     if about.uid() != 0 && about.uid() != own {
         return Err("another account owns it");
     }
-    if about.mode() & 0o022 != 0 {
+    let private_group = about.gid() == about.uid();
+    if about.mode() & 0o002 != 0 || (about.mode() & 0o020 != 0 && !private_group) {
         return Err("others may write to it");
     }
     Ok(())

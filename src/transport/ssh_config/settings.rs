@@ -35,12 +35,12 @@ pub struct Settings {
     pub hash_known_hosts: Option<bool>,
     /// `NoHostAuthenticationForLocalhost`.
     pub no_checking_for_localhost: Option<bool>,
-    /// `ConnectTimeout`; nothing within means `none`.
-    pub connect_timeout: Option<Option<Duration>>,
+    /// `ConnectTimeout`. `none` is as good as unset, here and below.
+    pub connect_timeout: Option<Duration>,
     /// `ConnectionAttempts`.
     pub connection_attempts: Option<u32>,
-    /// `ServerAliveInterval`; nothing within means `none`.
-    pub server_alive_interval: Option<Option<Duration>>,
+    /// `ServerAliveInterval`.
+    pub server_alive_interval: Option<Duration>,
     /// `ServerAliveCountMax`.
     pub server_alive_count_max: Option<u32>,
     /// `PreferredAuthentications`, a comma-separated list.
@@ -138,9 +138,9 @@ pub(in crate::transport) enum Setting {
     HostKeyAlias(String),
     HashKnownHosts(bool),
     NoCheckingForLocalhost(bool),
-    ConnectTimeout(Option<Duration>),
+    ConnectTimeout(Duration),
     ConnectionAttempts(u32),
-    ServerAliveInterval(Option<Duration>),
+    ServerAliveInterval(Duration),
     ServerAliveCountMax(u32),
     PreferredAuthentications(String),
     Pubkey(bool),
@@ -176,7 +176,13 @@ impl Settings {
             Setting::CertificateFile(value) => another(&mut self.certificate_files, value),
             Setting::IdentitiesOnly(value) => first(&mut self.identities_only, value),
             Setting::IdentityAgent(value) => first(&mut self.identity_agent, value),
-            Setting::Proxy(value) => first(&mut self.proxy, value),
+            Setting::Proxy(value) => {
+                // `ProxyJump none` ends the search for jump hosts, but not that for a command.
+                let open = self.proxy.as_ref().is_none_or(|proxy| *proxy == Proxy::Jump(vec![]));
+                if self.proxy.is_none() || (open && matches!(value, Proxy::Command(_))) {
+                    self.proxy = Some(value.clone());
+                }
+            }
             Setting::UserKnownHosts(value) => first(&mut self.user_known_hosts, value),
             Setting::GlobalKnownHosts(value) => first(&mut self.global_known_hosts, value),
             Setting::HostKeyChecking(value) => first(&mut self.host_key_checking, value),
