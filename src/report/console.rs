@@ -102,7 +102,7 @@ impl Console {
         // The bars come first: they leave the terminal before a table is printed.
         if let Some(target) = bars {
             let detail = Detail::Events.raised(options.verbosity);
-            let progress = Progress::new(target, options.stderr, detail);
+            let progress = Progress::new(target, err, options.stderr, detail);
             pause = progress.pause();
             reporters.add(progress);
         } else {
