@@ -114,7 +114,7 @@ impl<W: Write> Outcomes<W> {
                 text.push_str(&self.table(summary));
                 text.push_str(&self.recap(summary));
             }
-            text.push_str(&format!("\n{} in {}\n", totals(summary), seconds(elapsed)));
+            text.push_str(&format!("\n{} in {}\n", self.totals(summary), seconds(elapsed)));
         }
         if let Some(reason) = summary.stopped {
             text.push_str(&format!("stopped early: {}\n", stop_words(reason)));
@@ -157,7 +157,7 @@ impl<W: Write> Outcomes<W> {
             let serves: Vec<_> = services.map(|end| words::service(end, !crowd)).collect();
             let verified = record.map(|record| record.verified.words(!crowd)).unwrap_or_default();
             let cells = [
-                outcome_words(counts),
+                self.outcome_words(counts),
                 serves.join(", "),
                 seen_or_why(counts, &line(&verified)),
                 counts.outcome.clone(),
@@ -228,6 +228,41 @@ impl<W: Write> Outcomes<W> {
         text
     }
 
+    /// `unchanged` says little of a verb that never changes anything.
+    fn word(&self, outcome: &str) -> String {
+        let looks = matches!(self.command.as_str(), "verify" | "ping" | "status");
+        match outcome {
+            "unchanged" if looks => "ok".to_owned(),
+            other => other.replace('_', " "),
+        }
+    }
+
+    /// `rolled back (verify)`; what nobody knows is written large, for logs without colours.
+    fn outcome_words(&self, counts: &HostSummary) -> String {
+        let word = match counts.outcome.as_str() {
+            "unknown" => "UNKNOWN".to_owned(),
+            other => self.word(other),
+        };
+        match counts.step {
+            Some(step) => format!("{word} ({step})"),
+            None => word,
+        }
+    }
+
+    /// `8 hosts: 1 unknown, 1 rolled back, 6 changed`.
+    fn totals(&self, summary: &Summary) -> String {
+        let mut counts: IndexMap<&str, usize> = IndexMap::new();
+        for host in summary.hosts.values() {
+            *counts.entry(&host.outcome).or_default() += 1;
+        }
+        counts.sort_by_key(|outcome, _| words::rank(outcome));
+        let parts: Vec<String> = counts
+            .into_iter()
+            .map(|(outcome, count)| format!("{count} {}", self.word(outcome)))
+            .collect();
+        format!("{}: {}", plural(summary.hosts.len(), "host"), parts.join(", "))
+    }
+
     fn arguments(&self) -> String {
         line(&self.end.arguments)
     }
@@ -272,18 +307,6 @@ fn of_outcome<'a>(summary: &'a Summary, outcomes: &[&str]) -> Vec<&'a HostName> 
         .collect()
 }
 
-/// `rolled back (verify)`; what nobody knows is written large, for logs without colours.
-fn outcome_words(counts: &HostSummary) -> String {
-    let word = match counts.outcome.as_str() {
-        "unknown" => "UNKNOWN".to_owned(),
-        other => other.replace('_', " "),
-    };
-    match counts.step {
-        Some(step) => format!("{word} ({step})"),
-        None => word,
-    }
-}
-
 /// What is known to be served, after the reason where there is one.
 fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
     let reason = counts.reason.as_deref().map(line).unwrap_or_default();
@@ -292,20 +315,6 @@ fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
         (false, true) if !verified.is_empty() => format!("{reason}; then {verified}"),
         (false, _) => reason,
     }
-}
-
-/// `8 hosts: 1 unknown, 1 rolled back, 6 changed`.
-fn totals(summary: &Summary) -> String {
-    let mut counts: IndexMap<&str, usize> = IndexMap::new();
-    for host in summary.hosts.values() {
-        *counts.entry(&host.outcome).or_default() += 1;
-    }
-    counts.sort_by_key(|outcome, _| words::rank(outcome));
-    let parts: Vec<String> = counts
-        .into_iter()
-        .map(|(outcome, count)| format!("{count} {}", outcome.replace('_', " ")))
-        .collect();
-    format!("{}: {}", plural(summary.hosts.len(), "host"), parts.join(", "))
 }
 
 /// A line of Ansible's recap, with two counts of our own behind it.

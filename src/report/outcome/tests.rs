@@ -82,3 +82,13 @@ fn nothing_steers_the_terminal() {
     let text = shown(&events, end(None));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'), "{text:?}");
 }
+
+#[test]
+fn verbs_that_only_look_say_ok() {
+    let mut events = apply();
+    if let Kind::RunStart { command, .. } = &mut events[0].kind {
+        *command = "verify".to_owned();
+    }
+    let text = shown(&events, end(None));
+    assert!(text.contains("\nedge2  ok ") && text.contains("1 changed, 1 ok, 1 skipped"), "{text}");
+}
