@@ -96,11 +96,6 @@ impl Conversation {
         }
     }
 
-    /// Ends the program's input.
-    pub(super) fn end_input(&mut self) {
-        self.stdin = None;
-    }
-
     /// The next reply, which must come within `limit` and a margin.
     pub(super) async fn next(&mut self, limit: Duration) -> Result<Reply, RemoteError> {
         let limit = limit + MARGIN;
@@ -279,6 +274,10 @@ impl Reply {
 }
 
 impl BadReply {
+    pub(super) fn new(words: &str) -> Self {
+        Self(words.to_owned())
+    }
+
     /// For [`Conversation::garbage`].
     pub(super) fn into_words(self) -> String {
         self.0

@@ -11,6 +11,7 @@ pub mod error;
 pub mod program;
 pub mod reports;
 pub mod request;
+pub mod transaction;
 
 pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
 pub use program::{BOOTSTRAP, READY, launch};
@@ -22,3 +23,4 @@ pub use request::{
     InspectRequest, InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, StateDirs,
     TimedCommand, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };
+pub use transaction::{Transaction, recover};

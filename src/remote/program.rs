@@ -24,6 +24,24 @@ pub const RUN: &str = include_str!("sh/run.sh");
 /// The host's lock: `look`, `lock`, `unlock`.
 pub const LOCK: &str = include_str!("sh/lock.sh");
 
+/// A transaction's parts, in order.
+const TRANSACTION: [&str; 14] = [
+    RUN,
+    LOCK,
+    include_str!("sh/request.sh"),
+    include_str!("sh/journal.sh"),
+    include_str!("sh/wait.sh"),
+    include_str!("sh/check.sh"),
+    include_str!("sh/stage.sh"),
+    include_str!("sh/validate.sh"),
+    include_str!("sh/commit.sh"),
+    include_str!("sh/undo.sh"),
+    include_str!("sh/finish.sh"),
+    include_str!("sh/recover.sh"),
+    include_str!("sh/guard.sh"),
+    include_str!("sh/transaction.sh"),
+];
+
 /// How to start a program: [`Program::send`](Program::text) its text next.
 pub fn launch(become_as: Option<Become>) -> Launch {
     Launch { become_as, ..Launch::new(BOOTSTRAP, READY) }
@@ -34,17 +52,26 @@ pub fn launch(become_as: Option<Become>) -> Launch {
 pub struct Program(String);
 
 impl Program {
+    /// A transaction.
+    pub fn transaction(hook: Option<&str>) -> Self {
+        Self::assemble(
+            &[&TRANSACTION[..], &[include_str!("sh/transaction_main.sh")]].concat(),
+            hook,
+        )
+    }
+
+    /// Settles what earlier transactions left.
+    pub fn recovery(hook: Option<&str>) -> Self {
+        Self::assemble(&[&TRANSACTION[..], &[include_str!("sh/recover_main.sh")]].concat(), hook)
+    }
+
     /// The prelude followed by `parts`.
     pub fn new(parts: &[&str]) -> Self {
         Self::assemble(parts, None)
     }
 
-    /// The same with a function `step` that is called, with a name, between every two actions. Tests
-    /// stop or kill the program there.
-    pub fn hooked(parts: &[&str], hook: &str) -> Self {
-        Self::assemble(parts, Some(hook))
-    }
-
+    /// With a hook, shell text that defines a function `step`, that is called with a name between every
+    /// two actions: tests stop or kill the program there.
     fn assemble(parts: &[&str], hook: Option<&str>) -> Self {
         let mut text = String::new();
         let parts = hook.into_iter().chain([PRELUDE]).chain(parts.iter().copied());
@@ -98,12 +125,13 @@ pub(super) fn encode_all<T: AsRef<[u8]>>(texts: &[T]) -> String {
 /// Lines that `read` takes and `echo` gives back byte for byte in every shell: what base64 and PEM
 /// are made of. (`echo` of dash expands backslashes, `printf` of mksh is a program.)
 pub(super) fn is_plain_text(bytes: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/= -\n:,_".contains(byte);
-    // A first word like `-n` would be an option; PEM's own lines begin with five dashes.
-    let option = |line: &[u8]| line.starts_with(b"-") && !line.starts_with(b"-----");
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n') && *byte != b'\\';
+    // A first word like `-n` would be an option; PEM's own lines begin with five dashes. A lone dot
+    // is the end.
+    let odd = |line: &[u8]| line == b"." || (line.starts_with(b"-") && !line.starts_with(b"-----"));
     bytes.ends_with(b"\n")
         && bytes.iter().all(plain)
-        && !bytes.split(|byte| *byte == b'\n').any(option)
+        && !bytes.split(|byte| *byte == b'\n').any(odd)
 }
 
 #[cfg(test)]
@@ -118,7 +146,7 @@ mod tests {
     fn comments_indentation_and_steps_are_left_out() {
         let program = Program::new(&["# no\n  a() {\n    step one\n    b # stays\n  }\n"]);
         assert!(program.text().ends_with("a() {\nb # stays\n}\n"), "{}", program.text());
-        let hooked = Program::hooked(&["step one\n"], "step() { :; }");
+        let hooked = Program::assemble(&["step one\n"], Some("step() { :; }"));
         assert!(hooked.text().starts_with("step() { :; }\n"));
         assert!(hooked.text().ends_with("step one\n"));
     }
@@ -205,9 +233,9 @@ mod tests {
     #[test]
     fn plain_text_is_what_echo_repeats() {
         assert!(is_plain_text(b"-----BEGIN CERTIFICATE-----\nab+/=\n"));
-        for bytes in [&b"a"[..], b"a\\n\n", b"-n\n", b"\xff\n", b"a\0\n", b"# a.b\n"] {
+        for bytes in [&b"a"[..], b"a\\n\n", b"-n\n", b"\xff\n", b"a\0\n", b"a\n.\n", b""] {
             assert!(!is_plain_text(bytes), "{bytes:?}");
         }
-        assert!(is_plain_text(b"Proc-Type: 4,ENCRYPTED\n"));
+        assert!(is_plain_text(b"subject=CN = *.example.com, O = \"x\"\n..\n"));
     }
 }

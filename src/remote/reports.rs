@@ -73,6 +73,8 @@ pub enum ValidationWay {
     Live,
     /// The sealed boot does not even work with the old files: says nothing.
     Inconclusive,
+    /// An optional check whose program this host does not have: it was left out.
+    Absent,
 }
 
 impl ValidationWay {
@@ -86,6 +88,7 @@ impl ValidationWay {
             Self::Boot => "by a sealed boot",
             Self::Live => "after the switch",
             Self::Inconclusive => "inconclusive",
+            Self::Absent => "left out, the host does not have its program",
         }
     }
 }

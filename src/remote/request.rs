@@ -230,6 +230,8 @@ pub struct ValidateStep {
     pub timeout: Duration,
     /// Output that holds one of these is a refusal, whatever the exit code.
     pub refuse_output: Vec<String>,
+    /// Left out, and said, on a host that does not have its program.
+    pub optional: bool,
 }
 
 /// How a check gets to see the new files before they are live.

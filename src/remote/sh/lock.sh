@@ -30,7 +30,8 @@ look() {
 # Takes the lock for process $1, waiting up to $2 seconds: 1 when somebody has it ($holder, $held),
 # 2 when it cannot be written ($v: why).
 lock() {
-  [ -d "$run/lock" ] || mkdir -p "$run/lock" || return 2
+  [ -d "$run/lock" ] || mkdir -p -- "$run/lock" 2>/dev/null
+  step lock_made
   born "$1"; tok=$boot.$1.$v lock_left=$2
   W=$run/$tok
   while :; do
@@ -53,6 +54,6 @@ lock() {
 
 # Gives it back, with the scratch files and whatever else is named.
 unlock() {
-  [ -z "$tok" ] || rm -f -- "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns" "$@"
+  [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns"
   tok=
 }

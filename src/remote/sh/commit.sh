@@ -1,0 +1,113 @@
+# The switch: arm, rename, reload.
+
+# Everything that the way back needs is on disk before the first rename.
+arm() {
+  compare
+  i=0; set --
+  while [ $i -lt $nf ]; do
+    get n $i; N=$v; get live $i; F=$v; kept_in $i; T=$v/$N
+    get before $i
+    if [ "$v" != absent ] && ! [ "$F" -ef "$T" ]; then
+      # The same bytes in another file: somebody replaced it by its like.
+      rm -f -- "$T"
+      step relinking
+      ln -- "$F" "$T" 2>/dev/null || cp -p -- "$F" "$T" 2>"$W.err" || fail commit cannot_keep_the_old_file err
+      step relinked
+    fi
+    new_in $i; set -- "$@" "$v/$N"
+    i=$((i+1))
+  done
+  i=0
+  while [ $i -lt $nd ]; do get d $i; set -- "$@" "$v/.certroll-$tx" "${v:-/}"; i=$((i+1)); done
+  i=0
+  while [ $i -lt $nm ]; do get md $i; v=${v%/*}; set -- "$@" "${v:-/}"; i=$((i+1)); done
+  { echo armed >>"$J"; } 2>"$W.err" || fail commit cannot_write_the_journal err
+  armed=1
+  step arming
+  flush "$@" "$J" "$state" 2>"$W.err" || fail commit cannot_flush_to_disk err
+  step armed
+  guard_start
+  step guarded
+}
+
+# One process per directory, so that its renames are microseconds apart.
+switch() {
+  j=0
+  while [ $j -lt $nd ]; do
+    get d $j; D=$v
+    set --; i=0
+    while [ $i -lt $nf ]; do
+      get fd $i
+      [ "$v" != $j ] || { get n $i; set -- "$@" "$D/.certroll-$tx.new/$v"; }
+      i=$((i+1))
+    done
+    mv -f -- "$@" "$D/" 2>"$W.err" || fall commit cannot_rename err
+    step renamed
+    j=$((j+1))
+  done
+  if [ -e /sys/fs/selinux/enforce ] && have restorecon; then switch_labels; fi
+  i=0; set --
+  while [ $i -lt $nd ]; do get d $i; set -- "$@" "${v:-/}"; i=$((i+1)); done
+  flush "$@" 2>"$W.err" || fall commit cannot_flush_to_disk err
+  step switched
+}
+switch_labels() {
+  i=0; set --
+  while [ $i -lt $nf ]; do get before $i; [ "$v" != absent ] || { get live $i; set -- "$@" "$v"; }; i=$((i+1)); done
+  [ $# = 0 ] || restorecon -F -- "$@" 2>/dev/null
+  step labelled
+}
+
+reload() {
+  s=0
+  while [ $s -lt $ns ]; do
+    [ $sig = 0 ] || fall reload signal
+    get srel $s
+    rc=- out=
+    if [ -n "$v" ]; then
+      told_run "$v"
+      step reloaded
+      [ $rc = 0 ] || fall reload reload_failed out $rc '' $s
+      hex_head "$W.out"; out=$v
+    fi
+    get srun $s; running $v; up=$v
+    get sup $s
+    say reloaded service=$s rc=$rc before=$v up=$up out=$out
+    s=$((s+1))
+  done
+}
+
+# SECONDS ARG... in one text.
+told_run() { told_l=${1%% *}; words "${1#* }"; eval "run $told_l $cmd"; }
+
+commit() {
+  if [ $nf -gt 0 ]; then
+    arm
+    switch
+  fi
+  validate fall yes
+  [ $sig = 0 ] || fall commit signal
+  reload
+  digests=
+  if [ $nf -gt 0 ]; then
+    live_sums; i=0
+    while [ $i -lt $nf ]; do
+      get after $i; want=$v; get sum $i
+      [ "$v" = "$want" ] || fall commit somebody_changed_the_file - '' $i
+      digests=$digests,$v i=$((i+1))
+    done
+  fi
+}
+
+# The one rename that decides.
+confirm() {
+  if [ $nf -gt 0 ]; then
+    mv -- "$J" "$state/done.$tx" 2>"$W.err" || fall confirm cannot_rename_the_journal err
+    J=$state/done.$tx
+    step done
+    flush "$state" 2>/dev/null || :
+    step durable
+    guard_stop
+    finish
+  fi
+}

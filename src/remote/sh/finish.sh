@@ -1,0 +1,58 @@
+# After the confirmation: nothing here can change the outcome.
+
+# The old files become a generation: hidden, 0700, readable by their owner alone.
+finish() {
+  j=0
+  while [ $j -lt $nd ]; do
+    get d $j; D=$v; S=$v/.certroll-$tx
+    if [ $keep -gt 0 ] && [ -d "$S" ] && finish_holds; then
+      # A file that has other names keeps its mode: it is still theirs.
+      have find && find "$S" -type f -links 1 -exec chmod 600 '{}' + 2>/dev/null
+      step kept_moded
+      [ -d "$D/.certroll" ] || mkdir -- "$D/.certroll" 2>/dev/null
+      step generations_made
+      mv -- "$S" "$D/.certroll/$tx" 2>/dev/null
+      step kept
+    fi
+    rm -rf -- "$S" "$S.new"
+    step stage_removed
+    prune
+    j=$((j+1))
+  done
+  i=0; set --
+  while [ $i -lt $nd ]; do get d $i; set -- "$@" "${v:-/}"; i=$((i+1)); done
+  flush "$@" 2>/dev/null
+  step finished
+}
+
+# Whether directory $j has an old file to keep.
+finish_holds() {
+  i=0
+  while [ $i -lt $nf ]; do
+    get fd $i
+    if [ "$v" = $j ]; then get n $i; [ ! -e "$S/$v" ] || return 0; fi
+    i=$((i+1))
+  done
+  return 1
+}
+
+# Per file the newest $keep generations stay.
+prune() {
+  old= i=0
+  while [ $i -lt $nf ]; do
+    get fd $i
+    if [ "$v" = $j ]; then
+      get n $i
+      set +f; set -- "$D"/.certroll/*/"$v"; set -f
+      [ -e "$1" ] || shift
+      while [ $# -gt $keep ]; do mount_word "$1"; old="$old $v"; shift; done
+    fi
+    i=$((i+1))
+  done
+  [ -n "$old" ] || return 0
+  eval "rm -f -- $old"
+  step pruned
+  set +f; set -- "$D"/.certroll/*; set -f
+  rmdir -- "$@" 2>/dev/null
+  step pruned_empty
+}

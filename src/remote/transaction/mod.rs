@@ -1,0 +1,221 @@
+//! One transaction with a host: stage, commit, confirm; or back.
+//!
+//! The host decides alone what it does without a word: end of input, silence and signals discard the stage
+//! before the commit and go back after it. So dropping a [`Transaction`] is always safe.
+
+mod replies;
+mod request;
+
+use super::conversation::{BadReply, Conversation, MARGIN};
+use super::error::{RemoteError, RolledBack};
+use super::program::{Program, nonce};
+use super::reports::{Committed, Done, Recovered, Staged};
+use super::request::{StateDirs, TransactionRequest};
+use crate::model::{Fingerprint, RemotePath, Step};
+use crate::transport::Process;
+use replies::Told;
+use request::{Waits, Worded, wanted, word};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For a reply during the recovery of earlier transactions: their services' time limits are theirs.
+const RECOVERY: Duration = Duration::from_secs(600);
+
+/// A host with a stage, or with new files that are not confirmed yet.
+#[derive(Debug)]
+pub struct Transaction {
+    conversation: Conversation,
+    request: TransactionRequest,
+    order: Vec<usize>,
+    checks: Vec<(usize, usize)>,
+    limits: Waits,
+}
+
+impl Transaction {
+    /// Locks the host, settles what earlier runs left, compares, stages and checks. Nothing live
+    /// changes. `process` runs [`BOOTSTRAP`](super::BOOTSTRAP).
+    ///
+    /// # Errors
+    /// See [`RemoteError`]; nothing live has changed.
+    pub async fn begin(
+        process: Process,
+        request: TransactionRequest,
+    ) -> Result<(Self, Staged), RemoteError> {
+        Self::begin_with(&Program::transaction(None), process, request).await
+    }
+
+    /// The same with a given program: one that tests can stop at every step.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_with(
+        program: &Program,
+        process: Process,
+        request: TransactionRequest,
+    ) -> Result<(Self, Staged), RemoteError> {
+        let started = Instant::now();
+        let nonce = nonce();
+        let Worded { text, bodies, order, checks, limits } = word(&request, &nonce)?;
+        let conversation = Conversation::open(process, program, &nonce, &text, Step::Lock).await?;
+        let mut begun = Self { conversation, request, order, checks, limits };
+        let mut recovered = Vec::new();
+        let mut told = begun.until("hello", begun.limits.hello).await?;
+        recovered.append(&mut told.recovered);
+        begun.conversation.during = Step::Stage;
+        begun.conversation.send(&bodies).await?;
+        drop(bodies);
+        let told = begun.until("staged", begun.limits.staged).await?;
+        let staged = Staged {
+            recovered,
+            validations: told.validations,
+            files: begun.in_request_order(told.files).map_err(|bad| begun.garbage(bad))?,
+            took: started.elapsed(),
+        };
+        begun.conversation.during = Step::Barrier;
+        Ok((begun, staged))
+    }
+
+    /// Renames the files into place and tells the services.
+    ///
+    /// # Errors
+    /// The host went back, or its state is unknown, as the error says.
+    pub async fn commit(&mut self) -> Result<Committed, RemoteError> {
+        let started = Instant::now();
+        self.conversation.during = Step::Commit;
+        self.conversation.may_have_changed = !self.request.files.is_empty();
+        self.conversation.send(b"commit\n").await?;
+        let told = self.until("committed", self.limits.committed).await?;
+        let committed = Committed {
+            validations: told.validations,
+            reloads: told.reloads,
+            files: self.in_request_order(told.files).map_err(|bad| self.garbage(bad))?,
+            guarded: told.guarded,
+            took: started.elapsed(),
+        };
+        self.conversation.during = Step::Confirm;
+        Ok(committed)
+    }
+
+    /// The change stays.
+    ///
+    /// # Errors
+    /// The host had gone back before the word arrived, or did not acknowledge it.
+    pub async fn confirm(mut self) -> Result<Done, RemoteError> {
+        let started = Instant::now();
+        self.conversation.during = Step::Confirm;
+        self.conversation.send(b"confirm\n").await?;
+        self.until("done", self.limits.ended).await?;
+        self.conversation.finish().await;
+        Ok(Done { took: started.elapsed() })
+    }
+
+    /// Puts the old files back and tells the services again.
+    ///
+    /// # Errors
+    /// The host did not acknowledge it.
+    pub async fn rollback(mut self) -> Result<RolledBack, RemoteError> {
+        self.conversation.during = Step::Rollback;
+        self.conversation.send(b"rollback\n").await?;
+        match self.until("rolled_back", self.limits.ended).await {
+            Ok(told) => {
+                self.conversation.finish().await;
+                Ok(told.back)
+            }
+            // It had gone back by itself, which is what was wanted.
+            Err(RemoteError::RolledBack { rollback, .. }) => Ok(rollback),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Discards the stage.
+    ///
+    /// # Errors
+    /// The host did not acknowledge it. It has changed nothing.
+    pub async fn abort(mut self) -> Result<(), RemoteError> {
+        self.conversation.send(b"abort\n").await?;
+        match self.until("aborted", self.limits.ended).await {
+            Ok(_) | Err(RemoteError::Aborted { .. }) => {
+                self.conversation.finish().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads replies up to one of this kind.
+    async fn until(&mut self, kind: &str, limit: Duration) -> Result<Told, RemoteError> {
+        let mut told = Told::default();
+        let mut limit = limit;
+        loop {
+            let reply = self.conversation.next(limit).await?;
+            let ended = told.take(&reply, kind, &self.request, &self.order, &self.checks);
+            match ended {
+                Err(bad) => return Err(self.garbage(bad)),
+                Ok(Some(Ok(()))) => return Ok(told),
+                Ok(Some(Err(error))) => return Err(error),
+                Ok(None) if told.recovering => limit = limit.max(RECOVERY),
+                Ok(None) => {}
+            }
+        }
+    }
+
+    /// The host's digests, if they are the wanted ones.
+    fn in_request_order(&self, files: Vec<Fingerprint>) -> Result<Vec<Fingerprint>, BadReply> {
+        if files != wanted(&self.request, &self.order) {
+            return Err(BadReply::new("other digests than asked for"));
+        }
+        let mut placed: Vec<_> = self.order.iter().copied().zip(files).collect();
+        placed.sort_by_key(|(index, _)| *index);
+        Ok(placed.into_iter().map(|(_, digest)| digest).collect())
+    }
+
+    fn garbage(&self, bad: BadReply) -> RemoteError {
+        self.conversation.garbage(bad.into_words())
+    }
+}
+
+/// Settles what earlier runs left on a host, and removes staging directories without a journal beside
+/// `files`.
+///
+/// # Errors
+/// See [`RemoteError`]: `Busy` when somebody works there.
+pub async fn recover(
+    process: Process,
+    holder: &str,
+    lock: Duration,
+    files: &[RemotePath],
+    dirs: Option<&StateDirs>,
+) -> Result<Vec<Recovered>, RemoteError> {
+    recover_with(&Program::recovery(None), process, holder, lock, files, dirs).await
+}
+
+/// The same with a given program: one that tests can stop at every step.
+///
+/// # Errors
+/// As [`recover`].
+pub async fn recover_with(
+    program: &Program,
+    process: Process,
+    holder: &str,
+    lock: Duration,
+    files: &[RemotePath],
+    dirs: Option<&StateDirs>,
+) -> Result<Vec<Recovered>, RemoteError> {
+    let nonce = nonce();
+    let text = request::recovery(&nonce, holder, lock, files, dirs);
+    let mut conversation =
+        Conversation::open(process, program, &nonce, &text, Step::Recover).await?;
+    let mut told = Told::default();
+    let mut limit = lock + MARGIN;
+    loop {
+        let reply = conversation.next(limit).await?;
+        match told.take_recovery(&reply) {
+            Err(bad) => return Err(conversation.garbage(bad.into_words())),
+            Ok(Some(Ok(()))) => break,
+            Ok(Some(Err(error))) => return Err(error),
+            Ok(None) => limit = RECOVERY,
+        }
+    }
+    conversation.finish().await;
+    Ok(told.recovered)
+}

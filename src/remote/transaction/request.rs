@@ -1,0 +1,401 @@
+//! A request in the words that `sh/request.sh` reads.
+
+use crate::model::command::CommandLine;
+use crate::model::{Fingerprint, RemotePath};
+use crate::remote::error::RemoteError;
+use crate::remote::program::{encode, encode_all, is_plain_text};
+use crate::remote::request::{
+    Attributes, Content, FileChange, RunningCheck, ServiceCommands, StateDirs, TimedCommand,
+    TransactionRequest, ValidateStep, ValidateVia,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Why a request cannot be put into words.
+#[derive(Debug)]
+pub(in crate::remote) struct BadRequest(String);
+
+impl From<BadRequest> for RemoteError {
+    fn from(BadRequest(why): BadRequest) -> Self {
+        Self::BadRequest(why)
+    }
+}
+
+/// Time for everything on the host that is no command of the service: copies, digests, flushes.
+const WORK: Duration = Duration::from_secs(60);
+
+/// A request ready to be sent.
+#[derive(Debug)]
+pub(super) struct Worded {
+    /// The lines up to `go`.
+    pub(super) text: String,
+    /// The file bodies, in the host's order.
+    pub(super) bodies: Zeroizing<Vec<u8>>,
+    /// The host's file numbers → indices into the request's files.
+    pub(super) order: Vec<usize>,
+    /// The host's check numbers → service and step.
+    pub(super) checks: Vec<(usize, usize)>,
+    /// How long each part may take on the host.
+    pub(super) limits: Waits,
+}
+
+/// How long to wait for each reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    pub(super) hello: Duration,
+    pub(super) staged: Duration,
+    pub(super) committed: Duration,
+    pub(super) ended: Duration,
+}
+
+/// Puts a request into words.
+///
+/// # Errors
+/// What no host could be asked for.
+pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, BadRequest> {
+    let directories = directories(&request.files);
+    let order = order(&request.files, &directories);
+    let limits = waits(request);
+    let mut lines = vec![format!("tx {nonce} {}", request.id)];
+    lines.extend(places(request.dirs.as_ref()));
+    lines.push(note(&request.holder));
+    let Limits { lock, stage, confirm, guard } = Limits::of(request, &limits);
+    lines.push(format!("times {lock} {stage} {confirm} {guard}"));
+    lines.push(format!("keep {}", request.backups));
+    for made in &request.directories {
+        let path = encode(made.path.as_bytes());
+        lines.push(format!("made {path} {}", attributes(&made.attributes)?));
+    }
+    for directory in &directories {
+        lines.push(format!("dir {}", encode(directory)));
+    }
+    let mut bodies = Zeroizing::new(Vec::with_capacity(body_room(&request.files)));
+    for index in &order {
+        let file = &request.files[*index];
+        lines.push(file_line(file, &directories)?);
+        if let Content::Bytes(bytes) = &file.content {
+            body(bytes.expose(), &mut bodies);
+        }
+    }
+    let mut checks = Vec::new();
+    for (number, service) in request.services.iter().enumerate() {
+        lines.extend(service_lines(service)?);
+        for (step_number, step) in service.validate.iter().enumerate() {
+            lines.extend(check_lines(step, request)?);
+            checks.push((number, step_number));
+        }
+    }
+    lines.push("go\n".to_owned());
+    Ok(Worded { text: lines.join("\n"), bodies, order, checks, limits })
+}
+
+/// The request of a recovery.
+pub(super) fn recovery(
+    nonce: &str,
+    holder: &str,
+    lock: Duration,
+    files: &[RemotePath],
+    dirs: Option<&StateDirs>,
+) -> String {
+    let mut lines = vec![format!("tx {nonce} recovery")];
+    lines.extend(places(dirs));
+    lines.push(note(holder));
+    lines.push(format!("times {} 1 1 1", lock.as_secs()));
+    lines.extend(files.iter().map(|file| format!("sweep {}", encode(file.as_bytes()))));
+    lines.push("go\n".to_owned());
+    lines.join("\n")
+}
+
+/// Where journals and locks are, if not at the usual places.
+pub(in crate::remote) fn places(dirs: Option<&StateDirs>) -> Vec<String> {
+    dirs.map_or_else(Vec::new, |dirs| {
+        vec![
+            format!("state {}", encode(dirs.state.as_bytes())),
+            format!("run {}", encode(dirs.run.as_bytes())),
+        ]
+    })
+}
+
+/// Who we are, for whoever finds the host locked.
+pub(in crate::remote) fn note(holder: &str) -> String {
+    let line: String = holder.chars().filter(|c| !c.is_control()).take(200).collect();
+    format!("note {}", hex::encode(line))
+}
+
+/// Whole seconds, at least one.
+pub(in crate::remote) fn seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).clamp(1, 1_000_000)
+}
+
+struct Limits {
+    lock: u64,
+    stage: u64,
+    confirm: u64,
+    guard: u64,
+}
+
+impl Limits {
+    fn of(request: &TransactionRequest, waits: &Waits) -> Self {
+        let confirm = seconds(request.limits.confirm);
+        Self {
+            lock: request.limits.lock.as_secs(),
+            stage: seconds(request.limits.stage),
+            confirm,
+            // Everything between the arming and the end of a way back.
+            guard: confirm + seconds(waits.committed) + seconds(waits.ended),
+        }
+    }
+}
+
+fn waits(request: &TransactionRequest) -> Waits {
+    let mut waits =
+        Waits { hello: request.limits.lock + WORK, staged: WORK, committed: WORK, ended: WORK };
+    for service in &request.services {
+        let running = match &service.running {
+            Some(RunningCheck::Command(command)) => command.timeout,
+            _ => Duration::ZERO,
+        };
+        let time = |command: &Option<TimedCommand>| {
+            command.as_ref().map_or(Duration::ZERO, |command| command.timeout)
+        };
+        let back = time(&service.reload) + time(&service.recover) + 3 * running;
+        waits.hello += running;
+        for step in &service.validate {
+            // Both namespaces, or both boots.
+            waits.staged += 3 * (step.timeout + Duration::from_secs(6));
+            waits.committed += step.timeout;
+        }
+        waits.committed += time(&service.reload) + running + back;
+        waits.ended += back + Duration::from_secs(3);
+    }
+    waits
+}
+
+/// The real directories, those with keys first.
+fn directories(files: &[FileChange]) -> Vec<&[u8]> {
+    let mut with_role: Vec<_> =
+        files.iter().map(|file| (file.role, directory(&file.real_path))).collect();
+    with_role.sort();
+    let mut directories: Vec<&[u8]> = Vec::new();
+    for (_, directory) in with_role {
+        if !directories.contains(&directory) {
+            directories.push(directory);
+        }
+    }
+    directories
+}
+
+/// Without the slash at the end that only `/` has.
+fn directory(path: &RemotePath) -> &[u8] {
+    match path.directory() {
+        b"/" => b"",
+        directory => directory,
+    }
+}
+
+/// Indices of the files: by directory, then keys first and certificates last.
+fn order(files: &[FileChange], directories: &[&[u8]]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    let place = |index: &usize| {
+        let file = &files[*index];
+        (position(directories, &file.real_path), file.role, *index)
+    };
+    order.sort_by_key(place);
+    order
+}
+
+fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
+    directories.iter().position(|known| *known == directory(path)).unwrap_or_default()
+}
+
+fn file_line(file: &FileChange, directories: &[&[u8]]) -> Result<String, BadRequest> {
+    let name = file.real_path.file_name();
+    if name.starts_with(b".certroll") {
+        return Err(BadRequest(format!("{}: the name is reserved", file.path)));
+    }
+    let content = match &file.content {
+        Content::Bytes(bytes) if is_plain_text(bytes.expose()) => "text".to_owned(),
+        Content::Bytes(_) => "base64".to_owned(),
+        Content::Keep if file.before.is_none() => {
+            return Err(BadRequest(format!("{}: there is nothing to keep", file.path)));
+        }
+        Content::Keep => "keep".to_owned(),
+        Content::Generation(id) => format!("gen:{id}"),
+    };
+    let before = file.before.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+    Ok(format!(
+        "file {} {} {before} {} {} {} {content} {}",
+        position(directories, &file.real_path),
+        encode(name),
+        file.after,
+        attributes(&file.attributes)?,
+        attributes(&file.defaults)?,
+        encode(file.path.as_bytes()),
+    ))
+}
+
+/// Owner, group and mode; `-` for none.
+fn attributes(wanted: &Attributes) -> Result<String, BadRequest> {
+    let account = |name: &Option<String>| match name {
+        None => Ok("-".to_owned()),
+        Some(name) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@$-".contains(&byte);
+            if name.is_empty() || name.starts_with('-') || !name.bytes().all(plain) {
+                return Err(BadRequest(format!("'{name}' is no account's name")));
+            }
+            Ok(name.clone())
+        }
+    };
+    let mode = wanted.mode.map_or_else(|| "-".to_owned(), |mode| format!("{:o}", mode.bits()));
+    Ok(format!("{} {} {mode}", account(&wanted.owner)?, account(&wanted.group)?))
+}
+
+fn body_room(files: &[FileChange]) -> usize {
+    files
+        .iter()
+        .map(|file| match &file.content {
+            Content::Bytes(bytes) => bytes.expose().len() * 3 / 2 + 80,
+            _ => 0,
+        })
+        .sum()
+}
+
+/// The bytes as lines, then a lone dot. `into` must have room: a moved buffer would not be wiped.
+fn body(bytes: &[u8], into: &mut Vec<u8>) {
+    if is_plain_text(bytes) {
+        into.extend_from_slice(bytes);
+    } else {
+        let mut line = Zeroizing::new([0; 76]);
+        for chunk in bytes.chunks(57) {
+            // 57 bytes are 76 characters, so the slice is never too short.
+            let length = STANDARD.encode_slice(chunk, &mut line[..]).unwrap_or_default();
+            into.extend_from_slice(&line[..length]);
+            into.push(b'\n');
+        }
+    }
+    into.extend_from_slice(b".\n");
+}
+
+fn service_lines(service: &ServiceCommands) -> Result<Vec<String>, BadRequest> {
+    let mut lines = vec![format!("service {}", encode(service.name.as_bytes()))];
+    if let Some(running) = &service.running {
+        lines.push(format!("running {}", running_words(running)?));
+    }
+    if let Some(reload) = &service.reload {
+        lines.push(format!("reload {}", timed(reload)?));
+    }
+    if let Some(recover) = &service.recover {
+        lines.push(format!("recover {}", timed(recover)?));
+    }
+    Ok(lines)
+}
+
+/// How to see that a service runs, as `running` of `sh/run.sh` reads it.
+pub(in crate::remote) fn running_words(check: &RunningCheck) -> Result<String, BadRequest> {
+    Ok(match check {
+        RunningCheck::PidFile(path) => format!("pidfile {}", encode(path.as_bytes())),
+        RunningCheck::Process(name) => format!("process {}", encode(name.as_bytes())),
+        RunningCheck::Command(command) => format!("command {}", timed(command)?),
+    })
+}
+
+/// Seconds and arguments.
+pub(in crate::remote) fn timed(command: &TimedCommand) -> Result<String, BadRequest> {
+    Ok(format!("{} {}", seconds(command.timeout), argv(&command.command)?))
+}
+
+/// A command's encoded arguments.
+pub(in crate::remote) fn argv(command: &CommandLine) -> Result<String, BadRequest> {
+    command.check().map_err(|error| BadRequest(error.to_string()))?;
+    Ok(encode_all(&command.argv()))
+}
+
+fn check_lines(
+    step: &ValidateStep,
+    request: &TransactionRequest,
+) -> Result<Vec<String>, BadRequest> {
+    let mut lines = Vec::new();
+    let (via, command) = match &step.via {
+        ValidateVia::MountNamespace => ("mnt", expand(step, |path| Some(path.clone()))?),
+        ValidateVia::Live => ("live", expand(step, |path| Some(path.clone()))?),
+        ValidateVia::Staged => ("staged", expand(step, |path| staged(path, request))?),
+        ValidateVia::Boot(recipe) => {
+            let mut line = format!(
+                "seal {} {} {} {} {}",
+                recipe.port,
+                recipe.starttls.as_deref().map_or("-".to_owned(), |name| encode(name.as_bytes())),
+                recipe.server_name.as_deref().map_or("-".to_owned(), |n| encode(n.as_bytes())),
+                recipe.leaf,
+                recipe.tmpfs.len()
+            );
+            for path in recipe.tmpfs.iter().chain(&recipe.mkdir) {
+                line.push(' ');
+                line.push_str(&encode(path.as_bytes()));
+            }
+            lines.push(line);
+            ("boot", recipe.start.clone())
+        }
+    };
+    let user = step.user.as_deref().map_or("-".to_owned(), |user| encode(user.as_bytes()));
+    let refusals: Vec<&String> =
+        step.refuse_output.iter().filter(|text| !text.is_empty() && !text.contains('\0')).collect();
+    let mut line = format!(
+        "check {via} {} {user} {} {} {}",
+        u8::from(step.private_net),
+        u8::from(step.optional),
+        seconds(step.timeout),
+        refusals.len()
+    );
+    for refusal in refusals {
+        line.push(' ');
+        line.push_str(&encode(refusal.as_bytes()));
+    }
+    line.push(' ');
+    line.push_str(&argv(&command)?);
+    lines.push(line);
+    Ok(lines)
+}
+
+/// Where the new bytes of a destination are while they are staged; kept files are where they are.
+fn staged(path: &RemotePath, request: &TransactionRequest) -> Option<RemotePath> {
+    let Some(file) = request.files.iter().find(|file| file.path == *path) else {
+        return Some(path.clone());
+    };
+    let stage =
+        [directory(&file.real_path), b"/.certroll-", request.id.as_str().as_bytes(), b".new"];
+    RemotePath::in_directory(&stage.concat(), file.real_path.file_name()).ok()
+}
+
+fn expand(
+    step: &ValidateStep,
+    place: impl Fn(&RemotePath) -> Option<RemotePath>,
+) -> Result<CommandLine, BadRequest> {
+    let mut values = Vec::new();
+    for (name, path) in &step.names {
+        let placed = place(path);
+        // A path that is no text cannot stand in an argument; that matters only if it is named.
+        values.push((name, placed.and_then(|path| path.to_str().map(str::to_owned))));
+    }
+    let missing = std::cell::Cell::new(None);
+    let expanded = step.command.expand(|name| {
+        let (known, value) = values.iter().find(|(known, _)| *known == name)?;
+        if value.is_none() {
+            missing.set(Some((*known).clone()));
+        }
+        value.clone()
+    });
+    match missing.take() {
+        None => Ok(expanded),
+        Some(name) => Err(BadRequest(format!(
+            "the path of {{{name}}} is not UTF-8, so the command '{}' cannot name it",
+            step.command
+        ))),
+    }
+}
+
+/// The digest that a reply gives for the host's file number `n` must be this.
+pub(super) fn wanted(request: &TransactionRequest, order: &[usize]) -> Vec<Fingerprint> {
+    order.iter().map(|index| request.files[*index].after).collect()
+}
