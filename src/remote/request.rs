@@ -230,8 +230,8 @@ pub struct ValidateStep {
     pub timeout: Duration,
     /// Output that holds one of these is a refusal, whatever the exit code.
     pub refuse_output: Vec<String>,
-    /// Left out, and said, on a host that does not have its program.
-    pub optional: bool,
+    /// The program without which it is left out, and said; `None`: it must be there.
+    pub optional: Option<String>,
 }
 
 /// How a check gets to see the new files before they are live.

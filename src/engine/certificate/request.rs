@@ -208,7 +208,7 @@ fn validate_step(step: &ValidateWant, desired: &Desired) -> Result<ValidateStep,
         user: step.user.clone(),
         timeout: step.timeout,
         refuse_output: step.refuse_output.clone(),
-        optional: step.optional,
+        optional: step.optional.clone(),
     })
 }
 

@@ -45,7 +45,7 @@ exit 1
 # on; where a file is new, its directory gets an overlay whose upper layer is the stage. The kernel refuses a layer
 # inside another, hence the copy in a tmpfs with the directory's own mode and owner.
 mount_words() {
-  binds= fresh=no i=0
+  binds=' ' fresh=no i=0
   while [ $i -lt $nf ]; do
     get before $i; [ "$v" != absent ] || fresh=yes
     i=$((i+1))
@@ -84,15 +84,13 @@ as_user() {
 }
 
 # Kinds of namespaces in order of preference, as options of unshare.
-enter() { # NET -> runs $cmd with $binds; $way, rc; 1: no namespace can be had
+enter() { # NET MOUNTS -> runs $cmd; $way, rc; 1: no namespace can be had
   have unshare || return 1
-  [ -n "$binds" ] || mount_words
-  if [ $nf = 0 ]; then binds=' '; fi
   for option in "-m -n" -m "-U -r -m"; do
     case $1:$option in 0:*-n*) continue;; esac
     case $option:$uid in "-U -r -m:0") ;; -U*) continue;; esac
     : >"$W.ns"
-    eval "run $secs unshare $option sh -c \"\$mounts\"'exec \"\$@\"' certroll \"\$W.ns\" $binds -- $as $cmd"
+    eval "run $secs unshare $option sh -c \"\$mounts\"'exec \"\$@\"' certroll \"\$W.ns\" $2 -- $as $cmd"
     [ ! -s "$W.ns" ] || break
     [ $rc != 124 ] || break
   done
@@ -118,13 +116,18 @@ one_check() {
   get cargs $c; words "$v"
   get cvia $c
   case $v in
-  staged) way=staged; eval "run $secs $as $cmd";;
+  staged)
+    way=staged
+    get cnet $c
+    if [ "$v" = 1 ] && [ "$uid" = 0 ]; then enter 1 ' ' && { way=staged; return 0; }; fi
+    eval "run $secs $as $cmd";;
   live)
     if [ $live = yes ]; then way=live; eval "run $secs $as $cmd"
     else way=later; fi;;
   mnt)
     get cnet $c
-    enter "$v" && return 0
+    [ -n "$binds" ] || mount_words
+    enter "$v" "$binds" && return 0
     put cvia $c live; one_check;;
   boot) sealed;;
   esac
@@ -173,9 +176,8 @@ validate() {
 validate_one() {
   get csvc $c; s=$v
   told= rc=0
-  get copt $c; opt=$v
-  get cargs $c; dec "${v%% *}"
-  if [ $opt = 1 ] && ! have "$v"; then way=absent; : >"$W.out"
+  get copt $c; dec "$v"
+  if [ "$v" != - ] && ! have "$v"; then way=absent; : >"$W.out"
   else
     : >"$W.out"
     one_check

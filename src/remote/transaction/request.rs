@@ -339,12 +339,12 @@ fn check_lines(
         }
     };
     let user = step.user.as_deref().map_or("-".to_owned(), |user| encode(user.as_bytes()));
+    let optional = step.optional.as_deref().map_or("-".to_owned(), |name| encode(name.as_bytes()));
     let refusals: Vec<&String> =
         step.refuse_output.iter().filter(|text| !text.is_empty() && !text.contains('\0')).collect();
     let mut line = format!(
-        "check {via} {} {user} {} {} {}",
+        "check {via} {} {user} {optional} {} {}",
         u8::from(step.private_net),
-        u8::from(step.optional),
         seconds(step.timeout),
         refusals.len()
     );
