@@ -24,6 +24,7 @@ pub(super) struct Notes(Arc<Mutex<Learnt>>);
 #[derive(Debug, Default)]
 struct Learnt {
     remember: Option<String>,
+    impostor: bool,
     farewell: Option<String>,
 }
 
@@ -31,6 +32,11 @@ impl Notes {
     /// A line for the first known_hosts file.
     pub(super) fn take_remember(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remember.take()
+    }
+
+    /// Whether the host's key is not the known one, and nobody minds.
+    pub(super) fn is_impostor(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).impostor
     }
 
     /// The server's reason for disconnecting. Untrusted.
@@ -61,6 +67,10 @@ impl Handler for Client {
     ) -> Result<bool, ClientError> {
         match self.expectation.judge(shown, self.now) {
             Ok(Verdict::Known | Verdict::Unchecked) => Ok(true),
+            Ok(Verdict::Impostor) => {
+                self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).impostor = true;
+                Ok(true)
+            }
             Ok(Verdict::Remember(line)) => {
                 self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).remember = Some(line);
                 Ok(true)

@@ -175,10 +175,16 @@ impl Connector {
         target: &Target,
         notes: &Notes,
     ) -> Result<(), ConnectError> {
-        let Err(refusal) = auth::log_in(handle, target, &self.0.keyring).await else {
+        let withheld = notes.is_impostor() && target.password.is_some();
+        let without = withheld.then(|| Target { password: None, ..target.clone() });
+        let offered = without.as_ref().unwrap_or(target);
+        let Err(refusal) = auth::log_in(handle, offered, &self.0.keyring).await else {
             return Ok(());
         };
         let mut tried = refusal.tried;
+        if withheld {
+            tried.push("password (withheld, as the host key is not the known one)".into());
+        }
         if let Some(farewell) = notes.farewell() {
             tried.push(format!("its last words: {}", printable(farewell.as_bytes(), 200).trim()));
         }

@@ -41,8 +41,10 @@ pub(super) enum Verdict {
     Known,
     /// It is not, and should be remembered by this line (without newline).
     Remember(String),
-    /// It was not judged.
+    /// It is not, but any will do.
     Unchecked,
+    /// It is another than the known one, or revoked, but any will do: no place for passwords.
+    Impostor,
 }
 
 impl Expectation {
@@ -92,9 +94,21 @@ impl Expectation {
         shown: &PublicKeyOrCertificate,
         now: Timestamp,
     ) -> Result<Verdict, ConnectError> {
-        if self.checking == HostKeyChecking::DangerOff {
-            return Ok(Verdict::Unchecked);
+        let verdict = self.strictly(shown, now);
+        match (self.checking, verdict) {
+            (HostKeyChecking::DangerOff, Err(ConnectError::HostKeyUnknown(_))) => {
+                Ok(Verdict::Unchecked)
+            }
+            (HostKeyChecking::DangerOff, Err(_)) => Ok(Verdict::Impostor),
+            (_, verdict) => verdict,
         }
+    }
+
+    fn strictly(
+        &self,
+        shown: &PublicKeyOrCertificate,
+        now: Timestamp,
+    ) -> Result<Verdict, ConnectError> {
         let key = shown.public_key();
         self.refuse_revoked(key.key_data())?;
         if let Some(certificate) = shown.certificate() {
