@@ -1,28 +1,9 @@
-//! Sessions with a real sshd: log-ins, host keys, pipes, jumps.
+//! One session: pipes, a dialogue, and the first ways in.
 
-mod common;
-
-use certroll::clock;
-use certroll::model::Secret;
-use certroll::transport::{ConnectError, Connector, Launch, Session, Target};
-use common::sshd::{PASSWORD, Sshd};
+use crate::common::sshd::{PASSWORD, Sshd};
+use crate::{connector, secret, whoami};
+use certroll::transport::{ConnectError, Launch, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-fn connector() -> Connector {
-    Connector::new(clock::now())
-}
-
-fn secret(text: &str) -> Option<Secret<String>> {
-    Some(text.to_owned().into())
-}
-
-async fn whoami(session: &Session) -> String {
-    let mut process = session.start(&Launch::new("id -un", "")).await.unwrap();
-    let mut text = String::new();
-    process.stdout.read_to_string(&mut text).await.unwrap();
-    assert!(process.exit().await.success());
-    text.trim().to_owned()
-}
 
 #[tokio::test]
 async fn a_key_file_logs_in_and_pipes_carry_a_dialogue() {

@@ -1,11 +1,9 @@
 //! `ssh_config` as the installed OpenSSH reads it: each case is given to `ssh -G` too.
 
-mod common;
-
+use crate::common::have;
 use certroll::transport::ssh_config::{
     AddressFamily, Checking, Controller, Files, Lookup, Proxy, Settings, SshConfig,
 };
-use common::have;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
