@@ -391,6 +391,13 @@ fn obstacle(there: &FileFacts, want: &FileWant) -> Option<String> {
     if there.read_only {
         return Some("its file system is mounted read-only".to_owned());
     }
+    if !there.writable {
+        return Some(
+            "nothing can be created in its directory (`become: true` may be missing, or it is \
+             immutable)"
+                .to_owned(),
+        );
+    }
     if let Some(file) = there.file() {
         if file.immutable == Some(true) {
             return Some("it is immutable (chattr +i)".to_owned());

@@ -130,6 +130,9 @@ pub struct FileFacts {
     pub missing_directories: Vec<Vec<u8>>,
     /// The directory cannot be written because its file system is mounted read-only.
     pub read_only: bool,
+    /// Whether this user may create files beside it. False for others' directories, and for those with
+    /// `chattr +i`.
+    pub writable: bool,
     /// Free bytes on its file system for this user.
     pub free_bytes: Option<u64>,
     /// Free inodes on its file system; `None` where unknown or unlimited.

@@ -8,12 +8,14 @@
 
 mod conversation;
 pub mod error;
+mod inspect;
 pub mod program;
 pub mod reports;
 pub mod request;
 pub mod transaction;
 
 pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
+pub use inspect::inspect;
 pub use program::{BOOTSTRAP, READY, launch};
 pub use reports::{
     Committed, Done, Recovered, RecoveredEnd, Reload, Staged, Validation, ValidationWay,

@@ -16,14 +16,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Test"));
+pub(crate) static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Test"));
 static PROFILES: LazyLock<Profiles> =
     LazyLock::new(|| Profiles::from_sources(&[]).expect("built-in profiles").0);
 
 /// 2026-07-30.
-pub const NOW: Timestamp = Timestamp::from_unix(1_785_412_800);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_785_412_800);
 
-pub fn material(made: &Made, with_key: bool) -> Arc<Material> {
+pub(crate) fn material(made: &Made, with_key: bool) -> Arc<Material> {
     let key = Secret::new(made.key_pem.clone().into_bytes());
     let cert = format!("{}{}", made.pem, made.intermediate_pem);
     let bundle = check(&Input {
@@ -39,11 +39,11 @@ pub fn material(made: &Made, with_key: bool) -> Arc<Material> {
 }
 
 /// A task for these services with one pair for `www.example.net`.
-pub fn wanted(services: &[&str]) -> Wanted {
+pub(crate) fn wanted(services: &[&str]) -> Wanted {
     wanted_for(services, &[AUTHORITY.leaf(&["www.example.net"])], true)
 }
 
-pub fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted {
+pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted {
     let pair = || Pair {
         cert: PathBuf::from("cert.pem"),
         chain: None,
@@ -83,12 +83,12 @@ pub fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted 
 }
 
 /// The task on a Debian host with systemd.
-pub fn desired(wanted: &Wanted) -> Desired {
+pub(crate) fn desired(wanted: &Wanted) -> Desired {
     resolve(wanted, kind(true, OsFamily::Debian)).expect("complete")
 }
 
 /// A capable host with none of the files.
-pub fn facts(desired: &Desired) -> HostFacts {
+pub(crate) fn facts(desired: &Desired) -> HostFacts {
     let files = desired.files.iter().map(|file| file.path.as_str());
     let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
     let asked: usize = desired
@@ -127,6 +127,7 @@ fn absent(path: &str) -> FileFacts {
         via_links: Vec::new(),
         missing_directories: Vec::new(),
         read_only: false,
+        writable: true,
         free_bytes: None,
         free_inodes: None,
         state: FileState::Absent,
@@ -136,7 +137,7 @@ fn absent(path: &str) -> FileFacts {
 }
 
 /// A file of root's.
-pub fn file(bytes: &[u8], mode: u16) -> RegularFile {
+pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
     RegularFile {
         sha256: Fingerprint::of(bytes),
         size: bytes.len() as u64,
@@ -157,7 +158,7 @@ pub fn file(bytes: &[u8], mode: u16) -> RegularFile {
 }
 
 /// The files of an earlier rollout: certificate, then key, with the profile's modes.
-pub fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
+pub(crate) fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
     for (want, there) in desired.files.iter().zip(&mut facts.files) {
         let bytes = format!("old {:?}", want.role);
         let mode = want.fallback.mode.expect("a profile's").bits();
@@ -168,7 +169,7 @@ pub fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
 }
 
 /// The host as `plan` leaves it.
-pub fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
+pub(crate) fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
     let mut after = facts.clone();
     for (planned, there) in plan.files.iter().zip(&mut after.files) {
         let mut now = there.file().cloned().unwrap_or_else(|| file(b"", 0o600));
@@ -188,10 +189,10 @@ pub fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
     after
 }
 
-pub fn nothing() -> SeenBefore {
+pub(crate) fn nothing() -> SeenBefore {
     SeenBefore::Nothing("connection refused".to_owned())
 }
 
-pub fn plan(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
+pub(crate) fn plan(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
     build(desired, Observation { facts, seen, now: NOW })
 }

@@ -1,0 +1,514 @@
+//! Reading the state of a host without changing it.
+
+use super::conversation::{BadReply, Conversation, Reply};
+use super::error::RemoteError;
+use super::program::{LOCK, Program, RUN, encode, encode_all, nonce};
+use super::request::{InspectRequest, InspectVariant, RunningCheck, TimedCommand};
+use crate::model::text::printable;
+use crate::model::{FileMode, RemotePath, Step};
+use crate::plan::facts::{
+    CommandResult, FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState,
+    LockHolder, OsFamily, RegularFile, Tools,
+};
+use crate::services::{Family, HostKind};
+use crate::transport::Process;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const INSPECT: &str = include_str!("sh/inspect.sh");
+
+/// For the files: a slow disk may have to read many.
+const FILES_LIMIT: Duration = Duration::from_secs(60);
+/// What a host may tell about journals, generations and orphans in all.
+const MOST_ITEMS: usize = 100_000;
+
+/// Reads what `request` asks for. Nothing on the host is written, not even a scratch file; commands run
+/// with their time limits, and what they print is bounded.
+///
+/// # Errors
+/// No shell answered, the link died, or the answers make no sense.
+pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostFacts, RemoteError> {
+    let nonce = nonce();
+    let text = request_text(request, &nonce)?;
+    let program = Program::new(&[RUN, LOCK, INSPECT]);
+    let mut conversation =
+        Conversation::open(process, &program, &nonce, &text, Step::Inspect).await?;
+    let mut reader =
+        Reader { request, facts: HostFacts::default(), files: Vec::new(), chosen: None };
+    let mut items = 0;
+    loop {
+        let limit = reader.limit();
+        let asked = Instant::now();
+        let reply = conversation.next(limit).await?;
+        items += 1;
+        if items > MOST_ITEMS {
+            return Err(conversation.garbage("too many replies"));
+        }
+        match reader.take(&reply, asked.elapsed()) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(bad) => return Err(conversation.garbage(bad)),
+        }
+    }
+    conversation.finish().await;
+    Ok(reader.facts)
+}
+
+fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, RemoteError> {
+    let mut lines = vec![format!("inspect {nonce}")];
+    if let Some(dirs) = &request.dirs {
+        lines.push(format!("state {}", encode(dirs.state.as_bytes())));
+        lines.push(format!("run {}", encode(dirs.run.as_bytes())));
+    }
+    for variant in &request.variants {
+        let kinds: Vec<String> = variant.kinds.iter().map(kind_name).collect();
+        lines.push(match kinds.as_slice() {
+            [] => "kind *".to_owned(),
+            kinds => format!("kind {}", kinds.join(" ")),
+        });
+        variant_lines(variant, &mut lines)?;
+    }
+    lines.push("go\n".to_owned());
+    Ok(lines.join("\n"))
+}
+
+fn variant_lines(variant: &InspectVariant, lines: &mut Vec<String>) -> Result<(), RemoteError> {
+    lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
+    lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
+    lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
+    lines.extend(variant.programs.iter().map(|name| format!("prog {}", encode(name.as_bytes()))));
+    for check in &variant.running {
+        lines.push(match check {
+            RunningCheck::PidFile(path) => format!("running pidfile {}", encode(path.as_bytes())),
+            RunningCheck::Process(name) => format!("running process {}", encode(name.as_bytes())),
+            RunningCheck::Command(command) => format!("running command {}", timed(command)?),
+        });
+    }
+    for command in &variant.commands {
+        let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
+        let text = timed(&command.command)?;
+        let (seconds, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        lines.push(format!("cmd {seconds} {needs} {rest}"));
+    }
+    Ok(())
+}
+
+/// `SECONDS ARG...`
+fn timed(command: &TimedCommand) -> Result<String, RemoteError> {
+    command
+        .command
+        .check()
+        .map_err(|error| RemoteError::BadRequest(format!("`{}`: {error}", command.command)))?;
+    Ok(format!("{} {}", seconds(command.timeout), encode_all(&command.command.argv())))
+}
+
+fn seconds(limit: Duration) -> u64 {
+    (limit.as_secs() + u64::from(limit.subsec_nanos() > 0)).max(1)
+}
+
+/// As the script tells kinds apart.
+fn kind_name(kind: &HostKind) -> String {
+    let family = match kind.family {
+        Family::Debian => "debian",
+        Family::RedHat => "redhat",
+        Family::Alpine => "alpine",
+        Family::Other => "other",
+    };
+    format!("{family}-{}", if kind.systemd { "systemd" } else { "plain" })
+}
+
+/// Puts the facts together from replies.
+struct Reader<'a> {
+    request: &'a InspectRequest,
+    facts: HostFacts,
+    /// Commands and services told so far, to wait for the next one's limit.
+    files: Vec<BTreeMap<String, Generation>>,
+    /// The variant that the host picked.
+    chosen: Option<&'a InspectVariant>,
+}
+
+type Taken<T> = Result<T, String>;
+
+impl Reader<'_> {
+    /// How long the next reply may take.
+    fn limit(&self) -> Duration {
+        let Some(chosen) = self.chosen else { return FILES_LIMIT };
+        if self.facts.files.len() < chosen.files.len() {
+            return FILES_LIMIT;
+        }
+        let running = chosen.running.get(self.facts.running.len()).map(|check| match check {
+            RunningCheck::Command(command) => command.timeout,
+            _ => Duration::ZERO,
+        });
+        let command = || chosen.commands.get(self.facts.commands.len());
+        let limit = running.or_else(|| command().map(|command| command.command.timeout));
+        limit.unwrap_or_default() + Duration::from_secs(5)
+    }
+
+    /// Takes one reply; true for the terminal one.
+    fn take(&mut self, reply: &Reply, took: Duration) -> Taken<bool> {
+        match reply.kind.as_str() {
+            "host" => self.host(reply).map(|()| false),
+            "absent" => {
+                let name = text(reply, "name")?;
+                self.facts.absent.push(name);
+                Ok(false)
+            }
+            "file" => self.file(reply).map(|()| false),
+            "gen" => self.generation(reply).map(|()| false),
+            "running" => {
+                let expected = self.facts.running.len();
+                self.in_order(reply, expected, |chosen| chosen.running.len())?;
+                self.facts.running.push(reply.maybe_bool("up").map_err(BadReply::into_words)?);
+                Ok(false)
+            }
+            "cmd" => self.command(reply, took).map(|()| false),
+            "journal" => self.journal(reply).map(|()| false),
+            "lock" => {
+                self.facts.lock = Some(LockHolder {
+                    pid: number(reply, "pid")?,
+                    note: reply.words("note").map_err(BadReply::into_words)?,
+                });
+                Ok(false)
+            }
+            "facts" => self.end().map(|()| true),
+            _ => Err(format!("'{}' during an inspection", reply.kind())),
+        }
+    }
+
+    fn host(&mut self, reply: &Reply) -> Taken<()> {
+        if !self.facts.user.is_empty() {
+            return Err("'host' twice".to_owned());
+        }
+        let flag = |name| reply.maybe_bool(name).map(|flag| flag == Some(true));
+        let tool = |name: &str| -> Taken<Option<String>> {
+            let tool = text(reply, name)?;
+            Ok(Some(tool).filter(|tool| tool != "none"))
+        };
+        let facts = &mut self.facts;
+        facts.uid = number(reply, "uid")?;
+        facts.user = text(reply, "user")?;
+        facts.os_id = text(reply, "os")?;
+        facts.os_family = family(&text(reply, "family")?)?;
+        facts.systemd = flag("systemd").map_err(BadReply::into_words)?;
+        facts.selinux = flag("selinux").map_err(BadReply::into_words)?;
+        facts.tools = Tools {
+            sha256: tool("sha256")?,
+            sync: tool("sync")?,
+            stat: tool("stat")?,
+            setsid: reply.find("setsid") == Some("1"),
+            mount_namespace: flag("mountns").map_err(BadReply::into_words)?,
+            net_namespace: flag("netns").map_err(BadReply::into_words)?,
+            openssl: flag("openssl").map_err(BadReply::into_words)?,
+            base64: flag("base64").map_err(BadReply::into_words)?,
+            missing: reply
+                .find("missing")
+                .unwrap_or_default()
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(|name| printable(name.as_bytes(), 100))
+                .collect(),
+        };
+        let picked: Option<usize> = reply.maybe_number("variant").map_err(BadReply::into_words)?;
+        self.chosen = match picked {
+            None => None,
+            Some(index) => {
+                Some(self.request.variants.get(index).ok_or("a kind that was not asked for")?)
+            }
+        };
+        Ok(())
+    }
+
+    fn in_order(
+        &self,
+        reply: &Reply,
+        expected: usize,
+        asked: impl Fn(&InspectVariant) -> usize,
+    ) -> Taken<()> {
+        let index: usize = number(reply, "i")?;
+        let asked = self.chosen.map_or(0, asked);
+        if index == expected && index < asked {
+            Ok(())
+        } else {
+            Err(format!("'{}' out of order", reply.kind()))
+        }
+    }
+
+    fn file(&mut self, reply: &Reply) -> Taken<()> {
+        self.in_order(reply, self.facts.files.len(), |chosen| chosen.files.len())?;
+        let asked = self.chosen.and_then(|chosen| chosen.files.get(self.facts.files.len()));
+        let path = asked.ok_or("a file that was not asked for")?.clone();
+        let state = text(reply, "state")?;
+        let real_path = match state.as_str() {
+            "loop" => None,
+            _ => RemotePath::new(bytes(reply, "real")?).ok(),
+        };
+        let flag = |name: &str| reply.maybe_bool(name).map_err(BadReply::into_words);
+        let state = match state.as_str() {
+            "absent" => FileState::Absent,
+            "dangling" => FileState::DanglingLink,
+            "dir" => FileState::Directory,
+            "special" => FileState::Special,
+            "loop" => FileState::LinkLoop,
+            "unreadable" => FileState::Unreadable,
+            "file" => regular(reply)?,
+            _ => return Err("a file in an unknown state".to_owned()),
+        };
+        self.facts.files.push(FileFacts {
+            path,
+            real_path,
+            via_links: list(reply, "links")?
+                .into_iter()
+                .filter_map(|link| RemotePath::new(link).ok())
+                .collect(),
+            missing_directories: list(reply, "made")?,
+            read_only: flag("ro")? == Some(true),
+            writable: flag("writable")? != Some(false),
+            free_bytes: product(reply, "free")?,
+            free_inodes: reply.maybe_number("inodes").map_err(BadReply::into_words)?,
+            state,
+            generations: Vec::new(),
+            orphans: list(reply, "orphans")?,
+        });
+        self.files.push(BTreeMap::new());
+        Ok(())
+    }
+
+    fn generation(&mut self, reply: &Reply) -> Taken<()> {
+        let index: usize = number(reply, "i")?;
+        let known = self.files.get_mut(index).ok_or("a generation of no file")?;
+        let id = text(reply, "id")?;
+        // One that cannot be read cannot be brought back either.
+        if let Ok(sha256) = text(reply, "sha")?.parse() {
+            let certificates_pem = certificates(reply)?;
+            known.insert(id.clone(), Generation { id, sha256, certificates_pem });
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, reply: &Reply, took: Duration) -> Taken<()> {
+        self.in_order(reply, self.facts.commands.len(), |chosen| chosen.commands.len())?;
+        let skipped = reply.maybe_bool("skipped").map_err(BadReply::into_words)? == Some(true);
+        let result = if skipped {
+            CommandResult { skipped, ..CommandResult::default() }
+        } else {
+            peeked(reply.bytes("out").map_err(BadReply::into_words)?, took)
+        };
+        self.facts.commands.push(result);
+        Ok(())
+    }
+
+    fn journal(&mut self, reply: &Reply) -> Taken<()> {
+        let state = match text(reply, "state")?.as_str() {
+            "j" | "undo" => JournalState::Undo,
+            "done" => JournalState::Done,
+            "conflict" => JournalState::Conflict,
+            _ => return Err("a journal in an unknown state".to_owned()),
+        };
+        self.facts.journals.push(JournalFacts { id: text(reply, "id")?, state });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Taken<()> {
+        let empty = InspectVariant::default();
+        let chosen = self.chosen.unwrap_or(&empty);
+        if self.facts.files.len() != chosen.files.len()
+            || self.facts.running.len() != chosen.running.len()
+            || self.facts.commands.len() != chosen.commands.len()
+        {
+            return Err("an end before everything was told".to_owned());
+        }
+        for (file, generations) in self.facts.files.iter_mut().zip(std::mem::take(&mut self.files))
+        {
+            file.generations = generations.into_values().collect();
+        }
+        self.facts.journals.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(())
+    }
+}
+
+fn family(name: &str) -> Taken<OsFamily> {
+    Ok(match name {
+        "debian" => OsFamily::Debian,
+        "redhat" => OsFamily::Redhat,
+        "alpine" => OsFamily::Alpine,
+        "suse" => OsFamily::Suse,
+        "arch" => OsFamily::Arch,
+        "freebsd" => OsFamily::Freebsd,
+        "other" => OsFamily::Other,
+        _ => return Err("an unknown family".to_owned()),
+    })
+}
+
+fn regular(reply: &Reply) -> Taken<FileState> {
+    let flag = |name: &str| reply.maybe_bool(name).map_err(BadReply::into_words);
+    let Ok(sha256) = text(reply, "sha")?.parse() else { return Ok(FileState::Unreadable) };
+    if reply.find("mode").is_none() {
+        return Ok(FileState::Unreadable);
+    }
+    let mode = FileMode::parse_octal(&text(reply, "mode")?).ok_or("a strange mode")?;
+    let public_key = reply.find("pub").filter(|body| *body != "-");
+    Ok(FileState::File(Box::new(RegularFile {
+        sha256,
+        size: number(reply, "size")?,
+        uid: number(reply, "uid")?,
+        gid: number(reply, "gid")?,
+        owner: text(reply, "owner")?,
+        group: text(reply, "group")?,
+        mode,
+        hard_links: number(reply, "nlink")?,
+        immutable: flag("imm")?,
+        acl: flag("acl")? == Some(true),
+        mount_point: flag("mounted")? == Some(true),
+        certificates_pem: certificates(reply)?,
+        holds_key: flag("holds_key")? == Some(true),
+        public_key_pem: match public_key {
+            None => None,
+            Some(body) => Some(pem_block("PUBLIC KEY", body)?),
+        },
+        readable_by_user: flag("can")?,
+    })))
+}
+
+/// The blocks whose bodies are in `certs`, as PEM again.
+fn certificates(reply: &Reply) -> Taken<Vec<u8>> {
+    let mut pem = Vec::new();
+    let bodies = reply.find("certs").unwrap_or_default().split(',');
+    for body in bodies.filter(|body| !matches!(*body, "" | "-")) {
+        pem.extend(pem_block("CERTIFICATE", body)?);
+    }
+    Ok(pem)
+}
+
+fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    if !body.bytes().all(base64) {
+        return Err("a block that is not base64".to_owned());
+    }
+    let mut pem = format!("-----BEGIN {label}-----\n").into_bytes();
+    for line in body.as_bytes().chunks(64) {
+        pem.extend_from_slice(line);
+        pem.push(b'\n');
+    }
+    pem.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
+    Ok(pem)
+}
+
+/// What a command said, its end, and how it ended: `…\n@rc=N\n`, before that `\n@late\n` perhaps.
+fn peeked(mut said: Vec<u8>, took: Duration) -> CommandResult {
+    let mut result = CommandResult { took, ..CommandResult::default() };
+    match strip_line(&mut said, b"@rc=").and_then(|digits| digits.parse().ok()) {
+        Some(rc) => {
+            result.rc = rc;
+            result.late = strip_line(&mut said, b"@late").is_some();
+            if result.late {
+                result.rc = 124;
+            } else if rc > 128 {
+                result.signal = Some(rc - 128);
+            }
+        }
+        // It was cut off before it could tell.
+        None => (result.rc, result.too_much_output) = (125, true),
+    }
+    result.stdout = said;
+    result
+}
+
+/// Takes the last line off if it begins with `start`, and gives the rest of that line.
+fn strip_line(text: &mut Vec<u8>, start: &[u8]) -> Option<String> {
+    let line_end = text.len().checked_sub(1).filter(|end| text[*end] == b'\n')?;
+    let line_start = text[..line_end].iter().rposition(|byte| *byte == b'\n')?;
+    let rest = text[line_start + 1..line_end].strip_prefix(start)?;
+    let rest = String::from_utf8(rest.to_vec()).ok()?;
+    text.truncate(line_start);
+    Some(rest)
+}
+
+fn number<T: std::str::FromStr>(reply: &Reply, name: &str) -> Taken<T> {
+    reply.number(name).map_err(BadReply::into_words)
+}
+
+/// `A*B`, or `-` for unknown.
+fn product(reply: &Reply, name: &str) -> Taken<Option<u64>> {
+    let value = reply.find(name).unwrap_or("-");
+    let Some((count, size)) = value.split_once('*') else { return Ok(None) };
+    let parse = |text: &str| text.parse::<u64>().map_err(|_| format!("a strange {name}"));
+    Ok(Some(parse(count)?.saturating_mul(parse(size)?)))
+}
+
+/// A field's text, safe to show.
+fn text(reply: &Reply, name: &str) -> Taken<String> {
+    Ok(printable(&bytes(reply, name)?, 4096))
+}
+
+/// A field's bytes.
+fn bytes(reply: &Reply, name: &str) -> Taken<Vec<u8>> {
+    let word = reply.text(name).map_err(BadReply::into_words)?;
+    decode(word).ok_or_else(|| format!("'{}' with a strange {name}", reply.kind()))
+}
+
+/// A field's list of bytes.
+fn list(reply: &Reply, name: &str) -> Taken<Vec<Vec<u8>>> {
+    let words = reply.find(name).unwrap_or_default().split(';').filter(|word| !word.is_empty());
+    words.map(|word| decode(word).ok_or_else(|| format!("a strange {name}"))).collect()
+}
+
+/// The other way of [`encode`]. `None` for what that cannot have made.
+fn decode(word: &str) -> Option<Vec<u8>> {
+    if word == "%" {
+        return Some(Vec::new());
+    }
+    let mut out = Vec::with_capacity(word.len());
+    let mut rest = word.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first != b'%' {
+            out.push(*first);
+            rest = after;
+            continue;
+        }
+        let digits = std::str::from_utf8(after.get(..3)?).ok()?;
+        out.push(u8::from_str_radix(digits, 8).ok()?);
+        rest = &after[3..];
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back() {
+        let every: Vec<u8> = (1..=255).collect();
+        for bytes in [&every[..], b"", b"plain", b"%", b"a\nb"] {
+            assert_eq!(decode(&encode(bytes)).as_deref(), Some(bytes));
+        }
+        for bad in ["%1", "%9zz", "%777", "a%"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn how_a_command_ended() {
+        let took = Duration::from_secs(1);
+        let result = |said: &[u8]| peeked(said.to_vec(), took);
+        let fine = result(b"one\ntwo\n\n@rc=0\n");
+        assert_eq!(
+            (fine.stdout.as_slice(), fine.rc, fine.success()),
+            (&b"one\ntwo\n"[..], 0, true)
+        );
+        assert_eq!(result(b"\n@rc=7\n").rc, 7);
+        assert_eq!(result(b"x\n@rc=137\n").signal, Some(9));
+        let late = result(b"x\n@late\n\n@rc=137\n");
+        assert_eq!((late.stdout.as_slice(), late.rc, late.late), (&b"x"[..], 124, true));
+        assert!(result(b"yyyyyyyy").too_much_output);
+        assert!(!result(b"@rc=0").success());
+    }
+
+    #[test]
+    fn kinds_are_named_as_the_script_does() {
+        let kind = HostKind { systemd: true, family: Family::RedHat };
+        assert_eq!(kind_name(&kind), "redhat-systemd");
+        assert_eq!(kind_name(&HostKind::default()), "other-plain");
+    }
+}
