@@ -456,7 +456,8 @@ fn the_public_half_of_a_kept_key() {
     {
         let facts = place.inspect_as(prefix, shell, &request);
         for (told, pair) in facts.files.iter().zip([&*LEAF, &leaf]) {
-            let pem = regular(told).public_key_pem.clone().unwrap_or_else(|| panic!("{shell} {prefix}"));
+            let pem =
+                regular(told).public_key_pem.clone().unwrap_or_else(|| panic!("{shell} {prefix}"));
             let text = String::from_utf8(pem).unwrap();
             assert_eq!(text.replace("\r\n", "\n"), public(pair).replace("\r\n", "\n"), "{shell}");
         }
