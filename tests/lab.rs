@@ -3,12 +3,17 @@
 
 mod common;
 
-use certroll::lab::story::{HostStory, Kind, Twist, demo};
+use certroll::inventory::{self, LoadOptions};
+use certroll::lab::story::{HostStory, Kind, Twist, demo, expected};
 use certroll::lab::{Fault, Lab};
 use certroll::model::{Endpoint, Fingerprint, HostName, StartTls, Timestamp};
+use certroll::services::Profiles;
+use certroll::source::Diagnostics;
+use certroll::template::Templates;
 use certroll::transport::{ConnectError, Connector, Launch, Process, Session, StartError, Target};
 use certroll::verify::{Probe, Tcp, handshake};
 use std::process::Output;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -85,8 +90,9 @@ async fn openssh_runs_commands_there() {
     let text = String::from_utf8_lossy(&ran.stdout);
     assert!(!text.contains("CARGO"), "{text}");
     // An account that does not exist stays out.
-    let other = openssh(&lab, &["-l", "root", "true"]).await;
-    assert_eq!(other.status.code(), Some(0), "options behind the destination are the command's");
+    let other = Target { user: "root".into(), ..target(&lab, 0) };
+    let refused = Connector::new(Timestamp::from_unix(0)).connect(&other).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::AuthFailed { .. }), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +206,38 @@ async fn checks_refuse_what_is_wrong_and_so_do_reloads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_for_the_controller_loads_without_a_word() {
+    let lab = Lab::temporary(&demo()).await.unwrap();
+    let shown = |found: &Diagnostics| certroll::source::render::render(found, false, 100);
+    let options =
+        LoadOptions { playbook_directories: vec![], decrypt: &|_| Err("no vault".to_owned()) };
+    let sources = [lab.inventory().to_str().unwrap().to_owned()];
+    let (inventory, found) = inventory::load(&sources, &options).unwrap();
+    assert_eq!(shown(&found), "");
+    let expected = expected(lab.stories());
+    let hosts: Vec<_> = inventory.hosts().iter().map(|host| host.as_str().to_owned()).collect();
+    assert_eq!(hosts, expected.iter().map(|end| end.host.clone()).collect::<Vec<_>>());
+    let vars = inventory.vars("edge2");
+    let edge2 = &lab.hosts[1];
+    let text = |name: &str| vars[name].as_str().unwrap().to_owned();
+    assert_eq!(text("host_dir"), edge2.directory.to_str().unwrap());
+    assert_eq!(text("certroll_state_dir"), edge2.directory.join("state").to_str().unwrap());
+    let known = format!("-o UserKnownHostsFile={}", lab.known_hosts().display());
+    assert!(text("ansible_ssh_common_args").starts_with(&known));
+
+    let file = certroll::load::read_text(&lab.playbook()).unwrap();
+    let templates = Templates::new(lab.directory().to_owned(), Arc::new(|_| Err("no".to_owned())));
+    let (playbook, found) = certroll::playbook::parse(&file, lab.directory(), &templates).unwrap();
+    assert_eq!((playbook.plays.len(), shown(&found)), (2, String::new()));
+    let (profiles, found) = Profiles::load(&[lab.directory().join("services")]).unwrap();
+    assert_eq!(shown(&found), "");
+    for name in ["demo-web", "demo-mail"] {
+        let profile = profiles.find(name).unwrap();
+        assert_eq!(profile.validate.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_jump_hosts_too_but_lead_nowhere_else() {
     let lab = lab(&[Twist::None, Twist::None, Twist::None]).await;
     let through = Target { jumps: vec![target(&lab, 0), target(&lab, 1)], ..target(&lab, 2) };
@@ -208,8 +246,6 @@ async fn hosts_are_jump_hosts_too_but_lead_nowhere_else() {
     let (said, _) = run(&session, "pwd").await;
     assert_eq!(said, format!("{}\n", lab.hosts[2].directory.join("home").display()));
     assert!(session.dial("192.0.2.1", 22).await.is_err());
-    let closed = certroll::lab::Access::new("x");
-    assert_eq!(closed.user, "x");
     let port = lab.hosts[0].service.port();
     let mut tunnel = session.dial("localhost", port).await.unwrap();
     tunnel.write_all(b"not TLS\r\n\r\n").await.unwrap();

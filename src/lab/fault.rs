@@ -44,7 +44,9 @@ pub enum Fault {
 
 /// What a line is replaced by.
 #[derive(Clone)]
-pub struct Rewriter(Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>);
+pub struct Rewriter(Arc<Rewrite>);
+
+type Rewrite = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 impl Fault {
     /// Whether output has to be looked at line by line.

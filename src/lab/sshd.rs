@@ -4,7 +4,7 @@
 use super::children::Children;
 use super::fault::Fault;
 use super::program::{self, Surroundings};
-use super::wire::Wire;
+use super::wire::wire;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PublicKey};
@@ -265,7 +265,7 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, cut: CancellationToken
         inactivity_timeout: None,
         ..Config::default()
     };
-    let wire = Wire::new(stream, cut.clone());
+    let wire = wire(stream, cut.clone(), &inner.tasks);
     let handler = Connection { inner, cut: cut.clone(), fault, channels: HashMap::new() };
     if let Ok(session) = russh::server::run_stream(Arc::new(config), wire, handler).await {
         let _ = session.await;

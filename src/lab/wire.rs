@@ -1,60 +1,26 @@
 //! A TCP connection that can be cut from elsewhere, as a link that breaks.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional, duplex};
 use tokio::net::TcpStream;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Fails both ways once its token is cancelled.
-pub(super) struct Wire {
-    stream: TcpStream,
-    cut_for_reader: Pin<Box<WaitForCancellationFutureOwned>>,
+/// Room for what the server has said and the client has not read.
+const UNREAD: usize = 64 << 20;
+
+/// The server's end of a connection. Cancelling `cut` breaks it, and what is under way is lost.
+///
+/// russh does not read while it writes, at either end: two of them that talk to each other would
+/// wait for ever once the buffers of TCP were full. With room in between the server never waits.
+pub(super) fn wire(
+    mut stream: TcpStream,
     cut: CancellationToken,
-}
-
-impl Wire {
-    pub(super) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
-        Self { stream, cut_for_reader: Box::pin(cut.clone().cancelled_owned()), cut }
-    }
-
-    fn broken() -> io::Error {
-        io::Error::new(io::ErrorKind::ConnectionReset, "the lab cut this connection")
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Whoever waits for input is woken by the cut; writers look when they write.
-        if self.cut_for_reader.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(Self::broken()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.cut.is_cancelled() {
-            return Poll::Ready(Err(Self::broken()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+    tasks: &TaskTracker,
+) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    let (server, mut between) = duplex(UNREAD);
+    tasks.spawn(async move {
+        let passing = copy_bidirectional(&mut between, &mut stream);
+        let _ = cut.run_until_cancelled(passing).await;
+    });
+    server
 }
