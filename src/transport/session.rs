@@ -16,6 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// For opening a channel, when the connection is dead and no keepalive says so.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// First pause before a refused channel is asked for again: with `MaxSessions 1`, sshd still counts
+/// the program that has just ended.
+const FREED_SOON: Duration = Duration::from_millis(20);
+
 /// A logged-in connection. Cheap to clone; any number of programs run over it at once.
 ///
 /// It ends when [`closed`](Session::close), or when the last clone and the last process and tunnel
@@ -54,16 +58,27 @@ impl Session {
         let wrapped = launch.wrap()?;
         let lost = || StartError::Lost { host: self.0.name.clone() };
         let handle = self.0.handle.as_ref().ok_or_else(lost)?;
-        let opening = tokio::time::timeout(OPEN_TIMEOUT, handle.channel_open_session());
-        let channel = match opening.await {
-            Ok(Ok(channel)) => channel,
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                return Err(StartError::Channel {
-                    host: self.0.name.clone(),
-                    reason: refusal(&reason),
-                });
+        let mut pause = FREED_SOON;
+        let channel = loop {
+            let opening = tokio::time::timeout(OPEN_TIMEOUT, handle.channel_open_session());
+            match opening.await {
+                Ok(Ok(channel)) => break channel,
+                Ok(Err(russh::Error::ChannelOpenFailure(_))) if pause < FREED_SOON * 32 => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                    let reason = match reason {
+                        // So says sshd, which connects to nothing for a session.
+                        ChannelOpenFailure::ConnectFailed => {
+                            "no more sessions (MaxSessions in its sshd_config)".into()
+                        }
+                        other => refusal(&other),
+                    };
+                    return Err(StartError::Channel { host: self.0.name.clone(), reason });
+                }
+                Ok(Err(_)) | Err(_) => return Err(lost()),
             }
-            Ok(Err(_)) | Err(_) => return Err(lost()),
         };
         // No reply is asked for: it would be one more thing to wait for, and tells nothing that
         // the program's output does not.

@@ -45,7 +45,7 @@ async fn many_hosts_share_one_connection_and_bytes_flow_for_all() {
     let work = sessions.into_iter().map(async |session| {
         let session = session.unwrap();
         let launch = certroll::transport::Launch::new("cat", "");
-        let mut process = session.start(&launch).await.unwrap();
+        let process = session.start(&launch).await.unwrap();
         let payload: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let (mut stdin, mut stdout) = (process.stdin, process.stdout);
         let sent = payload.clone();
