@@ -6,6 +6,7 @@
 //! untrusted: lines, totals and counts are bounded, other nonces are ignored, digests are compared.
 //! `docs/transaction.md` explains the protocol.
 
+pub mod command;
 mod conversation;
 pub mod error;
 mod inspect;
@@ -14,6 +15,7 @@ pub mod reports;
 pub mod request;
 pub mod transaction;
 
+pub use command::run as run_command;
 pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
 pub use inspect::inspect;
 pub use program::{BOOTSTRAP, READY, launch};

@@ -19,7 +19,7 @@ pub const READY: &str = "@certroll1 - boot";
 
 /// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
 const PRELUDE: &str = include_str!("sh/prelude.sh");
-/// Running commands with a time limit: `run`, `run_apart`, `running`.
+/// Running commands with a time limit: `run`, `watch`, `running`.
 pub const RUN: &str = include_str!("sh/run.sh");
 /// The host's lock: `look`, `lock`, `unlock`.
 pub const LOCK: &str = include_str!("sh/lock.sh");
@@ -63,6 +63,11 @@ impl Program {
     /// Settles what earlier transactions left.
     pub fn recovery(hook: Option<&str>) -> Self {
         Self::assemble(&[&TRANSACTION[..], &[include_str!("sh/recover_main.sh")]].concat(), hook)
+    }
+
+    /// A single command.
+    pub fn command() -> Self {
+        Self::new(&[RUN, include_str!("sh/command.sh")])
     }
 
     /// The prelude followed by `parts`.

@@ -19,7 +19,6 @@ guard() {
   guard_left=$3 J=$4 run=$5 note=$6
   state=${J%/*}
   tools
-  who
   while [ -e "$J" ] && born "$1" && [ "$v" = "$2" ]; do
     if [ $guard_left -le 0 ]; then kill -s KILL "$1" 2>/dev/null; fi
     sleep 1

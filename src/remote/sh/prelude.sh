@@ -7,8 +7,13 @@ nl='
 '
 ifs=' 	'$nl
 IFS=$ifs
-umask 077
 set -uf
+# Our effective user id, and the mask that commands are run with.
+uid= mask=
+{ while read -r k a b c; do case $k in Uid:) uid=$b;; Umask:) mask=$a;; esac; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
+[ -n "$mask" ] || mask=$(umask)
+umask 077
 # Input is descriptor 3: no command that is run can eat the request.
 exec 3<&0 </dev/null
 nonce=- tx=- state= run= note= W= sig=0 rd= tok= boot= own=
@@ -137,16 +142,8 @@ born() {
   v=${v##*")"}; set -- $v; v=${20}
 }
 
-# Our effective user id into $uid.
-who() {
-  uid=
-  { while read -r who_k who_r who_e who_s; do case $who_k in Uid:) uid=$who_e;; esac; done </proc/self/status; } 2>/dev/null
-  [ -n "$uid" ] || uid=$(id -u)
-}
-
 # Where journals and locks are, unless the request named other places.
 places() {
-  who
   if [ "$uid" = 0 ]; then
     state=${state:-/var/lib/certroll}
     if [ -z "$run" ]; then if [ -d /run ]; then run=/run/certroll; else run=/var/run/certroll; fi; fi
@@ -164,5 +161,6 @@ scratch() {
   scratch_d=${TMPDIR:-/tmp}/.certroll-$$-$nonce
   mkdir "$scratch_d" || return 1
   W=$scratch_d/w
-  trap 'rm -rf "$scratch_d"' EXIT
+  # bash runs this also in a subshell that a signal ends before its first command.
+  trap 'case ${BASHPID:-$$} in $$) rm -rf "$scratch_d";; esac' EXIT
 }

@@ -1,4 +1,4 @@
-# Commands with a time limit: own process group, output to a file (a daemon that keeps it open
+# Commands with a time limit: the caller's umask, own process group, output to a file (a daemon that keeps it open
 # blocks nobody and loses no pipe later), ended when late or too loud.
 # Helper children are stopped with USR1, which no program here traps: dash and busybox lose a TERM
 # that reaches a new subshell before it has dropped its parent's trap.
@@ -7,15 +7,7 @@
 run() {
   run_limit=$1; shift
   { : >"$W.cut" && : >"$W.out"; } 2>/dev/null || { rc=126; return; }
-  $own "$@" </dev/null >"$W.out" 2>&1 3<&- &
-  watch $! "$run_limit"
-}
-
-# The same with standard error in $W.err.
-run_apart() {
-  run_limit=$1; shift
-  { : >"$W.cut" && : >"$W.out" && : >"$W.err"; } 2>/dev/null || { rc=126; return; }
-  $own "$@" </dev/null >"$W.out" 2>"$W.err" 3<&- &
+  { umask "$mask"; exec $own "$@"; } </dev/null >"$W.out" 2>&1 3<&- &
   watch $! "$run_limit"
 }
 

@@ -14,6 +14,7 @@ use super::request::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
 use replies::Told;
+pub(super) use request::{BadRequest, argv, body, seconds};
 use request::{Waits, Worded, wanted, word};
 use std::time::Duration;
 use tokio::time::Instant;

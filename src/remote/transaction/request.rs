@@ -17,6 +17,12 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(in crate::remote) struct BadRequest(String);
 
+impl BadRequest {
+    pub(in crate::remote) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 impl From<BadRequest> for RemoteError {
     fn from(BadRequest(why): BadRequest) -> Self {
         Self::BadRequest(why)
@@ -263,7 +269,7 @@ fn body_room(files: &[FileChange]) -> usize {
 }
 
 /// The bytes as lines, then a lone dot. `into` must have room: a moved buffer would not be wiped.
-fn body(bytes: &[u8], into: &mut Vec<u8>) {
+pub(in crate::remote) fn body(bytes: &[u8], into: &mut Vec<u8>) {
     if is_plain_text(bytes) {
         into.extend_from_slice(bytes);
     } else {
