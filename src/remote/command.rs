@@ -156,7 +156,8 @@ mod tests {
 
     #[tokio::test]
     async fn streams_exit_code_directory_and_environment() {
-        let mut wanted = request(&["sh", "-c", "pwd; printf '%s\\n' \"$A\"; umask; echo no >&2; exit 3"]);
+        let mut wanted =
+            request(&["sh", "-c", "pwd; printf '%s\\n' \"$A\"; umask; echo no >&2; exit 3"]);
         wanted.chdir = Some(RemotePath::new("/usr/lib").unwrap());
         wanted.env = vec![("A".into(), "it's \\0101 $x\n%".into()), ("IFS".into(), "x".into())];
         let result = sh(&wanted).await.unwrap();
