@@ -3,6 +3,7 @@
 //! [`build`] is a function of its arguments: called twice it gives the same plan, and applied to the
 //! facts that its own execution leaves behind it plans nothing.
 
+use super::answers::answers;
 use super::desired::{Desired, FileWant, ProbeWant};
 use super::discovery;
 use super::facts::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
@@ -163,40 +164,26 @@ fn obstacle_to_all(
         // It may well fail because the files are not there yet; the staged ones will tell.
         notes.push(format!("{failed}; it is tried again with the new files in place"));
     }
-    for (service, up) in services_up(desired, facts) {
-        if up == Some(false) {
-            notes.push(format!("{service} does not run now; its configuration was not checked"));
-        }
+    for answers in answers(desired, facts).iter().filter(|answers| answers.up == Some(false)) {
+        let name = &answers.service.name;
+        notes.push(format!("{name} does not run now; its configuration was not checked"));
     }
     None
 }
 
-/// Whether each service runs, for those that can be told.
-fn services_up<'a>(
-    desired: &'a Desired,
-    facts: &'a HostFacts,
-) -> impl Iterator<Item = (&'a str, Option<bool>)> {
-    let asked = desired.services.iter().filter(|service| service.running.is_some());
-    asked.zip(&facts.running).map(|(service, up)| (service.name.as_str(), *up))
-}
-
 /// Checks that the untouched host does not pass, each as one line.
 fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<String> {
-    let mut results = facts.commands.iter();
     let mut failed = Vec::new();
-    for service in &desired.services {
-        for (check, result) in service.prechecks.iter().zip(results.by_ref()) {
+    for answers in answers(desired, facts) {
+        for (check, result) in answers.prechecks {
             if !result.success() && !result.skipped && result.rc != 127 {
                 failed.push(format!(
                     "{}: `{}` fails on the untouched host{}",
-                    service.name,
+                    answers.service.name,
                     check.command,
                     last_line(result)
                 ));
             }
-        }
-        if service.discover.is_some() {
-            results.next();
         }
     }
     failed

@@ -1,11 +1,200 @@
-//! Whether these are the right files: what the service's own configuration says about them.
+//! Whether these are the right files: what the service's own configuration, the links on the way and
+//! the rights of its user say about the destinations.
 
-use super::build::FilePlan;
-use super::desired::Desired;
-use super::facts::HostFacts;
+use super::answers::{Answers, answers};
+use super::build::{FileAction, FilePlan};
+use super::desired::{Desired, Role};
+use super::facts::{FileFacts, HostFacts};
+use crate::services::{Discovered, FileRole};
 
-/// What looks wrong about the destinations, one line each. Stops nothing.
+/// Names of files in one note.
+const SHOWN: usize = 3;
+
+/// What looks wrong about the destinations, one line each. Stops nothing: a configuration may have
+/// ways that a profile does not know.
 pub(super) fn warnings(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<String> {
-    let _ = (desired, facts, files);
-    Vec::new()
+    let mut notes = unnamed(desired, facts, files);
+    for (file, there) in files.iter().zip(&facts.files) {
+        notes.extend(shared_by_link(file, there));
+        notes.extend(certbot(file, there));
+        notes.extend(pinned(file, there));
+        notes.extend(unreadable(desired, file, there));
+    }
+    notes
+}
+
+/// Destinations that no service's configuration names, and services that name none of them.
+fn unnamed(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<String> {
+    let known: Vec<(&str, Vec<Discovered>)> = answers(desired, facts)
+        .iter()
+        .filter_map(|answers| Some((answers.service.name.as_str(), discovered(answers)?)))
+        .collect();
+    let mut notes = Vec::new();
+    for (service, named) in &known {
+        if named.is_empty() {
+            notes.push(format!(
+                "{service}: no certificate file was found in its configuration; it reads these files only \
+                 once that names them"
+            ));
+        }
+    }
+    // Without an answer from every service nobody knows that a file is read by none.
+    let all_told = known.len() == desired.services.len();
+    let named: Vec<&Discovered> = known.iter().flat_map(|(_, named)| named).collect();
+    if !all_told || named.is_empty() {
+        return notes;
+    }
+    let missing: Vec<&FilePlan> = files
+        .iter()
+        .zip(&facts.files)
+        .filter(|(file, there)| is_missing(file, there, &named))
+        .map(|(file, _)| file)
+        .collect();
+    let services: Vec<&str> = known.iter().map(|(service, _)| *service).collect();
+    let services = services.join(" and ");
+    if missing.len() <= SHOWN {
+        notes.extend(missing.iter().map(|file| {
+            format!(
+                "{} is not named in the configuration of {services} (named there: {})",
+                file.want.path,
+                nearest(&file.want.path, file.want.role, &named)
+            )
+        }));
+    } else {
+        let paths: Vec<&str> =
+            missing.iter().take(SHOWN).map(|file| file.want.path.as_str()).collect();
+        notes.push(format!(
+            "{} of the destinations are not named in the configuration of {services}: {}, …",
+            missing.len(),
+            paths.join(", ")
+        ));
+    }
+    notes
+}
+
+/// The paths in what the service printed about its configuration; `None`: it told nothing.
+fn discovered(answers: &Answers<'_>) -> Option<Vec<Discovered>> {
+    let how = &answers.service.discover.as_ref()?.how;
+    let result = answers.discovery?;
+    // `grep` ends with 1 where it finds nothing.
+    let told = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
+    let text = String::from_utf8_lossy(&result.stdout);
+    told.then(|| how.paths(&text))
+}
+
+fn fits(role: Role, named: &Discovered) -> bool {
+    match named.role {
+        None => true,
+        Some(FileRole::Cert) => matches!(role, Role::Cert | Role::Combined),
+        Some(FileRole::Key) => matches!(role, Role::Key | Role::Combined),
+        Some(FileRole::Chain) => role == Role::Chain,
+    }
+}
+
+fn is_missing(file: &FilePlan, there: &FileFacts, named: &[&Discovered]) -> bool {
+    let candidates: Vec<&Discovered> =
+        named.iter().copied().filter(|named| fits(file.want.role, named)).collect();
+    // Dovecot does not tell where its key is, and hardly anybody names a chain.
+    if candidates.is_empty() {
+        return matches!(file.want.role, Role::Cert | Role::Combined);
+    }
+    let links = there.via_links.iter().chain(&there.real_path).filter_map(|path| path.to_str());
+    let own: Vec<&str> = std::iter::once(file.want.path.as_str()).chain(links).collect();
+    !candidates.iter().any(|named| own.iter().any(|path| named.names(path)))
+}
+
+/// The most similar of the files that are read.
+fn nearest(path: &str, role: Role, named: &[&Discovered]) -> String {
+    let mut paths: Vec<&str> =
+        named.iter().filter(|named| fits(role, named)).map(|named| named.path.as_str()).collect();
+    if paths.is_empty() {
+        return "none of that kind".to_owned();
+    }
+    paths.sort_by(|a, b| strsim::jaro(b, path).total_cmp(&strsim::jaro(a, path)).then(a.cmp(b)));
+    paths.dedup();
+    let more = if paths.len() > SHOWN { ", …" } else { "" };
+    paths.truncate(SHOWN);
+    let text = format!("{}{more}", paths.join(", "));
+    crate::model::text::printable(text.as_bytes(), 4096)
+}
+
+/// A link that leads out of the service's own directory: others may read that file too.
+fn shared_by_link(file: &FilePlan, there: &FileFacts) -> Option<String> {
+    let real = there.real_path.as_ref()?.to_string();
+    let path = &file.want.path;
+    if there.via_links.is_empty() || of_certbot(&real) || of_certbot(path) {
+        return None;
+    }
+    if real.contains("ssl-cert-snakeoil") {
+        return Some(format!(
+            "{path} leads to {real}, the pair that other services of this host share: all of them get \
+             the new one; give this service files of its own"
+        ));
+    }
+    (territory(path) != territory(&real)).then(|| {
+        format!(
+            "{path} leads to {real}, out of the service's own directory: whatever else reads that file \
+             gets the new one"
+        )
+    })
+}
+
+/// `/etc/dovecot` of `/etc/dovecot/private/key.pem`.
+fn territory(path: &str) -> &str {
+    let end = path.match_indices('/').nth(2).map_or(path.len(), |(at, _)| at);
+    &path[..end]
+}
+
+fn of_certbot(path: &str) -> bool {
+    path.contains("/letsencrypt/live/") || path.contains("/letsencrypt/archive/")
+}
+
+fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
+    let path = &file.want.path;
+    let real = there.real_path.as_ref().map(ToString::to_string);
+    (of_certbot(path) || real.is_some_and(|real| of_certbot(&real))).then(|| {
+        format!(
+            "{path} belongs to certbot: its next renewal puts its own certificate there again; give the \
+             service paths of its own"
+        )
+    })
+}
+
+fn pinned(file: &FilePlan, there: &FileFacts) -> Option<String> {
+    (file.action != FileAction::Keep && there.file()?.pinned).then(|| {
+        format!(
+            "{} is mounted into a container as a single file: what runs there keeps the old one until \
+             the container is made again; mount its directory instead",
+            file.want.path
+        )
+    })
+}
+
+/// Whether the service's user will be able to read the file, where that is sure.
+fn unreadable(desired: &Desired, file: &FilePlan, there: &FileFacts) -> Option<String> {
+    let reader = desired.reader.as_deref()?;
+    let now = there.file();
+    let owner = file.owner.as_deref().or(now.map(|now| now.owner.as_str()))?;
+    let group = file.group.as_deref().or(now.map(|now| now.group.as_str()))?;
+    let mode = file.mode.or(now.map(|now| now.mode))?;
+    let bits = mode.bits();
+    let as_before = file.owner.is_none() && file.group.is_none() && file.mode.is_none();
+    let readable = if as_before && now.is_some_and(|now| now.readable_by_user.is_some()) {
+        now.and_then(|now| now.readable_by_user)
+    } else if owner == reader {
+        Some(bits & 0o400 != 0)
+    } else if bits & 0o004 != 0 || (bits & 0o040 != 0 && group == reader) {
+        Some(true)
+    } else if bits & 0o040 == 0 {
+        Some(false)
+    } else {
+        // Nobody here knows who is in that group.
+        None
+    };
+    (readable == Some(false)).then(|| {
+        format!(
+            "{} will be {owner}:{group} {mode}, and the service reads it as {reader}, who cannot",
+            file.want.path
+        )
+    })
 }

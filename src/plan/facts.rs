@@ -207,6 +207,8 @@ pub struct RegularFile {
     pub acl: bool,
     /// Something is mounted on this very path (a container's bind): it cannot be replaced.
     pub mount_point: bool,
+    /// Another mount namespace (a container) has this very file mounted: it keeps the old bytes.
+    pub pinned: bool,
     /// Only the CERTIFICATE blocks, in file order, at most 64 KiB; empty when there are none.
     pub certificates_pem: Vec<u8>,
     /// Whether the file holds a private key block.

@@ -1,5 +1,6 @@
 //! What would be done on each host and why. No IO, no clock, no async.
 
+mod answers;
 pub mod build;
 mod command;
 pub mod desired;

@@ -360,6 +360,7 @@ fn regular(reply: &Reply) -> Taken<FileState> {
         immutable: flag("imm")?,
         acl: flag("acl")? == Some(true),
         mount_point: flag("mounted")? == Some(true),
+        pinned: flag("pinned")? == Some(true),
         certificates_pem: certificates(reply)?,
         holds_key: flag("holds_key")? == Some(true),
         public_key_pem: match public_key {

@@ -502,11 +502,15 @@ fn what_only_root_can_prepare() {
         let facts = place.inspect(shell, &request);
         let can: Vec<_> = facts.files.iter().map(|one| regular(one).readable_by_user).collect();
         assert_eq!(can[..3], [Some(true), Some(false), Some(false)], "{shell}");
+        assert!(!regular(&facts.files[0]).pinned, "{shell}");
         let acl: Vec<_> = facts.files.iter().map(|one| regular(one).acl).collect();
         assert_eq!(acl, [false, false, false, lists, false], "{shell}");
         let facts = place.inspect_as(&mount, shell, &in_namespace);
         let mounts: Vec<_> = facts.files[..5].iter().map(|one| regular(one).mount_point).collect();
         assert_eq!(mounts, [false, false, false, false, true], "{shell}");
+        // What is mounted elsewhere as a single file stays the old one there.
+        let pinned: Vec<_> = facts.files[..5].iter().map(|one| regular(one).pinned).collect();
+        assert_eq!(pinned, [true, false, false, false, false], "{shell}");
         assert!(facts.files[5].read_only && !facts.files[0].read_only, "{shell}");
         // As somebody else: what cannot be read, and where nothing can be written.
         let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";

@@ -5,7 +5,9 @@ use certroll::material::{Input, check};
 use certroll::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
 use certroll::plan::build::{HostPlan, Observation, SeenBefore, build};
 use certroll::plan::desired::Desired;
-use certroll::plan::facts::{FileFacts, FileState, HostFacts, OsFamily, RegularFile, Tools};
+use certroll::plan::facts::{
+    CommandResult, FileFacts, FileState, HostFacts, OsFamily, RegularFile, Tools,
+};
 use certroll::plan::resolve::{kind, resolve};
 use certroll::plan::wanted::{Material, Wanted};
 use certroll::playbook::certificate::{
@@ -108,7 +110,7 @@ pub(crate) fn facts(desired: &Desired) -> HostFacts {
             ..Tools::default()
         },
         files: files.chain(kept).map(absent).collect(),
-        commands: vec![Default::default(); asked],
+        commands: vec![CommandResult { skipped: true, ..CommandResult::default() }; asked],
         running: desired
             .services
             .iter()
@@ -150,6 +152,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         immutable: None,
         acl: false,
         mount_point: false,
+        pinned: false,
         certificates_pem: Vec::new(),
         holds_key: false,
         public_key_pem: None,

@@ -41,12 +41,7 @@ pub fn inspect(wanted: &Wanted) -> Result<InspectRequest, BadDestination> {
         };
         // Most tasks are the same everywhere: what is equal is sent once.
         let same = variants.iter_mut().find(|known| {
-            let InspectVariant { files, public_keys, reader, programs, running, commands, .. } =
-                known;
-            (&*files, &*public_keys, &*reader)
-                == (&variant.files, &variant.public_keys, &variant.reader)
-                && (&*programs, &*running, &*commands)
-                    == (&variant.programs, &variant.running, &variant.commands)
+            InspectVariant { kinds: Vec::new(), ..InspectVariant::clone(known) } == variant
         });
         match same {
             Some(known) => known.kinds.push(kind),
@@ -277,8 +272,8 @@ pub fn command_of(
     service: Option<&str>,
 ) -> Option<String> {
     use crate::model::Step;
-    let services = desired.services.iter();
-    let service = services.filter(|want| service.is_none_or(|name| name == want.name)).next()?;
+    let mut services = desired.services.iter();
+    let service = services.find(|want| service.is_none_or(|name| name == want.name))?;
     match step {
         Step::Validate => service.validate.first().map(|validate| validate.label.clone()),
         Step::Reload => service.reload.as_ref().map(|reload| reload.command.to_string()),

@@ -179,9 +179,33 @@ read_mounts() {
     done </proc/self/mounts; } 2>/dev/null
 }
 
+# roots: what other mount namespaces (containers) have mounted of a file system, except whole ones. Only
+# root sees them, and each namespace is told once per process in it.
+read_roots() {
+  roots=$nl
+  [ "$uid" = 0 ] && have awk || return 0
+  set +f; set -- /proc/[0-9]*/mountinfo; set -f
+  # Through cat: processes end meanwhile, and some awks with them.
+  v=$(cat "$@" 2>/dev/null | awk '$4 != "/" && !seen[$4]++ { print $4 }')
+  IFS=$nl; set -- $v; IFS=$ifs
+  for line; do unescape_mount "$line"; roots=$roots$v$nl; done
+}
+
+# Whether one of them is the file $1, by its path from the root of its file system -> v
+pinned() {
+  case $roots in *"/${1##*/}$nl"*) ;; *) v=0; return;; esac
+  pin_f=$1 pin_m= k=0
+  while [ $k -lt $nm ]; do
+    get mp $k; v=${v%/}
+    case $pin_f in "$v"/*) [ ${#v} -lt ${#pin_m} ] || pin_m=$v;; esac
+    k=$((k+1))
+  done
+  case $roots in *"$nl${pin_f#"$pin_m"}$nl"*) v=1;; *) v=0;; esac
+}
+
 # Free space, read-only mounts, earlier generations and orphans, directory by directory.
 look_at_directories() {
-  read_mounts
+  read_mounts; read_roots
   # Names of interrupted transactions, to tell an orphan from theirs.
   set +f; set -- "$state"/j.* "$state"/undo.* "$state"/done.* "$state"/conflict.*; set -f
   known=' '
@@ -433,7 +457,8 @@ tell_files() {
       *)
         owner=${v%%;*} group=${v#*;}; set -- $owner; owner=${owner#* * * * * }
         l="$l mode=$1 nlink=$2 size=$3 uid=$4 gid=$5"
-        enc "$owner"; l="$l owner=$v"; enc "$group"; l="$l group=$v mounted=$mounted";;
+        enc "$owner"; l="$l owner=$v"; enc "$group"; l="$l group=$v mounted=$mounted"
+        get real $i; pinned "$v"; l="$l pinned=$v";;
       esac
       for k in sha acl imm can; do get $k $i; l="$l $k=$v"; done
       get pem $i; l="$l holds_key=${v%% *} certs=${v#* }"
