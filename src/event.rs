@@ -215,6 +215,8 @@ pub enum NoteLevel {
     Info,
     /// Deserves attention.
     Warning,
+    /// The command could not go on.
+    Error,
 }
 
 /// A failed step.

@@ -1,5 +1,5 @@
 //! The `certroll` command.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    certroll::cli::main()
 }

@@ -1,3 +1,64 @@
 //! The command line: arguments, the calls behind each verb, errors and exit codes.
 
-pub mod exit;
+pub mod args;
+mod console;
+mod extra_vars;
+mod failure;
+mod lists;
+mod project;
+mod prompt;
+mod secrets;
+mod session;
+mod signals;
+mod verbs;
+
+use crate::engine::exit;
+use args::{Cli, Output, OutputArgs};
+use clap::Parser;
+use clap::error::ErrorKind;
+use failure::Failure;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Nobody is left to tell when standard error is gone.
+            let _ = error.print();
+            return ExitCode::from(if asked { exit::OK } else { exit::USAGE });
+        }
+    };
+    let (name, output) = (cli.command.name(), cli.command.output().cloned());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(verbs::run(cli.command));
+            // A prompt that nobody answered must not keep the process.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            tell(name, &failure, output.as_ref());
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
+    let plain = OutputArgs { output: Output::Table, color: args::Color::Auto, verbose: 0 };
+    let flags = output.unwrap_or(&plain);
+    let options = console::options(flags, false, String::new());
+    let text = failure.render(options.stderr.color, options.stderr.columns());
+    // Nobody is left to tell when both are gone.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    if flags.output == Output::Json && !matches!(command, "inventory" | "services") {
+        let _ = session::tell_failure_as_json(command, failure);
+    }
+}

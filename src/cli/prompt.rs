@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 ///
 /// # Errors
 /// Without a terminal.
-pub fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
+pub(super) fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
     let text = rpassword::prompt_password(format!("{prompt}: "))
         .with_context(|| format!("cannot ask for the {}", prompt.to_lowercase()))?;
     Ok(Secret::new(text))
@@ -17,7 +17,7 @@ pub fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
 
 /// Asks a yes/no question on the terminal; anything but `y` or `yes` is no. Without a terminal the
 /// answer is no.
-pub fn confirm(question: &str) -> bool {
+pub(super) fn confirm(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return false;
     }
@@ -30,4 +30,20 @@ pub fn confirm(question: &str) -> bool {
     let yes = read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     answer.zeroize();
     yes
+}
+
+/// Shows a text and waits for a line.
+///
+/// # Errors
+/// Without a terminal: nobody can be asked.
+pub(super) fn line(text: &str) -> std::io::Result<String> {
+    if !std::io::stdin().is_terminal() {
+        return Err(std::io::Error::other("standard input is no terminal"));
+    }
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{text}: ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -2,10 +2,9 @@
 
 use super::certificate::failure::{self, Ended};
 use super::verification::Dialers;
-use crate::model::Step;
 use crate::remote;
 use crate::transport::{
-    Become, ConnectError, Connector, DialError, Launch, Process, Session, StartError, Target, Tunnel,
+    Become, ConnectError, Connector, DialError, Process, Session, StartError, Target, Tunnel, Way,
     local,
 };
 use crate::verify::{Dial, Stream};
@@ -14,20 +13,12 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// How a host is reached.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// By SSH.
-    Ssh(Box<Target>),
-    /// On the controller itself (`connection: local`, `delegate_to: localhost`).
-    Local,
-}
-
 /// A host's connection and the account that tasks run as.
+#[derive(Clone)]
 pub struct Link {
-    access: Access,
+    way: Way,
     become_as: Option<Become>,
-    connector: Arc<Connector>,
+    connector: Connector,
     session: Arc<OnceCell<Session>>,
 }
 
@@ -35,31 +26,30 @@ pub struct Link {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// No connection.
-    #[error(transparent)]
-    Connect(Arc<ConnectError>),
-    /// Connected, but the program did not start.
-    #[error(transparent)]
-    Start(StartError),
+    #[error("{}", chain(&**.0))]
+    Connect(Box<ConnectError>),
+    /// Connected, but the program did not start: a shell that is none, a password that sudo refuses.
+    #[error("{}", chain(&**.0))]
+    Start(Box<StartError>),
 }
 
 impl LinkError {
-    /// In an operator's words.
+    /// The end of `task` on the host: it could not be reached as the account that was asked for.
     pub fn ended(self, task: &str) -> Ended {
-        match self {
-            Self::Connect(error) => failure::unreachable(task, chain(&*error)),
-            Self::Start(error @ StartError::Lost { .. }) => failure::unreachable(task, chain(&error)),
-            Self::Start(error) => failure::before_commit(task, Step::Connect, chain(&error)),
-        }
+        failure::unreachable(task, self.to_string())
     }
 }
 
-/// An error and its causes on one line.
+/// An error and its causes on one line; causes that the text above them repeats are left out.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         source = cause.source();
     }
     text
@@ -67,32 +57,32 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 impl Link {
     /// A link that is not opened yet.
-    pub fn new(access: Access, become_as: Option<Become>, connector: Arc<Connector>) -> Self {
-        Self { access, become_as, connector, session: Arc::new(OnceCell::new()) }
+    pub fn new(way: Way, become_as: Option<Become>, connector: Connector) -> Self {
+        Self { way, become_as, connector, session: Arc::default() }
     }
 
     /// The same connection for another account.
     pub fn as_user(&self, become_as: Option<Become>) -> Self {
-        Self {
-            access: self.access.clone(),
-            become_as,
-            connector: Arc::clone(&self.connector),
-            session: Arc::clone(&self.session),
-        }
+        Self { become_as, ..self.clone() }
     }
 
-    /// A link to another place, over the same connector.
-    pub fn elsewhere(&self, access: Access, become_as: Option<Become>) -> Self {
-        Self::new(access, become_as, Arc::clone(&self.connector))
+    /// A link to the controller itself, as the user who runs it.
+    pub fn to_controller(&self) -> Self {
+        Self::new(Way::Local, None, self.connector.clone())
     }
 
-    /// `deploy@10.0.0.1:22, sudo root`.
+    /// How the host is reached.
+    pub fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// `deploy@10.0.0.1:22 via bastion, sudo root`.
     pub fn describe(&self) -> String {
-        let place = match &self.access {
-            Access::Local => "on the controller".to_owned(),
-            Access::Ssh(target) => {
-                let via = target.jumps.iter().map(|jump| format!(" via {}", jump.address));
-                let via: String = via.collect();
+        let place = match &self.way {
+            Way::Local => "on the controller".to_owned(),
+            Way::Ssh(target) => {
+                let via: String =
+                    target.jumps.iter().map(|jump| format!(" via {}", jump.address)).collect();
                 format!("{}@{}:{}{via}", target.user, target.address, target.port)
             }
         };
@@ -102,49 +92,51 @@ impl Link {
         }
     }
 
-    /// The open session; `None` for [`Access::Local`].
+    /// The open session; `None` for [`Way::Local`].
     ///
     /// # Errors
     /// The connection could not be made.
     pub async fn session(&self) -> Result<Option<&Session>, LinkError> {
-        match &self.access {
-            Access::Local => Ok(None),
-            Access::Ssh(target) => {
+        match &self.way {
+            Way::Local => Ok(None),
+            Way::Ssh(target) => {
                 let open = self.session.get_or_try_init(|| self.connector.connect(target)).await;
-                open.map(Some).map_err(|error| LinkError::Connect(Arc::new(error)))
+                open.map(Some).map_err(|error| LinkError::Connect(Box::new(error)))
             }
         }
     }
 
-    /// Starts the shell program of `remote`, as the account of this link.
+    /// Starts the shell that reads a program of [`remote`], as the account of this link.
     ///
     /// # Errors
     /// No connection, or the account could not be taken.
     pub async fn sh(&self) -> Result<Process, LinkError> {
-        let launch = Launch {
-            become_as: self.become_as.clone(),
-            ..Launch::new(remote::BOOTSTRAP, remote::READY)
-        };
+        let launch = remote::launch(self.become_as.clone());
         let started = match self.session().await? {
             Some(session) => session.start(&launch).await,
             None => local::start(&launch).await,
         };
-        started.map_err(LinkError::Start)
+        started.map_err(|error| LinkError::Start(Box::new(error)))
     }
 
     /// The ways to look at what this host serves.
     pub fn dialers(&self) -> Dialers {
-        match &self.access {
-            Access::Local => Dialers { host: Some(Arc::new(crate::verify::Tcp)), bastion: None },
-            Access::Ssh(target) => {
+        match &self.way {
+            Way::Local => Dialers { host: Some(Arc::new(crate::verify::Tcp)), bastion: None },
+            Way::Ssh(target) => {
                 let through = |target: Box<Target>, session| -> Arc<dyn Dial> {
-                    Arc::new(Through { target, connector: Arc::clone(&self.connector), session })
+                    Arc::new(Through { target, connector: self.connector.clone(), session })
                 };
                 let bastion = last_jump(target).map(|jump| through(jump, Arc::default()));
                 let host = through(target.clone(), Arc::clone(&self.session));
                 Dialers { host: Some(host), bastion }
             }
         }
+    }
+
+    /// Whether a connection was made and has died since.
+    pub fn is_dead(&self) -> bool {
+        self.session.get().is_some_and(Session::is_closed)
     }
 }
 
@@ -157,7 +149,7 @@ fn last_jump(target: &Target) -> Option<Box<Target>> {
 /// Dials from the machine at the other end of an SSH connection.
 struct Through {
     target: Box<Target>,
-    connector: Arc<Connector>,
+    connector: Connector,
     session: Arc<OnceCell<Session>>,
 }
 

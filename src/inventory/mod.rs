@@ -17,6 +17,7 @@ mod yaml;
 
 pub use load::{LoadOptions, load};
 pub use pattern::PatternError;
+pub(crate) use pattern::glob;
 
 use crate::model::HostName;
 use crate::source::{Node, Span, Vars};
@@ -26,8 +27,8 @@ use std::sync::Arc;
 /// Hosts, groups and their variables, ready to be asked.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    pub(self) hosts: IndexMap<HostName, Host>,
-    pub(self) groups: IndexMap<String, Group>,
+    hosts: IndexMap<HostName, Host>,
+    groups: IndexMap<String, Group>,
     /// Directory of the first source that is a file, for `inventory_dir`.
     pub directory: Option<std::path::PathBuf>,
     /// The sources as given, for `ansible_inventory_sources`.
@@ -35,7 +36,7 @@ pub struct Inventory {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(self) struct Host {
+struct Host {
     /// From the inventory's text.
     vars: Vars,
     /// From `host_vars/` beside the inventory, then beside the playbook.
@@ -46,7 +47,7 @@ pub(self) struct Host {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(self) struct Group {
+struct Group {
     hosts: Vec<HostName>,
     children: Vec<String>,
     vars: Vars,
@@ -141,7 +142,7 @@ impl Inventory {
 }
 
 /// Where a value stands, for messages.
-pub(self) fn place(node: &Node) -> Option<&Span> {
+fn place(node: &Node) -> Option<&Span> {
     node.span.as_ref()
 }
 

@@ -243,7 +243,7 @@ fn matching(
     Ok(hosts)
 }
 
-fn glob(part: &str) -> Option<fancy_regex::Regex> {
+pub(crate) fn glob(part: &str) -> Option<fancy_regex::Regex> {
     let mut regex = String::from("^");
     let mut chars = part.chars();
     while let Some(c) = chars.next() {

@@ -45,6 +45,8 @@ pub struct FileWant {
     pub content: Arc<Secret<Vec<u8>>>,
     /// Their digest.
     pub digest: Fingerprint,
+    /// The host takes the bytes from this kept generation instead.
+    pub generation: Option<String>,
     /// Owner, group and mode as the task says.
     pub wanted: Ownership,
     /// Owner, group and mode of a file that does not exist yet.

@@ -187,6 +187,7 @@ impl OnePair<'_> {
             pair: self.index,
             content: content.bytes,
             digest: content.digest,
+            generation: None,
             wanted,
             fallback,
             widest,

@@ -5,6 +5,7 @@ pub mod build;
 mod command;
 pub mod desired;
 pub mod discovery;
+pub mod earlier;
 pub mod facts;
 mod layout;
 pub mod probes;

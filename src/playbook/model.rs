@@ -59,6 +59,26 @@ pub enum Serial {
 }
 
 impl Play {
+    /// A play that only has hosts, for what is done to hosts without a playbook.
+    pub fn of_hosts(hosts: Node) -> Self {
+        Self {
+            name: hosts.as_str().unwrap_or_default().to_owned(),
+            hosts,
+            vars: Vars::new(),
+            vars_files: Vec::new(),
+            serial: Vec::new(),
+            order: Order::Inventory,
+            becoming: Becoming::default(),
+            remote_user: None,
+            any_errors_fatal: false,
+            max_fail_percentage: None,
+            environment: Vars::new(),
+            tasks: Vec::new(),
+            handlers: Vec::new(),
+            span: None,
+        }
+    }
+
     /// Sizes of the batches for `hosts` hosts (Ansible, `executor/playbook_executor.py`): the last
     /// step repeats.
     pub fn batches(&self, hosts: usize) -> Vec<usize> {
@@ -338,22 +358,7 @@ mod tests {
     use super::*;
 
     fn batches(serial: &[Serial], hosts: usize) -> Vec<usize> {
-        let play = Play {
-            name: String::new(),
-            hosts: Node::text("all"),
-            vars: Vars::new(),
-            vars_files: Vec::new(),
-            serial: serial.to_vec(),
-            order: Order::Inventory,
-            becoming: Becoming::default(),
-            remote_user: None,
-            any_errors_fatal: false,
-            max_fail_percentage: None,
-            environment: Vars::new(),
-            tasks: Vec::new(),
-            handlers: Vec::new(),
-            span: None,
-        };
+        let play = Play { serial: serial.to_vec(), ..Play::of_hosts(Node::text("all")) };
         play.batches(hosts)
     }
 

@@ -137,6 +137,7 @@ impl Writer {
                 let word = match level {
                     NoteLevel::Info => ("note", look::QUIET),
                     NoteLevel::Warning => ("warning", look::WARNING),
+                    NoteLevel::Error => ("ERROR", look::BAD),
                 };
                 if *level == NoteLevel::Info && !steps {
                     return String::new();

@@ -15,6 +15,7 @@ pub mod plan_table;
 pub mod progress;
 #[cfg(test)]
 mod samples;
+pub mod services;
 pub mod status;
 mod table;
 mod words;

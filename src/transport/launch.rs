@@ -129,9 +129,7 @@ impl Launch {
                 user: to.user.clone(),
             }),
             Ok(Talk::Ended) => Err(process.why_not_started(self).await),
-            Err(_) => {
-                Err(StartError::Silent { after: DIALOGUE_TIMEOUT, said: process.said().await })
-            }
+            Err(_) => Err(StartError::Silent { after: DIALOGUE_TIMEOUT, said: process.said() }),
         }
     }
 }

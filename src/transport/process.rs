@@ -88,7 +88,7 @@ impl Process {
     /// said instead. Waits up to five seconds for its end.
     pub async fn why_not_started(&mut self, launch: &Launch) -> StartError {
         let exit = tokio::time::timeout(LAST_WORDS, self.exit()).await.ok();
-        let said = self.said().await;
+        let said = self.said();
         StartError::from_end(launch, exit.as_ref(), &said)
     }
 
@@ -106,7 +106,7 @@ impl Process {
     }
 
     /// The beginning of unread stdout and the end of stderr.
-    pub(super) async fn said(&self) -> Vec<u8> {
+    pub(super) fn said(&self) -> Vec<u8> {
         self.shared.look(|seen| {
             let mut said = seen.stdout_head(4096);
             if !said.is_empty() && !said.ends_with(b"\n") {

@@ -1,18 +1,22 @@
 //! The operator's own checks, after the handshake: a failure rolls the host back.
 
-use super::rollout::Shared;
-use crate::engine::link::{Access, Link};
+use super::Shared;
+use crate::engine::link::Link;
 use crate::model::Step;
 use crate::model::text::printable;
 use crate::plan::desired::{CheckWant, Desired};
 use crate::plan::facts::CommandResult;
-use crate::remote::{self, CommandRequest, StepFailure};
+use crate::remote::{CommandRequest, StepFailure, command};
 
 /// Runs the checks in order and stops at the first that fails.
 ///
 /// # Errors
 /// The check that failed, as a step failure for the rollback.
-pub async fn run(desired: &Desired, link: &Link, shared: &Shared) -> Result<(), StepFailure> {
+pub(super) async fn run(
+    desired: &Desired,
+    link: &Link,
+    shared: &Shared,
+) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
         return Ok(());
     }
@@ -36,7 +40,7 @@ async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandR
     let link = if check.on_host {
         link
     } else {
-        local = link.elsewhere(Access::Local, None);
+        local = link.to_controller();
         &local
     };
     let request = CommandRequest {
@@ -50,7 +54,7 @@ async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandR
     };
     let work = async {
         let process = link.sh().await.map_err(|error| error.to_string())?;
-        remote::run_command(process, request).await.map_err(|error| error.to_string())
+        command::run(process, &request).await.map_err(|error| error.to_string())
     };
     tokio::select! {
         result = work => result,

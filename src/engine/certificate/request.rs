@@ -149,9 +149,11 @@ fn directories(desired: &Desired, facts: &HostFacts) -> Result<Vec<NewDirectory>
 
 fn file_change(file: &FilePlan) -> Result<FileChange, BadDestination> {
     let path = remote_path(&file.want.path)?;
-    let content = match file.action {
-        FileAction::RepairMode => Content::Keep,
-        _ => Content::Bytes(file.want.content.as_ref().clone()),
+    let generation = file.want.generation.as_deref().and_then(TransactionId::parse);
+    let content = match (&file.action, generation) {
+        (FileAction::RepairMode, _) => Content::Keep,
+        (_, Some(generation)) => Content::Generation(generation),
+        (_, None) => Content::Bytes(file.want.content.as_ref().clone()),
     };
     Ok(FileChange {
         real_path: file.real_path.clone().unwrap_or_else(|| path.clone()),

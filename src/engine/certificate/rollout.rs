@@ -5,163 +5,99 @@
 //! rolls back. Every failure is an [`Ended`], never an early return out of the run.
 
 use super::failure::{self, Ended};
-use super::request;
-use crate::engine::emit::Emitter;
-use crate::engine::link::Link;
-use crate::engine::stop::Stop;
+use super::observe::{Job, Observed, observe, recover};
+use super::{Shared, checks, request};
 use crate::engine::verification::{self, Dialers, Unverified};
-use crate::model::{Fingerprint, HostName, Outcome, Step, Timestamp};
-use crate::plan::build::{Decision, HostPlan, SeenBefore, build};
-use crate::plan::desired::Desired;
-use crate::plan::facts::HostFacts;
+use crate::model::text::plural;
+use crate::model::{Fingerprint, HostName, Outcome, Step};
+use crate::plan::build::{Decision, FileAction, HostPlan, SeenBefore};
+use crate::plan::desired::{Desired, ProbeWant};
 use crate::remote::{
-    self, Committed, RemoteError, Staged, StepFailure, Transaction, Validation, ValidationWay,
+    Committed, RemoteError, RolledBack, Staged, StepFailure, Transaction, Validation, ValidationWay,
 };
 use std::sync::Arc;
-
-/// What a host showed, and what follows.
-#[derive(Debug)]
-pub struct Observed {
-    /// What is wanted.
-    pub desired: Arc<Desired>,
-    /// What the host said.
-    pub facts: HostFacts,
-    /// What each probe showed before any change.
-    pub seen: Vec<SeenBefore>,
-    /// What will be done.
-    pub plan: HostPlan,
-}
 
 /// How the first half ended.
 pub enum Prepared {
     /// Nothing to do.
-    Unchanged(Observed),
+    Unchanged(Box<Observed>),
     /// Staged and validated, waiting for the batch.
     Staged(Box<StagedHost>),
-    /// It failed; nothing live has changed.
-    Ended(Ended),
+    /// It failed; nothing live has changed. What was observed, if anything.
+    Ended(Box<Ended>, Option<Box<Observed>>),
 }
 
 /// A host that holds its stage, waiting for the word to commit.
 pub struct StagedHost {
-    observed: Observed,
+    job: Job,
+    observed: Arc<Observed>,
     transaction: Transaction,
-    link: Arc<Link>,
 }
 
 /// A host whose new certificate is verified, waiting to be confirmed.
 pub struct VerifiedHost {
-    desired: Arc<Desired>,
+    job: Job,
+    observed: Arc<Observed>,
     transaction: Transaction,
 }
 
-/// What all hosts of a run share.
-#[derive(Clone)]
-pub struct Shared {
-    /// Where events go.
-    pub emitter: Emitter,
-    /// The stop switch.
-    pub stop: Stop,
-    /// The moment of the run, for dates.
-    pub now: Timestamp,
-    /// Written into each host's lock: since when, who, from where.
-    pub holder: String,
-}
-
-/// Reads the host and looks at what is served, at the same time. Changes nothing.
-///
-/// # Errors
-/// The host is unreachable or does not answer sensibly.
-pub async fn observe(desired: Arc<Desired>, link: &Link, shared: &Shared) -> Result<Observed, Ended> {
-    let task = desired.task.clone();
-    let host = desired.host.clone();
-    let request = request::inspect(&desired, None)
-        .map_err(|error| failure::before_commit(&task, Step::Check, error.to_string()))?;
-    let running = shared.emitter.step(&host, Step::Connect);
-    let process = link.sh().await.map_err(|error| error.ended(&task))?;
-    running.end(link.describe());
-    let running = shared.emitter.step(&host, Step::Inspect);
-    let dialers = link.dialers();
-    let (facts, looks) =
-        tokio::join!(remote::inspect(process, request), verification::look(&desired.probes, &dialers));
-    let facts = facts.map_err(|error| failure::remote(&task, &host, &error, None))?;
-    let seen: Vec<SeenBefore> = looks
-        .into_iter()
-        .map(|look| match look {
-            Ok(served) => SeenBefore::Leaf(served.leaf),
-            Err(why) => SeenBefore::Nothing(why.to_string()),
-        })
-        .collect();
-    let plan = build(&desired, &facts, &seen);
-    running.end(describe(&plan));
-    Ok(Observed { desired, facts, seen, plan })
-}
-
-fn describe(plan: &HostPlan) -> String {
-    match &plan.decision {
-        Decision::Unchanged => "nothing to do".to_owned(),
-        Decision::ReloadOnly => "files right, service serves another: reload only".to_owned(),
-        Decision::Change => "files will be written".to_owned(),
-        Decision::Blocked { why, .. } => format!("blocked: {why}"),
-    }
-}
-
 /// Observes, plans, stages and validates. Nothing live changes.
-pub async fn prepare(desired: Arc<Desired>, link: Arc<Link>, shared: &Shared) -> Prepared {
-    match try_prepare(desired, link, shared).await {
-        Ok(prepared) => prepared,
-        Err(ended) => Prepared::Ended(ended),
+pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
+    let observed = match settled(&job, shared).await {
+        Ok(observed) => observed,
+        Err(ended) => return Prepared::Ended(Box::new(ended), None),
+    };
+    for note in &observed.plan.notes {
+        shared.emitter.warn(Some(job.host()), note.clone());
     }
-}
-
-async fn try_prepare(desired: Arc<Desired>, link: Arc<Link>, shared: &Shared) -> Result<Prepared, Ended> {
-    let task = desired.task.clone();
-    let host = desired.host.clone();
-    let mut observed = observe(Arc::clone(&desired), &link, shared).await?;
-    if !observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
-        recover(&host, &task, &link, shared).await?;
-        observed = observe(desired, &link, shared).await?;
-    }
-    for note in observed.plan.notes.iter().chain(&observed.desired.notes) {
-        shared.emitter.warn(Some(&host), note.clone());
+    for note in &observed.desired.notes {
+        shared.emitter.info(Some(job.host()), note.clone());
     }
     match &observed.plan.decision {
-        Decision::Unchanged => return Ok(Prepared::Unchanged(observed)),
+        Decision::Unchanged => return Prepared::Unchanged(Box::new(observed)),
         Decision::Blocked { step, why } => {
-            let mut ended = failure::before_commit(&task, *step, why.clone());
+            let mut ended = failure::before_commit(job.task(), *step, why.clone());
             ended.failure.command = request::command_of(&observed.desired, *step, None);
-            return Err(ended);
+            return Prepared::Ended(Box::new(ended), Some(Box::new(observed)));
         }
         Decision::Change | Decision::ReloadOnly => {}
     }
-    let request =
-        request::transaction(&observed.desired, &observed.plan, &observed.facts, &shared.holder, shared.now)
-            .map_err(|error| failure::before_commit(&task, Step::Check, error.to_string()))?;
-    let running = shared.emitter.step(&host, Step::Stage);
-    let process = link.sh().await.map_err(|error| error.ended(&task))?;
-    let staged = match Transaction::begin(process, request).await {
-        Ok(mut transaction) => transaction.staged().await.map(|staged| (transaction, staged)),
-        Err(error) => Err(error),
-    };
-    let (transaction, staged) =
-        staged.map_err(|error| remote_failure(&observed.desired, &error))?;
-    running.end(stage_detail(&observed.desired, &staged));
-    Ok(Prepared::Staged(Box::new(StagedHost { observed, transaction, link })))
+    match stage(&job, &observed, shared).await {
+        Ok(transaction) => {
+            let observed = Arc::new(observed);
+            Prepared::Staged(Box::new(StagedHost { job, observed, transaction }))
+        }
+        Err(ended) => Prepared::Ended(Box::new(ended), Some(Box::new(observed))),
+    }
 }
 
-/// Settles what an earlier run left on a host.
-///
-/// # Errors
-/// The host is unreachable, busy, or does not answer sensibly.
-pub async fn recover(host: &HostName, task: &str, link: &Link, shared: &Shared) -> Result<(), Ended> {
-    let running = shared.emitter.step(host, Step::Recover);
-    let process = link.sh().await.map_err(|error| error.ended(task))?;
-    let settled = remote::recover(process, &shared.holder)
+/// Observes; settles first what an earlier run left, for a plan made on its ruins would be stale.
+async fn settled(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
+    let observed = observe(job, shared).await?;
+    if observed.facts.journals.is_empty() || observed.facts.lock.is_some() {
+        return Ok(observed);
+    }
+    let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
+    let words =
+        recover(job.host(), job.task(), &job.link, &files, job.dirs.as_ref(), shared).await?;
+    for line in words {
+        shared.emitter.warn(Some(job.host()), line);
+    }
+    observe(job, shared).await
+}
+
+async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transaction, Ended> {
+    let Observed { desired, facts, plan } = observed;
+    let mut request = request::transaction(desired, plan, facts, &shared.holder, shared.now)
+        .map_err(|error| failure::before_commit(job.task(), Step::Check, error.to_string()))?;
+    request.dirs.clone_from(&job.dirs);
+    let running = shared.emitter.step(job.host(), Step::Stage);
+    let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
+    let (transaction, staged) = Transaction::begin(process, request)
         .await
-        .map_err(|error| failure::remote(task, host, &error, None))?;
-    let described: Vec<String> = settled.iter().map(ToString::to_string).collect();
-    running.end(if described.is_empty() { "nothing to settle".to_owned() } else { described.join("; ") });
-    Ok(())
+        .map_err(|error| remote_failure(desired, &error))?;
+    running.end(stage_detail(desired, &staged));
+    Ok(transaction)
 }
 
 fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
@@ -175,7 +111,7 @@ fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
 }
 
 fn stage_detail(desired: &Desired, staged: &Staged) -> String {
-    let checks: Vec<String> = validations(desired, &staged.validations);
+    let checks = validations(desired, &staged.validations);
     if checks.is_empty() {
         "staged; no check on the host, only the controller's own".to_owned()
     } else {
@@ -206,12 +142,17 @@ impl StagedHost {
 
     /// The host.
     pub fn host(&self) -> &HostName {
-        &self.observed.desired.host
+        self.job.host()
     }
 
     /// Whether a person must look before it is confirmed.
     pub fn wants_person(&self) -> bool {
         self.observed.desired.confirm_by_person
+    }
+
+    /// What was observed.
+    pub fn observed(&self) -> &Arc<Observed> {
+        &self.observed
     }
 }
 
@@ -220,54 +161,53 @@ impl StagedHost {
 /// # Errors
 /// A step failed; the host was rolled back, or its state is unknown, as [`Ended`] says.
 pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost, Ended> {
-    let StagedHost { observed, mut transaction, link } = staged;
-    let desired = Arc::clone(&observed.desired);
-    let host = &desired.host;
-    let running = shared.emitter.step(host, Step::Commit);
-    let committed = transaction.commit().await.map_err(|error| remote_failure(&desired, &error))?;
-    running.end(commit_detail(&desired, &observed.plan, &committed));
+    let StagedHost { job, observed, mut transaction } = staged;
+    let Observed { desired, plan, .. } = &*observed;
+    let running = shared.emitter.step(&desired.host, Step::Commit);
+    let committed = transaction.commit().await.map_err(|error| remote_failure(desired, &error))?;
+    running.end(commit_detail(desired, plan, &committed));
 
-    let dialers = link.dialers();
-    let old = old_leaves(&observed.seen);
-    if let Err(unverified) = verify(&desired, &old, &dialers, shared).await {
-        let failed = StepFailure {
-            step: Step::Verify,
-            why: unverified.words.clone(),
-            service: None,
-            rc: None,
-            output: String::new(),
-        };
-        let mut ended = roll_back(transaction, failed, &desired, &observed.seen, &dialers, shared).await;
-        ended.failure.advice.splice(0..0, unverified.advice);
+    let dialers = job.link.dialers();
+    let wrong = match verify(desired, plan, &dialers, shared).await {
+        Ok(()) => checks::run(desired, &job.link, shared).await.err().map(|f| (f, Vec::new())),
+        Err(unverified) => {
+            let advice = unverified.advice.clone();
+            Some((failed_step(Step::Verify, unverified.words), advice))
+        }
+    };
+    if let Some((failed, advice)) = wrong {
+        let mut ended = roll_back(transaction, failed, &observed, &dialers, shared).await;
+        ended.failure.advice.splice(0..0, advice);
         return Err(ended);
     }
-    if let Err(failed) = super::checks::run(&desired, &link, shared).await {
-        return Err(roll_back(transaction, failed, &desired, &observed.seen, &dialers, shared).await);
-    }
-    Ok(VerifiedHost { desired, transaction })
+    Ok(VerifiedHost { job, observed, transaction })
+}
+
+fn failed_step(step: Step, why: String) -> StepFailure {
+    StepFailure { step, why, service: None, rc: None, output: String::new() }
 }
 
 async fn verify(
     desired: &Desired,
-    old: &[Option<Fingerprint>],
+    plan: &HostPlan,
     dialers: &Dialers,
     shared: &Shared,
 ) -> Result<(), Unverified> {
-    if desired.probes.is_empty() {
+    if plan.probes.is_empty() {
         let message = "verify is off: nobody looked whether the new certificate is served";
         shared.emitter.warn(Some(&desired.host), message);
         return Ok(());
     }
     let running = shared.emitter.step(&desired.host, Step::Verify);
-    // The first interrupt lets hosts in flight end: only the second cancels.
-    let cancel = shared.stop.hard();
+    let old: Vec<_> = plan.before.iter().map(leaf_before).collect();
     let verified = verification::verify_all(
         &desired.host,
-        &desired.probes,
-        old,
+        &plan.probes,
+        &old,
         dialers,
         shared.now,
-        cancel,
+        // The first interrupt lets hosts in flight end: only the second cancels.
+        shared.stop.hard(),
         &shared.emitter,
     )
     .await?;
@@ -278,19 +218,16 @@ async fn verify(
     Ok(())
 }
 
-fn old_leaves(seen: &[SeenBefore]) -> Vec<Option<Fingerprint>> {
-    seen.iter()
-        .map(|seen| match seen {
-            SeenBefore::Leaf(leaf) => Some(*leaf),
-            SeenBefore::Nothing(_) => None,
-        })
-        .collect()
+fn leaf_before(seen: &SeenBefore) -> Option<Fingerprint> {
+    match seen {
+        SeenBefore::Leaf(leaf) => Some(*leaf),
+        SeenBefore::Nothing(_) => None,
+    }
 }
 
 fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> String {
-    use crate::plan::build::FileAction;
     let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
-    let mut parts = vec![crate::model::text::plural(count, "file")];
+    let mut parts = vec![plural(count, "file")];
     parts.extend(validations(desired, &committed.validations));
     for reload in &committed.reloads {
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
@@ -309,51 +246,60 @@ fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> S
 async fn roll_back(
     transaction: Transaction,
     failed: StepFailure,
-    desired: &Desired,
-    seen: &[SeenBefore],
+    observed: &Observed,
     dialers: &Dialers,
     shared: &Shared,
 ) -> Ended {
+    let desired = &observed.desired;
     let running = shared.emitter.step(&desired.host, Step::Rollback);
-    let error = transaction.rollback(failed).await;
-    let mut ended = remote_failure(desired, &error);
+    let mut ended = match transaction.rollback().await {
+        Ok(rollback) => undone(desired, failed, rollback),
+        Err(error) => {
+            let mut ended = remote_failure(desired, &error);
+            let first = format!("{failed}; then the way back was not acknowledged");
+            ended.failure.message = format!("{first}: {}", ended.failure.message);
+            return ended;
+        }
+    };
     if matches!(ended.outcome, Outcome::RolledBack(_)) {
-        let words = old_is_served(desired, seen, dialers, shared).await;
+        let words = old_is_served(desired, &observed.plan, dialers, shared).await;
         ended.failure.state.push_str(&format!("; {words}"));
         running.end(words);
     }
     ended
 }
 
+fn undone(desired: &Desired, failure: StepFailure, rollback: RolledBack) -> Ended {
+    remote_failure(desired, &RemoteError::RolledBack { failure, rollback })
+}
+
 /// Whether each endpoint shows again what it showed before the change, in words.
 async fn old_is_served(
     desired: &Desired,
-    seen: &[SeenBefore],
+    plan: &HostPlan,
     dialers: &Dialers,
     shared: &Shared,
 ) -> String {
-    let mut probes = Vec::new();
-    for (probe, seen) in desired.probes.iter().zip(seen) {
-        if let SeenBefore::Leaf(old) = seen {
-            let mut probe = probe.clone();
-            probe.leaf = *old;
-            probe.chain = None;
-            probe.trust = None;
-            probe.names.clear();
-            probes.push(probe);
-        }
-    }
+    let probes: Vec<ProbeWant> = plan
+        .probes
+        .iter()
+        .zip(&plan.before)
+        .filter_map(|(probe, seen)| {
+            let leaf = leaf_before(seen)?;
+            let probe = probe.clone();
+            Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
+        })
+        .collect();
     if probes.is_empty() {
         return "nothing was served before the change, so there is nothing to compare".to_owned();
     }
-    let cancel = shared.stop.hard();
     let looked = verification::verify_all(
         &desired.host,
         &probes,
         &[],
         dialers,
         shared.now,
-        cancel,
+        shared.stop.hard(),
         &shared.emitter,
     )
     .await;
@@ -366,7 +312,7 @@ async fn old_is_served(
 impl VerifiedHost {
     /// The host.
     pub fn host(&self) -> &HostName {
-        &self.desired.host
+        self.job.host()
     }
 
     /// Tells the host that the change stays.
@@ -374,25 +320,17 @@ impl VerifiedHost {
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
     pub async fn confirm(self, shared: &Shared) -> Result<(), Ended> {
-        let running = shared.emitter.step(&self.desired.host, Step::Confirm);
-        self.transaction
-            .confirm()
-            .await
-            .map_err(|error| remote_failure(&self.desired, &error))?;
+        let desired = &self.observed.desired;
+        let running = shared.emitter.step(&desired.host, Step::Confirm);
+        self.transaction.confirm().await.map_err(|error| remote_failure(desired, &error))?;
         running.end("the change stays");
         Ok(())
     }
 
     /// Goes back because a person said no.
-    pub async fn refuse(self) -> Ended {
-        let failed = StepFailure {
-            step: Step::Confirm,
-            why: "not confirmed by the operator".to_owned(),
-            service: None,
-            rc: None,
-            output: String::new(),
-        };
-        let error = self.transaction.rollback(failed).await;
-        remote_failure(&self.desired, &error)
+    pub async fn refuse(self, shared: &Shared) -> Ended {
+        let failed = failed_step(Step::Confirm, "not confirmed by the operator".to_owned());
+        let dialers = self.job.link.dialers();
+        roll_back(self.transaction, failed, &self.observed, &dialers, shared).await
     }
 }

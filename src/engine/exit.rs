@@ -1,5 +1,7 @@
 //! Exit codes. `docs/exit-codes.md` explains each to operators.
 
+use crate::event::StopReason;
+
 /// All well.
 pub const OK: u8 = 0;
 /// The run could not go on: usage, playbook, inventory, vault, material.
@@ -26,7 +28,15 @@ pub const ALL: [(u8, &str); 7] = [
     (INTERRUPTED, "interrupted"),
 ];
 
-/// The code of a run with so many failed and unreachable hosts.
+/// The code of a run with so many failed and unreachable hosts; an interrupt is told before failures.
+pub fn code(failed: usize, unreachable: usize, stopped: Option<StopReason>) -> u8 {
+    if stopped >= Some(StopReason::Interrupt) {
+        return INTERRUPTED;
+    }
+    of_hosts(failed, unreachable)
+}
+
+/// The code of hosts that failed and hosts that were unreachable.
 pub fn of_hosts(failed: usize, unreachable: usize) -> u8 {
     match (failed > 0, unreachable > 0) {
         (false, false) => OK,

@@ -1,0 +1,245 @@
+//! From the command line to a [`Project`]: every file read, every error at once.
+
+use super::args::{ConnectionArgs, InventorySource, RunArgs};
+use super::failure::Failure;
+use super::{extra_vars, secrets};
+use crate::engine::links::Links;
+use crate::engine::project::{Book, Mode, Options, Project};
+use crate::inventory::{self, Inventory, LoadOptions};
+use crate::load;
+use crate::model::Timestamp;
+use crate::playbook;
+use crate::services::Profiles;
+use crate::source::{Diagnostics, Node, Value, Vars};
+use crate::template::{Decrypt, Templates};
+use crate::transport::ssh_config::{Controller, Files, SshConfig};
+use crate::transport::{ConnectOptions, Connector};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Inventory and extra variables.
+pub(super) struct Sources {
+    /// The hosts.
+    pub(super) inventory: Arc<Inventory>,
+    /// `-e`.
+    pub(super) extra: Arc<Vars>,
+    /// Opens vault texts.
+    pub(super) decrypt: Decrypt,
+    /// What stopped nothing.
+    pub(super) warnings: Diagnostics,
+}
+
+/// Reads inventory and extra variables. `beside` are the playbooks' directories.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(super) fn sources(source: &InventorySource, beside: Vec<PathBuf>) -> Result<Sources, Failure> {
+    let decrypt = secrets::decrypt(source)?;
+    let mut warnings = Diagnostics::default();
+    let mut problems = Diagnostics::default();
+    let mut keep = |result: Result<Diagnostics, Diagnostics>| match result {
+        Ok(more) => warnings.extend(more),
+        Err(more) => problems.extend(more),
+    };
+    let options = LoadOptions { playbook_directories: beside, decrypt: &*decrypt };
+    let mut inventory = Inventory::default();
+    keep(inventory::load(&named_sources(source), &options).map(|(loaded, more)| {
+        inventory = loaded;
+        more
+    }));
+    let mut extra = Vars::new();
+    keep(extra_vars::read(&source.extra_vars, &*decrypt).map(|(vars, more)| {
+        extra = vars;
+        more
+    }));
+    if problems.has_errors() {
+        problems.extend(warnings);
+        return Err(problems.into());
+    }
+    Ok(Sources { inventory: Arc::new(inventory), extra: Arc::new(extra), decrypt, warnings })
+}
+
+/// `-i`, or what Ansible would read without it.
+fn named_sources(source: &InventorySource) -> Vec<String> {
+    if !source.sources.is_empty() {
+        return source.sources.clone();
+    }
+    if let Some(named) = std::env::var("ANSIBLE_INVENTORY").ok().filter(|named| !named.is_empty()) {
+        return vec![named];
+    }
+    let usual = "/etc/ansible/hosts";
+    Path::new(usual).exists().then(|| usual.to_owned()).into_iter().collect()
+}
+
+/// A project and what stopped nothing while it was read.
+pub(super) struct Loaded {
+    /// Everything read.
+    pub(super) project: Project,
+    /// For the operator.
+    pub(super) warnings: Diagnostics,
+}
+
+/// Reads everything that a run needs.
+///
+/// # Errors
+/// Everything that is wrong with inventory, variables, playbooks and profiles, all at once.
+pub(super) fn load(args: &RunArgs, mode: Mode) -> Result<Loaded, Failure> {
+    let directories: Vec<PathBuf> = args.playbooks.iter().map(|path| directory(path)).collect();
+    let read = sources(&args.inventory, directories);
+    let decrypt = match &read {
+        Ok(sources) => Arc::clone(&sources.decrypt),
+        // The playbooks are looked at all the same, for all errors at once.
+        Err(_) => Arc::new(|_: &str| Err("not opened".to_owned())) as Decrypt,
+    };
+    let mut problems = Diagnostics::default();
+    let mut books = Vec::new();
+    let mut warnings = Diagnostics::default();
+    for path in &args.playbooks {
+        match book(path, &decrypt) {
+            Ok((book, more)) => {
+                books.push(book);
+                warnings.extend(more);
+            }
+            Err(more) => problems.extend(more),
+        }
+    }
+    let sources = match read {
+        Ok(sources) if !problems.has_errors() => sources,
+        Ok(_) => return Err(problems.into()),
+        Err(Failure::Wrong(mut first)) => {
+            first.extend(problems);
+            return Err(first.into());
+        }
+        Err(other) => return Err(other),
+    };
+    warnings.extend(sources.warnings);
+    let project = Project {
+        inventory: sources.inventory,
+        books,
+        extra: sources.extra,
+        decrypt: sources.decrypt,
+        options: options(args, mode),
+    };
+    Ok(Loaded { project, warnings })
+}
+
+fn options(args: &RunArgs, mode: Mode) -> Options {
+    Options {
+        mode,
+        limit: args.inventory.limit.clone(),
+        tags: args.tags.clone(),
+        skip_tags: args.skip_tags.clone(),
+        start_at_task: args.start_at_task.clone(),
+        forks: usize::from(args.forks),
+        diff: args.diff,
+        pending_exit_code: false,
+        allow_empty: args.allow_empty,
+    }
+}
+
+/// Where a playbook's relative paths start.
+pub(super) fn directory(playbook: &Path) -> PathBuf {
+    match playbook.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn book(path: &Path, decrypt: &Decrypt) -> Result<(Book, Diagnostics), Diagnostics> {
+    let directory = directory(path);
+    let mut found = Diagnostics::default();
+    let profiles = match Profiles::load(&[directory.join("services")]) {
+        Ok((profiles, warnings)) => {
+            found.extend(warnings);
+            Some(profiles)
+        }
+        Err(problems) => {
+            found.extend(problems);
+            None
+        }
+    };
+    let templates = Templates::new(directory.clone(), Arc::clone(decrypt));
+    let parsed = match load::read_text(path) {
+        Ok(file) => playbook::parse(&file, &directory, &templates),
+        Err(problem) => Err(Diagnostics(vec![problem])),
+    };
+    match (parsed, profiles) {
+        (Ok((playbook, warnings)), Some(profiles)) => {
+            found.extend(warnings);
+            Ok((Book { playbook, templates, profiles: Arc::new(profiles) }, found))
+        }
+        (Ok(_), None) => Err(found),
+        (Err(problems), _) => {
+            found.extend(problems);
+            Err(found)
+        }
+    }
+}
+
+/// A playbook of one play without tasks, for verbs that only name hosts.
+///
+/// # Errors
+/// None that an installed program has: the built-in profiles are part of it.
+pub(super) fn hosts_only(
+    sources: Sources,
+    pattern: &str,
+    limit: Option<String>,
+    forks: u16,
+) -> Result<Project, Failure> {
+    let (profiles, _) = Profiles::load(&[])?;
+    let directory = PathBuf::from(".");
+    let templates = Templates::new(directory.clone(), Arc::clone(&sources.decrypt));
+    let play = playbook::Play::of_hosts(Node::made(Value::Unsafe(pattern.to_owned())));
+    let playbook = playbook::Playbook { name: String::new(), directory, plays: vec![play] };
+    Ok(Project {
+        inventory: sources.inventory,
+        books: vec![Book { playbook, templates, profiles: Arc::new(profiles) }],
+        extra: sources.extra,
+        decrypt: sources.decrypt,
+        options: Options {
+            mode: Mode::Apply,
+            limit,
+            tags: Vec::new(),
+            skip_tags: Vec::new(),
+            start_at_task: None,
+            forks: usize::from(forks),
+            diff: false,
+            pending_exit_code: false,
+            allow_empty: false,
+        },
+    })
+}
+
+/// The way to hosts: flags, asked passwords, the client configuration.
+///
+/// # Errors
+/// A configuration that is wrong; no terminal to ask on. Warnings come beside.
+pub(super) fn links(
+    flags: &ConnectionArgs,
+    now: Timestamp,
+) -> Result<(Links, Diagnostics), Failure> {
+    let asked = secrets::ask(flags)?;
+    let files = match &flags.ssh_config {
+        Some(file) => Files::Only(file.clone()),
+        None => Files::Standard,
+    };
+    let (config, warnings) = SshConfig::load(Controller::detect(), &files)?;
+    let checking = std::env::var("ANSIBLE_HOST_KEY_CHECKING").ok();
+    let checking =
+        checking.map(|text| !matches!(text.to_lowercase().as_str(), "false" | "no" | "0"));
+    let options = ConnectOptions {
+        user: flags.user.clone(),
+        private_key: flags.private_key.clone(),
+        password: asked.login,
+        becoming: flags.becoming,
+        become_user: flags.become_user.clone(),
+        become_method: flags.become_method.clone(),
+        become_password: asked.becoming,
+        timeout: flags.timeout.map(Duration::from_secs),
+        host_key_checking: checking,
+        ssh_common_args: flags.ssh_common_args.clone(),
+        ..ConnectOptions::default()
+    };
+    Ok((Links::new(Connector::new(now), options, config), warnings))
+}

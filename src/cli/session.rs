@@ -1,0 +1,191 @@
+//! One run from flags to exit code: reading, preflight, reporters, signals.
+
+use super::args::{ConnectionArgs, Output, OutputArgs};
+use super::failure::Failure;
+use super::{console, project, prompt, signals};
+use crate::clock;
+use crate::engine::certificate::Shared;
+use crate::engine::emit::Emitter;
+use crate::engine::preflight;
+use crate::engine::project::Project;
+use crate::engine::run::{Operator, Run};
+use crate::engine::stop::Stop;
+use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
+use crate::report::Pause;
+use crate::source::{Diagnostics, render};
+use indexmap::IndexMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a session is about.
+pub(super) struct Session<'a> {
+    /// The verb, for events and locks.
+    pub(super) command: &'static str,
+    /// How to log in.
+    pub(super) connection: &'a ConnectionArgs,
+    /// How to print.
+    pub(super) output: &'a OutputArgs,
+    /// `--diff`.
+    pub(super) diff: bool,
+    /// `--metrics`.
+    pub(super) metrics: Option<PathBuf>,
+    /// What to repeat to reach the same hosts.
+    pub(super) arguments: String,
+}
+
+/// What a verb does with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Plays, batches, tasks.
+    Plays,
+    /// Handshakes only.
+    Verify,
+    /// What hosts hold.
+    Status,
+    /// Settle interrupted transactions.
+    Recover,
+    /// Log in and become.
+    Ping,
+}
+
+impl Session<'_> {
+    /// Runs `work` on `project` and returns how it ended.
+    ///
+    /// # Errors
+    /// What stopped it before any host was touched.
+    pub(super) async fn run(
+        &self,
+        project: Project,
+        mut warnings: Diagnostics,
+        work: Work,
+    ) -> Result<Summary, Failure> {
+        let now = clock::now();
+        let (links, more) = project::links(self.connection, now)?;
+        warnings.extend(more);
+        let (emitter, inbox) = Emitter::channel();
+        let stop = Stop::default();
+        let run = format!("{:016x}", rand::random::<u64>());
+        let holder = format!("certroll {} by {} since {now}", self.command, whoami());
+        let shared = Shared { emitter: emitter.clone(), stop: stop.clone(), now, run, holder };
+        let operator = Arc::new(Terminal::default());
+        let run = Arc::new(Run::new(
+            Arc::new(project),
+            links,
+            shared,
+            Arc::clone(&operator) as Arc<dyn Operator>,
+        ));
+        let findings = match work {
+            Work::Ping => preflight::Findings::default(),
+            _ => preflight::check(&run)?,
+        };
+        let mut notes = findings.warnings;
+        if self.output.output == Output::Json {
+            notes.splice(0..0, warnings.0.iter().map(ToString::to_string));
+        } else {
+            show_warnings(&warnings, self)?;
+        }
+        let options = console::options(self.output, self.diff, self.arguments.clone());
+        let writer = console::start(options, self.metrics.clone(), now, inbox)?;
+        operator.set(writer.pause.clone());
+        let interrupted = emitter.clone();
+        let watcher = signals::watch(stop, move |reason| {
+            interrupted.run(Kind::Stopping { reason });
+        })?;
+        drop(emitter);
+        run.announce(self.command);
+        let result = match work {
+            Work::Plays => Ok(run.run(&notes).await),
+            other => {
+                for note in notes {
+                    run.shared.emitter.warn(None, note);
+                }
+                let surveyed = match other {
+                    Work::Verify => crate::engine::survey::verify(&run).await,
+                    Work::Status => crate::engine::survey::status(&run).await,
+                    Work::Recover => crate::engine::survey::settle(&run).await,
+                    Work::Ping | Work::Plays => crate::engine::survey::ping(&run).await,
+                };
+                surveyed.map(|()| run.summary())
+            }
+        };
+        watcher.abort();
+        // The watcher held an emitter; the writer ends once all are gone.
+        let _ = watcher.await;
+        drop(run);
+        writer.finish().await?;
+        Ok(result?)
+    }
+}
+
+/// Shows what stopped nothing, with its place.
+fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Result<()> {
+    if warnings.0.is_empty() {
+        return Ok(());
+    }
+    let options = console::options(session.output, false, String::new());
+    let text = render::render(warnings, options.stderr.color, options.stderr.columns());
+    std::io::stderr().write_all(text.as_bytes())
+}
+
+/// With `-o json` a command that could not go on ends with a summary too, after the reasons.
+///
+/// # Errors
+/// Standard output is gone.
+pub(super) fn tell_failure_as_json(command: &str, failure: &Failure) -> std::io::Result<()> {
+    use crate::report::{Json, Reporter};
+    let notes = failure.to_string();
+    let mut kinds = vec![Kind::RunStart {
+        schema: SCHEMA,
+        command: command.to_owned(),
+        playbooks: Vec::new(),
+        run: format!("{:016x}", rand::random::<u64>()),
+    }];
+    kinds.extend(
+        notes.lines().map(|line| Kind::Note { level: NoteLevel::Error, message: line.to_owned() }),
+    );
+    kinds.push(Kind::Summary(Summary {
+        hosts: IndexMap::new(),
+        exit_code: crate::engine::exit::USAGE,
+        stopped: None,
+        pending: 0,
+    }));
+    let mut json = Json::new(std::io::stdout());
+    for (seq, kind) in (0..).zip(kinds) {
+        let event =
+            crate::event::Event { seq, elapsed: std::time::Duration::ZERO, host: None, kind };
+        json.on_event(&event)?;
+    }
+    Ok(())
+}
+
+/// `user@machine`, for whoever finds a host locked.
+fn whoami() -> String {
+    let controller = crate::transport::Controller::detect();
+    format!("{}@{}", controller.user, controller.hostname)
+}
+
+/// Asks on the terminal, with the bars out of the way.
+#[derive(Default)]
+struct Terminal(Mutex<Option<Pause>>);
+
+impl Terminal {
+    fn set(&self, pause: Pause) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pause);
+    }
+
+    fn pause(&self) -> Pause {
+        let pause = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        pause.unwrap_or_else(Pause::none)
+    }
+}
+
+impl Operator for Terminal {
+    fn confirm(&self, question: &str) -> bool {
+        self.pause().around(|| prompt::confirm(question))
+    }
+
+    fn wait_for_return(&self, text: &str) -> std::io::Result<String> {
+        self.pause().around(|| prompt::line(text))
+    }
+}

@@ -1,0 +1,206 @@
+//! What each verb does.
+
+use super::args::{
+    ApplyArgs, Cli, Command, InventoryArgs, Output, OutputArgs, PingArgs, RollbackArgs, RunArgs,
+    ServicesArgs,
+};
+use super::failure::Failure;
+use super::session::{Session, Work};
+use super::{console, lists, project};
+use crate::engine::exit;
+use crate::engine::project::Mode;
+use crate::services::{self, Profiles};
+use crate::source::Diagnostic;
+use clap::CommandFactory;
+use std::io::{self, Write};
+
+impl Command {
+    /// The verb.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Apply(args) if args.check => "plan",
+            Self::Apply(_) => "apply",
+            Self::Verify(_) => "verify",
+            Self::Inventory(_) => "inventory",
+            Self::Ping(_) => "ping",
+            Self::Status(_) => "status",
+            Self::Recover(_) => "recover",
+            Self::Rollback(_) => "rollback",
+            Self::Services(_) => "services",
+            Self::Demo(_) => "demo",
+            Self::Completions { .. } => "completions",
+            Self::Man => "man",
+        }
+    }
+
+    /// Its output flags.
+    pub(super) fn output(&self) -> Option<&OutputArgs> {
+        match self {
+            Self::Plan(args) => Some(&args.run.output),
+            Self::Apply(args) => Some(&args.run.output),
+            Self::Rollback(args) => Some(&args.run.output),
+            Self::Verify(run) | Self::Status(run) | Self::Recover(run) => Some(&run.output),
+            Self::Inventory(args) => Some(&args.output),
+            Self::Ping(args) => Some(&args.output),
+            Self::Services(args) => Some(&args.output),
+            Self::Demo(args) => Some(&args.output),
+            Self::Completions { .. } | Self::Man => None,
+        }
+    }
+}
+
+/// Does what the command says; returns the exit code.
+///
+/// # Errors
+/// What stopped it before any host was touched.
+pub(super) async fn run(command: Command) -> Result<u8, Failure> {
+    let name = command.name();
+    match command {
+        Command::Plan(args) => {
+            let diff = args.run.diff;
+            on_playbooks(name, &args.run, Mode::Plan, Work::Plays, diff, args.exit_code).await
+        }
+        Command::Apply(ApplyArgs { run, check }) => {
+            let mode = if check { Mode::Plan } else { Mode::Apply };
+            on_playbooks(name, &run, mode, Work::Plays, run.diff, false).await
+        }
+        Command::Rollback(RollbackArgs { run, to }) => {
+            on_playbooks(name, &run, Mode::Earlier(to), Work::Plays, run.diff, false).await
+        }
+        Command::Verify(run) => survey(name, &run, Work::Verify).await,
+        Command::Status(run) => survey(name, &run, Work::Status).await,
+        Command::Recover(run) => survey(name, &run, Work::Recover).await,
+        Command::Ping(args) => ping(&args).await,
+        Command::Inventory(args) => inventory(&args),
+        Command::Services(args) => services(&args),
+        Command::Demo(_) => Err(Diagnostic::error("not here yet").into()),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "certroll", &mut text);
+            print(&text)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+            print(&text)
+        }
+    }
+}
+
+fn print(bytes: &[u8]) -> Result<u8, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // A reader that went away had what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(exit::OK),
+    }
+}
+
+async fn survey(name: &'static str, args: &RunArgs, work: Work) -> Result<u8, Failure> {
+    on_playbooks(name, args, Mode::Apply, work, args.diff, false).await
+}
+
+async fn on_playbooks(
+    command: &'static str,
+    args: &RunArgs,
+    mode: Mode,
+    work: Work,
+    diff: bool,
+    pending_exit_code: bool,
+) -> Result<u8, Failure> {
+    let mut loaded = project::load(args, mode)?;
+    if let Some(listing) = lists::listing(args, &loaded.project)? {
+        return print(listing.as_bytes());
+    }
+    if args.syntax_check {
+        let names = loaded.project.books.iter().map(|book| book.playbook.name.as_str());
+        let text: String = names.map(|name| format!("{name}: syntax is right\n")).collect();
+        return print(text.as_bytes());
+    }
+    loaded.project.options.pending_exit_code = pending_exit_code;
+    let session = Session {
+        command,
+        connection: &args.connection,
+        output: &args.output,
+        diff,
+        metrics: args.metrics.clone(),
+        arguments: console::arguments(args),
+    };
+    let summary = session.run(loaded.project, loaded.warnings, work).await?;
+    Ok(summary.exit_code)
+}
+
+async fn ping(args: &PingArgs) -> Result<u8, Failure> {
+    let sources = project::sources(&args.inventory, Vec::new())?;
+    let warnings = sources.warnings.clone();
+    let limit = args.inventory.limit.clone();
+    let project = project::hosts_only(sources, &args.pattern, limit, args.forks)?;
+    let session = Session {
+        command: "ping",
+        connection: &args.connection,
+        output: &args.output,
+        diff: false,
+        metrics: None,
+        arguments: String::new(),
+    };
+    Ok(session.run(project, warnings, Work::Ping).await?.exit_code)
+}
+
+fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
+    let beside = args.playbook_dir.iter().cloned().collect();
+    let sources = project::sources(&args.inventory, beside)?;
+    let inventory = &sources.inventory;
+    let limit = match &args.inventory.limit {
+        None => None,
+        Some(limit) => Some(
+            inventory
+                .limited(inventory.hosts(), limit)
+                .map_err(|error| Diagnostic::error(format!("--limit: {error}")))?,
+        ),
+    };
+    let text = if let Some(host) = &args.host {
+        inventory.host_json(host).ok_or_else(|| {
+            let hosts = inventory.hosts();
+            let names = hosts.iter().map(|host| host.as_str());
+            let problem = Diagnostic::error(format!("the inventory has no host '{host}'"));
+            match crate::source::diagnostic::nearest(host, names) {
+                Some(near) => problem.help(format!("did you mean '{near}'?")),
+                None => problem.help("`certroll inventory --list` shows all"),
+            }
+        })?
+    } else if let Some(group) = &args.graph {
+        inventory
+            .graph(group, args.vars)
+            .ok_or_else(|| Diagnostic::error(format!("the inventory has no group '{group}'")))?
+    } else {
+        inventory.list_json(args.export, limit.as_deref())
+    };
+    print(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+}
+
+fn services(args: &ServicesArgs) -> Result<u8, Failure> {
+    let (profiles, _) = Profiles::load(std::slice::from_ref(&args.dir))?;
+    if let Some(name) = &args.show {
+        let profile = profiles.find(name)?;
+        return print(services::show(profile).as_bytes());
+    }
+    let rows = services::list(&profiles);
+    if args.output.output == Output::Json {
+        let mut text = String::new();
+        for row in rows {
+            let object = serde_json::json!({
+                "service": row.name,
+                "description": row.description,
+                "origin": row.origin,
+                "checked_on_host": row.checked_on_host,
+                "reload": row.reload,
+            });
+            text.push_str(&format!("{object}\n"));
+        }
+        return print(text.as_bytes());
+    }
+    let options = console::options(&args.output, false, String::new());
+    print(crate::report::services::table(&options.stdout, &rows).as_bytes())
+}
