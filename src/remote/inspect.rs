@@ -29,7 +29,7 @@ const MOST_ITEMS: usize = 100_000;
 /// No shell answered, the link died, or the answers make no sense.
 pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
-    let text = request_text(request, &nonce)?;
+    let text = request_text(request, &nonce).map_err(RemoteError::BadRequest)?;
     let program = Program::new(&[RUN, LOCK, INSPECT]);
     let mut conversation =
         Conversation::open(process, &program, &nonce, &text, Step::Inspect).await?;
@@ -54,7 +54,7 @@ pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostF
     Ok(reader.facts)
 }
 
-fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, RemoteError> {
+fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, String> {
     let mut lines = vec![format!("inspect {nonce}")];
     if let Some(dirs) = &request.dirs {
         lines.push(format!("state {}", encode(dirs.state.as_bytes())));
@@ -72,7 +72,7 @@ fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, RemoteE
     Ok(lines.join("\n"))
 }
 
-fn variant_lines(variant: &InspectVariant, lines: &mut Vec<String>) -> Result<(), RemoteError> {
+fn variant_lines(variant: &InspectVariant, lines: &mut Vec<String>) -> Result<(), String> {
     lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
     lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
@@ -94,12 +94,10 @@ fn variant_lines(variant: &InspectVariant, lines: &mut Vec<String>) -> Result<()
 }
 
 /// `SECONDS ARG...`
-fn timed(command: &TimedCommand) -> Result<String, RemoteError> {
-    command
-        .command
-        .check()
-        .map_err(|error| RemoteError::BadRequest(format!("`{}`: {error}", command.command)))?;
-    Ok(format!("{} {}", seconds(command.timeout), encode_all(&command.command.argv())))
+fn timed(command: &TimedCommand) -> Result<String, String> {
+    let line = &command.command;
+    line.check().map_err(|error| format!("`{line}`: {error}"))?;
+    Ok(format!("{} {}", seconds(command.timeout), encode_all(&line.argv())))
 }
 
 fn seconds(limit: Duration) -> u64 {

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../plan/world.rs"]
+mod world;
 
 use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
 use certroll::plan::facts::{
@@ -32,8 +34,8 @@ const SHELLS: [&str; 5] = ["dash", "busybox sh", "bash --posix", "mksh", "ksh93"
 fn shells() -> Vec<&'static str> {
     let installed = |shell: &&str| {
         let program = shell.split(' ').next().unwrap_or(shell);
-        let found = Command::new(program).args(["-c", ":"]).status();
-        found.is_ok() || Command::new(program).arg("true").status().is_ok()
+        let quiet = std::process::Stdio::null;
+        Command::new(program).args(["-c", ":"]).stdout(quiet()).stderr(quiet()).status().is_ok()
     };
     let found: Vec<_> = SHELLS.into_iter().filter(installed).collect();
     assert!(found.contains(&"dash") || found.contains(&"bash --posix"), "{found:?}");
@@ -542,7 +544,39 @@ fn three_hundred_certificates_are_read_in_one_go() {
         let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
         assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates_pem.is_empty()));
-        eprintln!("{shell}: {took:?}");
         assert!(took < Duration::from_secs(20), "{shell} took {took:?}");
+    }
+}
+
+/// The whole way of an inspection: what a task wants, asked of this machine, planned.
+#[test]
+fn a_real_configuration_tells_which_files_it_reads() {
+    if !have(&["postconf", "doveconf"]) {
+        return;
+    }
+    let value = |program: &str, name: &str| {
+        let output = Command::new(program).args(["-h", name]).output().expect("runs");
+        String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('<').to_owned()
+    };
+    let read = [
+        ("postfix", value("postconf", "smtpd_tls_cert_file")),
+        ("dovecot", value("doveconf", "ssl_cert")),
+    ];
+    for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
+        let wanted = world::wanted(&[service]);
+        let mut request = certroll::engine::certificate::request::inspect(&wanted).expect("paths");
+        let place = Place::new();
+        request.dirs = Some(place.dirs());
+        // Asked as if it ran.
+        for variant in &mut request.variants {
+            variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
+        }
+        let facts = place.inspect("sh", &request);
+        let desired = certroll::plan::resolve::desired(&wanted, &facts).expect("complete");
+        let seen = vec![world::nothing(); desired.probes.len()];
+        let notes = world::plan(&desired, &facts, &seen).notes;
+        let expected =
+            format!("is not named in the configuration of {service} (named there: {path}");
+        assert!(notes.iter().any(|note| note.contains(&expected)), "{notes:#?}");
     }
 }

@@ -119,7 +119,7 @@ fn a_command_that_failed_tells_nothing() {
 fn link(facts: &mut HostFacts, index: usize, real: &str) {
     let there = &mut facts.files[index];
     there.via_links = vec![there.path.clone()];
-    there.real_path = Some(RemotePath::new(real).unwrap());
+    there.real_path = Some(RemotePath::new(real).expect("absolute"));
 }
 
 #[test]

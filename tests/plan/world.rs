@@ -1,4 +1,5 @@
 //! A host and a task without a network: wanted data and facts made by hand.
+#![allow(dead_code, reason = "two test binaries use parts of it")]
 
 use crate::common::pki::{Authority, Pair as Made};
 use certroll::material::{Input, check};
