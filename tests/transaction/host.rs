@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -274,6 +275,28 @@ impl Host {
             }
         }
         found
+    }
+
+    /// Kills the one program that holds the lock.
+    pub fn kill(&self) {
+        let locks: Vec<String> = std::fs::read_dir(self.root.join("run/lock"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(locks.len(), 1);
+        let pid = locks[0].split('.').nth(1).unwrap();
+        assert!(Command::new("kill").args(["-9", pid]).status().unwrap().success());
+    }
+
+    /// Waits until the host has gone back by itself.
+    pub async fn settled(&self, before: &Tree) {
+        for _ in 0..400 {
+            if self.litter().is_empty() && tree(&self.dir) == *before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.assert_unchanged(before);
     }
 
     /// Nothing but the files themselves: the same names, bytes, modes, owners, times and inodes.

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod causes;
 mod host;
+mod paths;
 mod verdicts;

@@ -55,17 +55,6 @@ async fn an_aborted_stage_leaves_nothing() {
     }
 }
 
-/// Waits until the host has settled by itself.
-async fn settled(host: &Host, before: &Tree) {
-    for _ in 0..300 {
-        if host.litter().is_empty() && tree(&host.dir) == *before {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    host.assert_unchanged(before);
-}
-
 #[tokio::test]
 async fn the_end_of_the_link_discards_or_goes_back() {
     for shell in shells() {
@@ -73,12 +62,12 @@ async fn the_end_of_the_link_discards_or_goes_back() {
         let before = tree(&host.dir);
         let (transaction, _) = host.begin(host.request()).await.unwrap();
         drop(transaction);
-        settled(&host, &before).await;
+        host.settled(&before).await;
         assert!(host.reloads().is_empty());
         let (mut transaction, _) = host.begin(host.request()).await.unwrap();
         transaction.commit().await.unwrap();
         drop(transaction);
-        settled(&host, &before).await;
+        host.settled(&before).await;
         assert_eq!(host.reloads(), ["NEW+/=", "old"], "{}", shell.name);
     }
 }
@@ -115,20 +104,13 @@ async fn the_next_contact_settles_what_a_killed_program_left() {
         let before = tree(&host.dir);
         let (mut transaction, _) = host.begin(host.request()).await.unwrap();
         transaction.commit().await.unwrap();
-        let pids: Vec<String> = std::fs::read_dir(host.root.join("run/lock"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(pids.len(), 1);
-        let pid = pids[0].split('.').nth(1).unwrap();
-        let killed = std::process::Command::new("kill").args(["-9", pid]).status().unwrap();
-        assert!(killed.success());
+        host.kill();
         let error = transaction.confirm().await.unwrap_err();
         assert!(matches!(error, RemoteError::Closed { may_have_changed: true, .. }), "{error}");
         // Either this contact or the guard goes back.
         let recovered = host.recover().await.unwrap();
         assert!(recovered.iter().all(|one| one.end == RecoveredEnd::Old && one.conflicts == 0));
-        settled(&host, &before).await;
+        host.settled(&before).await;
         assert_eq!(host.reloads(), ["NEW+/=", "old"], "{}", shell.name);
     }
 }

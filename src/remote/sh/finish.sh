@@ -38,21 +38,28 @@ finish_holds() {
 
 # Per file the newest $keep generations stay.
 prune() {
+  [ -d "$D/.certroll" ] || return 0
+  # Names with odd characters in front of a pattern are not for every shell.
+  cd -- "$D/.certroll" 2>/dev/null || return 0
+  set +f; set -- *; set -f
+  all="$*"
+  cd /
   old= i=0
   while [ $i -lt $nf ]; do
     get fd $i
     if [ "$v" = $j ]; then
-      get n $i
-      set +f; set -- "$D"/.certroll/*/"$v"; set -f
-      [ -e "$1" ] || shift
-      while [ $# -gt $keep ]; do mount_word "$1"; old="$old $v"; shift; done
+      get n $i; N=$v
+      set --
+      for e in $all; do [ ! -e "$D/.certroll/$e/$N" ] || set -- "$@" "$e"; done
+      while [ $# -gt $keep ]; do mount_word "$D/.certroll/$1/$N"; old="$old $v"; shift; done
     fi
     i=$((i+1))
   done
   [ -n "$old" ] || return 0
   eval "rm -f -- $old"
   step pruned
-  set +f; set -- "$D"/.certroll/*; set -f
+  set --
+  for e in $all; do set -- "$@" "$D/.certroll/$e"; done
   rmdir -- "$@" 2>/dev/null
   step pruned_empty
 }

@@ -14,7 +14,7 @@ look() {
     case $look_p in
     ''|*[!0-9]*) ;;
     *)
-      if [ "$look_b" = "$boot" ] && born "$look_p" && [ "$v" = "$look_s" ]; then
+      if [ "$look_b" = "$boot" ] && born "$look_p" && [ -n "$v" ] && [ "$v" = "$look_s" ]; then
         # It may have gone since the listing.
         [ -e "$run/lock/$look_e" ] || continue
         holder=$look_p

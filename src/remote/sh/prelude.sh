@@ -136,10 +136,15 @@ flush() {
   esac
 }
 
-# Start time of a process: tells a reused id apart.
+# Start time of a process, which tells a reused id apart; empty when it has ended.
 born() {
-  v=; { read -r v <"/proc/$1/stat"; } 2>/dev/null || { v=$(ps -o lstart= -p "$1" 2>/dev/null | tr -dc 0-9A-Za-z); return; }
-  v=${v##*")"}; set -- $v; v=${20}
+  v=
+  if [ -e /proc/self/stat ]; then
+    { read -r v <"/proc/$1/stat"; } 2>/dev/null || { v=; return 0; }
+    set -- ${v##*")"}
+    # A zombie has ended, whoever has not looked yet.
+    case ${1-} in Z|X|'') v=;; *) v=${20};; esac
+  else v=$(ps -o lstart= -p "$1" 2>/dev/null | tr -dc 0-9A-Za-z); fi
 }
 
 # Where journals and locks are, unless the request named other places.

@@ -40,8 +40,12 @@ recover_one() {
 # Staging directories of ours in directory $1 without a journal: power was lost before it was on disk, so
 # before anything was renamed.
 orphans() {
-  set +f; set -- "$1"/.certroll-*; set -f
+  cd -- "${1:-/}" 2>/dev/null || return 0
+  orphans_d=${PWD%/}
+  set +f; set -- .certroll-*; set -f
+  cd /
   for e; do
+    e=$orphans_d/$e
     [ -d "$e" ] && [ ! -L "$e" ] && [ -O "$e" ] || continue
     v=${e##*/.certroll-}; v=${v%.new}
     case $v in *[!A-Za-z0-9-]*|'') continue;; esac

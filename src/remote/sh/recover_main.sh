@@ -14,5 +14,4 @@ while [ $i -lt $n_sweep ]; do
   if resolve "$v"; then orphans "$rdir"; fi
   i=$((i+1))
 done
-say done
-leave 0
+leave 0 done

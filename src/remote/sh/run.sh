@@ -42,7 +42,7 @@ running() {
     { read -r running_p <"$v"; } 2>/dev/null || :
     case $running_p in
     ''|*[!0-9]*) v=0;;
-    *) if kill -0 "$running_p" 2>/dev/null || [ -d "/proc/$running_p" ]; then v=1; else v=0; fi;;
+    *) born "$running_p"; if [ -n "$v" ]; then v=1; else v=0; fi;;
     esac;;
   process)
     dec "$2"; running_n=$v v=-
@@ -52,7 +52,10 @@ running() {
     for running_f; do
       running_c=
       { read -r running_c <"$running_f"; } 2>/dev/null || continue
-      [ "$running_c" != "$running_n" ] || { v=1; break; }
+      [ "$running_c" = "$running_n" ] || continue
+      running_f=${running_f#/proc/}; born "${running_f%/comm}"
+      if [ -n "$v" ]; then v=1; break; fi
+      v=0
     done;;
   command)
     running_l=$2; shift 2; words "$*"; eval "run $running_l $cmd"

@@ -1,6 +1,7 @@
 # One transaction, from the request to its one terminal reply.
 
-leave() { unlock; exit "$1"; }
+# The last words come when everything is put away.
+leave() { leave_rc=$1; shift; unlock; say "$@"; exit $leave_rc; }
 
 # What goes with a reply: the output in a file, or text that was told.
 output() {
@@ -16,13 +17,15 @@ output() {
 fail() {
   output "${3-}"; out=$v
   [ -z "$J" ] || sweep
-  say failed step=$1 why=$2 out=$out rc=${4:--} file=${5:--} service=${6:--}
-  leave 1
+  leave 1 failed step=$1 why=$2 out=$out rc=${4:--} file=${5:--} service=${6:--}
+}
+discard() {
+  [ -z "$J" ] || sweep
+  leave 5 aborted why=$1
 }
 stale() {
   [ -z "$J" ] || sweep
-  say stale file=$1 why=$2 now=$3
-  leave 4
+  leave 4 stale file=$1 why=$2 now=$3
 }
 
 # Files may have been renamed: the way back, and why. As above.
@@ -32,8 +35,7 @@ fall() {
   i=0
   while [ $i -lt $nf ]; do get cf $i; [ "$v" = 0 ] || say conflict file=$i; i=$((i+1)); done
   guard_stop
-  say rolled_back step=$1 why=$2 out=$fall_out rc=${4:--} file=${5:--} service=${6:--}
-  leave 2
+  leave 2 rolled_back step=$1 why=$2 out=$fall_out rc=${4:--} file=${5:--} service=${6:--}
 }
 
 take_lock() {

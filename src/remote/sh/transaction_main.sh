@@ -10,7 +10,7 @@ take_lock
 recover
 i=0
 while [ $i -lt $nd ]; do get d $i; orphans "$v"; i=$((i+1)); done
-[ $sig = 0 ] || { say aborted why=signal; leave 5; }
+[ $sig = 0 ] || leave 5 aborted why=signal
 check
 i=0
 while [ $i -lt $ns ]; do get srun $i; running $v; put sup $i "$v"; i=$((i+1)); done
@@ -19,11 +19,11 @@ step hello
 [ $nf = 0 ] || stage
 digests=${digests-}
 validate fail no
-[ $sig = 0 ] || { [ -z "$J" ] || sweep; say aborted why=signal; leave 5; }
+[ $sig = 0 ] || discard signal
 say staged files=${digests#,}
 verdict "$t_stage"
 step commanded
-[ $v = commit ] || { why=$v; [ -z "$J" ] || sweep; say aborted why=$why; leave 5; }
+[ $v = commit ] || discard $v
 commit
 guard_lives
 say committed files=${digests#,} guarded=$v
