@@ -1,5 +1,7 @@
 //! Reading the state of a host without changing it.
 
+mod values;
+
 use super::conversation::{BadReply, Conversation, Reply};
 use super::error::RemoteError;
 use super::program::{LOCK, Program, RUN, encode, encode_all, nonce};
@@ -14,7 +16,9 @@ use crate::services::{Family, HostKind};
 use crate::transport::Process;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use values::{Taken, bytes, certificates, list, number, peeked, pem_block, product, text};
 
+const FILES: &str = include_str!("sh/files.sh");
 const INSPECT: &str = include_str!("sh/inspect.sh");
 
 /// For the files: a slow disk may have to read many.
@@ -30,7 +34,7 @@ const MOST_ITEMS: usize = 100_000;
 pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce).map_err(RemoteError::BadRequest)?;
-    let program = Program::new(&[RUN, LOCK, INSPECT]);
+    let program = Program::new(&[RUN, LOCK, FILES, INSPECT]);
     let mut conversation =
         Conversation::open(process, &program, &nonce, &text, Step::Inspect).await?;
     let mut reader =
@@ -124,8 +128,6 @@ struct Reader<'a> {
     /// The variant that the host picked.
     chosen: Option<&'a InspectVariant>,
 }
-
-type Taken<T> = Result<T, String>;
 
 impl Reader<'_> {
     /// How long the next reply may take.
@@ -369,140 +371,9 @@ fn regular(reply: &Reply) -> Taken<FileState> {
     })))
 }
 
-/// The blocks whose bodies are in `certs`, as PEM again.
-fn certificates(reply: &Reply) -> Taken<Vec<u8>> {
-    let mut pem = Vec::new();
-    let bodies = reply.find("certs").unwrap_or_default().split(',');
-    for body in bodies.filter(|body| !matches!(*body, "" | "-")) {
-        pem.extend(pem_block("CERTIFICATE", body)?);
-    }
-    Ok(pem)
-}
-
-fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    if !body.bytes().all(base64) {
-        return Err("a block that is not base64".to_owned());
-    }
-    let mut pem = format!("-----BEGIN {label}-----\n").into_bytes();
-    for line in body.as_bytes().chunks(64) {
-        pem.extend_from_slice(line);
-        pem.push(b'\n');
-    }
-    pem.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
-    Ok(pem)
-}
-
-/// What a command said, its end, and how it ended: `…\n@rc=N\n`, before that `\n@late\n` perhaps.
-fn peeked(mut said: Vec<u8>, took: Duration) -> CommandResult {
-    let mut result = CommandResult { took, ..CommandResult::default() };
-    match strip_line(&mut said, b"@rc=").and_then(|digits| digits.parse().ok()) {
-        Some(rc) => {
-            result.rc = rc;
-            result.late = strip_line(&mut said, b"@late").is_some();
-            if result.late {
-                result.rc = 124;
-            } else if rc > 128 {
-                result.signal = Some(rc - 128);
-            }
-        }
-        // It was cut off before it could tell.
-        None => (result.rc, result.too_much_output) = (125, true),
-    }
-    result.stdout = said;
-    result
-}
-
-/// Takes the last line off if it begins with `start`, and gives the rest of that line.
-fn strip_line(text: &mut Vec<u8>, start: &[u8]) -> Option<String> {
-    let line_end = text.len().checked_sub(1).filter(|end| text[*end] == b'\n')?;
-    let line_start = text[..line_end].iter().rposition(|byte| *byte == b'\n')?;
-    let rest = text[line_start + 1..line_end].strip_prefix(start)?;
-    let rest = String::from_utf8(rest.to_vec()).ok()?;
-    text.truncate(line_start);
-    Some(rest)
-}
-
-fn number<T: std::str::FromStr>(reply: &Reply, name: &str) -> Taken<T> {
-    reply.number(name).map_err(BadReply::into_words)
-}
-
-/// `A*B`, or `-` for unknown.
-fn product(reply: &Reply, name: &str) -> Taken<Option<u64>> {
-    let value = reply.find(name).unwrap_or("-");
-    let Some((count, size)) = value.split_once('*') else { return Ok(None) };
-    let parse = |text: &str| text.parse::<u64>().map_err(|_| format!("a strange {name}"));
-    Ok(Some(parse(count)?.saturating_mul(parse(size)?)))
-}
-
-/// A field's text, safe to show.
-fn text(reply: &Reply, name: &str) -> Taken<String> {
-    Ok(printable(&bytes(reply, name)?, 4096))
-}
-
-/// A field's bytes.
-fn bytes(reply: &Reply, name: &str) -> Taken<Vec<u8>> {
-    let word = reply.text(name).map_err(BadReply::into_words)?;
-    decode(word).ok_or_else(|| format!("'{}' with a strange {name}", reply.kind()))
-}
-
-/// A field's list of bytes.
-fn list(reply: &Reply, name: &str) -> Taken<Vec<Vec<u8>>> {
-    let words = reply.find(name).unwrap_or_default().split(';').filter(|word| !word.is_empty());
-    words.map(|word| decode(word).ok_or_else(|| format!("a strange {name}"))).collect()
-}
-
-/// The other way of [`encode`]. `None` for what that cannot have made.
-fn decode(word: &str) -> Option<Vec<u8>> {
-    if word == "%" {
-        return Some(Vec::new());
-    }
-    let mut out = Vec::with_capacity(word.len());
-    let mut rest = word.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first != b'%' {
-            out.push(*first);
-            rest = after;
-            continue;
-        }
-        let digits = std::str::from_utf8(after.get(..3)?).ok()?;
-        out.push(u8::from_str_radix(digits, 8).ok()?);
-        rest = &after[3..];
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_come_back() {
-        let every: Vec<u8> = (1..=255).collect();
-        for bytes in [&every[..], b"", b"plain", b"%", b"a\nb"] {
-            assert_eq!(decode(&encode(bytes)).as_deref(), Some(bytes));
-        }
-        for bad in ["%1", "%9zz", "%777", "a%"] {
-            assert_eq!(decode(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn how_a_command_ended() {
-        let took = Duration::from_secs(1);
-        let result = |said: &[u8]| peeked(said.to_vec(), took);
-        let fine = result(b"one\ntwo\n\n@rc=0\n");
-        assert_eq!(
-            (fine.stdout.as_slice(), fine.rc, fine.success()),
-            (&b"one\ntwo\n"[..], 0, true)
-        );
-        assert_eq!(result(b"\n@rc=7\n").rc, 7);
-        assert_eq!(result(b"x\n@rc=137\n").signal, Some(9));
-        let late = result(b"x\n@late\n\n@rc=137\n");
-        assert_eq!((late.stdout.as_slice(), late.rc, late.late), (&b"x"[..], 124, true));
-        assert!(result(b"yyyyyyyy").too_much_output);
-        assert!(!result(b"@rc=0").success());
-    }
 
     #[test]
     fn kinds_are_named_as_the_script_does() {
