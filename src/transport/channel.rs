@@ -15,8 +15,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::PollSender;
 use zeroize::Zeroizing;
 
@@ -24,6 +26,9 @@ use zeroize::Zeroizing;
 const CHUNK: usize = 32 << 10;
 /// Messages that wait for it.
 const CHUNKS: usize = 4;
+
+/// What a peer may take to agree to the end of a channel that was closed for too much output.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// What happens when the writing end is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +62,22 @@ pub(super) fn run(
 
 async fn read(mut channel: ChannelReadHalf, back: &ChannelWriteHalf<Msg>, shared: &Shared) -> Exit {
     let mut exit = Exit { code: None, signal: None, closed_cleanly: false };
-    while let Some(message) = channel.wait().await {
+    let mut until: Option<Instant> = None;
+    loop {
+        let message = match until {
+            None => channel.wait().await,
+            // A peer that floods on has a message ready at any time.
+            Some(until) if until <= Instant::now() => break,
+            Some(until) => tokio::time::timeout_at(until, channel.wait()).await.unwrap_or(None),
+        };
+        let Some(message) = message else { break };
         match message {
             ChannelMsg::Data { data } => {
                 let wanted = shared.stdout(data);
                 if !wanted {
                     // Nobody reads it. Its remaining output is dropped on the way to its end.
                     let _ = back.close().await;
+                    until = Some(Instant::now() + CLOSING);
                 }
             }
             ChannelMsg::ExtendedData { data, ext: 1 } => shared.stderr(&data),

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 /// For the dialogue with `sudo`: PAM modules delay, ask directories and call phones.
 const DIALOGUE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What start-up files may say before the program does.
+const NOISE_LIMIT: usize = 256 << 10;
+
 /// A program to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -153,7 +156,8 @@ async fn answer(
     let mut given = false;
     loop {
         let (runs, asked, ended) = process.look(|seen| {
-            (seen.stdout_contains(ready.as_bytes()), seen.prompts(prompt), seen.ended())
+            let runs = seen.stdout_contains(ready.as_bytes(), NOISE_LIMIT);
+            (runs, seen.prompts(prompt), seen.ended() || seen.unread() > NOISE_LIMIT)
         });
         if runs {
             return Talk::Ready;

@@ -133,8 +133,13 @@ impl Shared {
 pub(super) struct Seen<'a>(&'a State);
 
 impl Seen<'_> {
-    pub(super) fn stdout_contains(&self, text: &[u8]) -> bool {
-        contains(&self.stdout_head(usize::MAX), text)
+    /// Whether the first unread bytes of stdout, at most `limit`, have `text` in them.
+    pub(super) fn stdout_contains(&self, text: &[u8], limit: usize) -> bool {
+        contains(&self.stdout_head(limit), text)
+    }
+
+    pub(super) fn unread(&self) -> usize {
+        self.0.unread
     }
 
     /// The first unread bytes of stdout, at most `limit`.

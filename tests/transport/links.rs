@@ -142,6 +142,34 @@ async fn dropping_everything_ends_the_programs_input() {
     wait_for(&sshd.dir.join("home/alice/ended")).await;
 }
 
+/// A program that never reads its input: the window closes for good, for it alone.
+#[tokio::test]
+async fn a_window_that_stays_closed_stops_its_writer_and_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(bastion) = Sshd::start(dir.path(), "bastion", "") else { return };
+    let Some(host) = Sshd::start(dir.path(), "host", "") else { return };
+    let connector = connector();
+    let jumps = vec![bastion.target_with_key("free")];
+    let target = Target { jumps, ..host.target_with_key("alice") };
+    let session = connector.connect(&target).await.unwrap();
+    let mut process = session.start(&Launch::new("sleep 60", "")).await.unwrap();
+    let payload = vec![7; 1 << 20];
+    let mut written = 0;
+    let writing = async {
+        loop {
+            process.stdin.write_all(&payload).await.unwrap();
+            written += payload.len();
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(4), writing).await.is_err(), "it waits");
+    assert!((1 << 20..=16 << 20).contains(&written), "{written}: what fits a few buffers");
+    assert_eq!(whoami(&session).await, "alice", "another program on the same connection");
+    let neighbour = connector.connect(&target).await.unwrap();
+    assert_eq!(whoami(&neighbour).await, "alice", "another host behind the same bastion");
+    drop(process);
+    assert_eq!(whoami(&session).await, "alice", "the stuck one can be left");
+}
+
 #[tokio::test]
 async fn as_many_programs_as_the_server_allows() {
     let dir = tempfile::tempdir().unwrap();
@@ -247,10 +275,9 @@ async fn what_is_no_sshd() {
         });
         let error = failure(&nowhere(port)).await;
         drop(server.join().unwrap());
-        let expected = match (&error, silent_after) {
-            (ConnectError::Timeout { .. }, true) => true,
-            (ConnectError::Protocol { .. } | ConnectError::Io { .. }, false) => true,
-            _ => false,
+        let expected = match silent_after {
+            true => matches!(error, ConnectError::Timeout { .. }),
+            false => matches!(error, ConnectError::Protocol { .. } | ConnectError::Io { .. }),
         };
         assert!(expected, "{what}: {}", chain(&error));
     }
