@@ -6,7 +6,7 @@ mod place;
 #[path = "../plan/world.rs"]
 mod world;
 
-use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
+use certroll::model::{CommandLine, FileMode, Fingerprint};
 use certroll::plan::facts::{FileFacts, FileState, JournalState, LockHolder, RegularFile};
 use certroll::plan::resolve::{kind, kinds};
 use certroll::remote::{
