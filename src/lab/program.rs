@@ -55,8 +55,8 @@ pub(super) async fn run(channel: Channel<Msg>, mut command: Command, around: Sur
         let err = tell(stderr, writer.make_writer_ext(Some(1)), None);
         tokio::select! {
             // Both, unless one ends the conversation.
-            verdict = async { tokio::join!(out, err).0 } => verdict,
-            () = gone.cancelled() => Verdict::Gone,
+            told = async { tokio::try_join!(out, err) } => told.map(drop),
+            () = gone.cancelled() => Err(Stopped::Gone),
         }
     };
     let end = async {
@@ -64,21 +64,21 @@ pub(super) async fn run(channel: Channel<Msg>, mut command: Command, around: Sur
         group.iter().for_each(|group| around.children.ended(*group));
         status
     };
-    let (verdict, status) = tokio::join!(
+    let (told, status) = tokio::join!(
         async {
-            let verdict = talk.await;
-            match verdict {
-                Verdict::Cut => around.cut.cancel(),
-                Verdict::Close => {
+            let told = talk.await;
+            match told {
+                Err(Stopped::Cut) => around.cut.cancel(),
+                Err(Stopped::Close) => {
                     let _ = writer.close().await;
                 }
-                Verdict::Told | Verdict::Gone => {}
+                Ok(()) | Err(Stopped::Gone) => {}
             }
-            verdict
+            told
         },
         end
     );
-    if matches!(verdict, Verdict::Told) {
+    if told.is_ok() {
         report(&writer, &around.session, status.ok()).await;
         let _ = writer.eof().await;
         let _ = writer.close().await;
@@ -122,11 +122,9 @@ pub(super) async fn tunnel(channel: Channel<Msg>, mut onwards: TcpStream, cut: C
     let _ = writer.close().await;
 }
 
-/// How the telling of output ended.
+/// Why not all output was told.
 #[derive(Clone, Copy, Debug)]
-enum Verdict {
-    /// With the output's end.
-    Told,
+enum Stopped {
     /// The channel is closed.
     Gone,
     /// By a fault: the link breaks.
@@ -174,8 +172,8 @@ async fn tell(
     from: Option<impl AsyncRead + Unpin>,
     mut to: impl AsyncWrite + Unpin,
     fault: Option<&Fault>,
-) -> Verdict {
-    let Some(mut from) = from else { return Verdict::Told };
+) -> Result<(), Stopped> {
+    let Some(mut from) = from else { return Ok(()) };
     let mut output = fault.filter(|fault| fault.is_about_lines()).cloned().map(Output::new);
     let mut buffer = vec![0; 32 << 10];
     loop {
@@ -189,29 +187,29 @@ async fn tell(
             match act {
                 Act::Send(bytes) => {
                     if write(&mut to, &bytes, fault).await.is_err() {
-                        return Verdict::Gone;
+                        return Err(Stopped::Gone);
                     }
                 }
-                Act::Cut => return settled(Verdict::Cut).await,
-                Act::Close => return settled(Verdict::Close).await,
+                Act::Cut => return settled(Stopped::Cut).await,
+                Act::Close => return settled(Stopped::Close).await,
                 Act::Silence => return std::future::pending().await,
                 Act::Flood => {
                     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
                     while to.write_all(&line).await.is_ok() {}
-                    return Verdict::Gone;
+                    return Err(Stopped::Gone);
                 }
             }
         }
         if count == 0 {
-            return Verdict::Told;
+            return Ok(());
         }
     }
 }
 
 /// What was sent before reaches the other side first.
-async fn settled(verdict: Verdict) -> Verdict {
+async fn settled(stopped: Stopped) -> Result<(), Stopped> {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    verdict
+    Err(stopped)
 }
 
 async fn write(
