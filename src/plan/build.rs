@@ -42,7 +42,15 @@ pub enum Decision {
         step: Step,
         /// Why, one line.
         why: String,
+        /// What the command that says so printed; printable.
+        output: String,
     },
+}
+
+impl Decision {
+    fn blocked(step: Step, why: impl Into<String>) -> Self {
+        Self::Blocked { step, why: why.into(), output: String::new() }
+    }
 }
 
 /// What will be done with one file.
@@ -141,28 +149,28 @@ fn obstacle_to_all(
     let missing = facts.missing_tools();
     if !missing.is_empty() {
         let why = format!("the host has no {}", missing.join(", no "));
-        return Some(Decision::Blocked { step: Step::Inspect, why });
+        return Some(Decision::blocked(Step::Inspect, why));
     }
     if facts.files.len() < desired.files.len() + desired.kept_keys.len() {
         let why = "the host did not tell about every file".to_owned();
-        return Some(Decision::Blocked { step: Step::Inspect, why });
+        return Some(Decision::blocked(Step::Inspect, why));
     }
     for file in files {
         if let FileAction::Blocked(why) = &file.action {
             let why = format!("{}: {why}", file.want.path);
-            return Some(Decision::Blocked { step: Step::Inspect, why });
+            return Some(Decision::blocked(Step::Inspect, why));
         }
     }
     if let Some(why) = kept_key_fault(desired, facts) {
-        return Some(Decision::Blocked { step: Step::Check, why });
+        return Some(Decision::blocked(Step::Check, why));
     }
     let first_time = files.iter().any(|file| file.action == FileAction::Create);
-    for failed in failed_prechecks(desired, facts) {
+    for (why, output) in failed_prechecks(desired, facts) {
         if !first_time {
-            return Some(Decision::Blocked { step: Step::Validate, why: failed });
+            return Some(Decision::Blocked { step: Step::Validate, why, output });
         }
         // It may well fail because the files are not there yet; the staged ones will tell.
-        notes.push(format!("{failed}; it is tried again with the new files in place"));
+        notes.push(format!("{why}; it is tried again with the new files in place"));
     }
     for answers in answers(desired, facts).iter().filter(|answers| answers.up == Some(false)) {
         let name = &answers.service.name;
@@ -171,18 +179,20 @@ fn obstacle_to_all(
     None
 }
 
-/// Checks that the untouched host does not pass, each as one line.
-fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<String> {
+/// Checks that the untouched host does not pass, each as one line, with what it printed.
+fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, String)> {
     let mut failed = Vec::new();
     for answers in answers(desired, facts) {
         for (check, result) in answers.prechecks {
             if !result.success() && !result.skipped && result.rc != 127 {
-                failed.push(format!(
+                let output = printed(result);
+                let why = format!(
                     "{}: `{}` fails on the untouched host{}",
                     answers.service.name,
                     check.command,
-                    last_line(result)
-                ));
+                    last_line(result, &output)
+                );
+                failed.push((why, output));
             }
         }
     }
@@ -242,13 +252,16 @@ fn aging(files: &[FilePlan], facts: &HostFacts, now: Timestamp, notes: &mut Vec<
     }
 }
 
-fn last_line(result: &CommandResult) -> String {
+fn printed(result: &CommandResult) -> String {
+    let output = [result.stdout.as_slice(), b"\n", result.stderr.as_slice()].concat();
+    crate::model::text::printable(&output, 4096)
+}
+
+fn last_line(result: &CommandResult, output: &str) -> String {
     if result.late {
         return " (its time was over)".to_owned();
     }
-    let output = [result.stdout.as_slice(), b"\n", result.stderr.as_slice()].concat();
-    let text = crate::model::text::printable(&output, 4096);
-    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+    match output.lines().map(str::trim).rfind(|line| !line.is_empty()) {
         Some(line) => format!(" (exit code {}): {line}", result.rc),
         None => format!(" (exit code {})", result.rc),
     }

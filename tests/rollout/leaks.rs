@@ -76,7 +76,11 @@ impl Marks {
 }
 
 /// Runs certroll as talkatively as it can be, looking at all processes until it has ended.
-fn watched(site: &Site, marks: &Marks, arguments: &[&str]) -> (Vec<u8>, Vec<String>, u32) {
+fn watched(
+    site: &Site,
+    marks: &Marks,
+    arguments: &[&str],
+) -> (Option<i32>, Vec<u8>, Vec<String>, u32) {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
@@ -92,14 +96,14 @@ fn watched(site: &Site, marks: &Marks, arguments: &[&str]) -> (Vec<u8>, Vec<Stri
             .certroll(arguments)
             .env("RUST_BACKTRACE", "full")
             .env("RUST_LOG", "trace")
-            .current_dir(site.file("").parent().unwrap())
+            .current_dir(site.file("play.yml").parent().unwrap())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .output()
             .unwrap();
         ended.store(true, Ordering::Relaxed);
         let (found, looks) = watcher.join().unwrap();
-        ([output.stdout, output.stderr].concat(), found, looks)
+        (output.status.code(), [output.stdout, output.stderr].concat(), found, looks)
     })
 }
 
@@ -119,19 +123,21 @@ fn a_private_key_is_nowhere_but_at_its_destination() {
         .play(&[Task::nginx("gen2")
             .with("validate: [cat, /etc/nginx/tls/privkey.pem, /etc/nginx/missing]")]);
 
-    for (playbook, more) in [
-        (&rolled_back, ["apply", "-vvv"]),
-        (&chatty, ["plan", "--diff"]),
-        (&good, ["plan", "-vvv"]),
-        (&good, ["apply", "--diff"]),
-        (&good, ["apply", "-ojson"]),
+    for (playbook, more, code) in [
+        (&rolled_back, ["apply", "-vvv"], 2),
+        (&chatty, ["plan", "--diff"], 2),
+        (&chatty, ["apply", "--diff"], 2),
+        (&good, ["plan", "-vvv"], 0),
+        (&good, ["apply", "--diff"], 0),
+        (&good, ["apply", "-ojson"], 0),
     ] {
         fs::write(site.file("play.yml"), playbook).unwrap();
         let arguments = [&more[..], &["-vvv", "play.yml", "-i", &inventory]].concat();
-        let (told, found, looks) = watched(&site, &marks, &arguments);
+        let (ended, told, found, looks) = watched(&site, &marks, &arguments);
         assert!(!marks.are_in(&told), "{arguments:?} printed it");
+        assert_eq!(ended, Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&told));
         assert!(found.is_empty(), "in argv or environment of {found:?}");
-        assert!(looks > 3, "only {looks} looks at the processes");
+        assert!(looks > 1, "only {looks} looks at the processes");
     }
     site.fleet.expect("all", "nginx", "gen2");
 
@@ -150,7 +156,7 @@ fn a_private_key_is_nowhere_but_at_its_destination() {
             );
         }
     }
-    assert_eq!(marks.in_files(site.file("").parent().unwrap()), BTreeSet::new());
+    assert_eq!(marks.in_files(site.file("play.yml").parent().unwrap()), BTreeSet::new());
     assert_eq!(marks.in_files(&site.fleet.dir().join("home")), BTreeSet::new());
 }
 

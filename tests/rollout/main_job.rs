@@ -47,7 +47,8 @@ fn the_files_are_the_given_ones_with_the_old_owners_and_modes() {
     assert_eq!(apply.code, 0, "{apply}");
     assert_eq!(
         site.fleet.sh("h001", &format!("stat -c '%a %u:%g' {live}")),
-        "644 33:8\n640 33:8\n"
+        // What is there stays, but a key is never wider than the profile allows.
+        "644 33:8\n600 33:8\n"
     );
     for (file, source) in live.split(' ').zip(["fullchain.pem", "privkey.pem"]) {
         let given = std::fs::read_to_string(site.fleet.pki("gen2", source)).unwrap();
@@ -93,9 +94,9 @@ fn a_service_that_serves_an_old_certificate_from_new_files_is_seen_and_mended() 
     let plan =
         site.run_as_told(&["plan", "play.yml", "-i", &site.inventory(), "--exit-code"], &playbook);
     assert_eq!(plan.code, 3, "{plan}");
-    let drifted: Vec<_> = plan.stdout.lines().filter(|line| line.contains("reload only")).collect();
-    assert_eq!(drifted.len(), 1, "{plan}");
-    assert!(drifted[0].contains("h002"), "{plan}");
+    let rows = plan.stdout.lines().filter(|line| line.starts_with("h00"));
+    let drifted: Vec<_> = rows.filter(|line| line.contains("reload only")).collect();
+    assert!(!drifted.is_empty() && drifted.iter().all(|line| line.starts_with("h002")), "{plan}");
 
     let apply = site.run("apply", &playbook, &[]);
     assert_eq!(apply.outcomes(), all_but("h002", "changed", "unchanged"), "{apply}");

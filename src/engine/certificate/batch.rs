@@ -235,9 +235,10 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
     let (result, changed) = match &plan.decision {
         Decision::Unchanged => (TaskResult::Ok, false),
         Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),
-        Decision::Blocked { step, why } => {
+        Decision::Blocked { step, why, output } => {
             batch.plan_rows(host, list);
             let mut ended = failure::before_commit(job.task(), *step, why.clone());
+            ended.failure.output = failure::last_lines(output);
             "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
             ended.failure.command = super::request::command_of(desired, *step, None);
             return TaskEnd::failed(host, ended);

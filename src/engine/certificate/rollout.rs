@@ -55,8 +55,9 @@ pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
     }
     match &observed.plan.decision {
         Decision::Unchanged => return Prepared::Unchanged(Box::new(observed)),
-        Decision::Blocked { step, why } => {
+        Decision::Blocked { step, why, output } => {
             let mut ended = failure::before_commit(job.task(), *step, why.clone());
+            ended.failure.output = failure::last_lines(output);
             ended.failure.command = request::command_of(&observed.desired, *step, None);
             return Prepared::Ended(Box::new(ended), Some(Box::new(observed)));
         }
@@ -164,10 +165,16 @@ pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost,
     let StagedHost { job, observed, mut transaction } = staged;
     let Observed { desired, plan, .. } = &*observed;
     let running = shared.emitter.step(&desired.host, Step::Commit);
-    let committed = transaction.commit().await.map_err(|error| remote_failure(desired, &error))?;
+    let dialers = job.link.dialers();
+    let committed = match transaction.commit().await {
+        Ok(committed) => committed,
+        Err(error) => {
+            let ended = remote_failure(desired, &error);
+            return Err(looked_back(ended, &observed, &dialers, shared).await);
+        }
+    };
     running.end(commit_detail(desired, plan, &committed));
 
-    let dialers = job.link.dialers();
     let wrong = match verify(desired, plan, &dialers, shared).await {
         Ok(()) => checks::run(desired, &job.link, shared).await.err().map(|f| (f, Vec::new())),
         Err(unverified) => {
@@ -251,17 +258,29 @@ async fn roll_back(
     shared: &Shared,
 ) -> Ended {
     let desired = &observed.desired;
-    let running = shared.emitter.step(&desired.host, Step::Rollback);
-    let mut ended = match transaction.rollback().await {
-        Ok(rollback) => undone(desired, failed, rollback),
+    match transaction.rollback().await {
+        Ok(rollback) => {
+            looked_back(undone(desired, failed, rollback), observed, dialers, shared).await
+        }
         Err(error) => {
             let mut ended = remote_failure(desired, &error);
             let first = format!("{failed}; then the way back was not acknowledged");
             ended.failure.message = format!("{first}: {}", ended.failure.message);
-            return ended;
+            ended
         }
-    };
+    }
+}
+
+/// Looks whether a host that went back serves its old certificate again, and says so.
+async fn looked_back(
+    mut ended: Ended,
+    observed: &Observed,
+    dialers: &Dialers,
+    shared: &Shared,
+) -> Ended {
     if matches!(ended.outcome, Outcome::RolledBack(_)) {
+        let desired = &observed.desired;
+        let running = shared.emitter.step(&desired.host, Step::Rollback);
         let words = old_is_served(desired, &observed.plan, dialers, shared).await;
         ended.failure.state.push_str(&format!("; {words}"));
         running.end(words);
