@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attributes;
 mod causes;
+mod generations;
 mod host;
+mod lock;
 mod paths;
+mod validation;
 mod verdicts;

@@ -101,8 +101,8 @@ stage_old_attributes() {
 stage_content() {
   get content $i
   case $v in
-  text) body >"$T" 2>"$W.err" || fail stage cannot_write_the_file err "" $i;;
-  base64) { body || echo '!'; } | base64 -d >"$T" 2>"$W.err" || fail stage cannot_write_the_file err "" $i;;
+  text) body >"$T" 2>"$W.err" || stage_unwritten;;
+  base64) { body || echo '!'; } | base64 -d >"$T" 2>"$W.err" || stage_unwritten;;
   keep) cp -p -- "$F" "$T" 2>"$W.err" || fail stage cannot_copy_the_file err "" $i;;
   gen:*)
     get fd $i; get d "$v"; D=$v
@@ -110,6 +110,12 @@ stage_content() {
     cp -p -- "$D/.certroll/${v#gen:}/$N" "$T" 2>"$W.err" || fail stage there_is_no_such_generation err "" $i;;
   esac
   step written
+}
+
+# A shell's echo says no more than "I/O error": the free space tells.
+stage_unwritten() {
+  df -Pk -- "$T" >>"$W.err" 2>/dev/null
+  fail stage cannot_write_the_file err '' $i
 }
 
 # What the task does not say the old file says; where there is none, the defaults.

@@ -1,9 +1,8 @@
 # The services' own checks, on the new files, before they are live.
-ways= seen_ns=0
 
 # Inside a private mount namespace: words up to `--` say what to mount, the rest is run. Descriptor 5
 # tells that the mounts were made, so that a refusal by the kernel is no refusal by the service.
-mounts='exec 5>"$1"; shift
+mount_text='exec 5>"$1"; shift
 while [ "$1" != -- ]; do
   case $1 in
   bind) mount --bind "$2" "$3" || exit 121; shift 3;;
@@ -18,7 +17,7 @@ echo 1 >&5; exec 5>&-
 '
 
 # Starts the service and looks what it serves: port, starttls, name, wanted leaf or `any`, seconds.
-boot='port=$1 tls=$2 name=$3 leaf=$4 secs=$5; shift 5
+boot_text='port=$1 tls=$2 name=$3 leaf=$4 secs=$5; shift 5
 ip link set lo up 2>/dev/null || ifconfig lo up || exit 1
 "$@" </dev/null & p=$! ended= t=0
 set --
@@ -90,7 +89,7 @@ enter() { # NET MOUNTS -> runs $cmd; $way, rc; 1: no namespace can be had
     case $1:$option in 0:*-n*) continue;; esac
     case $option:$uid in "-U -r -m:0") ;; -U*) continue;; esac
     : >"$W.ns"
-    eval "run $secs unshare $option sh -c \"\$mounts\"'exec \"\$@\"' certroll \"\$W.ns\" $2 -- $as $cmd"
+    eval "run $secs unshare $option sh -c \"\$mount_text\"'exec \"\$@\"' certroll \"\$W.ns\" $2 -- $as $cmd"
     [ ! -s "$W.ns" ] || break
     [ $rc != 124 ] || break
   done
@@ -125,8 +124,8 @@ one_check() {
     if [ $live = yes ]; then way=live; eval "run $secs $as $cmd"
     else way=later; fi;;
   mnt)
-    get cnet $c
     [ -n "$binds" ] || mount_words
+    get cnet $c
     enter "$v" "$binds" && return 0
     put cvia $c live; one_check;;
   boot) sealed;;
@@ -159,7 +158,7 @@ sealed() {
 }
 sealed_run() {
   : >"$W.ns"
-  eval "run $((secs+5)) unshare -m -n -p --fork --mount-proc --kill-child sh -c \"\$mounts\$boot\" certroll \"\$W.ns\" $seal $1 -- $port '$tls' $name $2 $secs $cmd"
+  eval "run $((secs+5)) unshare -m -n -p --fork --mount-proc --kill-child sh -c \"\$mount_text\$boot_text\" certroll \"\$W.ns\" $seal $1 -- $port '$tls' $name $2 $secs $cmd"
 }
 
 # All checks, or those that had to wait until the files are live; the first refusal ends it with $1.
