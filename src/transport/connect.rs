@@ -4,6 +4,7 @@ use super::auth::{self, Keyring};
 use super::client::{Client, ClientError, Notes};
 use super::error::{ConnectError, DialError};
 use super::host_key::{Expectation, KnownHosts};
+use super::proxy;
 use super::session::{Session, Tunnel};
 use super::ssh_config::AddressFamily;
 use super::target::Target;
@@ -18,7 +19,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -76,7 +76,13 @@ impl Connector {
                 let stream = onwards(&through, &which, target);
                 self.over(target, stream, Some(through.clone())).await
             }
-            (None, Some(command)) => self.over(target, proxied(command), None).await,
+            (None, Some(command)) => {
+                let said = proxy::Said::default();
+                match self.over(target, proxy::run(command, &said), None).await {
+                    Err(error) if error.may_pass() => Err(said.explain(command, error).await),
+                    result => result,
+                }
+            }
             (None, None) => {
                 let mut left = target.connection_attempts;
                 loop {
@@ -299,66 +305,6 @@ async fn onwards(through: &Session, which: &str, target: &Target) -> Result<Tunn
             DialError::Lost { .. } => "its connection was lost".into(),
         },
     })
-}
-
-/// A proxy command's pipes, which end it when they are dropped.
-struct Proxy {
-    pipes: tokio::io::Join<tokio::process::ChildStdout, tokio::process::ChildStdin>,
-    _child: tokio::process::Child,
-}
-
-async fn proxied(command: &str) -> Result<Proxy, ConnectError> {
-    let failed = |source| ConnectError::ProxyCommand { command: command.to_owned(), source };
-    let mut child = tokio::process::Command::new("/bin/sh")
-        .arg("-c")
-        .arg(format!("exec {command}"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    match (child.stdout.take(), child.stdin.take()) {
-        (Some(stdout), Some(stdin)) => {
-            Ok(Proxy { pipes: tokio::io::join(stdout, stdin), _child: child })
-        }
-        _ => Err(failed(io::ErrorKind::BrokenPipe.into())),
-    }
-}
-
-impl AsyncRead for Proxy {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Proxy {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.pipes).poll_write(cx, buf)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_shutdown(cx)
-    }
 }
 
 fn socket(target: &Target, source: io::Error) -> ConnectError {

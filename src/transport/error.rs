@@ -131,6 +131,16 @@ pub enum ConnectError {
         /// Why.
         source: std::io::Error,
     },
+    /// The proxy command ran and complained, and no connection came of it.
+    #[error("the proxy command '{command}' failed: {said}")]
+    ProxyFailed {
+        /// After expansion.
+        command: String,
+        /// Its words, printable.
+        said: String,
+        /// What became of the connection.
+        source: Box<ConnectError>,
+    },
     /// Nobody waited for it any more.
     #[error("the attempt was given up")]
     Cancelled,

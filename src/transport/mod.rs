@@ -14,6 +14,7 @@ mod host_key;
 pub mod launch;
 pub mod local;
 pub mod process;
+mod proxy;
 mod pump;
 pub mod resolve;
 pub mod session;

@@ -165,3 +165,20 @@ async fn variables_and_ssh_config_lead_there() {
         assert_eq!(whoami(&session).await, "alice", "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_proxy_command_that_fails_is_heard() {
+    let target = |command: &str| Target {
+        proxy_command: Some(command.to_owned()),
+        ..Target::new(HostName::new("web1"), "web1", "alice")
+    };
+    let error = connector().connect(&target("no-such-program 1 2")).await.unwrap_err();
+    assert!(chain(&error).contains("no-such-program: not found"), "{}", chain(&error));
+    let error = connector().connect(&target("sh -c 'echo why not >&2; exit 1'")).await.unwrap_err();
+    assert!(
+        matches!(&error, ConnectError::ProxyFailed { said, .. } if said == "why not"),
+        "{error}"
+    );
+    let error = connector().connect(&target("true")).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
+}

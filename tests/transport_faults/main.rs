@@ -84,7 +84,7 @@ async fn a_link_that_is_cut_within_the_payload() {
     let enemy = Enemy::start(Door::Open).await;
     let session = session(&enemy).await;
     let mut process = start(&session, "takes a little and cuts").await;
-    let writing = soon(process.stdin.write_all(&vec![7; 64 << 20])).await;
+    let writing = soon(process.stdin.write_all(&vec![7; 8 << 20])).await;
     assert_eq!(writing.unwrap_err().kind(), ErrorKind::BrokenPipe);
     let error = soon(process.stdout.read(&mut [0; 8])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");

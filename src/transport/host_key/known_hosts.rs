@@ -5,12 +5,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ring::hmac;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One file.
 #[derive(Debug)]
 pub(in crate::transport) struct KnownHosts {
     file: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
 }
 
 /// One line that names hosts and a key.
@@ -48,6 +49,7 @@ impl KnownHosts {
             .split(|byte| *byte == b'\n')
             .zip(1..)
             .filter_map(|(line, number)| entry(&String::from_utf8_lossy(line), number))
+            .map(Arc::new)
             .collect();
         Self { file: file.to_owned(), entries }
     }
@@ -57,10 +59,11 @@ impl KnownHosts {
     }
 
     /// The entries for `name`, which is lower-case: `host`, or `[host]:port` when the port is not 22.
+    /// Costs a hash for each hashed entry.
     pub(in crate::transport) fn matching<'a>(
         &'a self,
         name: &'a str,
-    ) -> impl Iterator<Item = &'a Entry> {
+    ) -> impl Iterator<Item = &'a Arc<Entry>> {
         self.entries.iter().filter(|entry| entry.hosts.contain(name))
     }
 }

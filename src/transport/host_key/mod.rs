@@ -25,11 +25,12 @@ use std::sync::Arc;
 pub(super) struct Expectation {
     /// As known_hosts files have it: `host`, or `[host]:port`.
     name: String,
-    /// Without the port, where the port is not 22.
-    bare: Option<String>,
     /// What a certificate has to name.
     principal: String,
-    files: Vec<Arc<KnownHosts>>,
+    /// The entries for the name.
+    named: Vec<(Arc<KnownHosts>, Arc<Entry>)>,
+    /// Those for the name without its port, where the port is not 22.
+    bare: Vec<(Arc<KnownHosts>, Arc<Entry>)>,
     checking: HostKeyChecking,
     target: Target,
 }
@@ -60,7 +61,15 @@ impl Expectation {
             }
         };
         let checking = target.host_key_checking;
-        Self { name, bare, principal, files, checking, target: target.clone() }
+        let matching = |name: &str| -> Vec<_> {
+            let entries = |file: &Arc<KnownHosts>| -> Vec<_> {
+                file.matching(name).map(|entry| (file.clone(), entry.clone())).collect()
+            };
+            files.iter().flat_map(entries).collect()
+        };
+        let named = matching(&name);
+        let bare = bare.as_deref().map(matching).unwrap_or_default();
+        Self { name, principal, named, bare, checking, target: target.clone() }
     }
 
     /// Algorithms in the order in which they are asked for: those of known keys first, and
@@ -145,10 +154,8 @@ impl Expectation {
     }
 
     fn entries(&self, marker: Marker) -> impl Iterator<Item = (&KnownHosts, &Entry)> {
-        self.files
-            .iter()
-            .flat_map(|file| file.matching(&self.name).map(move |entry| (&**file, entry)))
-            .filter(move |(_, entry)| entry.marker == marker)
+        let all = self.named.iter().map(|(file, entry)| (&**file, &**entry));
+        all.filter(move |(_, entry)| entry.marker == marker)
     }
 
     fn knows(&self, marker: Marker, key: &KeyData) -> bool {
@@ -158,19 +165,16 @@ impl Expectation {
 
     /// OpenSSH takes a key known for the plain name as good for another port as well.
     fn knows_without_port(&self, key: &KeyData) -> bool {
-        let Some(bare) = &self.bare else { return false };
         let blob = blob(key);
-        let mut entries = self.files.iter().flat_map(|file| file.matching(bare));
-        entries.any(|entry| entry.marker == Marker::None && *entry.key == *blob)
+        let mut entries = self.bare.iter();
+        entries.any(|(_, entry)| entry.marker == Marker::None && *entry.key == *blob)
     }
 
     fn refuse_revoked(&self, key: &KeyData) -> Result<(), ConnectError> {
         let blob = blob(key);
-        let names = std::iter::once(&self.name).chain(&self.bare);
-        let revoked = names
-            .flat_map(|name| self.files.iter().map(move |file| (file, name)))
-            .flat_map(|(file, name)| file.matching(name).map(move |entry| (file, entry)))
-            .find(|(_, entry)| entry.marker == Marker::Revoked && *entry.key == *blob);
+        let mut entries = self.named.iter().chain(&self.bare);
+        let revoked =
+            entries.find(|(_, entry)| entry.marker == Marker::Revoked && *entry.key == *blob);
         match revoked {
             None => Ok(()),
             Some((file, entry)) => Err(ConnectError::HostKeyRevoked {
@@ -318,6 +322,3 @@ fn key_type(algorithm: &Algorithm) -> &'static str {
 fn shell_word(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), |word| word.into_owned())
 }
-
-#[cfg(test)]
-mod tests;
