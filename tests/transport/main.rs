@@ -16,6 +16,7 @@ mod links;
 mod logins;
 mod shells;
 mod ssh_config;
+mod ssh_config_random;
 
 use certroll::clock;
 use certroll::model::Secret;

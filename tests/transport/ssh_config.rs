@@ -4,7 +4,6 @@ use crate::common::have;
 use certroll::transport::ssh_config::{
     AddressFamily, Checking, Controller, Files, Lookup, Proxy, Settings, SshConfig,
 };
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -189,7 +188,7 @@ fn without_varying_defaults(mut printed: Printed) -> Printed {
     printed
 }
 
-fn compare(file: &Path, host: &str) -> Result<(), String> {
+pub(crate) fn compare(file: &Path, host: &str) -> Result<(), String> {
     let (theirs, ours) = (by_ssh(file, host), by_us(file, host));
     match (theirs, ours) {
         (Ok(theirs), Ok(ours)) => {
@@ -209,7 +208,7 @@ fn compare(file: &Path, host: &str) -> Result<(), String> {
     }
 }
 
-fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, text).expect("written");
     path
@@ -449,69 +448,4 @@ fn others_must_not_be_able_to_write_to_an_included_file() {
     assert!(by_ssh(&file, "web1").unwrap_err().contains("Bad owner or permissions"));
     let ours = load(&file).unwrap_err();
     assert!(ours[0].contains("others may write to it"), "{ours:?}");
-}
-
-fn lines() -> impl Strategy<Value = String> {
-    let value = |keyword: &'static str, values: &'static [&'static str]| {
-        proptest::sample::select(values).prop_map(move |value| format!("{keyword} {value}"))
-    };
-    prop_oneof![
-        value(
-            "Host",
-            &["*", "a", "b", "a*", "!a *", "* !b", "a b", "*.x", "?", "a?", "!*", "\"a\" 'b'"]
-        ),
-        value(
-            "Match",
-            &[
-                "all",
-                "host a",
-                "host *.x",
-                "originalhost a",
-                "!host a",
-                "user u",
-                "user v,root",
-                "!user u",
-                "host a user u",
-                "final",
-                "!final",
-                "canonical",
-                "host !a,*",
-                "exec true",
-                "exec false",
-                "localuser *",
-                "final host b.x",
-                "!originalhost b",
-            ]
-        ),
-        value("HostName", &["%h.x", "b", "h.x", "A.X", "192.0.2.1"]),
-        value("User", &["u", "v", "'w w'", "\"x\""]),
-        value("Port", &["1", "2", "65535"]),
-        value("IdentityFile", &["/a", "/b", "~/%r", "none", "\"/c d\"", "/e\\ f"]),
-        value("ProxyJump", &["none", "g", "u@g:1,h"]),
-        value("ProxyCommand", &["none", "nc %h %p", "\"q\" # r"]),
-        value("UserKnownHostsFile", &["/k", "/k /l", "none"]),
-        value("StrictHostKeyChecking", &["yes", "no", "ask", "accept-new", "OFF"]),
-        value("ConnectTimeout", &["3", "none", "1m", "0"]),
-        value("Compression", &["yes"]),
-        value("#", &["comment"]),
-        value("", &["", "  Port=7", "\tUser = t"]),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_configuration_gives_what_ssh_says(
-        lines in proptest::collection::vec(lines(), 1..14),
-        host in proptest::sample::select(&["a", "b", "ab", "a.x", "A", "192.0.2.1"][..]),
-    ) {
-        if have(&["ssh"]) {
-            let dir = tempfile::tempdir().unwrap();
-            let file = write(dir.path(), "config", &(lines.join("\n") + "\n"));
-            if let Err(error) = compare(&file, host) {
-                return Err(TestCaseError::fail(error));
-            }
-        }
-    }
 }

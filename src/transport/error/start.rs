@@ -1,0 +1,227 @@
+//! Why a program does not run on a host that is connected.
+
+use super::seconds;
+use crate::model::text::printable;
+use crate::transport::launch::{Launch, Method};
+use crate::transport::process::Exit;
+use std::time::Duration;
+
+/// Why a program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The session is gone.
+    #[error("the connection to {host} was lost")]
+    Lost {
+        /// The host.
+        host: String,
+    },
+    /// No channel.
+    #[error("{host} opens no session channel: {reason}")]
+    Channel {
+        /// The host.
+        host: String,
+        /// The server's reason.
+        reason: String,
+    },
+    /// Text that not every login shell would read alike.
+    #[error("{what} {text:?} cannot be quoted for every login shell")]
+    Unquotable {
+        /// `command`, `become_user`, `become_flags`, `become_exe`.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// sudo or su did not like the password.
+    #[error(
+        "{program} refused the become password (for user {user}): check ansible_become_password or -K"
+    )]
+    WrongPassword {
+        /// `sudo`, `su`.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+    },
+    /// sudo, su or doas wants a password and has none.
+    #[error(
+        "{program} needs a password to become {user}: give one with -K or ansible_become_password, \
+         or allow it without (NOPASSWD, nopass)"
+    )]
+    NeedsPassword {
+        /// The program.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+    },
+    /// doas reads passwords from a terminal only.
+    #[error(
+        "doas takes a password from a terminal only: permit nopass for {user} in doas.conf, or \
+         become by sudo"
+    )]
+    DoasPassword {
+        /// The account to become.
+        user: String,
+    },
+    /// The account may not become the other.
+    #[error("{program} does not allow this login to become {user}: {said}")]
+    NotAllowed {
+        /// The program.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+        /// Its words.
+        said: String,
+    },
+    /// `requiretty` or a su that insists on a terminal.
+    #[error(
+        "{program} insists on a terminal, which would corrupt the transfer: remove requiretty from \
+         its configuration, or become by another method"
+    )]
+    TtyRequired {
+        /// The program.
+        program: &'static str,
+    },
+    /// The become program is not installed.
+    #[error("{program} is not installed on the host: install it, or choose another become method")]
+    BecomeMissing {
+        /// The program as called.
+        program: String,
+    },
+    /// The account to become does not exist.
+    #[error("there is no user {user} on the host")]
+    UnknownUser {
+        /// The account to become.
+        user: String,
+    },
+    /// The login shell lets nobody in (`nologin`, `false`).
+    #[error("this account has no usable login shell on the host: {said}")]
+    NoLogin {
+        /// Its words.
+        said: String,
+    },
+    /// It ended in another way before it was ready.
+    #[error("the program did not start ({}){}", end(*.code, .signal), words(.said))]
+    Ended {
+        /// Exit code.
+        code: Option<i32>,
+        /// Signal.
+        signal: Option<String>,
+        /// What was said, printable, its end.
+        said: String,
+    },
+    /// Neither ready nor ended nor a question.
+    #[error("the program gave no sign of life for {}{}", seconds(*.after), words(&printable(.said, 500)))]
+    Silent {
+        /// The limit.
+        after: Duration,
+        /// What was said instead, untrusted.
+        said: Vec<u8>,
+    },
+    /// A local program.
+    #[error("cannot run a program on the controller")]
+    Local(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// Reads the refusal out of what was said. The texts are those of sudo 1.8–1.9, sudo-rs,
+    /// OpenDoas, util-linux and nologin in the C locale.
+    pub(in crate::transport) fn from_end(
+        launch: &Launch,
+        exit: Option<&Exit>,
+        said: &[u8],
+    ) -> Self {
+        let text = printable(said, 4096);
+        let code = exit.and_then(|exit| exit.code);
+        let signal = exit.and_then(|exit| exit.signal.clone());
+        let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        if let Some(to) = &launch.become_as {
+            let program = to.method.program();
+            let user = to.user.clone();
+            let exe = to.exe.as_deref().unwrap_or(program);
+            let line = || line_of(&text, program);
+            if code == Some(127)
+                && has(&[
+                    &format!("env: '{exe}'"),
+                    &format!("env: \u{2018}{exe}"),
+                    &format!("{exe}: "),
+                ])
+                && has(&["No such file", "not found"])
+            {
+                return Self::BecomeMissing { program: exe.to_owned() };
+            }
+            if has(&["unknown user", "does not exist", "no passwd entry", "user not found"]) {
+                return Self::UnknownUser { user };
+            }
+            if has(&["must have a tty", "must be run from a terminal", "a tty is required"]) {
+                return Self::TtyRequired { program };
+            }
+            if has(&["Sorry, try again", "incorrect password attempt", "ncorrect authentication"])
+                || (to.password.is_some()
+                    && has(&[
+                        "Authentication failure",
+                        "incorrect password",
+                        "Authentication failed",
+                    ]))
+            {
+                return Self::WrongPassword { program, user };
+            }
+            if has(&[
+                "not in the sudoers",
+                "is not allowed to",
+                "may not run sudo",
+                "I'm sorry",
+                "Permission denied",
+                "Operation not permitted",
+            ]) {
+                return Self::NotAllowed { program, user, said: line() };
+            }
+            if has(&[
+                "password is required",
+                "terminal is required",
+                "Authentication required",
+                "interactive authentication is required",
+                "Authentication failure",
+                "Authentication token manipulation",
+                "Password: ",
+            ]) {
+                return if to.method == Method::Doas && to.password.is_some() {
+                    Self::DoasPassword { user }
+                } else {
+                    Self::NeedsPassword { program, user }
+                };
+            }
+        }
+        if has(&["account is currently not available", "account is not available"]) {
+            return Self::NoLogin { said: line_of(&text, "account") };
+        }
+        Self::Ended { code, signal, said: tail(&text) }
+    }
+}
+
+/// The last line with `word` in it, else the last one.
+fn line_of(text: &str, word: &str) -> String {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines()
+        .rfind(|line| line.contains(word))
+        .or_else(|| lines().next_back())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn tail(text: &str) -> String {
+    let text = text.trim();
+    let from = text.len().saturating_sub(500);
+    text.char_indices().find(|(at, _)| *at >= from).map_or("", |(at, _)| &text[at..]).to_owned()
+}
+
+fn end(code: Option<i32>, signal: &Option<String>) -> String {
+    match (code, signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".into(),
+    }
+}
+
+fn words(said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
