@@ -4,7 +4,7 @@ use super::args::{Color, Output, OutputArgs, RunArgs};
 use crate::engine::emit::{Inbox, dispatch};
 use crate::model::Timestamp;
 use crate::report::console::{Console, Options};
-use crate::report::{self, Metrics, Pause};
+use crate::report::{self, Metrics, Pause, Reporter};
 use anstream::ColorChoice;
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +49,15 @@ pub(super) fn arguments(args: &RunArgs) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
+/// Reporters besides the console.
+#[derive(Default)]
+pub(super) struct Reporters {
+    /// `--metrics`.
+    pub(super) metrics: Option<PathBuf>,
+    /// Any other.
+    pub(super) also: Option<Box<dyn Reporter + Send>>,
+}
+
 /// The thread that writes what happens.
 pub(super) struct Writer {
     thread: JoinHandle<io::Result<()>>,
@@ -62,7 +71,7 @@ pub(super) struct Writer {
 /// No thread could be started.
 pub(super) fn start(
     options: Options,
-    metrics: Option<PathBuf>,
+    more: Reporters,
     now: Timestamp,
     inbox: Inbox,
 ) -> io::Result<Writer> {
@@ -70,12 +79,14 @@ pub(super) fn start(
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("reports".to_owned()).spawn(move || {
         let mut console = Console::new(&options);
-        if let Some(file) = metrics {
+        if let Some(file) = more.metrics {
             console.add(Metrics::new(file, now));
+        }
+        if let Some(reporter) = more.also {
+            console.add(reporter);
         }
         // The receiver waits for exactly this.
         let _ = send.send(console.pause());
-        use crate::report::Reporter;
         let written = runtime.block_on(dispatch(inbox, |event| console.on_event(event)));
         written.and(console.finish())
     })?;

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod console;
+mod demo;
 mod extra_vars;
 mod failure;
 mod lists;

@@ -221,7 +221,7 @@ pub(super) fn links(
 ) -> Result<(Links, Diagnostics), Failure> {
     let asked = secrets::ask(flags)?;
     let files = match &flags.ssh_config {
-        Some(file) => Files::Only(file.clone()),
+        Some(file) => Files::from(file.to_string_lossy().as_ref()),
         None => Files::Standard,
     };
     let (config, warnings) = SshConfig::load(Controller::detect(), &files)?;

@@ -1,6 +1,7 @@
 //! One run from flags to exit code: reading, preflight, reporters, signals.
 
 use super::args::{ConnectionArgs, Output, OutputArgs};
+use super::console::Reporters;
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
@@ -11,7 +12,7 @@ use crate::engine::project::Project;
 use crate::engine::run::{Operator, Run};
 use crate::engine::stop::Stop;
 use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
-use crate::report::Pause;
+use crate::report::{Pause, Reporter};
 use crate::source::{Diagnostics, render};
 use indexmap::IndexMap;
 use std::io::Write;
@@ -32,6 +33,8 @@ pub(super) struct Session<'a> {
     pub(super) metrics: Option<PathBuf>,
     /// What to repeat to reach the same hosts.
     pub(super) arguments: String,
+    /// One reporter more.
+    pub(super) also: Option<Box<dyn Reporter + Send>>,
 }
 
 /// What a verb does with a run.
@@ -55,7 +58,7 @@ impl Session<'_> {
     /// # Errors
     /// What stopped it before any host was touched.
     pub(super) async fn run(
-        &self,
+        mut self,
         project: Project,
         mut warnings: Diagnostics,
         work: Work,
@@ -83,10 +86,11 @@ impl Session<'_> {
         if self.output.output == Output::Json {
             notes.splice(0..0, warnings.0.iter().map(ToString::to_string));
         } else {
-            show_warnings(&warnings, self)?;
+            show_warnings(&warnings, &self)?;
         }
         let options = console::options(self.output, self.diff, self.arguments.clone());
-        let writer = console::start(options, self.metrics.clone(), now, inbox)?;
+        let more = Reporters { metrics: self.metrics.take(), also: self.also.take() };
+        let writer = console::start(options, more, now, inbox)?;
         operator.set(writer.pause.clone());
         let interrupted = emitter.clone();
         let watcher = signals::watch(stop, move |reason| {
@@ -133,7 +137,7 @@ fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Resu
 /// # Errors
 /// Standard output is gone.
 pub(super) fn tell_failure_as_json(command: &str, failure: &Failure) -> std::io::Result<()> {
-    use crate::report::{Json, Reporter};
+    use crate::report::Json;
     let notes = failure.to_string();
     let mut kinds = vec![Kind::RunStart {
         schema: SCHEMA,

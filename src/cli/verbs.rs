@@ -6,7 +6,7 @@ use super::args::{
 };
 use super::failure::Failure;
 use super::session::{Session, Work};
-use super::{console, lists, project};
+use super::{console, demo, lists, project};
 use crate::engine::exit;
 use crate::engine::project::Mode;
 use crate::services::{self, Profiles};
@@ -74,7 +74,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         Command::Ping(args) => ping(&args).await,
         Command::Inventory(args) => inventory(&args),
         Command::Services(args) => services(&args),
-        Command::Demo(_) => Err(Diagnostic::error("not here yet").into()),
+        Command::Demo(args) => demo::run(&args).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "certroll", &mut text);
@@ -127,6 +127,7 @@ async fn on_playbooks(
         diff,
         metrics: args.metrics.clone(),
         arguments: console::arguments(args),
+        also: None,
     };
     let summary = session.run(loaded.project, loaded.warnings, work).await?;
     Ok(summary.exit_code)
@@ -144,6 +145,7 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
         diff: false,
         metrics: None,
         arguments: String::new(),
+        also: None,
     };
     Ok(session.run(project, warnings, Work::Ping).await?.exit_code)
 }

@@ -251,7 +251,7 @@ impl Batch<'_> {
     pub fn tell(&self, task: &Task, end: &TaskEnd, begun: Instant) {
         let emitter = &self.run.shared.emitter;
         let ignored = self.is_ignored(task, end);
-        if let Some(failure) = end.failure.as_ref().filter(|_| !ignored) {
+        if let Some(failure) = end.failure.as_ref().filter(|_| !ignored && !end.told) {
             emitter.failure(&end.host, failure.clone());
         }
         let kind = Kind::TaskEnd {

@@ -33,6 +33,8 @@ pub struct TaskEnd {
     pub facts: Vec<(String, Node)>,
     /// The value is only known after `apply`.
     pub unknown: bool,
+    /// The failure was shown already, when it happened.
+    pub told: bool,
 }
 
 impl TaskEnd {
@@ -96,6 +98,7 @@ impl TaskEnd {
             value,
             facts: Vec::new(),
             unknown: false,
+            told: false,
         }
     }
 }

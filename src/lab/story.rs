@@ -123,10 +123,9 @@ pub struct Expected {
 pub fn expected(stories: &[HostStory]) -> Vec<Expected> {
     let ends = |story: &HostStory| {
         let replace = Some(PlanAction::Replace.words());
-        let blocked = Some(PlanAction::Blocked(String::new()).words());
         let (plan, outcome, serves_new) = match story.twist {
             Twist::None => (replace, Outcome::Changed, true),
-            Twist::BrokenConfiguration => (blocked, Outcome::Failed(Step::Validate), false),
+            Twist::BrokenConfiguration => (replace, Outcome::Failed(Step::Validate), false),
             Twist::UnusableKey => (replace, Outcome::RolledBack(Step::Reload), false),
             Twist::Drifted => (Some(PlanAction::ReloadOnly.words()), Outcome::Changed, true),
             Twist::Unreachable => (None, Outcome::Unreachable, false),

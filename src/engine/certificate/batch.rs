@@ -253,11 +253,15 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
 async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
     let run = batch.run;
     let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
-    let prepared = each(run, jobs, |run, job| async move {
+    let eager = is_eager(task);
+    let prepared = each(run, jobs, move |run, job: Job| async move {
         if run.shared.stop.is_interrupt() {
             return (job, None);
         }
         let prepared = prepare(job.clone(), &run.shared).await;
+        if let Prepared::Ended(ended, _) = &prepared {
+            tell_now(&run, job.host(), ended, eager);
+        }
         (job, Some(prepared))
     })
     .await;
@@ -274,7 +278,7 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
                 if let Some(observed) = observed {
                     tell_services(&run.shared, &observed, ended.outcome);
                 }
-                ends.push(TaskEnd::failed(job.host(), *ended));
+                ends.push(TaskEnd { told: eager, ..TaskEnd::failed(job.host(), *ended) });
             }
             Some(Prepared::Staged(host)) => staged.push(*host),
         }
@@ -283,6 +287,17 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
     ends.extend(after_barrier(batch, task, staged, failed).await);
     ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
     ends
+}
+
+/// Failures are shown when they happen, unless the task may ignore or must hide them.
+fn is_eager(task: &Task) -> bool {
+    task.ignore_errors.is_none() && !task.no_log
+}
+
+fn tell_now(run: &Run, host: &HostName, ended: &Ended, eager: bool) {
+    if eager {
+        run.shared.emitter.failure(host, ended.failure.clone());
+    }
 }
 
 /// Every host has staged or failed: commits those that may.
@@ -304,6 +319,7 @@ async fn after_barrier(
     }
     let failures = Arc::new(AtomicUsize::new(failed_before + counted));
     let ignoring = task.ignore_errors.is_some();
+    let eager = is_eager(task);
     let finished = each(run, staged, move |run, host: StagedHost| {
         let failures = Arc::clone(&failures);
         async move {
@@ -325,6 +341,9 @@ async fn after_barrier(
                 Ok(verified) => verified.confirm(&run.shared).await,
                 Err(ended) => Err(ended),
             };
+            if let Err(ended) = &end {
+                tell_now(&run, &name, ended, eager);
+            }
             if end.is_err() && !ignoring {
                 failures.fetch_add(1, Ordering::Relaxed);
             }
@@ -332,7 +351,7 @@ async fn after_barrier(
         }
     })
     .await;
-    settle(batch, finished).await
+    settle(batch, finished, eager).await
 }
 
 async fn discard(run: &Arc<Run>, staged: Vec<StagedHost>, reason: StopReason) -> Vec<TaskEnd> {
@@ -355,7 +374,7 @@ enum Finished {
 }
 
 /// Asks the person where one is to be asked, and turns all into ends.
-async fn settle(batch: &Batch<'_>, finished: Vec<Finished>) -> Vec<TaskEnd> {
+async fn settle(batch: &Batch<'_>, finished: Vec<Finished>, eager: bool) -> Vec<TaskEnd> {
     let run = batch.run;
     let waiting: Vec<String> = finished
         .iter()
@@ -379,6 +398,9 @@ async fn settle(batch: &Batch<'_>, finished: Vec<Finished>) -> Vec<TaskEnd> {
                 } else {
                     Err(verified.refuse(&run.shared).await)
                 };
+                if let Err(ended) = &end {
+                    tell_now(&run, &host, ended, eager);
+                }
                 (host, end, observed)
             }
         };
@@ -386,7 +408,7 @@ async fn settle(batch: &Batch<'_>, finished: Vec<Finished>) -> Vec<TaskEnd> {
         tell_services(&run.shared, &observed, outcome);
         match end {
             Ok(()) => good(&host, &observed, true),
-            Err(ended) => TaskEnd::failed(&host, ended),
+            Err(ended) => TaskEnd { told: eager, ..TaskEnd::failed(&host, ended) },
         }
     })
     .await

@@ -129,7 +129,7 @@ fn validations(desired: &Desired, list: &[Validation]) -> Vec<String> {
                 ValidationWay::Live => "comes after the switch".to_owned(),
                 way => format!("ok {}", way.name()),
             };
-            Some(format!("`{}` {way}", step.command))
+            Some(format!("`{}` {way}", step.label))
         })
         .collect()
 }
@@ -234,7 +234,10 @@ fn leaf_before(seen: &SeenBefore) -> Option<Fingerprint> {
 
 fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> String {
     let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
-    let mut parts = vec![plural(count, "file")];
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(plural(count, "file"));
+    }
     parts.extend(validations(desired, &committed.validations));
     for reload in &committed.reloads {
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
@@ -243,7 +246,7 @@ fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> S
             parts.push(format!("`{}`", command.command));
         }
     }
-    if !committed.guarded {
+    if !committed.guarded && count > 0 {
         parts.push("no guard could be started on the host".to_owned());
     }
     parts.join(", ")
