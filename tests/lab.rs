@@ -142,10 +142,12 @@ async fn a_reload_and_nothing_else_changes_what_is_served() {
         assert_eq!(served(&lab, name).await, old);
 
         let certs = lab.directory().join("certs").join(name);
-        let live = host.directory.join("etc/tls");
+        let live = host.directory.join("tls");
         let (certs, live) = (certs.display(), live.display());
-        let check =
-            format!("edge-check {certs}/fullchain.pem {certs}/privkey.pem && cp {certs}/* {live}/");
+        let check = format!(
+            "cd {live} && edge-check {certs}/fullchain.pem {certs}/privkey.pem && \
+             cp {certs}/fullchain.pem cert.pem && cp {certs}/privkey.pem key.pem"
+        );
         let (said, code) = run(&session, &check).await;
         assert_eq!(
             (said.as_str(), code),
@@ -189,8 +191,12 @@ async fn checks_refuse_what_is_wrong_and_so_do_reloads() {
     // What the check does not see, the reload does, and the service goes on.
     let strict = session(&lab, 2).await;
     assert_eq!(run(&strict, &pair("edge3", "edge3")).await.1, Some(0));
-    let live = lab.hosts[2].directory.join("etc/tls");
-    let script = format!("cp {certs}/edge3/* {}/ && edge-reload", live.display());
+    let live = lab.hosts[2].directory.join("tls");
+    let script = format!(
+        "cp {certs}/edge3/fullchain.pem {live}/cert.pem && cp {certs}/edge3/privkey.pem {live}/key.pem \
+         && edge-reload",
+        live = live.display()
+    );
     let (said, code) = run(&strict, &script).await;
     assert!(said.contains("cannot use a key of type EC P-384"), "{said}");
     assert_eq!(code, Some(1));
@@ -233,7 +239,7 @@ async fn what_is_written_for_the_controller_loads_without_a_word() {
     assert_eq!(shown(&found), "");
     for name in ["demo-web", "demo-mail"] {
         let profile = profiles.find(name).unwrap();
-        assert_eq!(profile.validate.len(), 1, "{name}");
+        assert_eq!(profile.validate.len(), 2, "{name}");
     }
 }
 

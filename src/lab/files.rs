@@ -67,8 +67,8 @@ pub(super) fn playbook(stories: &[HostStory]) -> String {
           cert: certs/{{ inventory_hostname }}/fullchain.pem
           key: certs/{{ inventory_hostname }}/privkey.pem
         dest:                   # on the host
-          cert: \"{{ host_dir }}/etc/tls/fullchain.pem\"
-          key: \"{{ host_dir }}/etc/tls/privkey.pem\"
+          cert: \"{{ host_dir }}/tls/cert.pem\"
+          key: \"{{ host_dir }}/tls/key.pem\"
         verify:                 # a handshake must show the new certificate, or all is put back
           endpoint: \"127.0.0.1:{{ tls_port }}\"
           server_name: \"{{ inventory_hostname }}.demo.test\"
@@ -95,8 +95,8 @@ pub(super) fn playbook(stories: &[HostStory]) -> String {
           cert: certs/{{ inventory_hostname }}/fullchain.pem
           key: certs/{{ inventory_hostname }}/privkey.pem
         dest:
-          cert: \"{{ host_dir }}/etc/tls/fullchain.pem\"
-          key: \"{{ host_dir }}/etc/tls/privkey.pem\"
+          cert: \"{{ host_dir }}/tls/cert.pem\"
+          key: \"{{ host_dir }}/tls/key.pem\"
         verify:
           endpoint: \"127.0.0.1:{{ tls_port }}\"
           server_name: \"{{ inventory_hostname }}.demo.test\"
@@ -117,10 +117,10 @@ layout: {cert: fullchain, chain: in_cert, key: separate}
 dest: none                      # every task says it
 modes: {cert: \"0644\", key: \"0600\", dir: \"0700\"}
 validate:
-  # bin/edge-check of the host asks the service, which reads its configuration and both files.
-  command: [edge-check, \"{cert}\", \"{key}\"]
-  via: staged
-  covers: [config, pem, pair]
+  # bin/edge-check of the host asks the service. Without files it looks at the configuration alone,
+  # which must be good before anything is tried.
+  - {command: [edge-check], via: live, covers: [config]}
+  - {command: [edge-check, \"{cert}\", \"{key}\"], via: staged, covers: [pem, pair]}
 reload:
   command: [edge-reload]
   exit_code: config_loaded

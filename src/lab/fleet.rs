@@ -42,7 +42,7 @@ impl Lab {
     /// As [`Lab::start`].
     pub async fn temporary(stories: &[HostStory]) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new()
-            .prefix("certroll-demo-")
+            .prefix("certroll-")
             .tempdir()
             .context("cannot make a temporary directory")?;
         let mut lab = Self::start(directory.path(), stories).await?;
@@ -50,13 +50,19 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Starts a fleet in `directory`, which should be empty and nobody else's.
+    /// Starts a fleet in `directory`, which is made if need be and must be empty.
     ///
     /// # Errors
-    /// The directory cannot be written or has an odd name, or no port is free.
+    /// The directory cannot be written, holds something or has an odd name, or no port is free.
     pub async fn start(directory: &Path, stories: &[HostStory]) -> anyhow::Result<Self> {
-        let directory = fs::canonicalize(directory)
-            .with_context(|| format!("cannot use {}", directory.display()))?;
+        make_directory(directory)?;
+        let context = || format!("cannot use {}", directory.display());
+        let directory = fs::canonicalize(directory).with_context(context)?;
+        ensure!(
+            fs::read_dir(&directory).with_context(context)?.next().is_none(),
+            "{} is not empty: remove it, or name another directory",
+            directory.display()
+        );
         // The path stands in an inventory, in ssh options and in shell scripts.
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@%,=".contains(byte);
         let name = directory.to_str().unwrap_or(" ");
@@ -78,7 +84,7 @@ impl Lab {
             children,
             temporary: None,
         };
-        for part in ["certs", "hosts", "pki", "services"] {
+        for part in ["certs", "pki", "services"] {
             make_directory(&lab.within(part))?;
         }
         for story in stories {
@@ -111,7 +117,7 @@ impl Lab {
             Twist::Unreachable => plan.fault = Some(Fault::Refuse),
             Twist::None | Twist::BrokenConfiguration | Twist::Drifted => {}
         }
-        let directory = self.within("hosts").join(&story.name);
+        let directory = self.within(&story.name);
         let host = Host::start(directory, plan, &old, access.clone(), self.children.clone())?;
         match story.twist {
             Twist::BrokenConfiguration => host.configure("max_conections = 512")?,

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// The commands of a simulated service, as its profile names them.
 pub const COMMANDS: [&str; 2] = ["edge-check", "edge-reload"];
 
+/// The service's configuration, in the host's directory.
+pub const SETTINGS: &str = "service.conf";
+
 /// What a host is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -66,7 +69,7 @@ impl Host {
         children: Arc<Children>,
     ) -> anyhow::Result<Self> {
         let context = || format!("cannot set up {}", plan.name);
-        for part in ["bin", "etc/tls", "home", "log", "run", "state"] {
+        for part in ["bin", "home", "log", "run", "state", "tls"] {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
             builder.create(directory.join(part)).with_context(context)?;
@@ -75,7 +78,7 @@ impl Host {
         let [certificate, key] = Self::files(&directory);
         put(&certificate, &key, serving).with_context(context)?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let settings = within("etc/service.conf");
+        let settings = within(SETTINGS);
         let text = configuration(&plan, listener.local_addr()?, [&certificate, &key]);
         fs::write(&settings, text).with_context(context)?;
         control::install(&within("bin"), &within("run"), &plan.name, COMMANDS)?;
@@ -92,7 +95,7 @@ impl Host {
 
     /// The paths of certificate and key in a host's directory.
     pub fn files(directory: &Path) -> [PathBuf; 2] {
-        ["fullchain.pem", "privkey.pem"].map(|name| directory.join("etc/tls").join(name))
+        ["cert.pem", "key.pem"].map(|name| directory.join("tls").join(name))
     }
 
     /// Replaces the live files behind the service's back.
@@ -109,7 +112,7 @@ impl Host {
     /// # Errors
     /// It cannot be written.
     pub fn configure(&self, line: &str) -> anyhow::Result<()> {
-        let path = self.directory.join("etc/service.conf");
+        let path = self.directory.join(SETTINGS);
         let mut file = fs::OpenOptions::new().append(true).open(path)?;
         Ok(writeln!(file, "{line}")?)
     }

@@ -103,9 +103,10 @@ impl Service {
         self.inner.serving().leaf
     }
 
-    /// Whether it would take these files: what `edge-check` asks.
-    pub fn check(&self, certificate: &Path, key: &Path) -> Answer {
-        self.inner.check(certificate, key)
+    /// Whether its configuration is good, and it would take these files (certificate and key): what
+    /// `edge-check` asks.
+    pub fn check(&self, files: Option<(&Path, &Path)>) -> Answer {
+        self.inner.check(files)
     }
 
     /// Loads the live files: what `edge-reload` asks.
@@ -142,23 +143,22 @@ impl Inner {
 
     fn answer(&self, words: &[String]) -> Answer {
         match words {
+            [verb] if verb == "check" => self.check(None),
             [verb, certificate, key] if verb == "check" => {
-                self.check(Path::new(certificate), Path::new(key))
+                self.check(Some((Path::new(certificate), Path::new(key))))
             }
             [verb] if verb == "reload" => self.reload(),
-            _ => Answer::no(vec!["usage: check CERT KEY, or reload".to_owned()]),
+            _ => Answer::no(vec!["usage: check [CERT KEY], or reload".to_owned()]),
         }
     }
 
-    fn check(&self, certificate: &Path, key: &Path) -> Answer {
+    fn check(&self, files: Option<(&Path, &Path)>) -> Answer {
         let mut wrong = settings(&self.settings).err().unwrap_or_default();
-        if let Err(problem) = pair(certificate, key) {
-            wrong.push(problem);
-        }
-        let answer = if wrong.is_empty() {
-            Answer::yes("configuration, certificate and key are good")
-        } else {
-            Answer::no(wrong)
+        wrong.extend(files.and_then(|(certificate, key)| pair(certificate, key).err()));
+        let answer = match files {
+            _ if !wrong.is_empty() => Answer::no(wrong),
+            Some(_) => Answer::yes("configuration, certificate and key are good"),
+            None => Answer::yes("the configuration is good"),
         };
         self.note(&format!("check: {}", answer.lines.join("; ")));
         answer

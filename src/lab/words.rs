@@ -74,7 +74,7 @@ pub fn kept(lab: &Lab) -> String {
         let _ = writeln!(
             text,
             "\nMend {name} by deleting the last line of this file, then apply again:\n\n  \
-             {place}/hosts/{name}/etc/service.conf",
+             {place}/{name}/service.conf",
             name = host.name
         );
     }
@@ -86,7 +86,7 @@ pub fn kept(lab: &Lab) -> String {
              https://{name}.demo.test:{tls}/\n  \
              ssh -p {ssh} -i {place}/id_ed25519 -o UserKnownHostsFile={place}/known_hosts \
              {USER}@127.0.0.1\n  \
-             tail -f {place}/hosts/{name}/log/service.log",
+             tail -f {place}/{name}/log/service.log",
             name = host.name,
             tls = host.service.port(),
             ssh = host.sshd.port(),

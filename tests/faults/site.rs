@@ -182,8 +182,7 @@ impl Site {
     fn leftovers(&self) -> Vec<String> {
         let directory = &self.host().directory;
         let mut left = Vec::new();
-        for (place, prefix) in
-            [("etc/tls", ".certroll-"), ("state/lib", "j."), ("state/lib", "done.")]
+        for (place, prefix) in [("tls", ".certroll-"), ("state/lib", "j."), ("state/lib", "done.")]
         {
             let Ok(entries) = std::fs::read_dir(directory.join(place)) else { continue };
             let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
