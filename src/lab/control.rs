@@ -72,8 +72,8 @@ pub(super) fn install(
     script(
         &bin.join(check),
         &format!(
-            "#!/bin/sh\n# {check} [CERT KEY]: is the configuration good, and would the service take these \
-             files? Changes nothing.\nexec '{ask}' check \"$@\"\n"
+            "#!/bin/sh\n# {check} CERT KEY: would the service take these files? Reads its whole \
+             configuration; changes nothing.\nexec '{ask}' check \"$@\"\n"
         ),
     )?;
     script(

@@ -39,7 +39,7 @@ pub(super) fn inventory(
         text,
         "\n[all:vars]\nansible_host=127.0.0.1\nansible_user={user}\n\
          ansible_ssh_private_key_file={place}/id_ed25519\n\
-         ansible_ssh_common_args=-o UserKnownHostsFile={place}/known_hosts -o IdentitiesOnly=yes\n\
+         ansible_ssh_common_args=-F none -o UserKnownHostsFile={place}/known_hosts -o IdentitiesOnly=yes\n\
          # certroll keeps its journal and lock on a host in /var/lib and /run; these hosts share one\n\
          # machine, so each has certroll_state_dir instead.\n"
     );
@@ -117,10 +117,10 @@ layout: {cert: fullchain, chain: in_cert, key: separate}
 dest: none                      # every task says it
 modes: {cert: \"0644\", key: \"0600\", dir: \"0700\"}
 validate:
-  # bin/edge-check of the host asks the service. Without files it looks at the configuration alone,
-  # which must be good before anything is tried.
-  - {command: [edge-check], via: live, covers: [config]}
-  - {command: [edge-check, \"{cert}\", \"{key}\"], via: staged, covers: [pem, pair]}
+  # bin/edge-check of the host asks the service, which reads its configuration and both files.
+  command: [edge-check, \"{cert}\", \"{key}\"]
+  via: staged
+  covers: [config, pem, pair]
 reload:
   command: [edge-reload]
   exit_code: config_loaded

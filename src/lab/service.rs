@@ -103,10 +103,9 @@ impl Service {
         self.inner.serving().leaf
     }
 
-    /// Whether its configuration is good, and it would take these files (certificate and key): what
-    /// `edge-check` asks.
-    pub fn check(&self, files: Option<(&Path, &Path)>) -> Answer {
-        self.inner.check(files)
+    /// Whether its configuration is good and it would take these files: what `edge-check` asks.
+    pub fn check(&self, certificate: &Path, key: &Path) -> Answer {
+        self.inner.check(certificate, key)
     }
 
     /// Loads the live files: what `edge-reload` asks.
@@ -143,22 +142,21 @@ impl Inner {
 
     fn answer(&self, words: &[String]) -> Answer {
         match words {
-            [verb] if verb == "check" => self.check(None),
             [verb, certificate, key] if verb == "check" => {
-                self.check(Some((Path::new(certificate), Path::new(key))))
+                self.check(Path::new(certificate), Path::new(key))
             }
             [verb] if verb == "reload" => self.reload(),
-            _ => Answer::no(vec!["usage: check [CERT KEY], or reload".to_owned()]),
+            _ => Answer::no(vec!["usage: check CERT KEY, or reload".to_owned()]),
         }
     }
 
-    fn check(&self, files: Option<(&Path, &Path)>) -> Answer {
+    fn check(&self, certificate: &Path, key: &Path) -> Answer {
         let mut wrong = settings(&self.settings).err().unwrap_or_default();
-        wrong.extend(files.and_then(|(certificate, key)| pair(certificate, key).err()));
-        let answer = match files {
-            _ if !wrong.is_empty() => Answer::no(wrong),
-            Some(_) => Answer::yes("configuration, certificate and key are good"),
-            None => Answer::yes("the configuration is good"),
+        wrong.extend(pair(certificate, key).err());
+        let answer = if wrong.is_empty() {
+            Answer::yes("configuration, certificate and key are good")
+        } else {
+            Answer::no(wrong)
         };
         self.note(&format!("check: {}", answer.lines.join("; ")));
         answer

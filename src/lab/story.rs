@@ -63,12 +63,10 @@ impl Twist {
         match self {
             Self::None => "all is well",
             Self::BrokenConfiguration => {
-                "a typo in its service's configuration: found by the service's own check before \
-                 anything is touched"
+                "somebody broke its service's configuration: the check stops it, nothing is touched"
             }
             Self::UnusableKey => {
-                "its service cannot use the new key, which only the reload finds out: everything is \
-                 put back"
+                "its service cannot use the new key, and only the reload tells: all is put back"
             }
             Self::Drifted => "the new files are there, but the service still serves the old ones",
             Self::Unreachable => "nobody listens on its SSH port",

@@ -22,7 +22,7 @@ pub fn intro(lab: &Lab) -> String {
             let _ = writeln!(text, "  {:width$}  {}", story.name, story.twist.words());
         }
     }
-    let _ = writeln!(text, "  {}: {}", good.join(", "), Twist::None.words());
+    let _ = writeln!(text, "  {}: {}\n", good.join(", "), Twist::None.words());
     text
 }
 
