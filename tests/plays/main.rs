@@ -1,0 +1,7 @@
+//! Plays on the embedded fleet: every kind of task, batches, tolerance, handlers, delegation, dry runs.
+//! The hosts' SSH servers and shells are real; only the web service is simulated.
+
+mod batches;
+mod site;
+mod tasks;
+mod verbs;

@@ -1,0 +1,153 @@
+//! A fleet in this process and certroll as another process beside it.
+
+use certroll::lab::Lab;
+use certroll::lab::story::{HostStory, Kind, Twist};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Stdio;
+use tokio::process::{Child, Command};
+
+/// The certificate task for every host of the lab.
+pub(crate) const CERTIFICATE: &str = r#"
+    - name: certificate
+      certificate:
+        service: demo-web
+        source: {cert: "certs/{{ inventory_hostname }}/fullchain.pem", key: "certs/{{ inventory_hostname }}/privkey.pem"}
+        dest: {cert: "{{ host_dir }}/etc/tls/fullchain.pem", key: "{{ host_dir }}/etc/tls/privkey.pem"}
+        verify: {endpoint: "127.0.0.1:{{ tls_port }}", server_name: "{{ inventory_hostname }}.demo.test", attempts: 2, backoff: 50ms}
+"#;
+
+pub(crate) struct Site {
+    pub(crate) lab: Lab,
+}
+
+/// How a run of certroll ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Site {
+    /// Hosts `edge1`, `edge2`, …, with what is odd about each.
+    pub(crate) async fn new(twists: &[Twist]) -> Self {
+        let story = |(index, twist)| HostStory::new(format!("edge{index}"), Kind::Web, twist);
+        let stories: Vec<_> = (1..).zip(twists.iter().copied()).map(story).collect();
+        Self { lab: Lab::temporary(&stories).await.expect("the lab starts") }
+    }
+
+    /// So many hosts with nothing odd about them.
+    pub(crate) async fn good(count: usize) -> Self {
+        Self::new(&vec![Twist::None; count]).await
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certroll"));
+        command
+            .args(arguments)
+            .args(["-i", "inventory.ini", "--ssh-config", "none"])
+            .current_dir(self.lab.directory())
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Starts `certroll VERB play.yml -o json` with a playbook.
+    pub(crate) fn start(&self, verb: &str, playbook: &str, more: &[&str]) -> Child {
+        std::fs::write(self.lab.directory().join("play.yml"), playbook).expect("writable");
+        let arguments = [&[verb, "play.yml", "-o", "json"], more].concat();
+        self.command(&arguments).spawn().expect("certroll starts")
+    }
+
+    /// As [`start`](Self::start), to its end.
+    pub(crate) async fn run(&self, verb: &str, playbook: &str, more: &[&str]) -> Ran {
+        ended(self.start(verb, playbook, more)).await
+    }
+
+    /// A play named `play` for the group `web`; `tasks` are indented by four.
+    pub(crate) async fn play(&self, verb: &str, head: &str, tasks: &str, more: &[&str]) -> Ran {
+        let playbook = format!("- name: play\n  hosts: web\n{head}  tasks:\n{tasks}");
+        self.run(verb, &playbook, more).await
+    }
+
+    /// A file below a host's directory.
+    pub(crate) fn file(&self, host: &str, name: &str) -> PathBuf {
+        self.lab.host(host).expect("a host").directory.join(name)
+    }
+
+    /// What tasks have written to a host's `log.txt`.
+    pub(crate) fn log(&self, host: &str) -> String {
+        std::fs::read_to_string(self.file(host, "log.txt")).unwrap_or_default()
+    }
+
+    /// Whether a host serves its new certificate; its old one otherwise.
+    pub(crate) fn serves_new(&self, host: &str) -> bool {
+        let (old, new) = self.lab.leaves(host).expect("a host");
+        let served = self.lab.host(host).expect("a host").service.serves();
+        assert!(served == old || served == new, "{host} serves neither");
+        served == new
+    }
+}
+
+/// Waits for the end of a run, at most a minute.
+pub(crate) async fn ended(child: Child) -> Ran {
+    let limit = std::time::Duration::from_secs(60);
+    let output = tokio::time::timeout(limit, child.wait_with_output()).await;
+    let output = output.expect("it ends within a minute").expect("its output can be read");
+    Ran {
+        code: output.status.code().expect("it ended by itself"),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+
+    pub(crate) fn summary(&self) -> Value {
+        let last = self.events().pop().unwrap_or_default();
+        assert_eq!(last["event"], "summary", "{self}");
+        assert_eq!(last["exit_code"], self.code, "{self}");
+        last
+    }
+
+    /// `edge1=changed edge2=failed …`.
+    pub(crate) fn outcomes(&self) -> String {
+        let summary = self.summary();
+        let hosts = summary["hosts"].as_object().expect("hosts by name");
+        let each = hosts
+            .iter()
+            .map(|(host, end)| format!("{host}={}", end["outcome"].as_str().unwrap_or_default()));
+        each.collect::<Vec<_>>().join(" ")
+    }
+
+    /// A count of a host in the summary.
+    pub(crate) fn count(&self, host: &str, what: &str) -> u64 {
+        self.summary()["hosts"][host][what]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{host} {what}: {self}"))
+    }
+
+    /// The outputs of a task on a host.
+    pub(crate) fn output(&self, host: &str, task: &str) -> String {
+        let events = self.events();
+        let of = |event: &&Value| {
+            event["event"] == "task_end" && event["host"] == host && event["task"] == task
+        };
+        let end = events.iter().find(of).unwrap_or_else(|| panic!("no {task} on {host}: {self}"));
+        end["output"].as_str().or(end["message"].as_str()).unwrap_or_default().to_owned()
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {}\n{}{}", self.code, self.stdout, self.stderr)
+    }
+}
