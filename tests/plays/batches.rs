@@ -145,3 +145,32 @@ async fn without_a_person_nothing_that_a_person_must_confirm_stays() {
     );
     assert!(!site.serves_new("edge1") && !site.serves_new("edge2"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_cuts_the_links_and_hosts_go_back_by_themselves() {
+    let site = Site::good(2).await;
+    // The check after the handshake holds the host between commit and confirmation.
+    let checks = "        checks:\n          - command: [\"sh\", \"-c\", \"echo x >>{{ host_dir }}/log.txt; sleep 30\"]\n            on: host\n            timeout: 40s\n";
+    let playbook = format!("- name: play\n  hosts: web\n  tasks:\n{CERTIFICATE}{checks}");
+    let child = site.start("apply", &playbook, &[]);
+    while site.log("edge1").is_empty() || site.log("edge2").is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(site.serves_new("edge1") && site.serves_new("edge2"));
+    let pid = child.id().expect("it runs").to_string();
+    for _ in 0..2 {
+        std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let ran = ended(child).await;
+    assert_eq!((ran.code, ran.outcomes().as_str()), (130, "edge1=unknown edge2=unknown"), "{ran}");
+    while site.serves_new("edge1") || site.serves_new("edge2") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let again = site.play("apply", "", CERTIFICATE, &[]).await;
+    assert_eq!(
+        (again.code, again.outcomes().as_str()),
+        (0, "edge1=changed edge2=changed"),
+        "{again}"
+    );
+}

@@ -13,7 +13,7 @@ use crate::event::planned::{PlanRow, ServiceEnd};
 use crate::event::{Kind, StopReason, TaskResult};
 use crate::material::certificates_in;
 use crate::model::text::plural;
-use crate::model::{Fingerprint, HostName, Outcome};
+use crate::model::{Fingerprint, HostName, Outcome, Step};
 use crate::plan::build::{Decision, SeenBefore};
 use crate::plan::rows::{blocked_row, rows};
 use crate::playbook::Task;
@@ -195,7 +195,7 @@ async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
     let looked = each(&run, jobs, |run, job| async move {
         let seen = match run.shared.stop.is_interrupt() {
             true => None,
-            false => Some(observe(&job, &run.shared).await),
+            false => Some(unless_cut(&run, &job, observe(&job, &run.shared)).await),
         };
         (job, seen)
     })
@@ -258,7 +258,10 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
         if run.shared.stop.is_interrupt() {
             return (job, None);
         }
-        let prepared = prepare(job.clone(), &run.shared).await;
+        let work = async { Ok(prepare(job.clone(), &run.shared).await) };
+        let prepared = unless_cut(&run, &job, work)
+            .await
+            .unwrap_or_else(|ended| Prepared::Ended(Box::new(ended), None));
         if let Prepared::Ended(ended, _) = &prepared {
             tell_now(&run, job.host(), ended, eager);
         }
@@ -287,6 +290,22 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
     ends.extend(after_barrier(batch, task, staged, failed).await);
     ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
     ends
+}
+
+/// Work that changes nothing live, dropped at the second interrupt: the link is cut and the host
+/// discards whatever it had staged.
+async fn unless_cut<T>(
+    run: &Run,
+    job: &Job,
+    work: impl Future<Output = Result<T, Ended>>,
+) -> Result<T, Ended> {
+    tokio::select! {
+        result = work => result,
+        () = run.shared.stop.hard().cancelled() => {
+            let why = "cut off by the second interrupt";
+            Err(failure::before_commit(job.task(), Step::Barrier, why))
+        }
+    }
 }
 
 /// Failures are shown when they happen, unless the task may ignore or must hide them.
@@ -334,7 +353,12 @@ async fn after_barrier(
             }
             let (name, observed) = (host.host().clone(), Arc::clone(host.observed()));
             let by_person = host.wants_person();
-            let end = match finish(host, &run.shared).await {
+            let task = observed.desired.task.clone();
+            let finished = tokio::select! {
+                finished = finish(host, &run.shared) => finished,
+                () = run.shared.stop.hard().cancelled() => Err(failure::cut_off(&task)),
+            };
+            let end = match finished {
                 Ok(verified) if by_person => {
                     return Finished::Waiting(Box::new(verified), observed);
                 }

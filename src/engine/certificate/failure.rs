@@ -32,6 +32,17 @@ pub fn unreachable(task: &str, message: impl Into<String>) -> Ended {
     Ended { outcome: Outcome::Unreachable, failure }
 }
 
+/// The link was cut by the operator between the commit and its confirmation.
+pub fn cut_off(task: &str) -> Ended {
+    let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
+    let state = "UNKNOWN: without a confirmation the host goes back to its old files by itself, now \
+                 that the link is gone";
+    let mut failure = plain(task, Step::Confirm, message, state);
+    failure.advice.push("`certroll status` shows what the host holds".to_owned());
+    failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
+    Ended { outcome: Outcome::Unknown(Step::Confirm), failure }
+}
+
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
 pub fn remote(task: &str, host: &HostName, error: &RemoteError, command: Option<String>) -> Ended {
     let outcome = error.outcome();
