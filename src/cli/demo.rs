@@ -16,6 +16,7 @@ use clap::Parser;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Plans and applies on a fleet of simulated hosts; 0 when every host ended as told.
 ///
@@ -31,10 +32,12 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8, Failure> {
             Lab::start(directory, &stories).await?
         }
     };
+    // From here on, so that no interrupt is lost between the run and the wait.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let played = play(&lab, args).await;
     if let (Ok(_), Some(_)) = (&played, &args.keep) {
         say(args, &words::kept(&lab))?;
-        tokio::signal::ctrl_c().await?;
+        interrupts.recv().await;
     }
     lab.stop().await;
     played
