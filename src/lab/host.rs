@@ -69,7 +69,7 @@ impl Host {
         children: Arc<Children>,
     ) -> anyhow::Result<Self> {
         let context = || format!("cannot set up {}", plan.name);
-        for part in ["bin", "home", "log", "run", "state", "tls"] {
+        for part in ["bin", "home", "log", "run", "state", "tls", "tmp"] {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
             builder.create(directory.join(part)).with_context(context)?;
@@ -87,7 +87,10 @@ impl Host {
         let environment = Environment {
             home: within("home"),
             path: vec![within("bin")],
-            variables: vec![("LOGNAME".into(), access.user.clone())],
+            variables: vec![
+                ("LOGNAME".into(), access.user.clone()),
+                ("TMPDIR".into(), within("tmp").display().to_string()),
+            ],
         };
         let sshd = Sshd::start(access, environment, children, plan.fault)?;
         Ok(Self { name: plan.name, directory, service, sshd })

@@ -33,12 +33,13 @@ impl Validity {
     pub const NEW: Self = Self { since: 1, left: 46 };
 
     fn around(self, now: Timestamp, params: &mut CertificateParams) {
-        let moment = |days: i64| {
-            let seconds = u64::try_from(now.unix() + days * DAY).unwrap_or(0);
-            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        let moment = |seconds: i64| {
+            let since_epoch = u64::try_from(now.unix() + seconds).unwrap_or(0);
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since_epoch)
         };
-        params.not_before = moment(-self.since);
-        params.not_after = moment(self.left);
+        params.not_before = moment(-self.since * DAY);
+        // Half a day more: the whole days left do not change while somebody looks.
+        params.not_after = moment(self.left * DAY + DAY / 2);
     }
 }
 

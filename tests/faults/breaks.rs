@@ -88,7 +88,8 @@ async fn length_of_begin(site: &Site) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn around_any_reply_the_host_ends_on_one_side() {
-    let cuts: [(&str, fn(String) -> Fault); 4] = [
+    type Cut = fn(String) -> Fault;
+    let cuts: [(&str, Cut); 4] = [
         ("before", Fault::CutBefore),
         ("amid", Fault::CutAmid),
         ("after", Fault::CutAfter),

@@ -126,3 +126,32 @@ async fn a_host_that_claims_to_have_gone_back_is_believed_no_further_than_that()
     site.comes_to_old().await;
     site.heals().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspection_that_is_broken_or_lied_to_gives_no_facts() {
+    let site = Site::new().await;
+    let facts = site.look().await.unwrap();
+    assert_eq!(facts.files.len(), 2);
+    for (fault, words) in [
+        (Fault::CutBefore(" facts".into()), "the host fell silent during inspect"),
+        (Fault::CutAmid(" facts".into()), "the host fell silent during inspect"),
+        (Fault::CloseAfter(" host".into()), "the host fell silent during inspect"),
+        (Fault::FloodAfter(" host".into()), "the host printed more than"),
+        (reply("host", |_| "host uid=me".into()), "the host answered nonsense during inspect"),
+        (reply("file", |_| String::new()), "the host answered nonsense during inspect"),
+        (reply("file", |_| "file i=9".into()), "the host answered nonsense during inspect"),
+        (reply("facts", |_| "truths files=2".into()), "the host answered nonsense during inspect"),
+    ] {
+        let name = format!("{fault:?}");
+        site.inject(fault);
+        let error = error_of(site.look().await);
+        assert!(error.to_string().starts_with(words), "{name}: {error}");
+        assert_eq!(outcome(&error), "failed (inspect)", "{name}");
+    }
+    assert!(site.is_old());
+    site.host().sshd.heal();
+    let again = site.look().await.unwrap();
+    for (file, before) in again.files.iter().zip(&facts.files) {
+        assert_eq!(file.state, before.state);
+    }
+}

@@ -3,10 +3,11 @@
 use certroll::lab::story::{HostStory, Kind, Twist};
 use certroll::lab::{Fault, Host, Lab};
 use certroll::model::{CommandLine, Fingerprint, HostName, Outcome, RemotePath, Secret, Timestamp};
+use certroll::plan::facts::HostFacts;
 use certroll::remote::{
-    Attributes, Content, FileChange, FileRole, Limits, RemoteError, ServiceCommands, Staged,
-    StateDirs, TimedCommand, Transaction, TransactionId, TransactionRequest, ValidateStep,
-    ValidateVia, launch,
+    Attributes, Content, FileChange, FileRole, InspectRequest, InspectVariant, Limits, RemoteError,
+    ServiceCommands, Staged, StateDirs, TimedCommand, Transaction, TransactionId,
+    TransactionRequest, ValidateStep, ValidateVia, inspect, launch,
 };
 use certroll::transport::{Connector, Process, Target};
 use std::os::unix::ffi::OsStrExt;
@@ -107,6 +108,14 @@ impl Site {
     fn dirs(&self) -> StateDirs {
         let state = self.host().directory.join("state");
         StateDirs { state: remote(&state.join("lib")), run: remote(&state.join("run")) }
+    }
+
+    /// Reads the state of both files.
+    pub async fn look(&self) -> Result<HostFacts, RemoteError> {
+        let files = Host::files(&self.host().directory).map(|path| remote(&path)).to_vec();
+        let variant = InspectVariant { files, ..InspectVariant::default() };
+        let request = InspectRequest { variants: vec![variant], dirs: Some(self.dirs()) };
+        inspect(self.shell().await, &request).await
     }
 
     pub async fn begin(&self) -> Result<(Transaction, Staged), RemoteError> {
