@@ -1,13 +1,13 @@
 //! Which of a host's command results answers which question: the order of the inspection's request.
 
-use super::desired::{CommandWant, Desired, ServiceWant};
+use super::desired::{Desired, PrecheckWant, ServiceWant};
 use super::facts::{CommandResult, HostFacts};
 
 /// What a host answered about one service.
 pub(super) struct Answers<'a> {
     pub service: &'a ServiceWant,
     /// Checks of the untouched configuration.
-    pub prechecks: Vec<(&'a CommandWant, &'a CommandResult)>,
+    pub prechecks: Vec<(&'a PrecheckWant, &'a CommandResult)>,
     /// What its configuration says.
     pub discovery: Option<&'a CommandResult>,
     /// Whether it runs; `None`: cannot tell.

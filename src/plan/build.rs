@@ -189,7 +189,7 @@ fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, String
                 let why = format!(
                     "{}: `{}` fails on the untouched host{}",
                     answers.service.name,
-                    check.command,
+                    check.label,
                     last_line(result, &output)
                 );
                 failed.push((why, output));

@@ -96,6 +96,29 @@ fn shell_word(word: &str) -> String {
     if text.is_empty() { "''".to_owned() } else { text }
 }
 
+/// As another user, or with a scratch directory that nobody else sees. Where the host cannot do that it
+/// ends with 127, as where the program is missing.
+pub(super) fn unseen(command: CommandLine, scratch: bool, user: Option<&str>) -> CommandLine {
+    if !scratch && user.is_none() {
+        return command;
+    }
+    let mut script = "[ \"$(id -u)\" = 0 ] || exit 127; ".to_owned();
+    let mut inner = "exec \"$@\"".to_owned();
+    if scratch {
+        script.push_str("unshare -m true 2>/dev/null || exit 127; ");
+        inner.insert_str(0, "mount -t tmpfs -o mode=1777 certroll /tmp || exit 127; ");
+    }
+    let words: Vec<String> = command.argv().iter().map(|word| quote(word)).collect();
+    let mut words = words.join(" ");
+    if let Some(user) = user {
+        script.push_str("command -v runuser >/dev/null || exit 127; ");
+        words = format!("runuser -u {} -- {words}", quote(user));
+    }
+    let enter = if scratch { "exec unshare -m sh -c" } else { "exec sh -c" };
+    script.push_str(&format!("{enter} {} sh {words}", quote(&inner)));
+    CommandLine::Shell(script)
+}
+
 /// Creates what a sealed boot needs before the service is started.
 pub(super) fn boot(start: &CommandLine, mkdir: &[crate::services::MakeDir]) -> CommandLine {
     let mut script = String::new();

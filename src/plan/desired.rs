@@ -125,7 +125,7 @@ pub struct ServiceWant {
     /// Checks over the staged files, in order.
     pub validate: Vec<ValidateWant>,
     /// Checks of the untouched configuration, made at inspect: why fails before is not this change's fault.
-    pub prechecks: Vec<CommandWant>,
+    pub prechecks: Vec<PrecheckWant>,
     /// Makes it load the files; `None`: it watches them itself, or the task says so.
     pub reload: Option<CommandWant>,
     /// Starts it when it was up before and is down after a rollback.
@@ -154,6 +154,15 @@ pub struct CommandWant {
     pub command: CommandLine,
     /// Its whole process group is ended after this.
     pub timeout: Duration,
+}
+
+/// A check of the untouched configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrecheckWant {
+    /// What to run.
+    pub command: CommandWant,
+    /// The same as the profile or the task spells it, for people.
+    pub label: String,
 }
 
 /// How to tell that a service runs.

@@ -3,10 +3,10 @@
 //! What the task says wins over what the profile says. Nothing here looks at a host's files: that is
 //! [`build`](super::build)'s part.
 
-use super::command::{boot, names_files, prepared};
+use super::command::{boot, names_files, prepared, unseen};
 use super::desired::{
-    BootWant, CheckWant, CommandWant, Desired, DiscoverWant, Ownership, RunningWant, ServiceWant,
-    ValidateWant, ViaWant,
+    BootWant, CheckWant, CommandWant, Desired, DiscoverWant, Ownership, PrecheckWant, RunningWant,
+    ServiceWant, ValidateWant, ViaWant,
 };
 use super::facts::{HostFacts, OsFamily};
 use super::layout::{Layout, Service, lay_out};
@@ -16,7 +16,8 @@ use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
 use crate::services::{
-    Family, Files, HostKind, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, Via, choose,
+    Family, Files, HostKind, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, Via,
+    choose,
 };
 use std::time::Duration;
 
@@ -254,7 +255,7 @@ fn checks_of(
         let seal = service.resolved.seal.as_ref().ok_or_else(|| {
             format!("the profile '{}' knows no `validate: boot`", service.profile.name)
         })?;
-        checks.extend(boot_check(wanted, seal));
+        checks.extend(boot_check(wanted, service.profile, seal)?);
     }
     Ok(checks)
 }
@@ -288,14 +289,26 @@ fn label(command: &CommandLine) -> String {
     command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).to_string()
 }
 
-/// One boot serves all pairs; it is asked for the first.
-fn boot_check(wanted: &Wanted, seal: &ResolvedSeal) -> Option<ValidateWant> {
-    let material = wanted.materials.first()?;
+/// One boot serves all pairs; it is asked for the first, where the task looks for it or else where
+/// such a service usually listens.
+fn boot_check(
+    wanted: &Wanted,
+    profile: &Profile,
+    seal: &ResolvedSeal,
+) -> Result<Option<ValidateWant>, String> {
+    let Some(material) = wanted.materials.first() else { return Ok(None) };
+    let named = probes::probes(wanted)?.into_iter().find(|probe| {
+        probe.pair == 0 && probe.service == profile.name && probe.alternatives.is_none()
+    });
+    let (port, starttls, server_name) = match named {
+        Some(probe) => (probe.endpoint.port, probe.starttls, probe.server_name),
+        None => (seal.recipe.port, seal.starttls(), probes::name_for(wanted, &material.leaf)),
+    };
     let several = match wanted.materials.len() {
         1 => String::new(),
         count => format!(", asked for the first of {}", plural(count, "certificate")),
     };
-    Some(ValidateWant {
+    Ok(Some(ValidateWant {
         pair: 0,
         command: seal.start.clone(),
         label: format!("{} (sealed boot{several})", seal.start),
@@ -304,9 +317,9 @@ fn boot_check(wanted: &Wanted, seal: &ResolvedSeal) -> Option<ValidateWant> {
             tmpfs: seal.recipe.tmpfs.clone(),
             mkdir: seal.recipe.mkdir.iter().map(|dir| dir.path.clone()).collect(),
             start: boot(&seal.start, &seal.recipe.mkdir),
-            port: seal.recipe.port,
-            starttls: seal.starttls(),
-            server_name: probes::name_for(wanted, &material.leaf),
+            port,
+            starttls,
+            server_name,
             leaf: material.leaf.fingerprint,
         }),
         private_net: true,
@@ -314,35 +327,36 @@ fn boot_check(wanted: &Wanted, seal: &ResolvedSeal) -> Option<ValidateWant> {
         timeout: wanted.certificate.validate_timeout,
         refuse_output: Vec::new(),
         optional: None,
-    })
+    }))
 }
 
-/// Checks that the untouched configuration must pass. Those that run as another user or need a
-/// scratch directory are left out, because an inspection writes nothing.
+/// Checks that the untouched configuration must pass. An inspection writes nothing: those that need a
+/// scratch directory get a private one.
 fn prechecks(
     wanted: &Wanted,
     layout: &Layout,
     service: &Service<'_>,
     first: bool,
-) -> Vec<CommandWant> {
+) -> Vec<PrecheckWant> {
     let timeout = wanted.certificate.validate_timeout;
-    let mut commands: Vec<CommandLine> = Vec::new();
+    let mut commands: Vec<(CommandLine, String)> = Vec::new();
     if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
     {
-        commands.push(command.clone());
+        commands.push((command.clone(), label(command)));
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
-        if step.step.as_user.is_none() && !step.step.scratch_home {
-            commands.push(prepared(&step.command, &step.step.via, false, step.step.discard_output));
-        }
+        let about = &step.step;
+        let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
+        let command = unseen(command, about.scratch_home, about.as_user.as_deref());
+        commands.push((command, label(&step.command)));
     }
     let live: Option<&Files> = layout.live.first();
     commands
         .into_iter()
-        .map(|command| CommandWant {
-            command: live.map_or_else(|| command.clone(), |files| files.expand(&command)),
-            timeout,
+        .map(|(command, label)| {
+            let command = live.map_or_else(|| command.clone(), |files| files.expand(&command));
+            PrecheckWant { command: CommandWant { command, timeout }, label }
         })
         .collect()
 }

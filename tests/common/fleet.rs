@@ -27,6 +27,14 @@ impl Fleet {
         Self::up_with(hosts, services, &[])
     }
 
+    /// The services whose programs are on this machine.
+    pub fn services() -> Vec<String> {
+        let output = script(Path::new("/nonexistent"), &["services"]).output();
+        let output = output.expect("tests/fleet/fleet starts");
+        let text = String::from_utf8(output.stdout).expect("the script prints text");
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// As [`Fleet::up`], with further options of `fleet up` (`--bastion 2`).
     pub fn up_with(hosts: usize, services: &[&str], options: &[&str]) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);

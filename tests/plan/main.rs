@@ -56,7 +56,7 @@ fn told(desired: &Desired) -> String {
             lines.push(format!("{}: check [{}] {} via {via}", service.name, step.pair, step.label));
         }
         for check in &service.prechecks {
-            lines.push(format!("{}: before {}", service.name, check.command));
+            lines.push(format!("{}: before {}", service.name, check.command.command));
         }
         lines.push(format!("{}: reload {}", service.name, command(&service.reload)));
         lines.push(format!("{}: recover {}", service.name, command(&service.recover)));

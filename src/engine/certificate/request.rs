@@ -76,7 +76,8 @@ fn variant(desired: &Desired) -> Result<InspectVariant, BadDestination> {
             None => None,
         };
         let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let commands = service.prechecks.iter().chain(discover);
+        let prechecks = service.prechecks.iter().map(|check| &check.command);
+        let commands = prechecks.chain(discover);
         variant
             .commands
             .extend(commands.map(|want| InspectCommand { command: timed(want), only_if_running }));

@@ -7,7 +7,7 @@ while [ "$1" != -- ]; do
   case $1 in
   bind) mount --bind "$2" "$3" || exit 121; shift 3;;
   over) mount -t tmpfs -o "mode=$4,uid=$5,gid=$6" certroll "$3" && cp -pR "$2/." "$3/" &&
-    mount -t overlay -o "ro,lowerdir=$3:$7" certroll "$7" || exit 121; shift 7;;
+    chown "$5:$6" "$3" && chmod "$4" "$3" && mount -t overlay -o "ro,lowerdir=$3:$7" certroll "$7" || exit 121; shift 7;;
   tmpfs) mount -t tmpfs -o mode=755 certroll "$2" || exit 121; shift 2;;
   mkdir) mkdir -p "$2" || exit 121; shift 2;;
   esac

@@ -20,6 +20,8 @@ KINDS = {
     "p384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
     "rsa": ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
     "ed25519": ["ed25519"],
+    # OpenSSL's usual security level refuses it.
+    "rsa1024": ["rsa", "-pkeyopt", "rsa_keygen_bits:1024"],
 }
 CONFIG = """\
 [req]

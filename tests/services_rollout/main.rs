@@ -1,0 +1,14 @@
+//! Every service of the field as the real program on a real host: the new certificate is served, a
+//! second run is quiet, whatever goes wrong leaves the old bytes and the old certificate.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by it; a test has no callers"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod main_job;
+mod service;
+mod site;
