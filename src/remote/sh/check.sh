@@ -61,10 +61,8 @@ check() {
   while [ $i -lt $nf ]; do
     get fd $i; get d "$v"; check_d=$v
     get n $i; check_n=$v
-    get path $i
-    if is_made "$check_d"; then :
-    else
-      dec "$v"
+    if ! is_made "$check_d"; then
+      get path $i; dec "$v"
       resolve "$v" || stale $i link -
       [ "$rdir" = "${check_d%/}" ] && [ "$rname" = "$check_n" ] || stale $i link -
     fi

@@ -33,7 +33,8 @@ journal_claim() {
   j.*)
     mv -- "$J" "$state/undo.$tx" 2>/dev/null || return 1
     J=$state/undo.$tx
-    step claimed;;
+    step claimed
+    ;;
   esac
 }
 

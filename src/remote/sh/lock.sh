@@ -55,5 +55,6 @@ lock() {
 # Gives it back, with the scratch files and whatever else is named.
 unlock() {
   [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns"
+  step unlocked
   tok=
 }

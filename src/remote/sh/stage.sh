@@ -145,6 +145,7 @@ keep_attributes() {
   kinds=mode,ownership,xattr
   [ ! -e /sys/fs/selinux/enforce ] || kinds=$kinds,context
   cp --attributes-only --preserve=$kinds -- "$F" "$T" 2>/dev/null && return 0
+  step kept_in_part
   chown -- "$ou:$og" "$T" 2>"$W.err" || fail stage cannot_keep_the_owner err "" $i
   step owner_kept
   chmod "$om" "$T" 2>"$W.err" || fail stage cannot_keep_the_mode err "" $i

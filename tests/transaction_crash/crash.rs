@@ -1,0 +1,133 @@
+//! SIGKILL at every step of a transaction, and at every step of its recovery.
+
+use super::host::*;
+use super::scene::*;
+use certroll::remote::{Recovered, RecoveredEnd, RemoteError};
+use futures::StreamExt;
+use std::collections::BTreeMap;
+
+/// Runs at once: most of their time is waiting.
+const AT_ONCE: usize = 6;
+
+/// Kills at `point` on `path` and gives the scene as it lies there.
+async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
+    let mut scene = Scene::new(shell);
+    scene.stop_at(point, "KILL");
+    let error = scene.drive(path).await.unwrap_err();
+    let at = format!("{}: {path:?} at {point}: {error}", shell.name);
+    assert!(
+        matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
+        "not killed: {at}"
+    );
+    assert_eq!(scene.passed("main").last().map(String::as_str), Some(point), "{at}");
+    scene.stop_at("", "CONT");
+    scene
+}
+
+/// The points from which on a transaction stands.
+fn stands(points: &[String], point: &str) -> bool {
+    let done = points.iter().position(|point| point == "main done#1");
+    let at = points.iter().position(|other| other == point).unwrap();
+    done.is_some_and(|done| at >= done)
+}
+
+#[track_caller]
+fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
+    let wanted = if new { RecoveredEnd::New } else { RecoveredEnd::Old };
+    assert!(recovered.len() <= 1, "{at}: {recovered:?}");
+    assert!(
+        recovered.iter().all(|one| one.end == wanted && one.conflicts == 0),
+        "{at}: {recovered:?}"
+    );
+    if new { scene.assert_new(at) } else { scene.assert_old(at) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        for path in [Path::Confirm, Path::Rollback, Path::Abort] {
+            let all = points(shell, path).await;
+            let common =
+                if path == Path::Confirm { Vec::new() } else { points(shell, Path::Confirm).await };
+            for point in &all {
+                // What the paths share is killed once.
+                if !common.contains(point) {
+                    runs.push((shell, path, point.clone(), stands(&all, point)));
+                }
+            }
+        }
+    }
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs)
+        .map(|(shell, path, point, new)| {
+            tokio::spawn(async move {
+                let scene = killed(shell, path, &point).await;
+                let at = format!("{}: {path:?}, killed at {point}", shell.name);
+                let recovered =
+                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                assert_settled(&scene, &recovered, new, &at);
+                (shell.name, if new { "new" } else { "old" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    eprintln!("killed at every step, settled by the next contact: {table:?}");
+}
+
+/// Where a transaction is killed before its recovery is: each leaves another kind of state.
+const FIRST: [&str; 6] = [
+    "main moded#1",
+    "main linked#1",
+    "main renamed#1",
+    "main reloaded#1",
+    "main done#1",
+    "main kept#1",
+];
+
+/// First points, each with the steps that its recovery passes.
+pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for first in FIRST {
+        let scene = killed(shell, Path::Confirm, first).await;
+        scene.host.recover_with(&recovery()).await.unwrap();
+        found.extend(scene.passed("main").into_iter().map(|point| (first, point)));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        let points = recovery_points(shell).await;
+        runs.extend(points.into_iter().map(|(first, second)| (shell, first, second)));
+    }
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs)
+        .map(|(shell, first, second)| {
+            tokio::spawn(async move {
+                let mut scene = killed(shell, Path::Confirm, first).await;
+                scene.stop_at(&second, "KILL");
+                let died = scene.host.recover_with(&recovery()).await;
+                let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
+                assert!(
+                    matches!(died, Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })),
+                    "{at}: {died:?}"
+                );
+                scene.stop_at("", "CONT");
+                let recovered =
+                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                let new = matches!(first, "main done#1" | "main kept#1");
+                assert_settled(&scene, &recovered, new, &at);
+                (shell.name, if new { "new" } else { "old" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    eprintln!("killed twice, in the transaction and in its recovery: {table:?}");
+}

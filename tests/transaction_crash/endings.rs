@@ -1,0 +1,205 @@
+//! The end of input, signals and silence, at every step: the program itself ends all old or all new.
+
+use super::host::*;
+use super::scene::*;
+use certroll::remote::{RemoteError, Transaction};
+use futures::StreamExt;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const AT_ONCE: usize = 6;
+
+fn signal(name: &str, pid: u32) {
+    let sent = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim().chars().next()
+}
+
+/// The program's process, once it stands still at its point.
+async fn frozen(scene: &Scene, at: &str) -> u32 {
+    for _ in 0..3000 {
+        if let Some(pid) = scene.pids("main").first()
+            && state(*pid) == Some('T')
+        {
+            return *pid;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{at}: never got there");
+}
+
+async fn gone(pid: u32, at: &str) {
+    for _ in 0..3000 {
+        if matches!(state(pid), None | Some('Z')) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{at}: does not end");
+}
+
+async fn runs() -> Vec<(&'static Shell, String)> {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        let all = points(shell, Path::Confirm).await;
+        runs.extend(all.into_iter().map(|point| (shell, point)));
+    }
+    runs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_input_at_any_step() {
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs().await)
+        .map(|(shell, point)| {
+            tokio::spawn(async move {
+                let at = format!("{}: end of input at {point}", shell.name);
+                let mut scene = Scene::new(shell);
+                scene.stop_at(&point, "STOP");
+                let scene = std::sync::Arc::new(scene);
+                let driven = scene.clone();
+                let controller = tokio::spawn(async move { driven.drive(Path::Confirm).await });
+                let pid = frozen(&scene, &at).await;
+                // The controller dies: its pipes close.
+                controller.abort();
+                let _ = controller.await;
+                signal("CONT", pid);
+                gone(pid, &at).await;
+                (shell.name, if scene.assert_whole(&at) { "old" } else { "new" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    eprintln!("end of input at every step: {table:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_at_any_step() {
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs().await)
+        .map(|(shell, point)| {
+            tokio::spawn(async move {
+                let at = format!("{}: SIGTERM at {point}", shell.name);
+                let mut scene = Scene::new(shell);
+                scene.stop_at(&point, "STOP");
+                let answer = async {
+                    let pid = frozen(&scene, &at).await;
+                    signal("TERM", pid);
+                    signal("CONT", pid);
+                };
+                let (result, ()) = tokio::join!(scene.drive(Path::Confirm), answer);
+                let told_new = match result {
+                    Ok(()) => true,
+                    Err(RemoteError::Aborted { .. } | RemoteError::RolledBack { .. }) => false,
+                    Err(error) => panic!("{at}: {error}"),
+                };
+                assert_eq!(told_new, !scene.assert_whole(&at), "{at}: told otherwise");
+                (shell.name, if told_new { "new" } else { "old" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    eprintln!("SIGTERM at every step: {table:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guard_alone_goes_back_wherever_the_program_dies() {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        let all = points(shell, Path::Confirm).await;
+        let armed = all.iter().position(|point| point == "main guarded#1").unwrap();
+        let done = all.iter().position(|point| point == "main done#1").unwrap();
+        runs.extend(all[armed..done].iter().map(|point| (shell, point.clone())));
+    }
+    let mut table: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs)
+        .map(|(shell, point)| {
+            tokio::spawn(async move {
+                let mut scene = Scene::new(shell);
+                scene.stop_at(&point, "KILL");
+                scene.drive(Path::Confirm).await.unwrap_err();
+                scene.host.settled(&scene.before).await;
+                scene.assert_old(&format!("{}: guard after a kill at {point}", shell.name));
+                shell.name
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(shell) = ends.next().await {
+        *table.entry(shell.unwrap()).or_default() += 1;
+    }
+    eprintln!("settled by the guard alone: {table:?}");
+}
+
+/// The guard itself dies at each of its steps; the next contact settles what it left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_that_dies_is_replaced_by_the_next_contact() {
+    let shell = &shells()[0];
+    let mut first = Scene::new(shell);
+    first.stop_at("main renamed#1", "KILL");
+    first.drive(Path::Confirm).await.unwrap_err();
+    first.host.settled(&first.before).await;
+    let points = first.passed("guard");
+    assert!(points.len() > 8, "{points:?}");
+    for point in points {
+        let mut scene = Scene::new(shell);
+        let at = format!("guard killed at {point}");
+        // The program is killed by hand, since one hook has one point.
+        scene.stop_at(&point, "KILL");
+        let process = scene.host.sh().await;
+        let (mut running, _) =
+            Transaction::begin_with(&transaction(), process, scene.request()).await.unwrap();
+        running.commit().await.unwrap();
+        scene.host.kill();
+        let guard = *scene.pids("guard").first().unwrap();
+        gone(guard, &at).await;
+        assert_eq!(scene.passed("guard").last(), Some(&point));
+        scene.stop_at("", "CONT");
+        scene.host.recover().await.unwrap();
+        scene.assert_old(&at);
+    }
+}
+
+/// A program that stands still past its time is ended by its guard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_stands_still_is_ended_by_its_guard() {
+    for shell in shells() {
+        let at = format!("{}: standing still", shell.name);
+        let mut scene = Scene::new(shell);
+        scene.host.environment.push(("CRASH_GUARD".into(), "2".into()));
+        scene.stop_at("main renamed#1", "STOP");
+        let (result, pid) = tokio::join!(scene.drive(Path::Confirm), frozen(&scene, &at));
+        assert!(matches!(result, Err(RemoteError::Closed { .. })), "{at}: {result:?}");
+        gone(pid, &at).await;
+        scene.host.settled(&scene.before).await;
+        scene.assert_old(&at);
+    }
+}
+
+/// Silence at both waits: the host's own timers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_at_each_wait() {
+    for shell in shells() {
+        for wait in ["staged", "committed"] {
+            let at = format!("{}: silence once {wait}", shell.name);
+            let scene = Scene::new(shell);
+            let mut request = scene.request();
+            request.limits.stage = Duration::from_secs(1);
+            request.limits.confirm = Duration::from_secs(1);
+            let (mut running, _) = scene.host.begin(request).await.unwrap();
+            if wait == "committed" {
+                running.commit().await.unwrap();
+            }
+            scene.host.settled(&scene.before).await;
+            scene.assert_old(&at);
+            drop(running);
+        }
+    }
+}
