@@ -55,11 +55,18 @@ prune() {
     fi
     i=$((i+1))
   done
-  [ -n "$old" ] || return 0
-  eval "rm -f -- $old"
-  step pruned
-  set --
-  for e in $all; do set -- "$@" "$D/.certroll/$e"; done
-  rmdir -- "$@" 2>/dev/null
+  if [ -n "$old" ]; then
+    eval "rm -f -- $old"
+    step pruned
+  fi
+  # Also those that an earlier attempt emptied.
+  cd -- "$D/.certroll" || return 0
+  old=
+  for e in $all; do
+    set +f; set -- "$e"/* "$e"/.[!.]* "$e"/..?*; set -f
+    [ -e "$1" ] || [ -e "$2" ] || [ -e "$3" ] || old="$old $e"
+  done
+  [ -z "$old" ] || rmdir -- $old 2>/dev/null
   step pruned_empty
+  cd /
 }
