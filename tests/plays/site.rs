@@ -13,7 +13,7 @@ pub(crate) const CERTIFICATE: &str = r#"
       certificate:
         service: demo-web
         source: {cert: "certs/{{ inventory_hostname }}/fullchain.pem", key: "certs/{{ inventory_hostname }}/privkey.pem"}
-        dest: {cert: "{{ host_dir }}/etc/tls/fullchain.pem", key: "{{ host_dir }}/etc/tls/privkey.pem"}
+        dest: {cert: "{{ host_dir }}/tls/cert.pem", key: "{{ host_dir }}/tls/key.pem"}
         verify: {endpoint: "127.0.0.1:{{ tls_port }}", server_name: "{{ inventory_hostname }}.demo.test", attempts: 2, backoff: 50ms}
 "#;
 
