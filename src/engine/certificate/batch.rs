@@ -1,6 +1,6 @@
 //! A certificate task over the hosts of a batch: all stage, then a barrier, then each commits.
 
-use super::Shared;
+use super::ends::{good, tell_services};
 use super::failure::{self, Ended};
 use super::observe::{Earlier, Job, Observed, observe};
 use super::rollout::{Prepared, StagedHost, VerifiedHost, finish, prepare};
@@ -9,12 +9,11 @@ use crate::engine::project::Mode;
 use crate::engine::run::Run;
 use crate::engine::task::{self, TaskEnd, rounds, together};
 use crate::engine::wants;
-use crate::event::planned::{PlanRow, ServiceEnd};
-use crate::event::{Kind, StopReason, TaskResult};
-use crate::material::certificates_in;
+use crate::event::planned::PlanRow;
+use crate::event::{StopReason, TaskResult};
 use crate::model::text::plural;
-use crate::model::{Fingerprint, HostName, Outcome, Step};
-use crate::plan::build::{Decision, SeenBefore};
+use crate::model::{HostName, Outcome, Step};
+use crate::plan::build::Decision;
 use crate::plan::rows::{blocked_row, rows};
 use crate::playbook::Task;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
@@ -453,58 +452,4 @@ async fn ask(batch: &Batch<'_>, hosts: &[String]) -> bool {
         answer = asked => answer.unwrap_or(false),
         () = batch.run.shared.stop.soft().cancelled() => false,
     }
-}
-
-fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskEnd {
-    let leaves: Vec<String> =
-        observed.plan.probes.iter().map(|probe| probe.leaf.to_string()).collect();
-    let value = json!({
-        "changed": changed,
-        "failed": false,
-        "skipped": false,
-        "served": leaves,
-    });
-    let result = if changed { TaskResult::Changed } else { TaskResult::Ok };
-    let message = (!changed).then(|| "files as wanted, and served".to_owned());
-    TaskEnd { result, message, ..TaskEnd::blank(host, value) }
-}
-
-/// Tells what each service of the task serves now.
-fn tell_services(shared: &Shared, observed: &Observed, outcome: Outcome) {
-    let Observed { desired, facts, plan } = observed;
-    let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
-    let services = desired.services.iter().map(|service| {
-        let places = plan.probes.iter().zip(&plan.before);
-        let mine = places.filter(|(probe, _)| probe.service == service.name);
-        let leaves: Vec<Fingerprint> = mine
-            .filter_map(|(probe, before)| match (new, before) {
-                (true, _) => Some(probe.leaf),
-                (false, SeenBefore::Leaf(leaf)) => Some(*leaf),
-                (false, SeenBefore::Nothing(_)) => None,
-            })
-            .collect();
-        let ends = leaves.iter().filter_map(|leaf| {
-            let wanted = desired.files.iter().filter_map(|file| file.leaf.as_deref());
-            let known = wanted.into_iter().find(|one| one.fingerprint == *leaf).cloned();
-            let there = || {
-                let files = facts.files.iter().filter_map(|file| file.file());
-                files
-                    .filter_map(|file| certificates_in(&file.certificates_pem).into_iter().next())
-                    .find(|one| one.fingerprint == *leaf)
-            };
-            known.or_else(there).map(|one| one.validity.not_after)
-        });
-        ServiceEnd {
-            service: service.name.clone(),
-            fingerprint: leaves.first().copied(),
-            not_after: ends.min(),
-        }
-    });
-    let kind = Kind::CertificateEnd {
-        task: desired.task.clone(),
-        services: services.collect(),
-        outcome,
-        step: outcome.step(),
-    };
-    shared.emitter.host(&desired.host, kind);
 }

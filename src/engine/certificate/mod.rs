@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod checks;
+mod ends;
 pub mod failure;
 pub mod observe;
 pub mod request;

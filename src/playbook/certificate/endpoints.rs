@@ -1,0 +1,128 @@
+//! `verify:` from values to the places to look at.
+
+use super::render::local_path;
+use super::task::{Trust, VerifyChoice, VerifySpec};
+use crate::model::{Endpoint, StartTls, Via};
+use crate::playbook::values::Values;
+use crate::source::{Node, Value};
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) fn verify(
+    node: Option<&Node>,
+    directory: &Path,
+    values: &mut Values<'_>,
+) -> VerifyChoice {
+    let Some(node) = node else { return VerifyChoice::Profile };
+    match &node.value {
+        Value::Bool(false) => VerifyChoice::Off,
+        Value::Bool(true) => VerifyChoice::Profile,
+        Value::List(items) => {
+            let specs = items.iter().flat_map(|item| endpoint_specs(item, directory, values));
+            VerifyChoice::Endpoints(specs.collect())
+        }
+        Value::Map(_) => VerifyChoice::Endpoints(endpoint_specs(node, directory, values)),
+        _ if matches!(node.as_str(), Some("none" | "false")) => VerifyChoice::Off,
+        _ => VerifyChoice::Endpoints(endpoint_specs(node, directory, values)),
+    }
+}
+
+/// One mapping may name several endpoints; a bare text is an endpoint.
+fn endpoint_specs(node: &Node, directory: &Path, values: &mut Values<'_>) -> Vec<VerifySpec> {
+    if node.as_map().is_none() {
+        let endpoint = endpoints(node, values);
+        return endpoint
+            .into_iter()
+            .map(|endpoint| VerifySpec { endpoint: Some(endpoint), ..VerifySpec::default() })
+            .collect();
+    }
+    let entry = |key| node.entry(key).filter(|node| node.value != Value::Null);
+    let starttls = entry("starttls").and_then(|node| {
+        let name = values.text(Some(node))?;
+        let known = StartTls::by_name(&name);
+        if known.is_none() {
+            let names: Vec<_> = StartTls::NAMES.iter().map(|(name, _)| *name).collect();
+            values.wrong(
+                node,
+                format!("'{name}' is no STARTTLS protocol"),
+                &format!("known: {}", names.join(", ")),
+            );
+        }
+        known
+    });
+    let via = entry("via").and_then(|node| {
+        let name = values.text(Some(node))?;
+        match name.as_str() {
+            "controller" => Some(Via::Controller),
+            "host" => Some(Via::Host),
+            "bastion" => Some(Via::Bastion),
+            _ => {
+                values.wrong(
+                    node,
+                    format!("'via' takes controller, host or bastion, not '{name}'"),
+                    "",
+                );
+                None
+            }
+        }
+    });
+    let trust = entry("trust").and_then(|node| match &node.value {
+        Value::Bool(false) => None,
+        Value::Bool(true) => Some(Trust::System),
+        _ => match values.text(Some(node))?.as_str() {
+            "system" => Some(Trust::System),
+            "none" => None,
+            path => Some(Trust::File(local_path(path, directory))),
+        },
+    });
+    let addresses = entry("addresses").and_then(|node| {
+        let text = values.text(Some(node))?;
+        let known = matches!(text.as_str(), "all" | "first");
+        if !known {
+            values.wrong(node, format!("'addresses' takes all or first, not '{text}'"), "");
+        }
+        known.then_some(text == "all")
+    });
+    let consecutive =
+        values.number(entry("consecutive"), 1..=1000).and_then(|n| u32::try_from(n).ok());
+    let spec = VerifySpec {
+        endpoint: None,
+        server_name: values.text(entry("server_name")),
+        starttls,
+        via: via.unwrap_or_default(),
+        timeout: values.duration(entry("timeout")).unwrap_or(Duration::from_secs(10)),
+        backoff: values.backoff(entry("attempts"), entry("backoff"), entry("max_backoff")),
+        trust,
+        all_addresses: addresses.unwrap_or(false),
+        consecutive: consecutive.unwrap_or(1),
+    };
+    match entry("endpoint") {
+        None => vec![spec],
+        Some(node) => endpoints(node, values)
+            .into_iter()
+            .map(|endpoint| VerifySpec { endpoint: Some(endpoint), ..spec.clone() })
+            .collect(),
+    }
+}
+
+fn endpoints(node: &Node, values: &mut Values<'_>) -> Vec<Endpoint> {
+    let texts = match values.json(node) {
+        Some(serde_json::Value::String(text)) => vec![text],
+        Some(serde_json::Value::Array(items)) => {
+            items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        }
+        Some(_) => {
+            values.wrong(node, "'endpoint' takes HOST:PORT or a list of them", "");
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let mut endpoints = Vec::new();
+    for text in texts {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(error) => values.wrong(node, error.to_string(), ""),
+        }
+    }
+    endpoints
+}

@@ -1,0 +1,262 @@
+//! From templates to the plain types, once a host's variables are known.
+
+use super::endpoints::verify;
+use super::spec::CertificateSpec;
+use super::task::{
+    CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
+    Validation,
+};
+use crate::model::CommandLine;
+use crate::playbook::values::Values;
+use crate::source::{Diagnostics, Node, Span, Value};
+use crate::template::Scope;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why a task could not be rendered for a host.
+#[derive(Clone, Debug)]
+pub enum RenderError {
+    /// Everything that is wrong.
+    Wrong(Diagnostics),
+    /// It needs a name that only the run sets.
+    NotYetKnown(String),
+}
+
+/// Renders the task for one host. `directory` is where relative source paths start.
+///
+/// # Errors
+/// All problems of the task at once.
+pub fn render(
+    spec: &CertificateSpec,
+    scope: &Scope,
+    directory: &Path,
+) -> Result<CertificateTask, RenderError> {
+    let keys = &spec.keys;
+    let mut values = Values::new(scope);
+    let task = CertificateTask {
+        services: services(keys.service.as_ref(), &mut values),
+        pairs: pairs(spec, directory, &mut values),
+        ownership: Ownership {
+            owner: values.text(keys.owner.as_ref()),
+            group: values.text(keys.group.as_ref()),
+            mode: values.mode(keys.mode.as_ref()),
+            key_owner: values.text(keys.key_owner.as_ref()),
+            key_group: values.text(keys.key_group.as_ref()),
+            key_mode: values.mode(keys.key_mode.as_ref()),
+        },
+        validate: validation(keys.validate.as_ref(), &mut values),
+        reload: reload(keys.reload.as_ref(), &mut values),
+        verify: verify(keys.verify.as_ref(), directory, &mut values),
+        checks: checks(keys.checks.as_ref(), &mut values),
+        confirm: confirm(keys.confirm.as_ref(), &mut values),
+        backups: values
+            .number(keys.backups.as_ref(), 0..=1000)
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(3),
+        validate_timeout: limit(keys.validate_timeout.as_ref(), 30, &mut values),
+        reload_timeout: limit(keys.reload_timeout.as_ref(), 30, &mut values),
+        confirm_timeout: values.duration(keys.confirm_timeout.as_ref()),
+        expiry_warning: {
+            let days = values.number(keys.warn_days.as_ref(), 0..=3650).unwrap_or(21);
+            Duration::from_secs(86_400 * u64::try_from(days).unwrap_or(0))
+        },
+        span: spec.span.clone(),
+    };
+    if values.found.has_errors() {
+        return Err(RenderError::Wrong(values.found));
+    }
+    match values.not_yet_known {
+        Some(name) => Err(RenderError::NotYetKnown(name)),
+        None => Ok(task),
+    }
+}
+
+fn limit(node: Option<&Node>, default: u64, values: &mut Values<'_>) -> Duration {
+    let limit = values.duration(node).unwrap_or(Duration::from_secs(default));
+    if limit < Duration::from_secs(1)
+        && let Some(node) = node
+    {
+        values.wrong(node, "this limit is too short", "at least one second");
+    }
+    limit
+}
+
+fn services(node: Option<&Node>, values: &mut Values<'_>) -> Vec<String> {
+    let Some(node) = node else { return Vec::new() };
+    let names = match values.json(node) {
+        Some(serde_json::Value::String(name)) => vec![name],
+        Some(serde_json::Value::Array(items)) if !items.is_empty() => {
+            items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        }
+        Some(_) => {
+            values.wrong(
+                node,
+                "'service' takes a name or a list of names",
+                "`certroll services` lists them",
+            );
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    names.iter().map(|name| name.trim().to_owned()).collect()
+}
+
+fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> Vec<Pair> {
+    let keys = &spec.keys;
+    let Some(list) = &keys.certificates else {
+        let Some(source) = &keys.source else { return Vec::new() };
+        return pair(source, keys.dest.as_ref(), directory, values).into_iter().collect();
+    };
+    // A template may give the whole list.
+    let rendered;
+    let items = match &list.value {
+        Value::List(items) => items,
+        _ => {
+            let Some(value) = values.json(list) else { return Vec::new() };
+            rendered = from_json(&value, list.span.as_ref());
+            match &rendered.value {
+                Value::List(items) => items,
+                _ => {
+                    values.wrong(list, "'certificates' takes a list", "");
+                    return Vec::new();
+                }
+            }
+        }
+    };
+    if items.is_empty() {
+        values.wrong(list, "'certificates' is empty", "");
+    }
+    let mut pairs = Vec::new();
+    for item in items {
+        match item.entry("source") {
+            Some(source) => pairs.extend(pair(source, item.entry("dest"), directory, values)),
+            None => values.wrong(item, "each certificate needs 'source' and 'dest'", ""),
+        }
+    }
+    pairs
+}
+
+fn pair(
+    source: &Node,
+    dest: Option<&Node>,
+    directory: &Path,
+    values: &mut Values<'_>,
+) -> Option<Pair> {
+    let mut path = |key| {
+        let node = source.entry(key).filter(|node| node.value != Value::Null);
+        values.text(node).map(|text| local_path(&text, directory))
+    };
+    let (cert, chain, key) = (path("cert"), path("chain"), path("key"));
+    let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
+    let given = values.text(source.entry("key_passphrase"));
+    let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
+    let mut remote = |key| values.text(dest.and_then(|dest| dest.entry(key)));
+    let dest = Dest {
+        cert: remote("cert"),
+        chain: remote("chain"),
+        key: remote("key"),
+        combined: remote("combined"),
+    };
+    if source.entry("cert").is_none() {
+        values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
+    }
+    for path in [&dest.cert, &dest.chain, &dest.key, &dest.combined].into_iter().flatten() {
+        if let Err(error) = crate::model::RemotePath::new(path.as_bytes().to_vec()) {
+            values.wrong(source, format!("dest '{path}': {error}"), "paths on hosts are absolute");
+        }
+    }
+    Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
+}
+
+/// `~` is the home directory, as in Ansible; other relative paths start beside the playbook.
+pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => directory.join(text),
+    }
+}
+
+fn from_json(value: &serde_json::Value, span: Option<&Span>) -> Node {
+    use serde_json::Value as Json;
+    let inner = match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::Unsafe(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(|item| from_json(item, span)).collect()),
+        Json::Object(map) => Value::Map(
+            map.iter()
+                .map(|(key, value)| (Node::text(key.as_str()), from_json(value, span)))
+                .collect(),
+        ),
+    };
+    Node { value: inner, span: span.cloned() }
+}
+
+fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {
+    let node = node?;
+    match &node.value {
+        Value::Bool(false) => Some(Validation::Off),
+        Value::Bool(true) => None,
+        _ if matches!(node.as_str(), Some("false" | "none")) => Some(Validation::Off),
+        _ if node.as_str() == Some("boot") => Some(Validation::Boot),
+        _ => values.command(node).map(Validation::Command),
+    }
+}
+
+fn reload(node: Option<&Node>, values: &mut Values<'_>) -> Option<ReloadChoice> {
+    let node = node?;
+    match &node.value {
+        Value::Bool(false) => Some(ReloadChoice::None),
+        Value::Bool(true) => None,
+        _ if matches!(node.as_str(), Some("none" | "false")) => Some(ReloadChoice::None),
+        _ => values.command(node).map(ReloadChoice::Command),
+    }
+}
+
+fn confirm(node: Option<&Node>, values: &mut Values<'_>) -> Confirm {
+    let Some(node) = node else { return Confirm::Auto };
+    match values.text(Some(node)).as_deref() {
+        Some("prompt") => Confirm::Prompt,
+        Some("auto") | None => Confirm::Auto,
+        Some(_) => {
+            values.wrong(node, "'confirm' takes auto or prompt", "");
+            Confirm::Auto
+        }
+    }
+}
+
+fn checks(node: Option<&Node>, values: &mut Values<'_>) -> Vec<Check> {
+    let Some(node) = node else { return Vec::new() };
+    let Some(items) = node.as_list() else {
+        values.wrong(node, "'checks' takes a list", "checks: [{command: […], on: controller}]");
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| check(item, values)).collect()
+}
+
+fn check(node: &Node, values: &mut Values<'_>) -> Option<Check> {
+    let command = match (node.entry("command"), node.entry("shell")) {
+        (Some(command), None) => values.command(command)?,
+        (None, Some(shell)) => CommandLine::Shell(values.text(Some(shell))?),
+        _ => {
+            values.wrong(node, "a check needs either 'command' or 'shell'", "");
+            return None;
+        }
+    };
+    let on = match node.entry("on").or_else(|| node.entry("True")) {
+        None => CheckOn::Controller,
+        Some(on) => match values.text(Some(on)).as_deref() {
+            Some("controller") => CheckOn::Controller,
+            Some("host") => CheckOn::Host,
+            _ => {
+                values.wrong(on, "'on' takes controller or host", "");
+                return None;
+            }
+        },
+    };
+    Some(Check { command, on, timeout: limit(node.entry("timeout"), 30, values) })
+}

@@ -1,0 +1,158 @@
+//! The keys of a certificate task as written. Unknown ones are told with the nearest right name.
+
+use crate::playbook::reader::{Reader, wrong_type};
+use crate::source::diagnostic::nearest;
+use crate::source::{Diagnostics, Node, Span, Value};
+
+/// The task as written. Every value is still a template.
+#[derive(Clone, Debug)]
+pub struct CertificateSpec {
+    pub(super) keys: Keys,
+    pub(super) span: Option<Span>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    pub(super) service: Option<Node>,
+    pub(super) source: Option<Node>,
+    pub(super) dest: Option<Node>,
+    pub(super) certificates: Option<Node>,
+    pub(super) owner: Option<Node>,
+    pub(super) group: Option<Node>,
+    pub(super) mode: Option<Node>,
+    pub(super) key_owner: Option<Node>,
+    pub(super) key_group: Option<Node>,
+    pub(super) key_mode: Option<Node>,
+    pub(super) validate: Option<Node>,
+    pub(super) reload: Option<Node>,
+    pub(super) verify: Option<Node>,
+    pub(super) checks: Option<Node>,
+    pub(super) confirm: Option<Node>,
+    pub(super) backups: Option<Node>,
+    pub(super) validate_timeout: Option<Node>,
+    pub(super) reload_timeout: Option<Node>,
+    pub(super) confirm_timeout: Option<Node>,
+    pub(super) warn_days: Option<Node>,
+}
+
+const SOURCE: [&str; 5] = ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
+const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
+const PAIR: [&str; 2] = ["source", "dest"];
+const VERIFY: [&str; 11] = [
+    "endpoint",
+    "server_name",
+    "starttls",
+    "via",
+    "timeout",
+    "attempts",
+    "backoff",
+    "max_backoff",
+    "trust",
+    "addresses",
+    "consecutive",
+];
+/// `True` is how YAML 1.1 reads an unquoted `on`.
+const CHECK: [&str; 5] = ["command", "shell", "on", "timeout", "True"];
+
+impl CertificateSpec {
+    /// Reads the keys; unknown ones are errors, also in the mappings within.
+    pub(in crate::playbook) fn parse(node: &Node, found: &mut Diagnostics) -> Option<Self> {
+        let mut reader = Reader::new(node, "certificate", found)?;
+        let keys = Keys {
+            service: reader.node("service"),
+            source: reader.node("source"),
+            dest: reader.node("dest"),
+            certificates: reader.node("certificates"),
+            owner: reader.node("owner"),
+            group: reader.node("group"),
+            mode: reader.node("mode"),
+            key_owner: reader.node("key_owner"),
+            key_group: reader.node("key_group"),
+            key_mode: reader.node("key_mode"),
+            validate: reader.node("validate"),
+            reload: reader.node("reload"),
+            verify: reader.node("verify"),
+            checks: reader.node("checks"),
+            confirm: reader.node("confirm"),
+            backups: reader.node("backups"),
+            validate_timeout: reader.node("validate_timeout"),
+            reload_timeout: reader.node("reload_timeout"),
+            confirm_timeout: reader.node("confirm_timeout"),
+            warn_days: reader.node("warn_days"),
+        };
+        reader.finish(found);
+        keys.check_shape(node, found);
+        Some(Self { keys, span: node.span.clone() })
+    }
+}
+
+impl Keys {
+    /// What can be told without variables.
+    fn check_shape(&self, node: &Node, found: &mut Diagnostics) {
+        use crate::source::Diagnostic;
+        if self.service.is_none() {
+            let problem = Diagnostic::error("certificate needs 'service'").at(node.span.as_ref());
+            found.push(problem.help("`certroll services` lists them; `files` is the general one"));
+        }
+        match (&self.source, &self.certificates) {
+            (None, None) => {
+                let problem =
+                    Diagnostic::error("certificate needs 'source', or a list 'certificates'");
+                found.push(problem.at(node.span.as_ref()).help("source: {cert: FILE, key: FILE}"));
+            }
+            (Some(_), Some(both)) => {
+                let problem =
+                    Diagnostic::error("'certificates' takes the place of 'source' and 'dest'");
+                found.push(problem.at(both.span.as_ref()).help("keep one of the two"));
+            }
+            _ => {}
+        }
+        known(self.source.as_ref(), "source", &SOURCE, found);
+        known(self.dest.as_ref(), "dest", &DEST, found);
+        for pair in self.certificates.iter().filter_map(Node::as_list).flatten() {
+            known(Some(pair), "certificates", &PAIR, found);
+            known(pair.entry("source"), "source", &SOURCE, found);
+            known(pair.entry("dest"), "dest", &DEST, found);
+        }
+        match self.verify.as_ref().map(|verify| (verify, &verify.value)) {
+            Some((_, Value::List(items))) => {
+                for item in items.iter().filter(|item| item.as_map().is_some()) {
+                    known(Some(item), "verify", &VERIFY, found);
+                }
+            }
+            Some((verify, Value::Map(_))) => known(Some(verify), "verify", &VERIFY, found),
+            _ => {}
+        }
+        for check in self.checks.iter().filter_map(Node::as_list).flatten() {
+            known(Some(check), "checks", &CHECK, found);
+        }
+    }
+}
+
+/// Reports keys of a mapping that are not in `allowed`.
+fn known(node: Option<&Node>, what: &'static str, allowed: &[&str], found: &mut Diagnostics) {
+    use crate::source::Diagnostic;
+    let Some(node) = node else { return };
+    let Some(entries) = node.as_map() else {
+        let templated = node.as_str().is_some_and(crate::template::is_template);
+        if !templated {
+            found.push(wrong_type(what, "a mapping", node));
+        }
+        return;
+    };
+    for (name, _) in entries {
+        let text = name.as_str().unwrap_or_default();
+        if allowed.contains(&text) {
+            continue;
+        }
+        let problem = Diagnostic::error(format!("unknown key '{text}' in '{what}'"))
+            .at(name.span.as_ref())
+            .label("not known here");
+        let problem = match nearest(text, allowed.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean '{near}'?")),
+            None => problem,
+        };
+        let shown: Vec<&str> = allowed.iter().copied().filter(|key| *key != "True").collect();
+        found.push(problem.help(format!("known keys: {}", shown.join(", "))));
+    }
+}

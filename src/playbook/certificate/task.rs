@@ -1,0 +1,203 @@
+//! What a certificate task says for one host: plain types, everything rendered.
+
+use crate::model::{Backoff, CommandLine, Endpoint, FileMode, StartTls, Via};
+use crate::source::Span;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The task for one host, rendered.
+#[derive(Clone, Debug)]
+pub struct CertificateTask {
+    /// Profile names, in order.
+    pub services: Vec<String>,
+    /// One per certificate.
+    pub pairs: Vec<Pair>,
+    /// Owners and modes as the task says.
+    pub ownership: Ownership,
+    /// `None`: as the profile says.
+    pub validate: Option<Validation>,
+    /// `None`: as the profile says.
+    pub reload: Option<ReloadChoice>,
+    /// Where to look.
+    pub verify: VerifyChoice,
+    /// The operator's own checks.
+    pub checks: Vec<Check>,
+    /// Who confirms.
+    pub confirm: Confirm,
+    /// Generations to keep.
+    pub backups: u32,
+    /// Limit of each validation.
+    pub validate_timeout: Duration,
+    /// Limit of each reload.
+    pub reload_timeout: Duration,
+    /// How long the host waits for the confirmation.
+    pub confirm_timeout: Option<Duration>,
+    /// Certificates that end within this time are worth a warning.
+    pub expiry_warning: Duration,
+    /// Where the task is.
+    pub span: Option<Span>,
+}
+
+/// One certificate: files here, and there.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Certificate file on the controller.
+    pub cert: PathBuf,
+    /// Intermediates in a file of their own.
+    pub chain: Option<PathBuf>,
+    /// Key; `None`: the host keeps its own.
+    pub key: Option<PathBuf>,
+    /// Opens an encrypted key.
+    pub passphrase: Option<Passphrase>,
+    /// Destinations; the profile fills in what is missing.
+    pub dest: Dest,
+    /// Where it is written.
+    pub span: Option<Span>,
+}
+
+/// Where the passphrase of a key comes from.
+#[derive(Clone, Debug)]
+pub enum Passphrase {
+    /// A variable, which belongs in a vault.
+    Given(crate::model::Secret<String>),
+    /// A file on the controller.
+    File(PathBuf),
+}
+
+/// Paths on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dest {
+    /// Certificate file.
+    pub cert: Option<String>,
+    /// Intermediates in a file of their own.
+    pub chain: Option<String>,
+    /// Key file.
+    pub key: Option<String>,
+    /// Everything in one file.
+    pub combined: Option<String>,
+}
+
+/// Owners and modes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// Of certificate files, and of keys without `key_owner`.
+    pub owner: Option<String>,
+    /// Likewise.
+    pub group: Option<String>,
+    /// Of certificate files only.
+    pub mode: Option<FileMode>,
+    /// Of files that hold a key.
+    pub key_owner: Option<String>,
+    /// Of files that hold a key.
+    pub key_group: Option<String>,
+    /// Of files that hold a key.
+    pub key_mode: Option<FileMode>,
+}
+
+/// `validate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// `false`.
+    Off,
+    /// `boot`: the service itself, started in private namespaces.
+    Boot,
+    /// A command.
+    Command(CommandLine),
+}
+
+/// `reload`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadChoice {
+    /// `none` or `false`: the service notices by itself.
+    None,
+    /// A command.
+    Command(CommandLine),
+}
+
+/// `verify`.
+#[derive(Clone, Debug)]
+pub enum VerifyChoice {
+    /// The profile's usual places.
+    Profile,
+    /// `false`.
+    Off,
+    /// These.
+    Endpoints(Vec<VerifySpec>),
+}
+
+/// One endpoint to look at.
+#[derive(Clone, Debug)]
+pub struct VerifySpec {
+    /// `None`: the profile's ports on the host's address.
+    pub endpoint: Option<Endpoint>,
+    /// SNI.
+    pub server_name: Option<String>,
+    /// `None`: as the profile says for that port, else none.
+    pub starttls: Option<StartTls>,
+    /// From where.
+    pub via: Via,
+    /// Per attempt.
+    pub timeout: Duration,
+    /// Attempts and waits.
+    pub backoff: Backoff,
+    /// Roots to which the chain must lead.
+    pub trust: Option<Trust>,
+    /// Every address of the name.
+    pub all_addresses: bool,
+    /// Equal answers in a row.
+    pub consecutive: u32,
+}
+
+impl Default for VerifySpec {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            server_name: None,
+            starttls: None,
+            via: Via::Controller,
+            timeout: Duration::from_secs(10),
+            backoff: Backoff::default(),
+            trust: None,
+            all_addresses: false,
+            consecutive: 1,
+        }
+    }
+}
+
+/// `trust`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The controller's own roots.
+    System,
+    /// Roots in this file.
+    File(PathBuf),
+}
+
+/// One check of the operator's own.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What to run.
+    pub command: CommandLine,
+    /// Where.
+    pub on: CheckOn,
+    /// Limit.
+    pub timeout: Duration,
+}
+
+/// Where a check runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOn {
+    /// Here.
+    Controller,
+    /// There.
+    Host,
+}
+
+/// Who confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// certroll, after the checks.
+    Auto,
+    /// A person, batch by batch.
+    Prompt,
+}

@@ -1,0 +1,74 @@
+use super::*;
+use crate::model::*;
+use crate::source::render::render as shown;
+use crate::source::{Diagnostics, Node};
+use crate::source::{SourceFile, Vars, yaml};
+use crate::template::Scope;
+use crate::template::Templates;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn rendered(text: &str) -> Result<CertificateTask, RenderError> {
+    let (node, _) = yaml::parse(&SourceFile::new("task.yml", text)).unwrap();
+    let mut found = Diagnostics::default();
+    let spec = CertificateSpec::parse(&node, &mut found).unwrap();
+    assert!(!found.has_errors(), "{}", shown(&found, false, 100));
+    let templates = Templates::new(PathBuf::from("."), Arc::new(|_| Err("no".to_owned())));
+    let vars = Vars::from([
+        ("host".to_owned(), Node::text("h1")),
+        ("odd".to_owned(), Node::text("a b; $(c) 'd")),
+    ]);
+    let scope =
+        Scope::new(templates, vec![Arc::new(vars)]).mark_unknown(["later".to_owned()].into());
+    render(&spec, &scope, Path::new("/play"))
+}
+
+fn refused(text: &str) -> String {
+    match rendered(text) {
+        Err(RenderError::Wrong(found)) => shown(&found, false, 100),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn every_key_becomes_its_type() {
+    let task = rendered(
+        "service: [postfix, dovecot]\nsource: {cert: 'c/{{ host }}.pem', key: /k.pem}\n\
+         dest: {cert: /etc/c.pem, key: /etc/k.pem}\nowner: root\nmode: '0644'\nkey_mode: 0600\n\
+         validate: postfix check\nreload: [postfix, reload, '{{ odd }}']\nconfirm: prompt\nbackups: 5\n\
+         validate_timeout: 1m\nverify:\n- {endpoint: ['{{ host }}:25', 'x:587'], starttls: smtp, attempts: 5, \
+         backoff: 2s, max_backoff: 2s}\n- '[::1]:993'\nchecks:\n- {command: CHECK, on: host}\n"
+            .replace("CHECK", "'curl -f {{ odd }}'")
+            .as_str(),
+    )
+    .unwrap();
+    assert_eq!(task.services, ["postfix", "dovecot"]);
+    assert_eq!(task.pairs[0].cert, Path::new("/play/c/h1.pem"));
+    assert_eq!(task.pairs[0].key.as_deref(), Some(Path::new("/k.pem")));
+    assert_eq!(task.ownership.key_mode, Some(FileMode::new(0o600)));
+    let argv = |words: &[&str]| CommandLine::Argv(words.iter().map(|&w| w.to_owned()).collect());
+    assert_eq!(task.validate, Some(Validation::Command(argv(&["postfix", "check"]))));
+    let reload = argv(&["postfix", "reload", "a b; $(c) 'd"]);
+    assert_eq!(task.reload, Some(ReloadChoice::Command(reload)));
+    assert_eq!(task.checks[0].command, argv(&["curl", "-f", "a b; $(c) 'd"]));
+    assert_eq!(task.validate_timeout, Duration::from_secs(60));
+    let VerifyChoice::Endpoints(specs) = &task.verify else { panic!() };
+    let places: Vec<_> = specs.iter().map(|s| s.endpoint.as_ref().unwrap().to_string()).collect();
+    assert_eq!(places, ["h1:25", "x:587", "[::1]:993"]);
+    assert_eq!(specs[0].backoff.waits().map(|w| w.as_secs()).collect::<Vec<_>>(), [2, 2, 2, 2]);
+}
+
+#[test]
+fn every_wrong_value_is_told_at_once() {
+    insta::assert_snapshot!(refused(
+        "service: nginx\nsource: {cert: a.pem}\ndest: {cert: relative.pem}\nmode: 640\n\
+         verify: {endpoint: nowhere, timeout: soon, starttls: tls}\nconfirm: maybe\nowner: '{{ hots }}'\n"
+    ));
+}
+
+#[test]
+fn what_the_run_will_set_is_not_an_error() {
+    let result = rendered("service: nginx\nsource: {cert: '{{ later.stdout }}'}\n");
+    assert!(matches!(result, Err(RenderError::NotYetKnown(name)) if name == "later"));
+}
