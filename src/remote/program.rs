@@ -95,9 +95,18 @@ impl Program {
         &self.0
     }
 
-    /// What the bootstrap reads: the text between its marks.
+    /// What the bootstrap reads: a few lines that fetch the rest in one piece. Reading line by line costs
+    /// the shell a system call per byte: 20 ms of dash's time, 100 ms of mksh's. Where dd has no full
+    /// blocks (it reads nothing then) that is the way.
     pub(super) fn framed(&self) -> String {
-        format!("#script\n{}#go\n", self.0)
+        let end = "#end\n";
+        let length = self.0.len() + end.len();
+        let fetch = format!(
+            "s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null)\n\
+             [ -n \"$s\" ] || while IFS= read -r l;do s=$s$l$n;case $l in \"#end\")break;;esac;done\n\
+             case $s in *\"#end\"*)eval \"$s\";;esac\n"
+        );
+        format!("#script\n{fetch}#go\n{}{end}", self.0)
     }
 }
 
@@ -190,6 +199,34 @@ mod tests {
             for (shell, output) in in_every_shell(&tail) {
                 let output = String::from_utf8(output).unwrap();
                 assert_eq!(output, format!("ok\n{}", hex::encode(bytes)), "{shell}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_arrives_whole_with_and_without_full_blocks() {
+        use std::io::Write;
+        use std::process::Stdio;
+        let dir = tempfile::tempdir().unwrap();
+        let dd = dir.path().join("dd");
+        std::fs::write(&dd, "#!/bin/sh\necho unknown operand >&2\nexit 1\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&dd, mode).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let program = Program::new(&["read -r l <&3\nsay \"$l\"\n"]);
+        for shell in SHELLS {
+            for path in [path.clone(), format!("{}:{path}", dir.path().display())] {
+                let text = BOOTSTRAP.split('\'').nth(1).unwrap();
+                let mut command = Command::new(shell[0]);
+                command.args(&shell[1..]).args(["-c", text, "certroll"]).env("PATH", path);
+                command.stdin(Stdio::piped()).stdout(Stdio::piped());
+                let Ok(mut child) = command.spawn() else { continue };
+                let input = format!("password\n{}after it\n", program.framed());
+                child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+                let output = child.wait_with_output().unwrap().stdout;
+                let output = String::from_utf8(output).unwrap();
+                let wanted = format!("\n{READY}\n@certroll1 - after it\n");
+                assert_eq!(output, wanted, "{shell:?}");
             }
         }
     }

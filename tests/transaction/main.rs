@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attributes;
+mod budget;
 mod causes;
 mod generations;
 mod host;

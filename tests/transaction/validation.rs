@@ -9,7 +9,7 @@ use certroll::remote::{
 };
 use std::time::Duration;
 
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let tried = std::process::Command::new("unshare").args(["-m", "-n", "true"]).status();
     let may = is_root() && tried.is_ok_and(|status| status.success());
     if !may {

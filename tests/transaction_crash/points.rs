@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path as File;
 
 /// Commands that change something, at the place of a command.
-const ACTIONS: [&str; 17] = [
+const ACTIONS: [&str; 18] = [
     "mkdir",
     "mv",
     "ln",
@@ -23,6 +23,7 @@ const ACTIONS: [&str; 17] = [
     "owner_set",
     "journal_write",
     "keep_attributes",
+    "finish_modes",
 ];
 
 /// Parts that run as a transaction or a recovery.

@@ -6,8 +6,7 @@ finish() {
   while [ $j -lt $nd ]; do
     get d $j; D=$v; S=$v/.certroll-$tx
     if [ $keep -gt 0 ] && [ -d "$S" ] && finish_holds; then
-      # A file that has other names keeps its mode: it is still theirs.
-      have find && find "$S" -type f -links 1 -exec chmod 600 '{}' + 2>/dev/null
+      finish_modes
       step kept_moded
       [ -d "$D/.certroll" ] || mkdir -- "$D/.certroll" 2>/dev/null
       step generations_made
@@ -34,6 +33,24 @@ finish_holds() {
     i=$((i+1))
   done
   return 1
+}
+
+# A file that has other names keeps its mode: it is still theirs.
+finish_modes() {
+  if [ -z "${oh_counted-}" ]; then
+    have find && find "$S" -type f -links 1 -exec chmod 600 '{}' + 2>/dev/null
+    return
+  fi
+  i=0; set --
+  while [ $i -lt $nf ]; do
+    get fd $i
+    if [ "$v" = $j ]; then
+      get n $i; N=$v; get before $i
+      [ "$v" = absent ] || { get oh $i; [ "$v" != 1 ] || set -- "$@" "$S/$N"; }
+    fi
+    i=$((i+1))
+  done
+  [ $# = 0 ] || chmod 600 -- "$@" 2>/dev/null
 }
 
 # Per file the newest $keep generations stay.

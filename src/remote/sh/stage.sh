@@ -81,19 +81,20 @@ owner_set() { # FILE OWNER GROUP
   esac
 }
 
-# Mode, owner and group of the files that exist, in one process: om_N, ou_N, og_N.
+# Mode, owner, group and number of names of the files that exist, in one process.
 stage_old_attributes() {
   set --; i=0
   while [ $i -lt $nf ]; do get before $i; [ "$v" = absent ] || { get live $i; set -- "$@" "$v"; }; i=$((i+1)); done
   [ $# -gt 0 ] || return 0
   case $stattool in
-  gnu) v=$(stat -c '%a %u %g' -- "$@" 2>"$W.err");;
-  bsd) v=$(stat -f '%Lp %u %g' -- "$@" 2>"$W.err");;
+  gnu) v=$(stat -c '%a %u %g %h' -- "$@" 2>"$W.err");;
+  bsd) v=$(stat -f '%Lp %u %g %l' -- "$@" 2>"$W.err");;
   esac || fail stage cannot_stat_the_files err
+  oh_counted=1
   set -- $v; i=0
   while [ $i -lt $nf ]; do
     get before $i
-    [ "$v" = absent ] || { put om $i "$1"; put ou $i "$2"; put og $i "$3"; shift 3; }
+    [ "$v" = absent ] || { put om $i "$1"; put ou $i "$2"; put og $i "$3"; put oh $i "$4"; shift 4; }
     i=$((i+1))
   done
 }

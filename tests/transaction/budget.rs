@@ -1,0 +1,87 @@
+//! What one transaction costs the host: processes, flushes and time.
+
+use super::host::*;
+use super::validation::may_mount;
+use certroll::remote::{ValidateStep, ValidateVia};
+use std::process::Command;
+use std::time::Instant;
+
+/// Runs `sh` under strace, which counts system calls of the program and all its children.
+fn counted(host: &mut Host) -> std::path::PathBuf {
+    let out = host.root.join("strace");
+    let bin = host.root.join("traced");
+    std::fs::create_dir(&bin).unwrap();
+    let script = format!(
+        "#!/bin/bash\n[ -z \"$TRACED\" ] || exec '{0}' \"$@\"\nexport TRACED=1\n\
+         exec strace -f -qq -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
+        host.shell.bin.join("sh").display(),
+        out.display(),
+    );
+    host.put(&bin.join("sh"), script.as_bytes(), 0o755);
+    let path = std::env::var("PATH").unwrap();
+    // The guard is a child of what is traced already.
+    host.environment.push(("PATH".into(), format!("{}:{path}", bin.display())));
+    out
+}
+
+fn calls(text: &str, names: &[&str]) -> usize {
+    text.lines()
+        .filter(|line| !line.contains("resumed>"))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter(|call| names.iter().any(|name| call.starts_with(&format!("{name}("))))
+        .count()
+}
+
+#[tokio::test]
+async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
+    if !may_mount() || Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("no strace here: not counted");
+        return;
+    }
+    for shell in shells() {
+        let mut host = Host::new(shell);
+        // The directories are there after the first time.
+        host.apply(host.request()).await.unwrap();
+        host.put(&host.dir.join("cert.pem"), OLD_CERT, 0o644);
+        host.put(&host.dir.join("key.pem"), OLD_KEY, 0o640);
+        let request = |host: &Host| {
+            let mut request = host.request();
+            request.services[0].reload = Some(timed(&["true"], 20));
+            request.services[0].validate.push(ValidateStep {
+                private_net: true,
+                ..super::causes::check(&["true"], ValidateVia::MountNamespace)
+            });
+            request.backups = 3;
+            request
+        };
+        let out = counted(&mut host);
+        host.apply(request(&host)).await.unwrap();
+        let text = std::fs::read_to_string(out).unwrap();
+        let forks = calls(&text, &["clone", "clone3", "fork", "vfork"]);
+        let flushes = calls(&text, &["fsync", "fdatasync", "sync", "syncfs"]);
+        let programs = text
+            .lines()
+            .filter(|line| line.contains(" execve(") && !line.contains("ENOENT"))
+            .count();
+        host.environment.clear();
+        let mut best = f64::MAX;
+        for round in 0..5 {
+            let bytes = format!("round {round}\n");
+            let mut again = request(&host);
+            again.files = vec![
+                host.file("cert.pem", bytes.as_bytes(), certroll::remote::FileRole::Certificate),
+                host.file("key.pem", bytes.as_bytes(), certroll::remote::FileRole::Key),
+            ];
+            let started = Instant::now();
+            host.apply(again).await.unwrap();
+            best = best.min(started.elapsed().as_secs_f64());
+        }
+        eprintln!(
+            "{:8} {forks} forks, {programs} execs, {flushes} flushes, {:.0} ms (best of 5)",
+            shell.name,
+            best * 1000.0
+        );
+        assert!(forks <= 45, "{}: {forks} forks", shell.name);
+        assert!(flushes <= 10, "{}: {flushes} flushes", shell.name);
+    }
+}
