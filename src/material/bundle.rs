@@ -3,7 +3,7 @@
 use super::{Certificate, Note, PrivateKey};
 use crate::model::Secret;
 
-/// A leaf, its issuers in order, and the key if it goes along. Made by [`check`](super::check).
+/// A leaf, its issuers in order, and the key if it goes along. Made by [`check`](super::check()).
 #[derive(Clone, Debug)]
 pub struct Bundle {
     /// The server's certificate.

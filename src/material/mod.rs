@@ -2,7 +2,7 @@
 //!
 //! Pure: bytes in, verdicts out; nothing here reads a file, a host or the clock. No service's own
 //! check covers dates, the chain or names, and `nginx -t` accepts an RSA certificate with an EC
-//! key, so [`check`] is run for every bundle whatever the host can validate itself.
+//! key, so [`check()`] is run for every bundle whatever the host can validate itself.
 
 mod bundle;
 mod certificate;

@@ -5,7 +5,7 @@
 /// Invalid UTF-8 becomes U+FFFD. Control characters other than newline and tab
 /// (C0, DEL, C1) and bidirectional overrides are dropped, so no escape sequence survives. Carriage
 /// returns end a line. At most the last `limit` bytes are kept. What looks like the body of a key is
-/// [withheld](withhold_keys): a check that prints the file it was given must not print it here.
+/// withheld: a check that prints the file it was given must not print it here.
 pub fn printable(bytes: &[u8], limit: usize) -> String {
     let tail = &bytes[bytes.len().saturating_sub(limit)..];
     let text: String = String::from_utf8_lossy(tail)

@@ -1,7 +1,7 @@
 //! Which handshakes show whether the new certificate is served.
 //!
 //! [`probes`] are the places to look at before the change: those that the operator named, or the
-//! usual ones of the service. Of the usual ones, [`decide`] keeps those that turned out to serve the
+//! usual ones of the service. Of the usual ones, `decide` keeps those that turned out to serve the
 //! certificate in question: not everybody has something listening on port 587.
 
 use super::build::SeenBefore;

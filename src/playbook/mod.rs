@@ -1,6 +1,6 @@
 //! Playbooks: plays and tasks, parsed with every error at once.
 //!
-//! [`parse`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
+//! [`parse()`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
 pub mod certificate;

@@ -2,7 +2,7 @@
 //!
 //! A profile is a YAML file; the built-in ones are embedded, an operator's own lie in `services/`
 //! beside the playbook and may extend a built-in one. `docs/services.md` describes the format.
-//! Nothing here runs anything: [`choose`] picks the commands and paths for one kind of host.
+//! Nothing here runs anything: [`choose()`] picks the commands and paths for one kind of host.
 
 mod choose;
 mod format;

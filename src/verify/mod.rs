@@ -1,6 +1,6 @@
 //! What a server really serves, seen by a TLS handshake and judged.
 //!
-//! A reload's exit code proves nothing; only a fresh handshake does. [`handshake`] makes one, after
+//! A reload's exit code proves nothing; only a fresh handshake does. [`handshake()`] makes one, after
 //! the STARTTLS dialogue where there is one, and reports what was served without any opinion.
 //! [`verify`] repeats it with back-off and judges: the leaf, the chain as served, names, dates and
 //! trust. Nothing here changes a host, reads a playbook or prints; bytes from a server are bounded

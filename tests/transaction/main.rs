@@ -1,6 +1,6 @@
 //! The transaction against real shells and the real file system.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod attributes;
 mod budget;

@@ -5,7 +5,7 @@
 //! program itself) then leaves must be all old or all new: bytes, owners, modes, times and inodes, no
 //! litter, the lock free, and the service told to load what is there.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod crash;
 mod endings;
