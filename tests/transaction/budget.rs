@@ -13,7 +13,7 @@ fn counted(host: &mut Host) -> std::path::PathBuf {
     std::fs::create_dir(&bin).unwrap();
     let script = format!(
         "#!/bin/bash\n[ -z \"$TRACED\" ] || exec '{0}' \"$@\"\nexport TRACED=1\n\
-         exec strace -f -qq -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
+         exec strace -f -qq -v -s 4096 -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
         host.shell.bin.join("sh").display(),
         out.display(),
     );
@@ -83,5 +83,31 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
         );
         assert!(forks <= 45, "{}: {forks} forks", shell.name);
         assert!(flushes <= 10, "{}: {flushes} flushes", shell.name);
+    }
+}
+
+#[tokio::test]
+async fn no_byte_of_a_key_is_ever_an_argument_or_in_an_environment() {
+    if !may_mount() || Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("no strace here: not looked");
+        return;
+    }
+    for shell in shells() {
+        for key in
+            [&b"-----BEGIN KEY-----\nMARKEDKEYBYTES\n-----END KEY-----\n"[..], b"MARKEDKEYBYTES\0"]
+        {
+            let mut host = Host::new(shell);
+            let out = counted(&mut host);
+            let mut request = host.request_for(vec![
+                host.file("cert.pem", NEW_CERT, certroll::remote::FileRole::Certificate),
+                host.file("key.pem", key, certroll::remote::FileRole::Key),
+            ]);
+            request.backups = 1;
+            host.apply(request).await.unwrap();
+            let text = std::fs::read_to_string(out).unwrap();
+            assert!(text.contains("certs/key.pem"), "{}: arguments are seen", shell.name);
+            assert!(!text.contains("MARKEDKEY"), "{}", shell.name);
+            assert!(!text.contains("TUFSS0VES0VZ"), "{}: as base64", shell.name);
+        }
     }
 }

@@ -22,6 +22,7 @@ async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
         "not killed: {at}"
     );
     assert_eq!(scene.passed("main").last().map(String::as_str), Some(point), "{at}");
+    scene.assert_private(&at);
     scene.stop_at("", "CONT");
     scene
 }
@@ -78,6 +79,48 @@ async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
     }
     let total: usize = table.values().sum();
     eprintln!("{total} kills, at every step, settled by the next contact: {table:?}");
+}
+
+/// A host that dies between the two renames of one directory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_two_renames_is_settled() {
+    for shell in shells() {
+        if shell.name == "busybox" {
+            continue; // its sh has its own mv: nothing on the path stands in for it
+        }
+        for guarded in [false, true] {
+            let mut scene = Scene::new(shell);
+            let bin = scene.host.root.join("bin");
+            std::fs::create_dir(&bin).unwrap();
+            // Renames the first of two files, kills the shell that called it, and dies.
+            let script = "#!/bin/sh\ncase $# in 5) /bin/mv \"$1\" \"$2\" \"$3\" \"$5\"; kill -9 $PPID; exit 137;; esac\n\
+                          exec /bin/mv \"$@\"\n";
+            scene.host.put(&bin.join("mv"), script.as_bytes(), 0o755);
+            let path = std::env::var("PATH").unwrap();
+            let path = format!("{}:{}:{path}", shell.bin.display(), bin.display());
+            scene.host.environment.push(("PATH".into(), path));
+            if !guarded {
+                scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+            }
+            scene.stop_at("", "CONT");
+            let at = format!("{}: between two renames, guard: {guarded}", shell.name);
+            let error = scene.drive(Path::Confirm).await.unwrap_err();
+            assert!(
+                matches!(error, RemoteError::Closed { may_have_changed: true, .. }),
+                "{at}: {error}"
+            );
+            if guarded {
+                scene.host.settled(&scene.before).await;
+            } else {
+                scene.host.assert_bytes("key.pem", NEW_KEY);
+                scene.host.assert_bytes("cert.pem", OLD_CERT);
+                scene.host.environment.retain(|(name, _)| name != "PATH");
+                let recovered = scene.host.recover().await.unwrap();
+                assert_settled(&scene, &recovered, false, &at);
+            }
+            scene.assert_old(&at);
+        }
+    }
 }
 
 /// Where a transaction is killed before its recovery is: each leaves another kind of state.

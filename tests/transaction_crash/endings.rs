@@ -82,15 +82,16 @@ async fn the_end_of_input_at_any_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_at_any_step() {
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut ends = futures::stream::iter(runs().await)
-        .map(|(shell, point)| {
+    let mut ends = futures::stream::iter(runs().await.into_iter().enumerate())
+        .map(|(number, (shell, point))| {
             tokio::spawn(async move {
-                let at = format!("{}: SIGTERM at {point}", shell.name);
+                let name = ["TERM", "HUP"][number % 2];
+                let at = format!("{}: SIG{name} at {point}", shell.name);
                 let mut scene = Scene::new(shell);
                 scene.stop_at(&point, "STOP");
                 let answer = async {
                     let pid = frozen(&scene, &at).await;
-                    signal("TERM", pid);
+                    signal(name, pid);
                     signal("CONT", pid);
                 };
                 let (result, ()) = tokio::join!(scene.drive(Path::Confirm), answer);
@@ -107,7 +108,7 @@ async fn a_signal_at_any_step() {
     while let Some(end) = ends.next().await {
         *table.entry(end.unwrap()).or_default() += 1;
     }
-    eprintln!("SIGTERM at every step: {table:?}");
+    eprintln!("SIGTERM or SIGHUP at every step: {table:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,6 +42,8 @@ impl Scene {
         let mut host = Host::new(shell);
         let earlier = host.dir.join(".certroll/20000101T000000Z-0");
         std::fs::create_dir_all(&earlier).unwrap();
+        let private = || std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(host.dir.join(".certroll"), private()).unwrap();
         for name in ["cert.pem", "key.pem"] {
             host.put(&earlier.join(name), b"earlier\n", 0o600);
         }
@@ -163,6 +165,26 @@ impl Scene {
         // A service that was told anything was told last to load what is there.
         if let Some(last) = self.host.reloads().last() {
             assert_eq!(last, serving, "{at}: {:?}", self.host.reloads());
+        }
+    }
+
+    /// Nobody else can read what lies beside the destinations, nor the journals, at any moment.
+    #[track_caller]
+    pub(crate) fn assert_private(&self, at: &str) {
+        for (path, entry) in tree(&self.host.dir) {
+            let first = path.components().next().unwrap();
+            if first.as_os_str().as_encoded_bytes().starts_with(b".certroll")
+                && path.components().count() == 1
+            {
+                assert_eq!(entry.mode & 0o7777, 0o700, "{at}: {}", path.display());
+            }
+        }
+        for dir in ["state", "run", "run/lock"] {
+            let dir = self.host.root.join(dir);
+            if let Ok(meta) = std::fs::metadata(&dir) {
+                let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+                assert_eq!(mode & 0o7777, 0o700, "{at}: {}", dir.display());
+            }
         }
     }
 

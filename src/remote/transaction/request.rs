@@ -61,6 +61,11 @@ pub(super) struct Waits {
 /// # Errors
 /// What no host could be asked for.
 pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, BadRequest> {
+    let mut real: Vec<&RemotePath> = request.files.iter().map(|file| &file.real_path).collect();
+    real.sort();
+    if let Some(twice) = real.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(BadRequest(format!("{} is the destination of two files", twice[0])));
+    }
     let directories = directories(&request.files);
     let order = order(&request.files, &directories);
     let limits = waits(request);
