@@ -376,7 +376,7 @@ fn showing_a_profile_tells_what_matters() {
                     over the live configuration
                     covers: configuration
                     posttls-finger -c -T 2 -l may -k '{cert}' -K '{key}' '[127.0.0.1]:1'
-                    over the staged files, without the network; refused when it prints 'disabling TLS support' or 'TLS library problem'; skipped where the program is missing
+                    over the staged files; refused when it prints 'disabling TLS support' or 'TLS library problem'; skipped where the program is missing
                     covers: syntax of certificate, chain and key, pair
       checked       configuration, syntax of certificate, chain and key, pair on the host; pair, dates, chain and names on the controller
       sealed boot   postfix start

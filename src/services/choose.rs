@@ -1,8 +1,9 @@
 //! From a profile and a kind of host to concrete commands and paths.
 
+use super::family::Family;
 use super::profile::{
-    ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, Family, FileRole, KeyPlace,
-    Layout, Owners, Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
+    ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace, Layout,
+    Owners, Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
 };
 use crate::model::command::replace;
 use crate::model::{CommandLine, StartTls};

@@ -5,6 +5,7 @@
 //! Nothing here runs anything: [`choose()`] picks the commands and paths for one kind of host.
 
 mod choose;
+mod family;
 mod format;
 mod keys;
 mod profile;
@@ -12,11 +13,12 @@ mod registry;
 mod show;
 
 pub use choose::{Files, HostKind, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
+pub use family::{ByFamily, Family};
 pub use keys::json_schema;
 pub use profile::{
-    ByFamily, CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, Family,
-    FileRole, KeyPlace, Layout, MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Profile,
-    Reads, Reload, Running, SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
+    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace,
+    Layout, MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Profile, Reads, Reload, Running,
+    SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
 };
 pub use registry::Profiles;
 pub use show::{ListRow, list, show};

@@ -1,8 +1,9 @@
 //! Profiles as text for `certroll services`. Pure: the caller writes it.
 
+use super::family::{ByFamily, Family};
 use super::profile::{
-    ByFamily, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, Family, FileRole, KeyPlace,
-    NameRule, Paths, Profile, Reads, Reload, SelfReload, ValidateStep, VerifyDefault,
+    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, FileRole, KeyPlace, NameRule, Paths,
+    Profile, Reads, Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
 use crate::model::StartTls;
