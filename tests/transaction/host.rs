@@ -35,7 +35,7 @@ pub fn shells() -> &'static [Shell] {
             let Some(program) =
                 places.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists())
             else {
-                eprintln!("{name} is not installed: not tried");
+                crate::common::skip(&format!("{name} is not installed"));
                 continue;
             };
             let bin = root.join(name);

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod attributes;
 mod budget;
 mod causes;

@@ -7,6 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod crash;
 mod endings;
 #[path = "../transaction/host.rs"]
