@@ -71,7 +71,7 @@ pub(super) fn complete(inventory: &mut Inventory) {
         .filter(|(name, _)| !matches!(name.as_str(), "all" | "ungrouped"))
         .flat_map(|(_, group)| group.hosts.iter().cloned())
         .collect();
-    let ungrouped: Vec<HostName> =
+    let ungrouped: IndexSet<HostName> =
         inventory.hosts.keys().filter(|host| !grouped.contains(*host)).cloned().collect();
     if let Some(group) = inventory.groups.get_mut("ungrouped") {
         group.hosts = ungrouped;
@@ -84,31 +84,32 @@ pub(super) fn complete(inventory: &mut Inventory) {
         let mut children: IndexSet<String> = first.into_iter().collect();
         children.extend(all.children.iter().cloned());
         children.extend(loose);
-        all.children = children.into_iter().collect();
+        all.children = children;
     }
     depths(inventory);
     memberships(inventory);
 }
 
-/// The longest way from `all`, by relaxing until nothing changes (there are no loops).
+/// The longest way from `all`: a group is settled once all of its parents are (there are no loops).
 fn depths(inventory: &mut Inventory) {
-    let names: Vec<String> = inventory.groups.keys().cloned().collect();
-    for _ in 0..names.len() {
-        let mut changed = false;
-        for name in &names {
-            let Some(group) = inventory.groups.get(name) else { continue };
-            let (depth, children) = (group.depth, group.children.clone());
-            for child in children {
-                if let Some(child) = inventory.groups.get_mut(&child)
-                    && child.depth < depth + 1
-                {
-                    child.depth = depth + 1;
-                    changed = true;
-                }
-            }
+    let groups = &mut inventory.groups;
+    let mut parents = vec![0_usize; groups.len()];
+    for group in groups.values() {
+        for child in group.children.iter().filter_map(|child| groups.get_index_of(child)) {
+            parents[child] += 1;
         }
-        if !changed {
-            break;
+    }
+    let mut settled: Vec<usize> = (0..parents.len()).filter(|&index| parents[index] == 0).collect();
+    while let Some(index) = settled.pop() {
+        let below = groups[index].depth + 1;
+        let children: Vec<usize> =
+            groups[index].children.iter().filter_map(|child| groups.get_index_of(child)).collect();
+        for child in children {
+            groups[child].depth = groups[child].depth.max(below);
+            parents[child] -= 1;
+            if parents[child] == 0 {
+                settled.push(child);
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use super::{Group, Inventory, executable, graph, ini, yaml as groups};
 use crate::load as input;
 use crate::model::HostName;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -176,9 +178,8 @@ fn vars_beside(
     options: &LoadOptions<'_>,
     found: &mut Diagnostics,
 ) {
-    let read = |kind: &str, name: &str, found: &mut Diagnostics| -> Option<Arc<Vars>> {
-        let base = directory.join(kind).join(name);
-        let files = vars_files(&base);
+    let read = |beside: &Beside, name: &str, found: &mut Diagnostics| -> Option<Arc<Vars>> {
+        let files = beside.files(name);
         if files.is_empty() {
             return None;
         }
@@ -194,36 +195,58 @@ fn vars_beside(
         }
         Some(Arc::new(merged))
     };
-    if directory.join("group_vars").is_dir() {
+    if let Some(beside) = Beside::list(directory.join("group_vars"), found) {
         for (name, group) in &mut inventory.groups {
-            group.files.extend(read("group_vars", name, found));
+            group.files.extend(read(&beside, name, found));
         }
     }
-    if directory.join("host_vars").is_dir() {
+    if let Some(beside) = Beside::list(directory.join("host_vars"), found) {
         for (name, host) in &mut inventory.hosts {
-            host.files.extend(read("host_vars", name.as_str(), found));
+            host.files.extend(read(&beside, name.as_str(), found));
         }
     }
 }
 
-/// The files for one name: a directory's, or the first of NAME, NAME.yml, NAME.yaml, NAME.json.
-fn vars_files(base: &Path) -> Vec<PathBuf> {
-    if base.is_dir() {
-        let mut files = Vec::new();
-        collect(base, &mut files);
-        return files;
+/// A `group_vars` or `host_vars` directory: listed once, because there may be 100,000 hosts to look for.
+struct Beside {
+    directory: PathBuf,
+    names: HashSet<OsString>,
+}
+
+impl Beside {
+    /// `None` when there is no such directory.
+    fn list(directory: PathBuf, found: &mut Diagnostics) -> Option<Self> {
+        if !directory.is_dir() {
+            return None;
+        }
+        match std::fs::read_dir(&directory) {
+            Ok(entries) => {
+                let names = entries.flatten().map(|entry| entry.file_name()).collect();
+                Some(Self { directory, names })
+            }
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", directory.display());
+                found.push(Diagnostic::error(message));
+                None
+            }
+        }
     }
-    let with_ending = |ending: &str| {
-        let mut name = base.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    ["", ".yml", ".yaml", ".json"]
-        .into_iter()
-        .map(with_ending)
-        .find(|path| path.is_file())
-        .into_iter()
-        .collect()
+
+    /// The files for one name: a directory's, or the first of NAME, NAME.yml, NAME.yaml, NAME.json.
+    fn files(&self, name: &str) -> Vec<PathBuf> {
+        let endings = ["", ".yml", ".yaml", ".json"].into_iter();
+        let known = endings.map(|ending| format!("{name}{ending}"));
+        let known = known.filter(|name| self.names.contains(OsStr::new(name)));
+        let mut paths = known.map(|name| self.directory.join(name)).peekable();
+        match paths.peek().filter(|path| path.is_dir() && path.ends_with(name)) {
+            Some(directory) => {
+                let mut files = Vec::new();
+                collect(directory, &mut files);
+                files
+            }
+            None => paths.find(|path| path.is_file()).into_iter().collect(),
+        }
+    }
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -292,17 +315,15 @@ impl Builder {
         if entry.span.is_none() {
             entry.span = at.cloned();
         }
-        if let Some(group) = self.inventory.groups.get_mut(group)
-            && !group.hosts.contains(&host)
-        {
-            group.hosts.push(host);
+        if let Some(group) = self.inventory.groups.get_mut(group) {
+            group.hosts.insert(host);
         }
         Ok(())
     }
 
     pub(super) fn host_var(&mut self, host: &str, key: &str, value: Node) {
         if let Some(host) = self.inventory.hosts.get_mut(host) {
-            host.vars.insert(key.to_owned(), value);
+            Arc::make_mut(&mut host.vars).insert(key.to_owned(), value);
         }
     }
 
@@ -314,7 +335,7 @@ impl Builder {
         let Some(group) = self.inventory.groups.get_mut(group) else { return };
         match (&value.value, key) {
             (Value::Int(priority), "ansible_group_priority") => group.priority = *priority,
-            _ => drop(group.vars.insert(key.to_owned(), value)),
+            _ => drop(Arc::make_mut(&mut group.vars).insert(key.to_owned(), value)),
         }
     }
 
@@ -322,10 +343,8 @@ impl Builder {
         if graph::would_loop(&self.inventory, parent, child) {
             return Err(format!("the group '{child}' cannot be within '{parent}': that is a loop"));
         }
-        if let Some(group) = self.inventory.groups.get_mut(parent)
-            && !group.children.iter().any(|known| known == child)
-        {
-            group.children.push(child.to_owned());
+        if let Some(group) = self.inventory.groups.get_mut(parent) {
+            group.children.insert(child.to_owned());
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(crate) use pattern::glob;
 
 use crate::model::HostName;
 use crate::source::{Node, Span, Vars};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
 /// Hosts, groups and their variables, ready to be asked.
@@ -38,7 +38,7 @@ pub struct Inventory {
 #[derive(Clone, Debug, Default)]
 struct Host {
     /// From the inventory's text.
-    vars: Vars,
+    vars: Arc<Vars>,
     /// From `host_vars/` beside the inventory, then beside the playbook.
     files: Vec<Arc<Vars>>,
     /// Groups by name, without `all`, set once everything is read.
@@ -48,9 +48,9 @@ struct Host {
 
 #[derive(Clone, Debug, Default)]
 struct Group {
-    hosts: Vec<HostName>,
-    children: Vec<String>,
-    vars: Vars,
+    hosts: IndexSet<HostName>,
+    children: IndexSet<String>,
+    vars: Arc<Vars>,
     /// From `group_vars/` beside the inventory, then beside the playbook.
     files: Vec<Arc<Vars>>,
     priority: i64,

@@ -4,6 +4,7 @@ use super::Inventory;
 use crate::model::HostName;
 use crate::source::{Node, Value, Vars};
 use serde_json::{Map, Value as Json, json};
+use std::collections::HashSet;
 
 /// JSON with four blanks of indentation, keys sorted.
 pub(super) fn pretty(value: &Json) -> String {
@@ -51,12 +52,13 @@ fn node_json(node: &Node) -> Json {
 }
 
 pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName]>) -> String {
-    let allowed = |host: &HostName| limit.is_none_or(|limit| limit.contains(host));
+    let limit: Option<HashSet<&HostName>> = limit.map(|hosts| hosts.iter().collect());
+    let allowed = |host: &HostName| limit.as_ref().is_none_or(|limit| limit.contains(host));
     let mut hostvars = Map::new();
     for host in inventory.hosts().iter().filter(|host| allowed(host)) {
         let vars = if export {
             let entry = inventory.hosts.get(host);
-            let mut vars = entry.map(|entry| entry.vars.clone()).unwrap_or_default();
+            let mut vars = entry.map(|entry| Vars::clone(&entry.vars)).unwrap_or_default();
             for file in entry.into_iter().flat_map(|entry| &entry.files) {
                 vars.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
             }
@@ -80,7 +82,7 @@ pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName
             body.insert("children".to_owned(), json!(group.children));
         }
         if export {
-            let mut vars = group.vars.clone();
+            let mut vars = Vars::clone(&group.vars);
             for file in &group.files {
                 vars.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
             }
@@ -116,7 +118,7 @@ fn branch(inventory: &Inventory, name: &str, level: usize, vars: bool, out: &mut
         }
     }
     if vars {
-        let mut own = group.vars.clone();
+        let mut own = Vars::clone(&group.vars);
         for file in &group.files {
             own.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
         }

@@ -27,7 +27,7 @@ pub(super) fn layers(inventory: &Inventory, name: &str) -> Vec<Arc<Vars>> {
         .collect();
     groups.sort_by(|a, b| (a.1.depth, a.1.priority, a.0).cmp(&(b.1.depth, b.1.priority, b.0)));
     let is_all = |entry: &&(&String, &Group)| entry.0 == "all";
-    let texts = groups.iter().map(|(_, group)| Arc::new(group.vars.clone()));
+    let texts = groups.iter().map(|(_, group)| Arc::clone(&group.vars));
     // Beside the inventory first, then beside the playbook; `all` before the other groups.
     let all_files = groups.iter().filter(is_all).flat_map(|(_, group)| group.files.iter().cloned());
     let mut layers: Vec<Arc<Vars>> = texts.chain(all_files).collect();
@@ -36,7 +36,7 @@ pub(super) fn layers(inventory: &Inventory, name: &str) -> Vec<Arc<Vars>> {
         let others = groups.iter().filter(|entry| !is_all(entry));
         layers.extend(others.filter_map(|(_, group)| group.files.get(round).cloned()));
     }
-    layers.push(Arc::new(host.vars.clone()));
+    layers.push(Arc::clone(&host.vars));
     layers.extend(host.files.iter().cloned());
     layers
 }

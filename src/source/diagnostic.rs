@@ -108,8 +108,11 @@ impl From<Diagnostic> for Diagnostics {
 
 /// ` did you mean 'x'?`-style suggestion: the known name nearest to `name`, if any is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
     known
         .into_iter()
+        // Names of quite another length are not near, and cost nothing then.
+        .filter(|known| known.chars().count().abs_diff(length) <= 1 + known.len() / 4)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min_by_key(|(distance, _)| *distance)

@@ -60,7 +60,13 @@ type Problem = Box<Diagnostic>;
 
 enum Open {
     List(Vec<Node>),
-    Map { entries: Mapping, key: Option<Node>, merges: Vec<Node> },
+    Map {
+        entries: Mapping,
+        /// Where each key is, so that a mapping of 100,000 hosts is not searched for each of them.
+        places: HashMap<String, usize>,
+        key: Option<Node>,
+        merges: Vec<Node>,
+    },
 }
 
 struct Frame {
@@ -104,7 +110,12 @@ impl Composer<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 known_collection_tag(tag.as_deref(), &at)?;
-                let open = Open::Map { entries: Vec::new(), key: None, merges: Vec::new() };
+                let open = Open::Map {
+                    entries: Vec::new(),
+                    places: HashMap::new(),
+                    key: None,
+                    merges: Vec::new(),
+                };
                 self.open(open, anchor, at)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -139,7 +150,9 @@ impl Composer<'_> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let value = match frame.open {
             Open::List(items) => Value::List(items),
-            Open::Map { entries, merges, .. } => Value::Map(merged(entries, merges)),
+            Open::Map { entries, places, merges, .. } => {
+                Value::Map(merged(entries, places, merges))
+            }
         };
         let node = Node { value, span: Some(frame.at) };
         if frame.anchor > 0 {
@@ -167,19 +180,18 @@ impl Composer<'_> {
         };
         match &mut frame.open {
             Open::List(items) => items.push(node),
-            Open::Map { entries, key, merges } => match key.take() {
+            Open::Map { entries, places, key, merges } => match key.take() {
                 None => *key = Some(as_key(node)?),
                 Some(name) if name.as_str() == Some("<<") => merges.push(mergeable(node)?),
                 Some(name) => {
-                    let text = name.as_str();
-                    if let Some(slot) = entries.iter_mut().find(|(known, _)| known.as_str() == text)
-                    {
-                        let message =
-                            format!("the key '{}' is there twice", text.unwrap_or_default());
+                    let text = name.as_str().unwrap_or_default();
+                    if let Some(slot) = places.get(text).and_then(|&at| entries.get_mut(at)) {
+                        let message = format!("the key '{text}' is there twice");
                         let warning = Diagnostic::warning(message).at(name.span.as_ref());
                         self.warnings.push(warning.help("the last one counts"));
                         slot.1 = node;
                     } else {
+                        places.insert(text.to_owned(), entries.len());
                         entries.push((name, node));
                     }
                 }
@@ -237,7 +249,7 @@ fn mergeable(node: Node) -> Result<Node, Problem> {
 }
 
 /// Own entries win over merged ones, earlier merged mappings over later ones (YAML merge key).
-fn merged(entries: Mapping, merges: Vec<Node>) -> Mapping {
+fn merged(entries: Mapping, mut places: HashMap<String, usize>, merges: Vec<Node>) -> Mapping {
     let mut result = entries;
     let sources = merges.into_iter().flat_map(|node| match node.value {
         Value::List(items) => items,
@@ -246,7 +258,9 @@ fn merged(entries: Mapping, merges: Vec<Node>) -> Mapping {
     for source in sources {
         let Value::Map(extra) = source.value else { continue };
         for (key, value) in extra {
-            if !result.iter().any(|(known, _)| known.as_str() == key.as_str()) {
+            let name = key.as_str().unwrap_or_default();
+            if !places.contains_key(name) {
+                places.insert(name.to_owned(), result.len());
                 result.push((key, value));
             }
         }

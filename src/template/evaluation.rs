@@ -4,7 +4,7 @@ use super::convert::{json, python_text};
 use super::scope::Scope;
 use super::{TemplateError, is_template};
 use crate::source::diagnostic::nearest;
-use crate::source::{Diagnostic, Node, Span, Value as Source};
+use crate::source::{Diagnostic, Node, Span, Value as Source, Vars};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Environment, Error, ErrorKind, Output, State};
 use std::fmt;
@@ -103,14 +103,17 @@ impl Evaluation {
                     .map_err(|why| Error::new(ErrorKind::InvalidOperation, why))?;
                 Value::from(text)
             }
-            Source::List(items) => {
-                let evaluation = Arc::clone(self);
-                Value::from_object(LazyList { evaluation, items: items.clone() })
-            }
-            Source::Map(entries) => {
-                let evaluation = Arc::clone(self);
-                Value::from_object(LazyMap { evaluation, entries: entries.clone() })
-            }
+            Source::List(_) | Source::Map(_) => self.held(&Held::own(node))?,
+        })
+    }
+
+    /// As [`value`](Self::value), without a copy of lists and mappings.
+    fn held(self: &Arc<Self>, held: &Held) -> Result<Value, Error> {
+        let (evaluation, node) = (Arc::clone(self), held.node());
+        Ok(match &node.value {
+            Source::List(_) => Value::from_object(LazyList { evaluation, held: held.clone() }),
+            Source::Map(_) => Value::from_object(LazyMap { evaluation, held: held.clone() }),
+            _ => self.value(node)?,
         })
     }
 
@@ -130,10 +133,11 @@ impl Evaluation {
 
     /// A variable by name. What is missing becomes a value that `default` and `defined` forgive.
     fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
-        let node = self.scope.raw(name).cloned();
-        let Some(node) = node else {
+        let Some((layer, index)) = self.scope.place(name) else {
             return self.without_node(name);
         };
+        let held = Held { root: Root::Layer(layer, index), path: Vec::new() };
+        let node = held.node();
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         if record.stack.len() >= MAX_DEPTH || record.stack.iter().any(|known| known == name) {
             let chain = record.stack.join(" → ");
@@ -145,7 +149,7 @@ impl Evaluation {
         record.stack.push(name.to_owned());
         let before = record.missing.len();
         drop(record);
-        let value = self.value(&node);
+        let value = self.held(&held);
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         record.stack.pop();
         let inner = record.missing.iter_mut().skip(before).filter_map(Option::take).next();
@@ -153,12 +157,12 @@ impl Evaluation {
         Some(match (value, inner) {
             (Ok(value), None) => value,
             (_, Some(Failure::Undefined(inner))) => {
-                let wrong = self.undefined(&inner, &node);
+                let wrong = self.undefined(&inner, node);
                 self.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
             }
             (_, Some(failure)) => self.missing(failure),
             (Err(error), None) => {
-                let wrong = run_error(&error, &node);
+                let wrong = run_error(&error, node);
                 self.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
             }
         })
@@ -251,38 +255,87 @@ impl Object for Context {
     }
 }
 
+/// A node that stays where it is. `groups` holds every host of the inventory, and each template that
+/// mentions it would copy them all.
+#[derive(Clone)]
+struct Held {
+    root: Root,
+    /// Which item of which, from the root on.
+    path: Vec<usize>,
+}
+
+#[derive(Clone)]
+enum Root {
+    /// A variable of a layer, by its index.
+    Layer(Arc<Vars>, usize),
+    /// A value of a task.
+    Own(Arc<Node>),
+}
+
+impl Held {
+    fn own(node: &Node) -> Self {
+        Self { root: Root::Own(Arc::new(node.clone())), path: Vec::new() }
+    }
+
+    fn node(&self) -> &Node {
+        let root = match &self.root {
+            Root::Layer(vars, index) => &vars[*index],
+            Root::Own(node) => node,
+        };
+        self.path.iter().fold(root, |node, &index| match &node.value {
+            Source::List(items) => &items[index],
+            Source::Map(entries) => &entries[index].1,
+            _ => node,
+        })
+    }
+
+    fn item(&self, index: usize) -> Self {
+        let path = self.path.iter().copied().chain([index]).collect();
+        Self { root: self.root.clone(), path }
+    }
+
+    fn entries(&self) -> &[(Node, Node)] {
+        self.node().as_map().map_or(&[], Vec::as_slice)
+    }
+
+    fn items(&self) -> &[Node] {
+        self.node().as_list().unwrap_or_default()
+    }
+}
+
 struct LazyMap {
     evaluation: Arc<Evaluation>,
-    entries: crate::source::Mapping,
+    held: Held,
 }
 
 impl fmt::Debug for LazyMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a mapping of {}", self.entries.len())
+        write!(f, "a mapping of {}", self.held.entries().len())
     }
 }
 
 impl Object for LazyMap {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
-        let (_, node) = self.entries.iter().find(|(name, _)| name.as_str() == Some(key))?;
-        Some(lazily(&self.evaluation, node))
+        let mut entries = self.held.entries().iter();
+        let index = entries.position(|(name, _)| name.as_str() == Some(key))?;
+        Some(lazily(&self.evaluation, &self.held.item(index)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let keys = self.entries.iter().filter_map(|(name, _)| name.as_str());
+        let keys = self.held.entries().iter().filter_map(|(name, _)| name.as_str());
         Enumerator::Values(keys.map(Value::from).collect())
     }
 }
 
 struct LazyList {
     evaluation: Arc<Evaluation>,
-    items: Vec<Node>,
+    held: Held,
 }
 
 impl fmt::Debug for LazyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of {}", self.items.len())
+        write!(f, "a list of {}", self.held.items().len())
     }
 }
 
@@ -292,17 +345,18 @@ impl Object for LazyList {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(lazily(&self.evaluation, self.items.get(key.as_usize()?)?))
+        let index = key.as_usize().filter(|index| *index < self.held.items().len())?;
+        Some(lazily(&self.evaluation, &self.held.item(index)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.items.len())
+        Enumerator::Seq(self.held.items().len())
     }
 }
 
-fn lazily(evaluation: &Arc<Evaluation>, node: &Node) -> Value {
-    evaluation.value(node).unwrap_or_else(|error| {
-        let wrong = run_error(&error, node);
+fn lazily(evaluation: &Arc<Evaluation>, held: &Held) -> Value {
+    evaluation.held(held).unwrap_or_else(|error| {
+        let wrong = run_error(&error, held.node());
         evaluation.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
     })
 }

@@ -66,6 +66,14 @@ impl Scope {
         self.layers.iter().rev().find_map(|layer| layer.get(name))
     }
 
+    /// The layer that a variable comes from, and its index there.
+    pub(super) fn place(&self, name: &str) -> Option<(Arc<Vars>, usize)> {
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| Some((Arc::clone(layer), layer.get_index_of(name)?)))
+    }
+
     /// Every variable's name.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str))
