@@ -71,8 +71,10 @@ pub(super) fn complete(inventory: &mut Inventory) {
         .filter(|(name, _)| !matches!(name.as_str(), "all" | "ungrouped"))
         .flat_map(|(_, group)| group.hosts.iter().cloned())
         .collect();
-    let ungrouped: IndexSet<HostName> =
-        inventory.hosts.keys().filter(|host| !grouped.contains(*host)).cloned().collect();
+    // Those that are listed there come first, then those of `all` and of no group at all.
+    let listed = inventory.groups.get("ungrouped").map(|group| group.hosts.clone());
+    let everybody = listed.unwrap_or_default().into_iter().chain(inventory.hosts.keys().cloned());
+    let ungrouped: IndexSet<HostName> = everybody.filter(|host| !grouped.contains(host)).collect();
     if let Some(group) = inventory.groups.get_mut("ungrouped") {
         group.hosts = ungrouped;
     }

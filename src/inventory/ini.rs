@@ -14,7 +14,7 @@ enum Section {
 /// Reads a whole file into `builder`, collecting every error.
 pub(super) fn read(file: &Arc<SourceFile>, builder: &mut Builder, found: &mut Diagnostics) {
     let mut section = Section::Hosts("ungrouped".to_owned());
-    let mut references: Vec<(String, Span, bool)> = Vec::new();
+    let mut vars_of: Vec<(String, Span)> = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         let text = line.trim();
         let indent = line.chars().take_while(|c| c.is_whitespace()).count();
@@ -26,14 +26,15 @@ pub(super) fn read(file: &Arc<SourceFile>, builder: &mut Builder, found: &mut Di
             match header(text, &at) {
                 Ok(next) => {
                     match &next {
-                        Section::Hosts(name) => builder.group(name),
-                        Section::Children(name) => {
-                            references.push((name.clone(), at.clone(), false))
+                        Section::Hosts(name) | Section::Children(name) => {
+                            if let Err(why) = builder.section(name) {
+                                found.push(*problem(why, &at));
+                            }
                         }
-                        Section::Vars(name) => references.push((name.clone(), at.clone(), true)),
-                    }
-                    if let Section::Children(name) = &next {
-                        builder.group(name);
+                        Section::Vars(name) => {
+                            builder.mention(name);
+                            vars_of.push((name.clone(), at.clone()));
+                        }
                     }
                     section = next;
                 }
@@ -44,9 +45,8 @@ pub(super) fn read(file: &Arc<SourceFile>, builder: &mut Builder, found: &mut Di
         let result = match &section {
             Section::Hosts(group) => host_line(text, &at, group, builder),
             Section::Children(parent) => {
-                let child = before_comment(text).trim().to_owned();
-                builder.later_child(parent, child, at);
-                Ok(())
+                let child = before_comment(text).trim();
+                builder.later_child(parent, child, &at).map_err(|why| problem(why, &at))
             }
             Section::Vars(group) => variable_line(text, &at, group, builder),
         };
@@ -54,8 +54,8 @@ pub(super) fn read(file: &Arc<SourceFile>, builder: &mut Builder, found: &mut Di
             found.push(*problem);
         }
     }
-    for (name, at, is_vars) in references {
-        if is_vars && !builder.has_group(&name) {
+    for (name, at) in vars_of {
+        if !builder.has_group(&name) {
             let message = format!("[{name}:vars] is for a group '{name}' that is nowhere defined");
             found.push(Diagnostic::error(message).at(&at));
         }
@@ -151,8 +151,8 @@ fn variable_line(text: &str, at: &Span, group: &str, builder: &mut Builder) -> R
         return Err(problem(format!("a variable is key=value, not '{text}'"), at));
     };
     let value = literal::value(value.trim(), at);
-    builder.group_var(group, key.trim(), Node { value, span: Some(at.clone()) });
-    Ok(())
+    let node = Node { value, span: Some(at.clone()) };
+    builder.group_var(group, key.trim(), node).map_err(|why| problem(why, at))
 }
 
 /// A host and the port behind it. IPv6 addresses need brackets for a port.

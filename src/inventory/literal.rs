@@ -28,7 +28,7 @@ impl Parser<'_> {
             '[' => self.sequence('[', ']'),
             '(' => self.sequence('(', ')'),
             '{' => self.braces(),
-            '\'' | '"' => self.quoted().map(Value::Text),
+            '\'' | '"' => self.strings().map(Value::Text),
             _ => self.word(),
         };
         self.depth -= 1;
@@ -104,22 +104,33 @@ impl Parser<'_> {
         }
     }
 
+    /// Strings beside each other are one, as in Python.
+    fn strings(&mut self) -> Option<String> {
+        let mut text = self.quoted()?;
+        while self.rest.trim_start().starts_with(['\'', '"']) {
+            self.rest = self.rest.trim_start();
+            text.push_str(&self.quoted()?);
+        }
+        Some(text)
+    }
+
     fn quoted(&mut self) -> Option<String> {
         let quote = self.rest.chars().next()?;
         let mut text = String::new();
         let mut chars = self.rest.char_indices().skip(1);
         while let Some((at, c)) = chars.next() {
             match c {
-                '\\' => match chars.next()?.1 {
-                    'n' => text.push('\n'),
-                    't' => text.push('\t'),
-                    'r' => text.push('\r'),
-                    other @ ('\\' | '\'' | '"') => text.push(other),
-                    other => {
-                        text.push('\\');
-                        text.push(other);
-                    }
-                },
+                '\\' => {
+                    let kind = chars.next()?.1;
+                    let digits = match kind {
+                        'x' => 2,
+                        'u' => 4,
+                        'U' => 8,
+                        _ => 0,
+                    };
+                    let code: String = chars.by_ref().take(digits).map(|(_, c)| c).collect();
+                    escape(kind, &code, &mut text)?;
+                }
                 c if c == quote => {
                     self.rest = &self.rest[at + c.len_utf8()..];
                     return Some(text);
@@ -143,9 +154,27 @@ impl Parser<'_> {
     }
 }
 
+/// What `\kind` stands for in a Python string; `code` are the digits of `\x`, `\u` and `\U`.
+fn escape(kind: char, code: &str, text: &mut String) -> Option<()> {
+    match kind {
+        'n' => text.push('\n'),
+        't' => text.push('\t'),
+        'r' => text.push('\r'),
+        'a' => text.push('\u{7}'),
+        'b' => text.push('\u{8}'),
+        'f' => text.push('\u{c}'),
+        'v' => text.push('\u{b}'),
+        '\\' | '\'' | '"' => text.push(kind),
+        'x' | 'u' | 'U' => text.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?),
+        other => text.extend(['\\', other]),
+    }
+    Some(())
+}
+
 fn number(word: &str) -> Option<Value> {
     let body = word.strip_prefix(['-', '+']).unwrap_or(word);
-    if !body.starts_with(|c: char| c.is_ascii_digit() || c == '.') || body.ends_with('_') {
+    let starts = body.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    if !starts || body.ends_with('_') || body.contains("__") {
         return None;
     }
     let clean = body.replace('_', "");

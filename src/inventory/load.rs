@@ -273,19 +273,40 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 #[derive(Default)]
 pub(super) struct Builder {
     inventory: Inventory,
+    /// Groups that are more than mentioned.
+    declared: HashSet<String>,
+    /// Parent and child, where the child is not declared yet.
     pending: Vec<(String, String, Span)>,
 }
 
 impl Builder {
     pub(super) fn group(&mut self, name: &str) {
-        self.inventory
-            .groups
-            .entry(name.to_owned())
-            .or_insert_with(|| Group { priority: 1, ..Group::default() });
+        self.mention(name);
+        if !self.declared.contains(name) {
+            self.declared.insert(name.to_owned());
+        }
+    }
+
+    /// A group that has its place from here on, but must still be declared.
+    pub(super) fn mention(&mut self, name: &str) {
+        if !self.inventory.groups.contains_key(name) {
+            self.inventory.groups.insert(name.to_owned(), Group::default());
+        }
+    }
+
+    /// A section of an INI file: groups of which the group was said to be a child get it now, so that
+    /// children stand in the order of their sections, as in Ansible.
+    pub(super) fn section(&mut self, name: &str) -> Result<(), String> {
+        self.group(name);
+        while let Some(at) = self.pending.iter().position(|(_, child, _)| child == name) {
+            let (parent, child, _) = self.pending.remove(at);
+            self.child(&parent, &child)?;
+        }
+        Ok(())
     }
 
     pub(super) fn has_group(&self, name: &str) -> bool {
-        matches!(name, "all" | "ungrouped") || self.inventory.groups.contains_key(name)
+        matches!(name, "all" | "ungrouped") || self.declared.contains(name)
     }
 
     pub(super) fn has_host(&self, name: &str) -> bool {
@@ -327,16 +348,19 @@ impl Builder {
         }
     }
 
-    pub(super) fn group_var(&mut self, group: &str, key: &str, value: Node) {
-        self.inventory
-            .groups
-            .entry(group.to_owned())
-            .or_insert_with(|| Group { priority: 1, ..Group::default() });
-        let Some(group) = self.inventory.groups.get_mut(group) else { return };
-        match (&value.value, key) {
-            (Value::Int(priority), "ansible_group_priority") => group.priority = *priority,
-            _ => drop(Arc::make_mut(&mut group.vars).insert(key.to_owned(), value)),
+    pub(super) fn group_var(&mut self, group: &str, key: &str, value: Node) -> Result<(), String> {
+        let group = self.inventory.groups.entry(group.to_owned()).or_default();
+        if key == "ansible_group_priority" {
+            let priority = match &value.value {
+                Value::Int(priority) => Some(*priority),
+                _ => value.as_str().and_then(|text| text.trim().parse().ok()),
+            };
+            let wrong = || format!("{key} takes a whole number, not {}", value.kind());
+            group.priority = Some(priority.ok_or_else(wrong)?);
+        } else {
+            Arc::make_mut(&mut group.vars).insert(key.to_owned(), value);
         }
+        Ok(())
     }
 
     pub(super) fn child(&mut self, parent: &str, child: &str) -> Result<(), String> {
@@ -350,8 +374,17 @@ impl Builder {
     }
 
     /// A child that may be defined further down or in a later source.
-    pub(super) fn later_child(&mut self, parent: &str, child: String, at: Span) {
-        self.pending.push((parent.to_owned(), child, at));
+    pub(super) fn later_child(
+        &mut self,
+        parent: &str,
+        child: &str,
+        at: &Span,
+    ) -> Result<(), String> {
+        if self.has_group(child) {
+            return self.child(parent, child);
+        }
+        self.pending.push((parent.to_owned(), child.to_owned(), at.clone()));
+        Ok(())
     }
 
     fn attach(&mut self, found: &mut Diagnostics) {

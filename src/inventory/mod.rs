@@ -53,7 +53,8 @@ struct Group {
     vars: Arc<Vars>,
     /// From `group_vars/` beside the inventory, then beside the playbook.
     files: Vec<Arc<Vars>>,
-    priority: i64,
+    /// `ansible_group_priority`; 1 without.
+    priority: Option<i64>,
     /// Longest way from `all`.
     depth: usize,
 }

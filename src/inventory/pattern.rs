@@ -103,7 +103,7 @@ fn marked(part: &str) -> (&str, &str) {
     }
 }
 
-/// Parts of a pattern. Commas separate; without one, colons outside brackets do, unless the whole is a
+/// Parts of a pattern. Commas separate; without one, colons outside brackets and parentheses do, unless the whole is a
 /// host's name or an IPv6 address.
 fn split(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, PatternError> {
     let trimmed = |text: &str| text.trim().to_owned();
@@ -112,8 +112,8 @@ fn split(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, PatternErr
         let mut depth = 0_i32;
         for c in text.chars() {
             match c {
-                '[' => depth += 1,
-                ']' => depth -= 1,
+                '[' | '(' => depth += 1,
+                ']' | ')' => depth -= 1,
                 _ => {}
             }
             if c == ':' && depth == 0 {
@@ -126,9 +126,7 @@ fn split(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, PatternErr
     };
     let is_whole = |text: &str| {
         let (_, rest) = marked(text);
-        inventory.contains(rest)
-            || rest.parse::<std::net::Ipv6Addr>().is_ok()
-            || rest.starts_with('~')
+        inventory.contains(rest) || rest.parse::<std::net::Ipv6Addr>().is_ok()
     };
     let mut parts = Vec::new();
     for piece in pattern.split(',').map(trimmed) {

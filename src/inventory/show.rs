@@ -1,8 +1,9 @@
 //! What `ansible-inventory` prints: `--list`, `--graph`, `--host`.
 
-use super::Inventory;
+use super::{Group, Inventory};
 use crate::model::HostName;
 use crate::source::{Node, Value, Vars};
+use crate::template::python_repr;
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashSet;
 
@@ -32,6 +33,23 @@ fn sorted(value: &Json) -> Json {
 /// Variables as JSON, unrendered.
 pub(super) fn vars_json(vars: &Vars) -> Json {
     vars.iter().map(|(name, node)| (name.clone(), node_json(node))).collect()
+}
+
+/// As [`vars_json`], with texts that are no templates marked, as `--list` does.
+fn marked_json(vars: &Vars) -> Json {
+    vars.iter().map(|(name, node)| (name.clone(), marked(node))).collect()
+}
+
+fn marked(node: &Node) -> Json {
+    match &node.value {
+        Value::Unsafe(text) => json!({ "__ansible_unsafe": text }),
+        Value::List(items) => items.iter().map(marked).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), marked(value)))
+            .collect(),
+        _ => node_json(node),
+    }
 }
 
 fn node_json(node: &Node) -> Json {
@@ -67,7 +85,7 @@ pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName
             inventory.vars(host.as_str())
         };
         if !vars.is_empty() {
-            hostvars.insert(host.to_string(), vars_json(&vars));
+            hostvars.insert(host.to_string(), marked_json(&vars));
         }
     }
     let mut top = Map::new();
@@ -82,12 +100,9 @@ pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName
             body.insert("children".to_owned(), json!(group.children));
         }
         if export {
-            let mut vars = Vars::clone(&group.vars);
-            for file in &group.files {
-                vars.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
-            }
+            let vars = own_vars(group);
             if !vars.is_empty() {
-                body.insert("vars".to_owned(), vars_json(&vars));
+                body.insert("vars".to_owned(), marked_json(&vars));
             }
         }
         if !body.is_empty() {
@@ -95,6 +110,19 @@ pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName
         }
     }
     pretty(&Json::Object(top))
+}
+
+/// Variables that a group has by itself, its priority among them.
+fn own_vars(group: &Group) -> Vars {
+    let mut vars = Vars::clone(&group.vars);
+    if let Some(priority) = group.priority {
+        let value = Node::made(Value::Int(priority));
+        vars.insert("ansible_group_priority".to_owned(), value);
+    }
+    for file in &group.files {
+        vars.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    vars
 }
 
 pub(super) fn graph(inventory: &Inventory, group: &str, vars: bool) -> Option<String> {
@@ -118,11 +146,7 @@ fn branch(inventory: &Inventory, name: &str, level: usize, vars: bool, out: &mut
         }
     }
     if vars {
-        let mut own = Vars::clone(&group.vars);
-        for file in &group.files {
-            own.extend(file.iter().map(|(name, value)| (name.clone(), value.clone())));
-        }
-        variables(&own, level, out);
+        variables(&own_vars(group), level, out);
     }
 }
 
@@ -132,10 +156,7 @@ fn variables(vars: &Vars, level: usize, out: &mut String) {
     for name in names {
         let shown = match node_json(&vars[name]) {
             Json::String(text) => text,
-            Json::Bool(true) => "True".to_owned(),
-            Json::Bool(false) => "False".to_owned(),
-            Json::Null => "None".to_owned(),
-            other => other.to_string(),
+            other => python_repr(&other),
         };
         out.push_str(&format!("{}--{{{name} = {shown}}}\n", "  |".repeat(level)));
     }

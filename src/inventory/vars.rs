@@ -1,7 +1,7 @@
 //! Which variables a host has, and which of two wins.
 
 use super::{Group, Inventory};
-use crate::source::{Node, Vars};
+use crate::source::{Node, Value, Vars};
 use std::sync::Arc;
 
 /// Names that stand for the controller when no host of that name is listed.
@@ -9,11 +9,17 @@ pub(super) fn is_implicit_localhost(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
+/// The last in this order wins.
+fn rank<'a>((name, group): &(&'a String, &Group)) -> (usize, i64, &'a str) {
+    (group.depth, group.priority.unwrap_or(1), name)
+}
+
 /// Layers of a host, weakest first (Ansible, `VARIABLE_PRECEDENCE`).
 pub(super) fn layers(inventory: &Inventory, name: &str) -> Vec<Arc<Vars>> {
     let Some(host) = inventory.hosts.get(name) else {
         if is_implicit_localhost(name) {
-            let local = ("ansible_connection".to_owned(), Node::text("local"));
+            let local =
+                ("ansible_connection".to_owned(), Node::made(Value::Text("local".to_owned())));
             return vec![Arc::new(Vars::from([local]))];
         }
         return Vec::new();
@@ -25,7 +31,7 @@ pub(super) fn layers(inventory: &Inventory, name: &str) -> Vec<Arc<Vars>> {
         .chain(["all"])
         .filter_map(|name| inventory.groups.get_key_value(name))
         .collect();
-    groups.sort_by(|a, b| (a.1.depth, a.1.priority, a.0).cmp(&(b.1.depth, b.1.priority, b.0)));
+    groups.sort_by(|a, b| rank(a).cmp(&rank(b)));
     let is_all = |entry: &&(&String, &Group)| entry.0 == "all";
     let texts = groups.iter().map(|(_, group)| Arc::clone(&group.vars));
     // Beside the inventory first, then beside the playbook; `all` before the other groups.

@@ -118,7 +118,10 @@ fn vars(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnostic
         Value::Null => {}
         Value::Map(entries) => {
             for (key, value) in entries {
-                builder.group_var(group, key.as_str().unwrap_or_default(), value.clone());
+                let name = key.as_str().unwrap_or_default();
+                if let Err(why) = builder.group_var(group, name, value.clone()) {
+                    found.push(Diagnostic::error(why).at(super::place(value)));
+                }
             }
         }
         _ => found.push(
@@ -160,6 +163,15 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
             continue;
         }
         builder.group(group_name);
+        let is_group = ["hosts", "vars", "children"].iter().any(|key| body.entry(key).is_some());
+        if body.as_map().is_some_and(|entries| !entries.is_empty()) && !is_group {
+            // Variables of a host and group of that name (the same).
+            vars(group_name, body, builder, found);
+            if let Err(why) = builder.host(group_name, group_name, super::place(name)) {
+                found.push(Diagnostic::error(why).at(super::place(name)));
+            }
+            continue;
+        }
         let hosts = match &body.value {
             Value::List(_) => Some(body),
             Value::Map(_) => body.entry("hosts"),
@@ -193,8 +205,10 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
             vars(group_name, own, builder, found);
         }
         for child in listed(body.entry("children"), "children", found) {
-            if let Some(span) = &name.span {
-                builder.later_child(group_name, child, span.clone());
+            // A group that is only named here exists all the same (Ansible, `plugins/inventory/script.py`).
+            builder.group(&child);
+            if let Err(why) = builder.child(group_name, &child) {
+                found.push(Diagnostic::error(why).at(super::place(name)));
             }
         }
     }

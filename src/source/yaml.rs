@@ -394,6 +394,14 @@ fn float(text: &str) -> Option<f64> {
         e.strip_prefix(['-', '+'])
             .is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
     });
+    if let Some((minutes, seconds)) = whole.rsplit_once(':') {
+        // `12:30:45.5` is base 60 in YAML 1.1.
+        let seconds: f64 = format!("{seconds}.{fraction}").replace('_', "").parse().ok()?;
+        let fits = exponent.is_none() && digits(fraction) && (0.0..60.0).contains(&seconds);
+        let minutes = sexagesimal(minutes).filter(|_| fits)?;
+        let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+        return Some(sign * (minutes as f64 * 60.0 + seconds));
+    }
     if !(starts.is_ascii_digit() && digits(whole) && digits(fraction) && exponent_fits) {
         return None;
     }

@@ -12,6 +12,7 @@ mod lookups;
 mod scope;
 mod tests_;
 
+pub use convert::python_repr;
 pub use scope::{HostVars, Scope};
 
 use crate::source::{Diagnostic, Node, Value as Source};

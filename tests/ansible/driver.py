@@ -1,0 +1,64 @@
+"""Runs Ansible's own programs, one request a line, without paying for their start each time.
+
+A request is {"program": "ansible-inventory", "args": [...], "cwd": "..."}, the answer
+{"code": 0, "stdout": "...", "stderr": "..."}. Each runs in a fork of its own.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+
+from ansible.cli.adhoc import AdHocCLI
+from ansible.cli.inventory import InventoryCLI
+from ansible.cli.playbook import PlaybookCLI
+from ansible.release import __version__
+
+# Imported here so that no fork does it again.
+import ansible.executor.playbook_executor  # noqa: F401
+import ansible.inventory.manager  # noqa: F401
+import ansible.plugins.loader  # noqa: F401
+import ansible.vars.manager  # noqa: F401
+
+PROGRAMS = {"ansible": AdHocCLI, "ansible-inventory": InventoryCLI, "ansible-playbook": PlaybookCLI}
+
+
+def run(request, out, err):
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    os.chdir(request["cwd"])
+    args = [request["program"], *request["args"]]
+    sys.argv = args
+    code = 0
+    try:
+        PROGRAMS[request["program"]].cli_executor(args)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 250
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main():
+    # Standard output belongs to the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    print(json.dumps({"version": __version__}), file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = os.fork()
+            if child == 0:
+                run(request, out, err)
+            _, status = os.waitpid(child, 0)
+            answer = {"code": os.waitstatus_to_exitcode(status)}
+            for name, file in (("stdout", out), ("stderr", err)):
+                file.seek(0)
+                answer[name] = file.read().decode(errors="replace")
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+main()
