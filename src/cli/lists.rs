@@ -42,7 +42,7 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             listing.plays.push(PlayListing {
                 patterns: patterns.into_iter().map(str::to_owned).collect(),
                 name: play.name.clone(),
-                tags: Vec::new(),
+                tags: play.tags.clone(),
                 hosts,
                 tasks: tasks.collect(),
             });

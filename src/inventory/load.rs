@@ -380,8 +380,11 @@ impl Builder {
         child: &str,
         at: &Span,
     ) -> Result<(), String> {
+        if self.inventory.groups.contains_key(child) {
+            self.child(parent, child)?;
+        }
         if self.has_group(child) {
-            return self.child(parent, child);
+            return Ok(());
         }
         self.pending.push((parent.to_owned(), child.to_owned(), at.clone()));
         Ok(())

@@ -115,7 +115,7 @@ pub(super) fn list(inventory: &Inventory, export: bool, limit: Option<&[HostName
 /// Variables that a group has by itself, its priority among them.
 fn own_vars(group: &Group) -> Vars {
     let mut vars = Vars::clone(&group.vars);
-    if let Some(priority) = group.priority {
+    if let Some(priority) = group.priority.filter(|priority| *priority != 1) {
         let value = Node::made(Value::Int(priority));
         vars.insert("ansible_group_priority".to_owned(), value);
     }

@@ -53,6 +53,18 @@ impl RemotePath {
         Ok(Self(clean))
     }
 
+    /// A directory to work in: `/` and a closing slash are fine.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_directory(bytes: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
+        let mut bytes = bytes.into();
+        while bytes.ends_with(b"/") && bytes.len() > 1 {
+            bytes.pop();
+        }
+        if bytes == b"/" { Ok(Self(bytes)) } else { Self::new(bytes) }
+    }
+
     /// The bytes, starting with `/`.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -41,6 +41,8 @@ pub struct Play {
     pub max_fail_percentage: Option<f64>,
     /// Environment of commands.
     pub environment: Vars,
+    /// Given to each of its tasks.
+    pub tags: Vec<String>,
     /// Pre-tasks, tasks and post-tasks in order.
     pub tasks: Vec<Task>,
     /// Run when notified, in this order.
@@ -73,6 +75,7 @@ impl Play {
             any_errors_fatal: false,
             max_fail_percentage: None,
             environment: Vars::new(),
+            tags: Vec::new(),
             tasks: Vec::new(),
             handlers: Vec::new(),
             span: None,

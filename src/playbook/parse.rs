@@ -114,6 +114,7 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         any_errors_fatal,
         max_fail_percentage,
         environment,
+        tags,
         tasks,
         handlers,
         span: node.span.clone(),

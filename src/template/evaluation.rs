@@ -1,5 +1,6 @@
 //! One evaluation: lazily rendered variables, and a record of every name that was missing.
 
+use super::backslashes::{self, Literal};
 use super::convert::{json, python_text};
 use super::scope::Scope;
 use super::{TemplateError, is_template};
@@ -96,7 +97,7 @@ impl Evaluation {
             Source::Int(value) => Value::from(*value),
             Source::Float(value) => Value::from(*value),
             Source::Unsafe(text) => Value::from(text.as_str()),
-            Source::Text(text) if is_template(text) => self.template(text)?,
+            Source::Text(text) if is_template(text) => self.template(text, Literal::AsWritten)?,
             Source::Text(text) => Value::from(text.as_str()),
             Source::Vault(armour) => {
                 let text = (self.scope.templates.decrypt)(armour)
@@ -117,7 +118,9 @@ impl Evaluation {
         })
     }
 
-    fn template(self: &Arc<Self>, text: &str) -> Result<Value, Error> {
+    /// A text with templates.
+    pub(super) fn template(self: &Arc<Self>, text: &str, literal: Literal) -> Result<Value, Error> {
+        let text = &*backslashes::of_template(text, literal);
         let context = Value::from_object(Context(Arc::clone(self)));
         match single_expression(text) {
             Some(expression) => {

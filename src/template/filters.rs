@@ -16,7 +16,6 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("mandatory", mandatory);
     environment.add_filter("bool", |value: &Value| Ok::<_, Error>(to_bool(&json(value)?)));
     environment.add_filter("ternary", ternary);
-    environment.add_filter("combine", combine);
     environment.add_filter("b64encode", |text: String| STANDARD.encode(text));
     environment.add_filter("b64decode", b64decode);
     environment.add_filter("regex_replace", regex_replace);
@@ -32,27 +31,47 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("path_join", path_join);
     environment.add_filter("quote", |text: String| shell_quote(&text));
     environment.add_filter("hash", hash);
-    environment.add_filter("flatten", flatten);
-    environment.add_filter("union", |a: &Value, b: &Value| set_operation(a, b, Operation::Union));
-    environment.add_filter("difference", |a: &Value, b: &Value| {
-        set_operation(a, b, Operation::Difference)
-    });
-    environment
-        .add_filter("intersect", |a: &Value, b: &Value| set_operation(a, b, Operation::Intersect));
-    environment.add_filter("dict2items", dict2items);
-    environment.add_filter("items2dict", items2dict);
+    environment.add_filter("checksum", |text: String| sha1(&text));
+    environment.add_filter("sha1", |text: String| sha1(&text));
+    environment.add_filter("md5", |text: String| md5(&text));
+    environment.add_filter("from_yaml", from_yaml);
     environment.add_filter("int", int);
     environment.add_filter("string", |value: &Value| Ok::<_, Error>(python_text(&json(value)?)));
     environment.add_filter("type_debug", |value: &Value| type_debug(value));
 }
 
-fn bad(message: impl Into<String>) -> Error {
+pub(super) fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
 fn parsed(result: serde_json::Result<Json>) -> Result<Value, Error> {
     // serde_json's messages quote no input.
     result.map(|json| from_json(&json)).map_err(|error| bad(format!("this is not JSON: {error}")))
+}
+
+fn from_yaml(text: String) -> Result<Value, Error> {
+    let file = crate::source::SourceFile::new("from_yaml", text);
+    // The parser's messages may quote the text, which may be secret.
+    let (node, _) = crate::source::yaml::parse(&file).map_err(|_| bad("this is not YAML"))?;
+    Ok(from_json(&plain(&node)))
+}
+
+fn plain(node: &crate::source::Node) -> Json {
+    use crate::source::Value as Source;
+    match &node.value {
+        Source::Null => Json::Null,
+        Source::Bool(value) => Json::from(*value),
+        Source::Int(value) => Json::from(*value),
+        Source::Float(value) => Json::from(*value),
+        Source::Text(text) | Source::Unsafe(text) | Source::Vault(text) => {
+            Json::from(text.as_str())
+        }
+        Source::List(items) => items.iter().map(plain).collect(),
+        Source::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), plain(value)))
+            .collect(),
+    }
 }
 
 fn default(value: &Value, arguments: Rest<Value>) -> Result<Value, Error> {
@@ -89,37 +108,6 @@ fn ternary(value: &Value, yes: Value, no: Value, none: Option<Value>) -> Value {
         Some(none) if value.is_none() => none,
         _ if value.is_true() => yes,
         _ => no,
-    }
-}
-
-fn combine(base: &Value, others: Rest<Value>, options: Kwargs) -> Result<Value, Error> {
-    let recursive = options.get::<Option<bool>>("recursive")?.unwrap_or(false);
-    options.assert_all_used()?;
-    let mut result = Json::Object(serde_json::Map::new());
-    for value in std::iter::once(base).chain(others.iter()) {
-        let value = json(value)?;
-        let dictionaries = if let Json::Array(items) = value { items } else { vec![value] };
-        for dictionary in dictionaries {
-            if !dictionary.is_object() {
-                return Err(bad("combine takes mappings"));
-            }
-            merge(&mut result, dictionary, recursive);
-        }
-    }
-    Ok(from_json(&result))
-}
-
-fn merge(into: &mut Json, from: Json, recursive: bool) {
-    let (Json::Object(into), Json::Object(from)) = (into, from) else { return };
-    for (key, value) in from {
-        match into.get_mut(&key) {
-            Some(known) if recursive && known.is_object() && value.is_object() => {
-                merge(known, value, true);
-            }
-            _ => {
-                into.insert(key, value);
-            }
-        }
     }
 }
 
@@ -313,76 +301,32 @@ fn shell_quote(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    crate::model::command::quote(text)
+    // As Python's `shlex.quote`: a quote within goes between double quotes.
+    format!("'{}'", text.replace('\'', "'\"'\"'"))
+}
+
+fn sha1(text: &str) -> String {
+    hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
+}
+
+fn md5(text: &str) -> String {
+    format!("{:x}", md5::compute(text.as_bytes()))
 }
 
 fn hash(text: String, algorithm: Option<String>) -> Result<String, Error> {
     let algorithm = match algorithm.as_deref().unwrap_or("sha1") {
-        "sha1" => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "md5" => return Ok(md5(&text)),
+        "sha1" => return Ok(sha1(&text)),
         "sha256" => &ring::digest::SHA256,
         "sha384" => &ring::digest::SHA384,
         "sha512" => &ring::digest::SHA512,
         other => {
-            return Err(bad(format!("hash knows sha1, sha256, sha384 and sha512, not {other}")));
+            return Err(bad(format!(
+                "hash knows md5, sha1, sha256, sha384 and sha512, not {other}"
+            )));
         }
     };
     Ok(hex::encode(ring::digest::digest(algorithm, text.as_bytes())))
-}
-
-fn flatten(value: &Value, levels: Option<u32>) -> Result<Value, Error> {
-    fn flat(items: Vec<Json>, levels: u32, into: &mut Vec<Json>) {
-        for item in items {
-            match item {
-                Json::Array(inner) if levels > 0 => flat(inner, levels - 1, into),
-                Json::Null => {}
-                other => into.push(other),
-            }
-        }
-    }
-    let Json::Array(items) = json(value)? else { return Err(bad("flatten takes a list")) };
-    let mut result = Vec::new();
-    flat(items, levels.unwrap_or(u32::MAX), &mut result);
-    Ok(from_json(&Json::Array(result)))
-}
-
-enum Operation {
-    Union,
-    Difference,
-    Intersect,
-}
-
-fn set_operation(a: &Value, b: &Value, operation: Operation) -> Result<Value, Error> {
-    let (Json::Array(a), Json::Array(b)) = (json(a)?, json(b)?) else {
-        return Err(bad("both sides must be lists"));
-    };
-    let mut result: Vec<Json> = Vec::new();
-    let mut push = |item: Json| {
-        if !result.contains(&item) {
-            result.push(item);
-        }
-    };
-    match operation {
-        Operation::Union => a.into_iter().chain(b).for_each(push),
-        Operation::Difference => a.into_iter().filter(|item| !b.contains(item)).for_each(&mut push),
-        Operation::Intersect => a.into_iter().filter(|item| b.contains(item)).for_each(&mut push),
-    }
-    Ok(from_json(&Json::Array(result)))
-}
-
-fn dict2items(value: &Value) -> Result<Value, Error> {
-    let Json::Object(map) = json(value)? else { return Err(bad("dict2items takes a mapping")) };
-    let items = map.into_iter().map(|(key, value)| serde_json::json!({"key": key, "value": value}));
-    Ok(from_json(&Json::Array(items.collect())))
-}
-
-fn items2dict(value: &Value) -> Result<Value, Error> {
-    let Json::Array(items) = json(value)? else { return Err(bad("items2dict takes a list")) };
-    let mut map = serde_json::Map::new();
-    for item in items {
-        let key = item.get("key").map(python_text).ok_or_else(|| bad("an item has no key"))?;
-        map.insert(key, item.get("value").cloned().unwrap_or_default());
-    }
-    Ok(from_json(&Json::Object(map)))
 }
 
 /// What is no number is 0, or `default`.

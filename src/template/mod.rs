@@ -5,6 +5,8 @@
 //! that is not defined is an error unless `default`, `defined` or `undefined` looked at it. Values that only
 //! the run itself can know ([`Scope::mark_unknown`]) give [`TemplateError::NotYetKnown`].
 
+mod backslashes;
+mod collections;
 mod convert;
 mod evaluation;
 mod filters;
@@ -16,6 +18,7 @@ pub use convert::python_repr;
 pub use scope::{HostVars, Scope};
 
 use crate::source::{Diagnostic, Node, Value as Source};
+use backslashes::Literal;
 use evaluation::single_expression;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -81,6 +84,7 @@ impl Templates {
             environment
                 .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
             filters::add_to(&mut environment);
+            collections::add_to(&mut environment);
             tests_::add_to(&mut environment);
             lookups::add_to(&mut environment, directory.clone());
             environment
@@ -103,9 +107,10 @@ impl Templates {
     fn collect_syntax(&self, node: &Node, found: &mut Vec<Diagnostic>) {
         match &node.value {
             Source::Text(text) if is_template(text) => {
-                let result = match single_expression(text) {
+                let text = backslashes::of_template(text, Literal::AsWritten);
+                let result = match single_expression(&text) {
                     Some(expression) => self.strict.compile_expression(expression).map(drop),
-                    None => self.strict.template_from_str(text).map(drop),
+                    None => self.strict.template_from_str(&text).map(drop),
                 };
                 if let Err(error) = result {
                     found.push(evaluation::syntax_error(&error, node));
@@ -123,7 +128,8 @@ impl Templates {
     pub fn condition_syntax(&self, node: &Node) -> Option<Diagnostic> {
         let text = node.as_str()?;
         let expression = single_expression(text).unwrap_or(text);
-        let error = self.strict.compile_expression(expression).err()?;
+        let expression = backslashes::of_expression(expression, Literal::Escapes);
+        let error = self.strict.compile_expression(&expression).err()?;
         Some(evaluation::syntax_error(&error, node))
     }
 }
@@ -252,16 +258,16 @@ mod tests {
                 json!({"a": {"x": 1, "y": 2}}),
             ),
             ("{{ 'héllo' | b64encode | b64decode }}", json!("héllo")),
-            ("{{ 'foo.bar' | regex_replace('^(.*)\\\\.(.*)$', '\\\\2-\\\\1') }}", json!("bar-foo")),
+            ("{{ 'foo.bar' | regex_replace('^(.*)\\.(.*)$', '\\2-\\1') }}", json!("bar-foo")),
             ("{{ 'a1b22' | regex_findall('[0-9]+') }}", json!(["1", "22"])),
-            ("{{ 'a1b22' | regex_search('b(\\\\d+)', '\\\\1') }}", json!(["22"])),
+            ("{{ 'a1b22' | regex_search('b(\\d+)', '\\1') }}", json!(["22"])),
             ("{{ 'abc' | regex_search('z') }}", json!(null)),
             ("{{ {'b': 1, 'a': 'é<'} | to_json }}", json!("{\"b\": 1, \"a\": \"\\u00e9<\"}")),
             ("{{ '/etc/ssl/x.pem' | basename }}", json!("x.pem")),
             ("{{ '/etc/ssl/x.pem' | dirname }}", json!("/etc/ssl")),
             ("{{ 'x.tar.gz' | splitext }}", json!(["x.tar", ".gz"])),
             ("{{ ['/etc', 'a', 'b'] | path_join }}", json!("/etc/a/b")),
-            ("{{ \"it's\" | quote }}", json!("'it'\\''s'")),
+            ("{{ \"it's\" | quote }}", json!("'it'\"'\"'s'")),
             (
                 "{{ 'a' | hash('sha256') }}",
                 json!("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),

@@ -1,5 +1,6 @@
 //! The variables that one host sees in one task.
 
+use super::backslashes::Literal;
 use super::convert::{json, python_bool_error};
 use super::evaluation::Evaluation;
 use super::{TemplateError, Templates, is_template};
@@ -118,12 +119,8 @@ impl Scope {
             Value::Text(text) | Value::Unsafe(text) if text.trim().is_empty() => {
                 return Err(wrong(node, "a condition must not be empty"));
             }
-            Value::Text(text) if is_template(text) => {
-                Node { value: Value::Text(text.clone()), ..node.clone() }
-            }
-            Value::Text(text) | Value::Unsafe(text) => {
-                Node { value: Value::Text(format!("{{{{ {text} }}}}")), ..node.clone() }
-            }
+            Value::Text(text) if is_template(text) => text.clone(),
+            Value::Text(text) | Value::Unsafe(text) => format!("{{{{ {text} }}}}"),
             _ => {
                 return Err(wrong(
                     node,
@@ -131,7 +128,10 @@ impl Scope {
                 ));
             }
         };
-        match self.render(&expression)? {
+        let value = Evaluation::run(self, node, |evaluation| {
+            json(&evaluation.template(&expression, Literal::Escapes)?)
+        })?;
+        match value {
             serde_json::Value::Bool(value) => Ok(value),
             other => Err(TemplateError::Wrong(Box::new(
                 python_bool_error(&other).at(node.span.as_ref()),

@@ -24,6 +24,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_test("truthy", truthy);
     environment
         .add_test("falsy", |value: &Value, options: Kwargs| truthy(value, options).map(|t| !t));
+    environment.add_test("any", |list: &Value| truths(list).map(|all| all.contains(&true)));
+    environment.add_test("all", |list: &Value| truths(list).map(|all| !all.contains(&false)));
+    environment.add_test("abs", |path: String| path.starts_with('/'));
     for (name, key, wanted) in [
         ("changed", "changed", true),
         ("failed", "failed", true),
@@ -58,6 +61,11 @@ fn contains(list: &Value, item: &Value) -> Result<bool, Error> {
         Json::Object(map) => Ok(item.as_str().is_some_and(|key| map.contains_key(key))),
         _ => Err(bad("contains looks into lists, texts and mappings")),
     }
+}
+
+/// The truth of each item of a list.
+fn truths(list: &Value) -> Result<Vec<bool>, Error> {
+    Ok(list.try_iter()?.map(|item| item.is_true()).collect())
 }
 
 fn subset(a: &Value, b: &Value) -> Result<bool, Error> {

@@ -35,7 +35,7 @@ fn what_is_only_warned_about_is_an_error() {
         ("a[5:1]\n", "ends before it starts"),
         ("a[a:5]\n", "from number to number or from letter to letter"),
         ("a[01:100]\n", "same length"),
-        ("h:\n", "ends in a colon"),
+        ("[w]\nh:\n", "ends in a colon"),
         ("h:70000\n", "no port number"),
         ("h:abc\n", "no port number"),
     ] {

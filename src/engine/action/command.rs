@@ -32,7 +32,7 @@ fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Fa
     let command =
         if spec.shell { CommandLine::Shell(words.join(" ")) } else { CommandLine::Argv(words) };
     command.check().map_err(|error| Failed::module(error.to_string()))?;
-    let chdir = action.text(spec.chdir.as_ref())?.map(RemotePath::new);
+    let chdir = action.text(spec.chdir.as_ref())?.map(RemotePath::of_directory);
     let chdir = chdir.transpose().map_err(|error| Failed::module(format!("chdir: {error}")))?;
     let timeout = action.seconds(spec.timeout.as_ref())?;
     Ok(CommandRequest {
