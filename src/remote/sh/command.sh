@@ -49,7 +49,7 @@ own=$(command -v ${own:-:}) || :
 [ "$own" != : ] || own=
 say hello
 
-: >"$W.cut"; : >"$W.out"; : >"$W.err"
+true >"$W.cut"; true >"$W.out"; true >"$W.err"
 start="{ umask $mask; $sets exec $own $cmd; } >\"\$W.out\" 2>\"\$W.err\" 3<&-"
 case $given in
 none) eval "$start </dev/null &";;

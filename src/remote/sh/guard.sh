@@ -10,7 +10,7 @@ guard_start() {
   gpid=$!
 }
 guard_stop() { [ -z "${gpid-}" ] || kill -s USR1 $gpid 2>/dev/null; gpid=; }
-guard_lives() { if [ -n "${gpid-}" ] && kill -0 $gpid 2>/dev/null; then v=1; else v=0; fi; }
+guard_lives() { born "${gpid:-none}"; if [ -n "$v" ]; then v=1; else v=0; fi; }
 
 # PID BORN SECONDS JOURNAL RUN NOTE
 guard() {

@@ -6,7 +6,7 @@
 # SECONDS ARG... -> rc (124: late, 125: too much output, 126: no scratch space), output in $W.out
 run() {
   run_limit=$1; shift
-  { : >"$W.cut" && : >"$W.out"; } 2>/dev/null || { rc=126; return; }
+  { true >"$W.cut" && true >"$W.out"; } 2>/dev/null || { rc=126; return; }
   { umask "$mask"; exec $own "$@"; } </dev/null >"$W.out" 2>&1 3<&- &
   watch $! "$run_limit"
 }

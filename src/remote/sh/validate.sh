@@ -88,7 +88,7 @@ enter() { # NET MOUNTS -> runs $cmd; $way, rc; 1: no namespace can be had
   for option in "-m -n" -m "-U -r -m"; do
     case $1:$option in 0:*-n*) continue;; esac
     case $option:$uid in "-U -r -m:0") ;; -U*) continue;; esac
-    : >"$W.ns"
+    true >"$W.ns"
     eval "run $secs unshare $option sh -c \"\$mount_text\"'exec \"\$@\"' certroll \"\$W.ns\" $2 -- $as $cmd"
     [ ! -s "$W.ns" ] || break
     [ $rc != 124 ] || break
@@ -136,7 +136,7 @@ one_check() {
 # the answer says nothing.
 sealed() {
   way=inconclusive rc=0
-  : >"$W.out"
+  true >"$W.out"
   have unshare && have openssl && [ "$uid" = 0 ] || return 0
   [ -n "$binds" ] || mount_words
   get cseal $c; set -- $v
@@ -157,7 +157,7 @@ sealed() {
   if [ $rc = 0 ] && [ -s "$W.ns" ]; then way=boot rc=$sealed_rc told=$sealed_out; else rc=0; fi
 }
 sealed_run() {
-  : >"$W.ns"
+  true >"$W.ns"
   eval "run $((secs+5)) unshare -m -n -p --fork --mount-proc --kill-child sh -c \"\$mount_text\$boot_text\" certroll \"\$W.ns\" $seal $1 -- $port '$tls' $name $2 $secs $cmd"
 }
 
@@ -176,9 +176,9 @@ validate_one() {
   get csvc $c; s=$v
   told= rc=0
   get copt $c; dec "$v"
-  if [ "$v" != - ] && ! have "$v"; then way=absent; : >"$W.out"
+  if [ "$v" != - ] && ! have "$v"; then way=absent; true >"$W.out"
   else
-    : >"$W.out"
+    true >"$W.out"
     one_check
   fi
   step checked
