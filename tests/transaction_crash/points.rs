@@ -66,10 +66,9 @@ fn code(text: &str) -> Vec<String> {
 
 /// Whether a line runs one of the actions: as its first command, or after `||`, `&&`, `then`, `{`, `;`.
 fn acts(line: &str) -> bool {
-    let mut words = line.split_whitespace().peekable();
     let mut command = true;
     let mut quoted = false;
-    while let Some(word) = words.next() {
+    for word in line.split_whitespace() {
         if command && !quoted && ACTIONS.contains(&word) {
             return true;
         }
