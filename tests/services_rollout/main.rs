@@ -10,5 +10,7 @@
 mod common;
 
 mod main_job;
+mod outage;
 mod service;
 mod site;
+mod watchers;

@@ -196,7 +196,7 @@ impl Task {
     pub fn at(service: &Service, generation: &str, dest: &str) -> Self {
         let Service { port, starttls, .. } = service;
         let mut files = format!(
-            "        source: {{cert: PKI/{generation}/fullchain.pem, key: PKI/{generation}/privkey.pem}}\n"
+            "        source: {{cert: 'PKI/{generation}/fullchain.pem', key: 'PKI/{generation}/privkey.pem'}}\n"
         );
         if !dest.is_empty() {
             writeln!(files, "        dest: {{{dest}}}").unwrap();
