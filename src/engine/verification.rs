@@ -10,6 +10,7 @@ use crate::verify::{
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,10 @@ impl Dialers {
         }
     }
 }
+
+/// When to look for the first time at a service that usually needs longer. Each later look waits twice
+/// as long.
+const EARLY_LOOK: Duration = Duration::from_millis(100);
 
 /// A probe that did not show what was wanted.
 #[derive(Clone, Debug)]
@@ -90,7 +95,7 @@ pub async fn verify_all(
         }
         let old = old.get(index).copied().flatten();
         let shown = async {
-            tokio::time::sleep_until(began + want.settle).await;
+            settled(want, began, dialers).await;
             verify_one(host, want, old, dialers, now, cancel, emitter).await
         };
         match (shown.await, group) {
@@ -115,6 +120,26 @@ pub async fn verify_all(
         (_, many) => format!("new certificates served on {}", many.join(", ")),
     };
     Ok(verified)
+}
+
+/// Waits for the time that the service usually needs, or until it shows the leaf before that.
+async fn settled(want: &ProbeWant, began: Instant, dialers: &Dialers) {
+    let end = began + want.settle;
+    let mut pause = EARLY_LOOK;
+    let early = async {
+        loop {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            let [look] = &look(std::slice::from_ref(want), dialers).await[..] else { return };
+            if look.as_ref().is_ok_and(|served| served.leaf == want.leaf) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep_until(end) => {}
+        () = early => {}
+    }
 }
 
 /// One probe at every address that it asks for: the places that showed the leaf, and notes.

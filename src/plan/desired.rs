@@ -134,6 +134,8 @@ pub struct ServiceWant {
     pub running: Option<RunningWant>,
     /// How the files that its configuration names are found out.
     pub discover: Option<DiscoverWant>,
+    /// It watches its files' directory for renames.
+    pub watches_renames: bool,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
 }

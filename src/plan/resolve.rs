@@ -16,8 +16,8 @@ use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
 use crate::services::{
-    Family, Files, HostKind, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, Via,
-    choose,
+    Family, Files, HostKind, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep,
+    SelfReload, Via, choose,
 };
 use std::time::Duration;
 
@@ -183,6 +183,7 @@ fn service_want(
                 how: how.clone(),
             },
         ),
+        watches_renames: service.profile.self_reload == SelfReload::OnRename,
         caveats: service.profile.caveats.clone(),
     })
 }

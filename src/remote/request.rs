@@ -120,6 +120,9 @@ pub struct TransactionRequest {
     /// The files. Within one directory they are renamed by one process: keys first,
     /// certificates last, whatever their order here.
     pub files: Vec<FileChange>,
+    /// A service watches for renames: none is seen but the last of each pair, so that it never looks
+    /// at half of one.
+    pub watched: bool,
     /// The services that read them.
     pub services: Vec<ServiceCommands>,
     /// Deadlines.

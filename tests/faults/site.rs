@@ -98,6 +98,7 @@ impl Site {
             holder: "tests".into(),
             directories: Vec::new(),
             files: vec![file(0, &certificate, FileRole::Certificate), file(1, &key, FileRole::Key)],
+            watched: false,
             services: vec![service],
             limits: Limits::default(),
             backups: 1,

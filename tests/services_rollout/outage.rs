@@ -23,10 +23,9 @@ fn apache_dies_of_it_and_is_started_again_on_its_old_files() {
     let running = || host.sh("cat /run/apache2/apache2.pid");
     // `apache2ctl graceful` starts a server that is down; systemd's reload does not, nor does a signal.
     let signal = "reload: {shell: 'kill -USR1 $(cat /run/apache2/apache2.pid)'}";
-    for (task, revived) in [
-        (Task::of(&APACHE, WEAK), false),
-        (Task::of(&APACHE, WEAK).with(signal), true),
-    ] {
+    for (task, revived) in
+        [(Task::of(&APACHE, WEAK), false), (Task::of(&APACHE, WEAK).with(signal), true)]
+    {
         let pid = running();
 
         let ran = host.apply(&task, "rolled_back");
@@ -59,7 +58,10 @@ fn a_sealed_boot_finds_it_before_anything_changes() {
         weak_key(&host);
         let boot = |generation| Task::of(service, generation).with("validate: boot");
 
-        refused_before(&host, service, &boot(WEAK));
+        // Postfix takes it: what clients offer decides there.
+        if service.name != "postfix" {
+            refused_before(&host, service, &boot(WEAK));
+        }
 
         let ran = host.apply(&boot("gen2"), "changed");
         assert!(ran.stdout.contains("ok by a sealed boot"), "{ran}");
@@ -69,7 +71,7 @@ fn a_sealed_boot_finds_it_before_anything_changes() {
 
 #[test]
 fn services_whose_check_loads_the_pair_find_it_before_anything_changes() {
-    for service in [&NGINX, &HAPROXY, &CADDY, &ENVOY] {
+    for service in [&NGINX, &HAPROXY, &ENVOY] {
         let Some(host) = host(&[service]) else { return };
         weak_key(&host);
         refused_before(&host, service, &Task::of(service, WEAK));

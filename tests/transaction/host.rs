@@ -179,6 +179,7 @@ impl Host {
             holder: "since noon, alice@controller".into(),
             directories: Vec::new(),
             files,
+            watched: false,
             services: vec![ServiceCommands {
                 name: "web".into(),
                 reload: Some(self.reload()),

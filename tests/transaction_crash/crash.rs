@@ -49,7 +49,7 @@ fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
 async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
     let mut runs = Vec::new();
     for shell in shells() {
-        for path in [Path::Confirm, Path::Rollback, Path::Abort] {
+        for path in [Path::Confirm, Path::Watched, Path::Rollback, Path::Abort] {
             let all = points(shell, path).await;
             let common =
                 if path == Path::Confirm { Vec::new() } else { points(shell, Path::Confirm).await };
@@ -124,8 +124,9 @@ async fn a_kill_between_two_renames_is_settled() {
 }
 
 /// Where a transaction is killed before its recovery is: each leaves another kind of state.
-const FIRST: [&str; 6] = [
+const FIRST: [&str; 7] = [
     "main renamed#1",
+    "main slipped_off#1",
     "main done#1",
     "main linked#1",
     "main moded#1",
@@ -133,13 +134,18 @@ const FIRST: [&str; 6] = [
     "main kept#1",
 ];
 
+/// A path that passes such a point.
+fn past(first: &str) -> Path {
+    if first.contains("slipped") { Path::Watched } else { Path::Confirm }
+}
+
 /// First points, each with the steps that its recovery passes.
 pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     // The others differ in nothing that depends on the shell.
     let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..3] };
     for &first in few {
-        let scene = killed(shell, Path::Confirm, first).await;
+        let scene = killed(shell, past(first), first).await;
         scene.host.recover_with(&recovery()).await.unwrap();
         found.extend(scene.passed("main").into_iter().map(|point| (first, point)));
     }
@@ -157,7 +163,7 @@ async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
     let mut ends = futures::stream::iter(runs)
         .map(|(shell, first, second)| {
             tokio::spawn(async move {
-                let mut scene = killed(shell, Path::Confirm, first).await;
+                let mut scene = killed(shell, past(first), first).await;
                 scene.stop_at(&second, "KILL");
                 let died = scene.host.recover_with(&recovery()).await;
                 let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);

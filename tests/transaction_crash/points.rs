@@ -138,7 +138,7 @@ fn actions_are_found() {
 async fn every_step_of_the_program_is_passed_by_some_path() {
     let mut passed = BTreeSet::new();
     let shell = &super::host::shells()[0];
-    for path in [Path::Confirm, Path::Rollback, Path::Abort] {
+    for path in [Path::Confirm, Path::Watched, Path::Rollback, Path::Abort] {
         passed.extend(points(shell, path).await);
     }
     passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));

@@ -26,6 +26,8 @@ pub(crate) fn recovery() -> Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Path {
     Confirm,
+    /// As `Confirm`, while somebody watches for renames.
+    Watched,
     Rollback,
     Abort,
 }
@@ -111,14 +113,14 @@ impl Scene {
     /// Plays the controller along a path.
     pub(crate) async fn drive(&self, path: Path) -> Result<(), RemoteError> {
         let process = self.host.sh().await;
-        let (mut running, _) =
-            Transaction::begin_with(&transaction(), process, self.request()).await?;
+        let request = TransactionRequest { watched: path == Path::Watched, ..self.request() };
+        let (mut running, _) = Transaction::begin_with(&transaction(), process, request).await?;
         if path == Path::Abort {
             return running.abort().await;
         }
         running.commit().await?;
         match path {
-            Path::Confirm => running.confirm().await.map(drop),
+            Path::Confirm | Path::Watched => running.confirm().await.map(drop),
             _ => running.rollback().await.map(drop),
         }
     }
@@ -207,7 +209,7 @@ pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     scene.stop_at("", "CONT");
     scene.drive(path).await.unwrap();
     match path {
-        Path::Confirm => scene.assert_new("points"),
+        Path::Confirm | Path::Watched => scene.assert_new("points"),
         _ => scene.assert_old("points"),
     }
     scene.passed("main")

@@ -109,6 +109,7 @@ pub fn transaction(
         holder: holder.to_owned(),
         directories: directories(desired, facts)?,
         files: changes.map(file_change).collect::<Result<_, _>>()?,
+        watched: desired.services.iter().any(|service| service.watches_renames),
         services: services.collect::<Result<_, _>>()?,
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
         backups: desired.backups,

@@ -30,18 +30,36 @@ arm() {
   step guarded
 }
 
+# For services that watch their directory for renames and would look between two of them: a file
+# changes without one. Its name is gone for a moment, as the pair does not fit for a moment.
+slip() { # FROM TO
+  cp -l --remove-destination -- "$1" "$2" 2>/dev/null || mv -f -- "$1" "$2" 2>"$W.err" || return 1
+  step slipped
+  rm -f -- "$1"
+  step slipped_off
+}
+
 # One process per directory, so that its renames are microseconds apart.
 switch() {
+  i=0
+  while [ $i -lt $nf ]; do
+    get hush $i
+    if [ "$v" = 1 ]; then
+      get n $i; N=$v; get live $i; F=$v; new_in $i
+      slip "$v/$N" "$F" || fall commit cannot_rename err
+    fi
+    i=$((i+1))
+  done
   j=0
   while [ $j -lt $nd ]; do
     get d $j; D=$v
     set --; i=0
     while [ $i -lt $nf ]; do
-      get fd $i
-      [ "$v" != $j ] || { get n $i; set -- "$@" "$D/.certroll-$tx.new/$v"; }
+      get hush $i; hushed=$v; get fd $i
+      [ "$v:$hushed" != $j:0 ] || { get n $i; set -- "$@" "$D/.certroll-$tx.new/$v"; }
       i=$((i+1))
     done
-    mv -f -- "$@" "$D/" 2>"$W.err" || fall commit cannot_rename err
+    [ $# = 0 ] || mv -f -- "$@" "$D/" 2>"$W.err" || fall commit cannot_rename err
     step renamed
     j=$((j+1))
   done

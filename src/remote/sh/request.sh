@@ -2,7 +2,7 @@
 #
 #   tx NONCE ID | state DIR | run DIR | note HEX | times LOCK STAGE CONFIRM GUARD
 #   keep N | made DIR OWNER GROUP MODE | dir DIR
-#   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH
+#   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE#
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
 #   seal PORT STARTTLS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
@@ -27,8 +27,9 @@ parse() {
     put before $nf "$3"; put after $nf "$4"
     put fu $nf "$5"; put fg $nf "$6"; put fm $nf "$7"
     put du $nf "$8"; put dg $nf "$9"; shift 9
-    put dm $nf "$1"; put content $nf "$2"; put path $nf "$3"
+    put dm $nf "$1"; put content $nf "$2"; put path $nf "$3"; put hush $nf 0
     nf=$((nf+1));;
+  hush) put hush "$1" 1;;
   service)
     put sname $ns "$1"; put srun $ns ''; put srel $ns ''; put srec $ns ''; put sup $ns -
     ns=$((ns+1));;

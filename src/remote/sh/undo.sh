@@ -36,8 +36,12 @@ undo_directory() {
     i=$((i+1))
   done
   if [ -n "$back" ]; then
-    set --; for i in $back; do get n $i; set -- "$@" "$D/.certroll-$tx/$v"; done
-    mv -f -- "$@" "$D/" 2>/dev/null
+    set --
+    for i in $back; do
+      get n $i; T=$D/.certroll-$tx/$v; get hush $i
+      if [ "$v" = 1 ]; then get live $i; slip "$T" "$v"; else set -- "$@" "$T"; fi
+    done
+    [ $# = 0 ] || mv -f -- "$@" "$D/" 2>/dev/null
     step restored
     for i in $back; do get n $i; [ ! -e "$D/.certroll-$tx/$v" ] || conflict $i; done
   fi

@@ -5,8 +5,8 @@ use crate::model::{Fingerprint, RemotePath};
 use crate::remote::error::RemoteError;
 use crate::remote::program::{encode, encode_all, is_plain_text};
 use crate::remote::request::{
-    Attributes, Content, FileChange, RunningCheck, ServiceCommands, StateDirs, TimedCommand,
-    TransactionRequest, ValidateStep, ValidateVia,
+    Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
+    TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -83,9 +83,13 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
         lines.push(format!("dir {}", encode(directory)));
     }
     let mut bodies = Zeroizing::new(Vec::with_capacity(body_room(&request.files)));
-    for index in &order {
+    let hushed = hushed(request);
+    for (number, index) in order.iter().enumerate() {
         let file = &request.files[*index];
         lines.push(file_line(file, &directories)?);
+        if hushed.contains(index) {
+            lines.push(format!("hush {number}"));
+        }
         if let Content::Bytes(bytes) = &file.content {
             body(bytes.expose(), &mut bodies);
         }
@@ -215,6 +219,18 @@ fn order(files: &[FileChange], directories: &[&[u8]]) -> Vec<usize> {
     };
     order.sort_by_key(place);
     order
+}
+
+/// Which files change without a rename: where somebody watches for those, all but certificates, which
+/// come last. Without a certificate among the files there is no last.
+fn hushed(request: &TransactionRequest) -> Vec<usize> {
+    let last = |role| matches!(role, FileRole::Certificate | FileRole::Combined);
+    let mut files = request.files.iter();
+    if !request.watched || !files.any(|file| last(file.role)) {
+        return Vec::new();
+    }
+    let all = request.files.iter().enumerate();
+    all.filter(|(_, file)| !last(file.role)).map(|(index, _)| index).collect()
 }
 
 fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
