@@ -9,6 +9,7 @@ use super::variables::Variables;
 use super::{exit, play};
 use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
 use crate::model::{HostName, Outcome};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -38,9 +39,18 @@ pub struct Run {
     pub operator: Arc<dyn Operator>,
     tally: Mutex<Tally>,
     pending: Mutex<Vec<HostName>>,
+    told: Mutex<HashSet<String>>,
 }
 
 impl Run {
+    /// Tells something about the run, once however many hosts it is true of.
+    pub fn tell_once(&self, message: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(message.clone()) {
+            self.shared.emitter.info(None, message);
+        }
+    }
+
     /// A run of `project` that has not begun.
     pub fn new(
         project: Arc<Project>,
@@ -61,6 +71,7 @@ impl Run {
             operator,
             tally: Mutex::default(),
             pending: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 

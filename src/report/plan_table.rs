@@ -6,7 +6,7 @@ use super::look::{self, Look, line};
 use super::table::{self, Share, Text, plain};
 use super::{Reporter, words};
 use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow};
-use crate::event::{Event, Kind};
+use crate::event::{Event, Kind, NoteLevel};
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
 use anstyle::Style;
@@ -33,6 +33,8 @@ struct Batch {
     rows: Vec<PlanRow>,
     /// Hosts that could not be planned: what they are called in the table, and why.
     failed: IndexMap<HostName, (&'static str, String)>,
+    /// What is good to know about services, whatever the host.
+    known: Vec<String>,
 }
 
 impl<W: Write> PlanTable<W> {
@@ -67,6 +69,9 @@ impl<W: Write> PlanTable<W> {
         text.push_str(&format!("batch {number} of {of}: {}\n", sums(counts)));
         for unknown in unknown {
             text.push_str(&format!("  unknown until apply: {}\n", line(unknown)));
+        }
+        for known in &batch.known {
+            text.push_str(&format!("  note: {}\n", line(known)));
         }
         add(self.totals.get_or_insert_default(), counts);
         self.out.write_all(look.fit(&text).as_bytes())?;
@@ -115,6 +120,9 @@ impl<W: Write> Reporter for PlanTable<W> {
                 self.batch = Batch { hosts: hosts.clone(), ..Batch::default() };
             }
             (Kind::PlanHost { rows, .. }, _) => self.batch.rows.extend(rows.iter().cloned()),
+            (Kind::Note { level: NoteLevel::Info, message }, None) => {
+                self.batch.known.push(message.clone());
+            }
             (Kind::Failure(failure), Some(host)) => {
                 let word = match failure.step {
                     Step::Connect => "unreachable",

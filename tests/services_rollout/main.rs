@@ -9,8 +9,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod looking;
 mod main_job;
 mod outage;
 mod service;
+mod several;
 mod site;
 mod watchers;

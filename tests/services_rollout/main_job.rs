@@ -27,7 +27,7 @@ fn given(host: &Host, generation: &str) -> String {
 
 /// The certificates that the service sends, in order.
 fn sent(host: &Host, service: &Service) -> Vec<String> {
-    let address = host.sh("hostname -I").trim().to_owned();
+    let address = host.address();
     let mut arguments =
         vec!["s_client", "-showcerts", "-servername", crate::site::NAME, "-connect"];
     let place = format!("{address}:{}", service.port);
@@ -84,7 +84,7 @@ fn renewed(service: &Service) {
 fn rolled_back(service: &Service) {
     let Some(host) = host(&[service]) else { return };
     let before = host.state(service);
-    let elsewhere = host.fleet().sh(host.other(), "hostname -I").trim().to_owned();
+    let elsewhere = host.other_address();
     let Service { port, starttls, .. } = service;
     // Nothing can serve this generation there.
     let lost = Task::of(service, "gen4-p384")

@@ -78,6 +78,16 @@ impl Host {
         HOSTS.into_iter().find(|name| *name != self.name).unwrap()
     }
 
+    /// Where it is reached.
+    pub fn address(&self) -> String {
+        address(self.fleet(), self.name)
+    }
+
+    /// Where [`Host::other`] is.
+    pub fn other_address(&self) -> String {
+        address(self.fleet(), self.other())
+    }
+
     /// As root on the host, beside SSH.
     pub fn sh(&self, command: &str) -> String {
         self.fleet().sh(self.name, command)
@@ -167,6 +177,12 @@ impl Host {
     }
 }
 
+fn address(fleet: &Fleet, host: &str) -> String {
+    let hosts = fleet.fleet(&["hosts"]);
+    let line = hosts.lines().find(|line| line.starts_with(host)).unwrap();
+    line.split(' ').nth(1).unwrap().to_owned()
+}
+
 /// The step at which a host failed, from the summary.
 pub fn step(ran: &Ran, host: &Host) -> String {
     ran.summary()["hosts"][host.name]["step"].as_str().unwrap_or_default().to_owned()
@@ -238,7 +254,7 @@ impl Task {
         let pki = fleet.dir().join("pki");
         let files = files.replace("PKI", pki.to_str().unwrap());
         let mut text = format!(
-            "    - name: {services} serves it\n      certificate:\n        service: {services}\n{files}"
+            "    - name: \"{services} serves it\"\n      certificate:\n        service: {services}\n{files}"
         );
         if !more.iter().any(|line| line.starts_with("verify:")) {
             writeln!(

@@ -31,7 +31,7 @@ struct Watch(Child);
 
 impl Watch {
     fn start(host: &Host, service: &Service) -> Self {
-        let address = host.sh("hostname -I").trim().to_owned();
+        let address = host.address();
         let port = service.port.to_string();
         let leaves = ["gen1", "gen2"].map(|generation| host.fleet().leaf(generation));
         let arguments = ["-c", HANDSHAKES, &address, &port, &leaves[0], &leaves[1]];

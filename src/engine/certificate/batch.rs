@@ -204,7 +204,10 @@ async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
         let host = job.host().clone();
         let end = match seen {
             None => TaskEnd::skipped(&host, "the run was interrupted"),
-            Some(Ok(observed)) => planned(batch, &job, &observed),
+            Some(Ok(observed)) => {
+                caveats(&run, &observed);
+                planned(batch, &job, &observed)
+            }
             Some(Err(ended)) => {
                 if ended.outcome != Outcome::Unreachable {
                     let service = job.wanted.certificate.services.join(", ");
@@ -217,6 +220,18 @@ async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
         ends.push(end);
     }
     ends
+}
+
+/// What the operator should know of the services that are about to change.
+fn caveats(run: &Run, observed: &Observed) {
+    if observed.plan.decision == Decision::Unchanged {
+        return;
+    }
+    for service in &observed.desired.services {
+        for caveat in &service.caveats {
+            run.tell_once(format!("{}: {caveat}", service.name));
+        }
+    }
 }
 
 fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {

@@ -112,7 +112,7 @@ fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
 }
 
 fn stage_detail(desired: &Desired, staged: &Staged) -> String {
-    let checks = validations(desired, &staged.validations);
+    let checks = validations(desired, &staged.validations, "comes after the switch");
     if checks.is_empty() {
         "staged; no check on the host, only the controller's own".to_owned()
     } else {
@@ -120,13 +120,14 @@ fn stage_detail(desired: &Desired, staged: &Staged) -> String {
     }
 }
 
-fn validations(desired: &Desired, list: &[Validation]) -> Vec<String> {
+/// The checks and how each went. `live`: what is to be said of those that look at live files.
+fn validations(desired: &Desired, list: &[Validation], live: &str) -> Vec<String> {
     list.iter()
         .filter_map(|validation| {
             let service = desired.services.get(validation.service)?;
             let step = service.validate.get(validation.step)?;
             let way = match validation.way {
-                ValidationWay::Live => "comes after the switch".to_owned(),
+                ValidationWay::Live => live.to_owned(),
                 way => format!("ok {}", way.name()),
             };
             Some(format!("`{}` {way}", step.label))
@@ -238,7 +239,7 @@ fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> S
     if count > 0 {
         parts.push(plural(count, "file"));
     }
-    parts.extend(validations(desired, &committed.validations));
+    parts.extend(validations(desired, &committed.validations, "ok after the switch"));
     for reload in &committed.reloads {
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
             && let Some(command) = &service.reload
