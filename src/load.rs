@@ -1,6 +1,7 @@
 //! The only reader of input files.
 
 use crate::model::{FileMode, Secret};
+use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, SourceFile, Vars, yaml};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -110,7 +111,11 @@ fn explain(path: &Path, error: &io::Error) -> Diagnostic {
                 Some(parent) => {
                     problem.help(format!("its directory {} is missing too", parent.display()))
                 }
-                None => problem.help("paths are relative to the playbook or the current directory"),
+                None => match beside(path) {
+                    Some(near) => problem.help(format!("did you mean {near}?")),
+                    None => problem
+                        .help("relative paths start at the playbook or the current directory"),
+                },
             }
         }
         io::ErrorKind::PermissionDenied => {
@@ -119,6 +124,18 @@ fn explain(path: &Path, error: &io::Error) -> Diagnostic {
         }
         _ => Diagnostic::error(format!("{shown} cannot be read: {error}")),
     }
+}
+
+/// A file of nearly this name in the same directory.
+fn beside(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(directory.unwrap_or(Path::new("."))).ok()?;
+    let mut names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let near = nearest(name, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(near).display().to_string())
 }
 
 #[cfg(test)]

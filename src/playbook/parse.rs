@@ -149,7 +149,8 @@ fn pattern(node: Node, found: &mut Diagnostics) -> Node {
             Node { value: Value::Text(joined), span: node.span }
         }
         Value::Text(_) | Value::Unsafe(_) => {
-            found.push(Diagnostic::error("'hosts' is empty").at(node.span.as_ref()));
+            let problem = Diagnostic::error("'hosts' is empty").at(node.span.as_ref());
+            found.push(problem.help("name a group or a pattern; `hosts: all` is everybody"));
             node
         }
         _ => {

@@ -165,7 +165,11 @@ fn unknown(reader: &Reader<'_>, name: &Node) -> Diagnostic {
         None => {
             let mut problem = reader.unknown(name);
             problem.message = format!("unknown module or keyword '{text}'");
-            problem.help(format!("modules: {}", MODULES.join(", ")))
+            // The nearest keyword, or else all modules; all keywords would be a screen of them.
+            problem.help.pop();
+            problem
+                .help(format!("modules: {}", MODULES.join(", ")))
+                .help("keywords of tasks: docs/playbook.md")
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod node;
 pub mod render;
 pub mod span;
+mod syntax;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

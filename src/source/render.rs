@@ -1,8 +1,11 @@
 //! Diagnostics as text: what is wrong, where, with the source line, and what to do.
 
 use super::{Diagnostic, Diagnostics, Severity, Span};
+use crate::model::text::plural;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+/// Findings shown in full; a wrong inventory of 100,000 lines would scroll the first ones away.
+const MAX_SHOWN: usize = 50;
 /// Longer lines are not quoted.
 const MAX_LINE: usize = 500;
 
@@ -11,14 +14,68 @@ const MAX_LINE: usize = 500;
 pub fn render(diagnostics: &Diagnostics, color: bool, width: usize) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(width.max(40));
-    let mut ordered: Vec<&Diagnostic> = diagnostics.0.iter().collect();
-    ordered.sort_by_key(|diagnostic| diagnostic.severity == Severity::Error);
+    let ordered = in_order(diagnostics);
     let mut out = String::new();
-    for diagnostic in ordered {
-        out.push_str(&renderer.render(&[group(diagnostic)]));
-        out.push_str("\n\n");
+    for severity in [Severity::Warning, Severity::Error] {
+        let of_this = ordered.iter().filter(|(_, one)| one.severity == severity);
+        for (_, diagnostic) in of_this.clone().take(MAX_SHOWN) {
+            let wrapped = wrapped(diagnostic, width.max(40));
+            out.push_str(&renderer.render(&[group(&wrapped)]));
+            out.push_str("\n\n");
+        }
+        let more = of_this.skip(MAX_SHOWN).count();
+        if more > 0 {
+            let noun = if severity == Severity::Error { "error" } else { "warning" };
+            out.push_str(&format!(
+                "… and {} like these\n\n",
+                plural(more, &format!("more {noun}"))
+            ));
+        }
     }
+    out.pop();
     out
+}
+
+/// Within a file from top to bottom; files in the order in which they were first named.
+fn in_order(diagnostics: &Diagnostics) -> Vec<((usize, usize, usize), &Diagnostic)> {
+    let mut files: Vec<&str> = Vec::new();
+    let mut ordered: Vec<_> = diagnostics
+        .0
+        .iter()
+        .map(|diagnostic| {
+            let name = diagnostic.span.as_ref().map_or("", |span| span.file.name.as_str());
+            let file = files.iter().position(|known| *known == name).unwrap_or_else(|| {
+                files.push(name);
+                files.len() - 1
+            });
+            let place = diagnostic.span.as_ref().map_or((0, 0), |span| (span.line, span.column));
+            ((file, place.0, place.1), diagnostic)
+        })
+        .collect();
+    ordered.sort_by_key(|(key, _)| *key);
+    ordered
+}
+
+/// The same with its remedies broken into lines that fit.
+fn wrapped(diagnostic: &Diagnostic, width: usize) -> Diagnostic {
+    let room = width.saturating_sub(16).max(30);
+    let mut wrapped = diagnostic.clone();
+    for help in &mut wrapped.help {
+        let mut lines = vec![String::new()];
+        for word in help.split(' ') {
+            let used = lines.last().map_or(0, |line| line.chars().count());
+            if used > 0 && used + 1 + word.chars().count() > room {
+                lines.push(word.to_owned());
+            } else if let Some(line) = lines.last_mut() {
+                if used > 0 {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+        }
+        *help = lines.join("\n");
+    }
+    wrapped
 }
 
 fn group(diagnostic: &Diagnostic) -> Group<'_> {

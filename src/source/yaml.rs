@@ -4,7 +4,7 @@
 //! The events come from `granit-parser`; composing them is ours, because no loader gives Ansible's
 //! values with spans. Aliases are copied within a budget, so that a bomb is refused instead of expanded.
 
-use super::{Diagnostic, Diagnostics, Mapping, Node, SourceFile, Span, Value};
+use super::{Diagnostic, Diagnostics, Mapping, Node, SourceFile, Span, Value, syntax};
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub fn parse(file: &Arc<SourceFile>) -> Result<(Node, Diagnostics), Diagnostics>
     for item in Parser::new_from_str(text) {
         let (event, span) = item.map_err(|error| {
             let at = Span::at(file, error.marker().line().max(1), error.marker().col() + 1);
-            Diagnostics::from(syntax_error(file, &at, &error.info()))
+            Diagnostics::from(syntax::error(&at, &error))
         })?;
         let at = Span::at(file, span.start.line().max(1), span.start.col() + 1)
             .with_length(span.end.col().saturating_sub(span.start.col()).clamp(1, 200));
@@ -223,10 +223,10 @@ fn as_key(node: Node) -> Result<Node, Problem> {
         Value::Float(number) => number.to_string(),
         Value::Null => "None".to_owned(),
         Value::List(_) | Value::Map(_) | Value::Vault(_) => {
-            let at = node.span.clone();
-            return Err(Diagnostic::error("a list or mapping cannot be a key")
-                .at(at.as_ref())
-                .help("a value that begins with {{ needs quotes: \"{{ name }}\"")
+            let at = node.span.as_ref();
+            return Err(at
+                .and_then(syntax::unquoted_template)
+                .unwrap_or_else(|| Diagnostic::error("a list or mapping cannot be a key").at(at))
                 .into());
         }
     };
@@ -406,23 +406,6 @@ fn float(text: &str) -> Option<f64> {
         return None;
     }
     text.replace('_', "").parse().ok()
-}
-
-fn syntax_error(file: &Arc<SourceFile>, at: &Span, info: &str) -> Diagnostic {
-    let line = file.text.lines().nth(at.line - 1).unwrap_or_default();
-    let before = file.text.lines().nth(at.line.saturating_sub(2)).unwrap_or_default();
-    let indent = |line: &str| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
-    let problem = error(format!("this is not YAML: {info}"), at);
-    if indent(line) || indent(before) {
-        return problem.help("the line is indented with a tab: YAML wants spaces");
-    }
-    if line.contains(": {{") || before.contains(": {{") || line.trim_start().starts_with("- {{") {
-        return problem.help("a value that begins with {{ needs quotes: \"{{ name }}\"");
-    }
-    if line.matches(": ").count() > 1 {
-        return problem.help("a value that holds `: ` needs quotes");
-    }
-    problem.help("look at the indentation of this line and of the one before")
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) fn differences(
                 "{} (Ansible: exit {})\n{}\n{}",
                 what.join(" "),
                 answer.code,
-                by_line(theirs, &ours),
+                by_line(theirs, ours),
                 answer.stderr.trim_end(),
             ));
         }

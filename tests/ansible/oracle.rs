@@ -53,6 +53,7 @@ impl Ansible {
         let mut answers = BufReader::new(driver.stdout.take().expect("its output"));
         let mut line = String::new();
         answers.read_line(&mut line).expect("a first line");
+        let started = Self { driver, requests, answers, python, _home: home };
         let version: Json = serde_json::from_str(&line).expect("the version");
         let version = version["version"].as_str().expect("a text").to_owned();
         let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -61,7 +62,7 @@ impl Ansible {
             skip(&format!("ansible-core {version} is older than 2.19"));
             return None;
         }
-        Some(Self { driver, requests, answers, python, _home: home })
+        Some(started)
     }
 
     /// What it runs on; modules on the local host are to run on it too.

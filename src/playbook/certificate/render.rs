@@ -172,6 +172,8 @@ fn pair(
 pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
     match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        // Shown as the author wrote it.
+        _ if directory == Path::new(".") => PathBuf::from(text),
         _ => directory.join(text),
     }
 }
