@@ -21,7 +21,7 @@ pub type Decrypt<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 pub fn read_text(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
     let (bytes, _) = read(path)?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
+        Ok(text) => Ok(SourceFile::new(shown(path).display().to_string(), text)),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
@@ -78,6 +78,7 @@ pub fn vars_text(
         }
         _ => Err(Diagnostic::error(format!("a file of variables holds a mapping, not {kind}"))
             .at(span.as_ref())
+            .help("write each variable as `name: value`")
             .into()),
     }
 }
@@ -87,7 +88,7 @@ fn read(path: &Path) -> Result<(Vec<u8>, FileMode), Diagnostic> {
     let file = std::fs::File::open(path).map_err(explain)?;
     let metadata = file.metadata().map_err(explain)?;
     if metadata.is_dir() {
-        return Err(Diagnostic::error(format!("{} is a directory", path.display()))
+        return Err(Diagnostic::error(format!("{} is a directory", shown(path).display()))
             .help("name a file in it"));
     }
     // Exact capacity: a growing buffer would leave copies of a key behind.
@@ -101,16 +102,22 @@ fn read(path: &Path) -> Result<(Vec<u8>, FileMode), Diagnostic> {
     Ok((bytes, mode))
 }
 
+/// The path as it is shown: without a leading `./`.
+fn shown(path: &Path) -> &Path {
+    path.strip_prefix(".").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path)
+}
+
 fn explain(path: &Path, error: &io::Error) -> Diagnostic {
-    let shown = path.display();
+    let shown = shown(path).display();
     match error.kind() {
         io::ErrorKind::NotFound => {
             let problem = Diagnostic::error(format!("there is no file {shown}"));
             match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists())
             {
-                Some(parent) => {
-                    problem.help(format!("its directory {} is missing too", parent.display()))
-                }
+                Some(parent) => problem.help(format!(
+                    "its directory {} is missing too",
+                    self::shown(parent).display()
+                )),
                 None => match beside(path) {
                     Some(near) => problem.help(format!("did you mean {near}?")),
                     None => problem
@@ -135,7 +142,7 @@ fn beside(path: &Path) -> Option<String> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     let near = nearest(name, names.iter().map(String::as_str))?;
-    Some(path.with_file_name(near).display().to_string())
+    Some(shown(&path.with_file_name(near)).display().to_string())
 }
 
 #[cfg(test)]

@@ -110,7 +110,10 @@ fn before_comment(text: &str) -> &str {
 }
 
 fn host_line(text: &str, at: &Span, group: &str, builder: &mut Builder) -> Result<(), Problem> {
-    let words = words(text).ok_or_else(|| problem("a quote is not closed", at))?;
+    let words = words(text).ok_or_else(|| {
+        let problem = Diagnostic::error("a quote is not closed").at(at);
+        Box::new(problem.help("close it, or write \\\" for a quote that is part of the value"))
+    })?;
     let Some((pattern, assignments)) = words.split_first() else { return Ok(()) };
     let (name, port) = split_port(pattern).map_err(|why| problem(why, at))?;
     let names = if range::has_range(name) || name.contains('[') {

@@ -51,12 +51,25 @@ pub fn load(
     builder.attach(&mut found);
     let mut inventory = builder.inventory;
     graph::complete(&mut inventory);
-    for directory in directories.iter().chain(&options.playbook_directories) {
+    // A playbook beside its inventory has the same files: they count once.
+    let same = |a: &Path, b: &Path| match (place(a), place(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    };
+    let of_playbooks = options.playbook_directories.iter();
+    let further = of_playbooks.filter(|one| !directories.iter().any(|known| same(known, one)));
+    for directory in directories.iter().chain(further) {
         vars_beside(directory, &mut inventory, options, &mut found);
     }
     inventory.directory = directories.first().cloned();
     inventory.sources = sources.to_vec();
     found.into_result(inventory)
+}
+
+/// Where a directory really is; the parent of a bare file name is the current one.
+fn place(directory: &Path) -> Option<PathBuf> {
+    let here = directory.as_os_str().is_empty();
+    (if here { Path::new(".") } else { directory }).canonicalize().ok()
 }
 
 fn host_list(source: &str, builder: &mut Builder, found: &mut Diagnostics) {
@@ -325,6 +338,11 @@ impl Builder {
     ) -> Result<(), String> {
         if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(format!("'{}' is no name for a host", name.escape_debug()));
+        }
+        if let Some((variable, _)) = name.split_once('=') {
+            return Err(format!(
+                "the line begins with the variable '{variable}' and names no host"
+            ));
         }
         // A name that looks like an option would end up as one in somebody's script.
         if name.starts_with('-') {

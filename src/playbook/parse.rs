@@ -201,7 +201,9 @@ fn percentage(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<f64> {
     match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
         Some(percent) => Some(percent),
         None => {
-            found.push(wrong_type("max_fail_percentage", "a number from 0 to 100", node));
+            let problem = Diagnostic::error("'max_fail_percentage' takes a number from 0 to 100");
+            let problem = problem.at(node.span.as_ref());
+            found.push(problem.help("for example `max_fail_percentage: 10`"));
             None
         }
     }

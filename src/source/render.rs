@@ -5,7 +5,7 @@ use crate::model::text::plural;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Findings shown in full; a wrong inventory of 100,000 lines would scroll the first ones away.
-const MAX_SHOWN: usize = 50;
+const MAX_SHOWN: usize = 20;
 /// Longer lines are not quoted.
 const MAX_LINE: usize = 500;
 

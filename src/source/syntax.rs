@@ -6,7 +6,7 @@ use granit_parser::{ErrorKind, ScanError};
 /// The error with its reason and, where it is a usual mistake, the remedy.
 pub(super) fn error(at: &Span, error: &ScanError) -> Diagnostic {
     use ErrorKind as Kind;
-    let known = tab(at).or_else(|| unquoted_template(at));
+    let known = tab(at).or_else(|| unquoted_template(at)).or_else(|| open_bracket(at, error));
     if let Some(problem) = known {
         return problem;
     }
@@ -15,13 +15,7 @@ pub(super) fn error(at: &Span, error: &ScanError) -> Diagnostic {
         Kind::UnclosedQuotedScalar => problem("this quote is never closed")
             .help("close it; a quote within quotes is written twice ('it''s') or stands between the others"),
         Kind::UnclosedFlowCollection { open } => {
-            let close = match open {
-                '[' => ']',
-                _ => '}',
-            };
-            Diagnostic::error(format!("this '{open}' is never closed"))
-                .at(at)
-                .help(format!("close it with '{close}'"))
+            never_closed(*open, if *open == '[' { ']' } else { '}' }, at)
         }
         Kind::MappingValueNotAllowed | Kind::InvalidColonPlacement | Kind::InvalidSimpleKey
             if line(at, at.line).matches(": ").count() > 1 =>
@@ -67,6 +61,31 @@ fn tab(at: &Span) -> Option<Diagnostic> {
             )
         },
     )
+}
+
+/// A bracket of the line before that is not closed there, when the parser stumbles over what follows it.
+fn open_bracket(at: &Span, error: &ScanError) -> Option<Diagnostic> {
+    let stumbled = matches!(
+        error.kind(),
+        ErrorKind::InvalidColonPlacement
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::InvalidFlowScalarIndent
+    );
+    let number = at.line.checked_sub(1).filter(|number| stumbled && *number > 0)?;
+    let before = line(at, number);
+    let (open, close) = [('[', ']'), ('{', '}')]
+        .into_iter()
+        .find(|(open, close)| before.matches(*open).count() > before.matches(*close).count())?;
+    let column = before.chars().position(|c| c == open)? + 1;
+    let place = Span::at(&at.file, number, column);
+    Some(never_closed(open, close, &place))
+}
+
+fn never_closed(open: char, close: char, place: &Span) -> Diagnostic {
+    Diagnostic::error(format!("this '{open}' is never closed"))
+        .at(place)
+        .help(format!("close it with '{close}'"))
 }
 
 /// A value that begins with `{{` without quotes, here or on the line before.

@@ -476,7 +476,7 @@ mod tests {
     #[test]
     fn usual_mistakes_have_a_remedy() {
         assert!(message("a:\n\tb: 1\n").contains("tab"), "{}", message("a:\n\tb: 1\n"));
-        assert!(message("a: {{ x }}\n").contains("needs quotes"), "{}", message("a: {{ x }}\n"));
+        assert!(message("a: {{ x }}\n").contains("not in quotes"), "{}", message("a: {{ x }}\n"));
         assert!(message("---\na: 1\n---\nb: 2\n").contains("second document"));
         assert!(message("a: *nope\n").contains("t.yml:1"));
         assert!(message("a: !wat 1\n").contains("!wat"));

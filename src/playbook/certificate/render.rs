@@ -150,7 +150,8 @@ fn pair(
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
-    let mut remote = |key| values.text(dest.and_then(|dest| dest.entry(key)));
+    let written = dest;
+    let mut remote = |key| values.text(written.and_then(|dest| dest.entry(key)));
     let dest = Dest {
         cert: remote("cert"),
         chain: remote("chain"),
@@ -160,9 +161,16 @@ fn pair(
     if source.entry("cert").is_none() {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
     }
-    for path in [&dest.cert, &dest.chain, &dest.key, &dest.combined].into_iter().flatten() {
+    for (key, path) in [
+        ("cert", &dest.cert),
+        ("chain", &dest.chain),
+        ("key", &dest.key),
+        ("combined", &dest.combined),
+    ] {
+        let Some(path) = path else { continue };
         if let Err(error) = crate::model::RemotePath::new(path.as_bytes().to_vec()) {
-            values.wrong(source, format!("dest '{path}': {error}"), "paths on hosts are absolute");
+            let place = written.and_then(|dest| dest.entry(key)).unwrap_or(source);
+            values.wrong(place, format!("dest '{path}': {error}"), "paths on hosts are absolute");
         }
     }
     Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
