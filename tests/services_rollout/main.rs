@@ -9,6 +9,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod added;
+
 mod looking;
 mod main_job;
 mod outage;
