@@ -6,6 +6,7 @@
 
 use super::error::RemoteError;
 use super::program::{Program, READY};
+use super::pulse::Pulse;
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -26,6 +27,8 @@ pub(super) const MARGIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Conversation {
     stdin: Option<Stdin>,
+    /// Has the input meanwhile.
+    pulse: Option<Pulse>,
     stdout: Stdout,
     ending: Ending,
     /// What the lines that count begin with.
@@ -64,6 +67,7 @@ impl Conversation {
         let (stdin, stdout, ending) = process.split();
         let mut conversation = Self {
             stdin: Some(stdin),
+            pulse: None,
             stdout,
             ending,
             mark: format!("@certroll1 {nonce} ").into_bytes(),
@@ -81,6 +85,9 @@ impl Conversation {
 
     /// Writes to the program. That it has ended is told by the next reply, or by its absence.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), RemoteError> {
+        if let Some(pulse) = self.pulse.take() {
+            self.stdin = pulse.end().await;
+        }
         let Some(stdin) = &mut self.stdin else { return Ok(()) };
         let written = async {
             stdin.write_all(bytes).await?;
@@ -94,6 +101,11 @@ impl Conversation {
             }
             Err(_) => Err(self.silent(MARGIN)),
         }
+    }
+
+    /// Sends `beat` at intervals until something else is sent or this is dropped.
+    pub(super) fn beat(&mut self, beat: &'static [u8], every: Duration) {
+        self.pulse = self.stdin.take().map(|stdin| Pulse::start(stdin, beat, every));
     }
 
     /// The next reply, which must come within `limit` and a margin.
@@ -151,8 +163,8 @@ impl Conversation {
 
     /// The program said its last word and is given a moment to end by itself.
     pub(super) async fn finish(self) {
-        let Self { stdin, stdout, ending, .. } = self;
-        drop(stdin);
+        let Self { stdin, pulse, stdout, ending, .. } = self;
+        drop((stdin, pulse));
         let _ = tokio::time::timeout(Duration::from_secs(5), ending.exit()).await;
         drop(stdout);
     }

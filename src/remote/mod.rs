@@ -15,6 +15,7 @@ mod conversation;
 pub mod error;
 mod inspect;
 pub mod program;
+mod pulse;
 pub mod reports;
 pub mod request;
 pub mod transaction;

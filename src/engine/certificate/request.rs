@@ -15,9 +15,11 @@ use crate::remote::{
 };
 use std::time::Duration;
 
-/// How long hosts hold their stage for the others of a batch. Nothing live has changed by then, so
-/// this is generous; a controller that is gone is noticed by the end of input.
-const STAGE_WAIT: Duration = Duration::from_secs(1800);
+/// How long hosts hold their stage, and their lock, after the last sign of life. A link that swallows packets
+/// never ends their input.
+const STAGE_WAIT: Duration = Duration::from_secs(60);
+/// How often they are given one while they wait for the others of a batch.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// What cannot be asked of a host: a path or name that no host can have.
 #[derive(Debug, thiserror::Error)]

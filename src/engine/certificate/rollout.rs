@@ -72,10 +72,11 @@ pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
     }
 }
 
-/// Observes; settles first what an earlier run left, for a plan made on its ruins would be stale.
+/// Observes; settles first what an earlier run left, and waits for one that is at work: a plan made on
+/// ruins, or on what may yet go back, would be wrong.
 async fn settled(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
     let observed = observe(job, shared).await?;
-    if observed.facts.journals.is_empty() || observed.facts.lock.is_some() {
+    if observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
         return Ok(observed);
     }
     let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
@@ -94,9 +95,10 @@ async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transa
     request.dirs.clone_from(&job.dirs);
     let running = shared.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
-    let (transaction, staged) = Transaction::begin(process, request)
+    let (mut transaction, staged) = Transaction::begin(process, request)
         .await
         .map_err(|error| remote_failure(desired, &error))?;
+    transaction.keep_alive(request::SIGN_OF_LIFE);
     running.end(stage_detail(desired, &staged));
     Ok(transaction)
 }

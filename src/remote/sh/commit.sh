@@ -26,8 +26,7 @@ arm() {
   step arming
   flush "$@" "$J" "$state" 2>"$W.err" || fail commit cannot_flush_to_disk err
   step armed
-  guard_start
-  step guarded
+  guard_tell "$t_guard"
 }
 
 # For services that watch their directory for renames and would look between two of them: a file

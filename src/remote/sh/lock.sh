@@ -40,7 +40,7 @@ lock() {
     look
     while [ $n_dead -gt 0 ]; do
       n_dead=$((n_dead-1)); get dead $n_dead
-      rm -f -- "$run/lock/$v" "$run/$v.out" "$run/$v.err" "$run/$v.cut" "$run/$v.ns"
+      rm -f -- "$run/lock/$v" "$run/$v.out" "$run/$v.err" "$run/$v.cut" "$run/$v.ns" "$run/$v.due"
       step dead_lock_removed
     done
     [ -n "$holder" ] || return 0
@@ -54,7 +54,7 @@ lock() {
 
 # Gives it back, with the scratch files and whatever else is named.
 unlock() {
-  [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns"
+  [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns" "$W.due"
   step unlocked
   tok=
 }

@@ -19,6 +19,9 @@ recover_one() {
   fi
   case ${1##*/} in
   done.*)
+    # Its writer may have died before it was on disk, and the old files go now.
+    flush "$state" 2>/dev/null || :
+    step record_flushed
     finish
     rm -f -- "$J"
     step journal_removed

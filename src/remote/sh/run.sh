@@ -17,11 +17,14 @@ watch() {
   ( i=0 s=; trap 'kill $s 2>/dev/null; exit 0' USR1
     while [ $i -lt "$2" ]; do
       sleep 1 & s=$!; wait $s; i=$((i+1))
+      # Gone although nobody stopped us: our program died, and the number may become another's.
+      kill -0 "$watch_p" 2>/dev/null || exit 0
       [ "$(wc -c <"$W.out")" -le 1048576 ] || break
       [ ! -f "$W.err" ] || [ "$(wc -c <"$W.err")" -le 1048576 ] || break
     done
-    # Before the kill: we may not outlive it.
-    if [ $i -ge "$2" ]; then echo 124; else echo 125; fi >"$W.cut"
+    # Before the kill: we may not outlive it. Whoever cleared up after our program wants no new file.
+    if [ $i -ge "$2" ]; then v=124; else v=125; fi
+    [ ! -e "$W.cut" ] || echo $v >"$W.cut"
     kill -s KILL -- "-$watch_p" 2>/dev/null || kill -s KILL "$watch_p" 2>/dev/null ) </dev/null >/dev/null 2>&1 3<&- &
   watch_t=$!
   watch_seen=-1

@@ -15,6 +15,8 @@ body() {
 stage() {
   journal_write || fail stage cannot_write_the_journal err
   step journalled
+  guard_start
+  step guarded
   stage_directories
   stage_old_attributes
   i=0
@@ -37,6 +39,7 @@ stage() {
     [ "$v" = "$want" ] || fail stage what_was_written_reads_differently - '' $i
     digests=$digests,$v i=$((i+1))
   done
+  guard_tell $((t_stage+t_guard))
 }
 
 stage_directories() {

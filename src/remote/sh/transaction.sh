@@ -1,7 +1,7 @@
 # One transaction, from the request to its one terminal reply.
 
 # The last words come when everything is put away.
-leave() { leave_rc=$1; shift; unlock; say "$@"; exit $leave_rc; }
+leave() { leave_rc=$1; shift; guard_stop; unlock; say "$@"; exit $leave_rc; }
 
 # What goes with a reply: the output in a file, or text that was told.
 output() {
@@ -34,7 +34,6 @@ fall() {
   back
   i=0
   while [ $i -lt $nf ]; do get cf $i; [ "$v" = 0 ] || say conflict file=$i; i=$((i+1)); done
-  guard_stop
   leave 2 rolled_back step=$1 why=$2 out=$fall_out rc=${4:--} file=${5:--} service=${6:--}
 }
 

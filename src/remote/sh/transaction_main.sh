@@ -21,7 +21,8 @@ digests=${digests-}
 validate fail no
 [ $sig = 0 ] || discard signal
 say staged files=${digests#,}
-verdict "$t_stage"
+# The others of a batch may take long: that the controller still is there is said from time to time.
+while verdict "$t_stage"; [ $v = alive ]; do guard_tell $((t_stage+t_guard)); done
 step commanded
 [ $v = commit ] || discard $v
 commit

@@ -76,6 +76,12 @@ impl Transaction {
         Ok((begun, staged))
     }
 
+    /// Tells the host at intervals that the controller is still there, until the commit: it may hold its
+    /// stage for longer than [`Limits::stage`](super::Limits::stage) then.
+    pub fn keep_alive(&mut self, every: Duration) {
+        self.conversation.beat(b"alive\n", every);
+    }
+
     /// Renames the files into place and tells the services.
     ///
     /// # Errors

@@ -158,8 +158,11 @@ impl Limits {
             lock: request.limits.lock.as_secs(),
             stage: seconds(request.limits.stage),
             confirm,
-            // Everything between the arming and the end of a way back.
-            guard: confirm + seconds(waits.committed) + seconds(waits.ended),
+            // Everything between the last file and the end of a way back, but for the wait between.
+            guard: seconds(waits.staged)
+                + seconds(waits.committed)
+                + confirm
+                + seconds(waits.ended),
         }
     }
 }
