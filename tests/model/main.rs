@@ -27,7 +27,12 @@
 //! Not in the model: changes by others (`tests/transaction_property` has them), several hosts (they share
 //! nothing but the barrier, which is a choice of the controller here), several directories (more renames of the
 //! same kind), a program that is stopped and not dead before its guard runs or after the record.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test has no callers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by it, tells what it covered, and has no callers"
+)]
 
 mod host;
 mod protocol;
