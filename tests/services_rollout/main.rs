@@ -2,6 +2,7 @@
 //! second run is quiet, whatever goes wrong leaves the old bytes and the old certificate.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     unreachable_pub,
     reason = "a test fails by it; a test has no callers"
 )]

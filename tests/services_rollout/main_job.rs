@@ -52,7 +52,7 @@ fn renewed(service: &Service) {
     let before = host.state_with_times(service);
     let task = Task::of(service, "gen2");
 
-    let plan = host.run("plan", &[task.clone()], &["--exit-code"]);
+    let plan = host.run("plan", std::slice::from_ref(&task), &["--exit-code"]);
     assert_eq!(plan.code, 3, "{plan}");
     assert_eq!(host.state_with_times(service), before);
     host.expect(service, "gen1");
