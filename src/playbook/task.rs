@@ -165,11 +165,7 @@ fn unknown(reader: &Reader<'_>, name: &Node) -> Diagnostic {
         None => {
             let mut problem = reader.unknown(name);
             problem.message = format!("unknown module or keyword '{text}'");
-            // The nearest keyword, or else all modules; all keywords would be a screen of them.
-            problem.help.pop();
-            problem
-                .help(format!("modules: {}", MODULES.join(", ")))
-                .help("keywords of tasks: docs/playbook.md")
+            problem.help(format!("modules: {}", MODULES.join(", ")))
         }
     }
 }

@@ -1,0 +1,161 @@
+//! The pages say what the program does: every key that the parser knows is in `docs/playbook.md` and the other way
+//! round, and every example parses.
+
+use certroll::inventory::{self, LoadOptions};
+use certroll::playbook;
+use certroll::source::SourceFile;
+use certroll::source::render::render;
+use certroll::template::Templates;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn parse(name: &str, text: &str) -> Result<playbook::Playbook, certroll::source::Diagnostics> {
+    let templates =
+        Templates::new(PathBuf::from("."), Arc::new(|_: &str| Err("no vault".to_owned())));
+    playbook::parse(&SourceFile::new(name, text), Path::new("."), &templates).map(|(book, _)| book)
+}
+
+/// Keys that the parser names when it meets one that it does not know.
+fn known_keys(text: &str) -> BTreeSet<String> {
+    let found = parse("site.yml", text).expect_err("an unknown key");
+    let mut helps = found.0.iter().flat_map(|problem| &problem.help);
+    let list = helps.find_map(|help| help.strip_prefix("known keys: "));
+    list.unwrap_or_else(|| panic!("{}", render(&found, false, 100)))
+        .split(", ")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// First column of the table below a heading.
+fn documented(page: &str, heading: &str) -> BTreeSet<String> {
+    let section =
+        page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+    let section = section.split("\n#").next().expect("a part");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    rows.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_is_known() {
+    let page = read("docs/playbook.md");
+    let task = |text: &str| format!("- hosts: all\n  tasks:\n  - {text}\n");
+    let certificate = |text: &str| task(&format!("certificate: {{service: nginx, {text}}}"));
+    for (heading, text) in [
+        ("## Play", "- hosts: all\n  zzzzzzzzzz: 1\n".to_owned()),
+        ("## Task", task("{debug: , zzzzzzzzzz: 1}")),
+        ("### loop_control", task("{debug: , loop: [1], loop_control: {zzzzzzzzzz: 1}}")),
+        ("## certificate", certificate("source: {cert: a}, zzzzzzzzzz: 1")),
+        ("### source", certificate("source: {cert: a, zzzzzzzzzz: 1}")),
+        ("### dest", certificate("source: {cert: a}, dest: {zzzzzzzzzz: 1}")),
+        ("### certificates", certificate("certificates: [{source: {cert: a}, zzzzzzzzzz: 1}]")),
+        ("### verify", certificate("source: {cert: a}, verify: {zzzzzzzzzz: 1}")),
+        ("### checks", certificate("source: {cert: a}, checks: [{zzzzzzzzzz: 1}]")),
+        ("## command, shell", task("command: {cmd: a, zzzzzzzzzz: 1}")),
+        ("## debug", task("debug: {zzzzzzzzzz: 1}")),
+        ("## assert", task("assert: {that: true, zzzzzzzzzz: 1}")),
+        ("## fail", task("fail: {zzzzzzzzzz: 1}")),
+        ("## pause", task("pause: {zzzzzzzzzz: 1}")),
+        ("## wait_for", task("wait_for: {port: 1, zzzzzzzzzz: 1}")),
+    ] {
+        assert_eq!(documented(&page, heading), known_keys(&text), "{heading}");
+    }
+}
+
+/// Fenced blocks whose first line is exactly this.
+fn blocks(text: &str, fence: &str) -> Vec<String> {
+    let opened = format!("```{fence}\n");
+    text.split(&opened)
+        .skip(1)
+        .map(|rest| rest.split("\n```").next().expect("a part").to_owned() + "\n")
+        .collect()
+}
+
+fn pages() -> Vec<(String, String)> {
+    let mut pages = vec![("README.md".to_owned(), read("README.md"))];
+    for entry in std::fs::read_dir(root().join("docs")).expect("docs") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        if name.ends_with(".md") {
+            pages.push((format!("docs/{name}"), read(format!("docs/{name}"))));
+        }
+    }
+    pages
+}
+
+fn load(sources: &[String]) -> inventory::Inventory {
+    let options =
+        LoadOptions { playbook_directories: Vec::new(), decrypt: &|_| Err("no vault".to_owned()) };
+    match inventory::load(sources, &options) {
+        Ok((inventory, _)) => inventory,
+        Err(found) => panic!("{}", render(&found, false, 100)),
+    }
+}
+
+#[test]
+fn examples_of_the_pages_parse() {
+    let mut count = 0;
+    for (name, text) in pages() {
+        for block in blocks(&text, "yaml playbook") {
+            if let Err(found) = parse(&name, &block) {
+                panic!("{name}: {}\n{block}", render(&found, false, 100));
+            }
+            count += 1;
+        }
+        // A block of a whole playbook begins with a play, marked or not.
+        for block in blocks(&text, "yaml")
+            .into_iter()
+            .filter(|block| block.contains("- hosts:") || block.contains("\n  hosts:"))
+        {
+            if let Err(found) = parse(&name, &block) {
+                panic!("{name}: {}\n{block}", render(&found, false, 100));
+            }
+            count += 1;
+        }
+        for fence in ["ini", "ini inventory"] {
+            for block in blocks(&text, fence) {
+                let directory = tempfile::tempdir().expect("a directory");
+                let path = directory.path().join("inventory.ini");
+                std::fs::write(&path, block).expect("a file");
+                assert!(!load(&[path.display().to_string()]).hosts().is_empty(), "{name}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 3, "{count} examples were found");
+}
+
+#[test]
+fn example_files_parse_and_their_patterns_match() {
+    for (book, hosts) in [
+        ("nginx-edge.yml", "edge.ini"),
+        ("postfix-mail.yml", "mail.yml"),
+        ("bastion-batch.yml", "bastion.ini"),
+    ] {
+        let parsed = match parse(book, &read(format!("playbooks/{book}"))) {
+            Ok(parsed) => parsed,
+            Err(found) => panic!("{}", render(&found, false, 100)),
+        };
+        let inventory = load(&[root().join("inventories").join(hosts).display().to_string()]);
+        for play in &parsed.plays {
+            let pattern = play.hosts.as_str().expect("a pattern");
+            assert!(!inventory.select(pattern).expect(pattern).is_empty(), "{book}: {pattern}");
+        }
+    }
+    let listed = std::fs::read_dir(root().join("playbooks")).expect("playbooks");
+    let books = listed
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "yml"));
+    for entry in books {
+        let name = entry.file_name().into_string().expect("UTF-8");
+        assert!(parse(&name, &read(format!("playbooks/{name}"))).is_ok(), "{name}");
+    }
+}
