@@ -36,6 +36,11 @@ fn withhold_keys(text: String) -> String {
         *hide = inside && !line.contains("-----END") || longest_run(line) >= PEM_LINE;
         inside = (inside || begins) && !line.contains("-----END");
     }
+    // The beginning of the block may be cut off.
+    for at in 1..lines.len() {
+        let ends = lines[at].contains("-----END") && lines[at].contains("PRIVATE KEY");
+        hidden[at - 1] |= ends && is_base64(lines[at - 1]);
+    }
     let spread = |hidden: &mut [bool], at: usize, from: usize| {
         if hidden[from] && is_base64(lines[at]) {
             hidden[at] = true;
