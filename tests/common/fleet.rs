@@ -116,6 +116,11 @@ impl Fleet {
         self.fleet(&["sh", host, command])
     }
 
+    /// The same, not started yet.
+    pub fn beside_ssh(&self, host: &str, command: &str) -> Command {
+        script(&self.dir, &["sh", host, command])
+    }
+
     /// Puts a generation's files everywhere from outside, and sees every service serve it.
     pub fn reset(&self, generation: &str) {
         self.fleet(&["reset", generation]);

@@ -1,0 +1,120 @@
+//! What one command on the controller costs: wall, CPU, memory, and what it says to the hosts.
+
+use crate::common::fleet::Fleet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+/// How often memory is looked at. What lives shorter is not seen, and hardly matters.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Runs `$@` and tells what it took to the millisecond, and the controller's network before and after.
+const TIMED: &str = r#"
+into=$1; shift
+TIMEFORMAT='%R %U %S'
+grep br0: /proc/net/dev >"$into.before"
+{ time "$@" >"$into.out" 2>"$into.err"; } 2>"$into.time"
+status=$?
+grep br0: /proc/net/dev >"$into.after"
+exit $status
+"#;
+
+/// One run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// Seconds.
+    pub(crate) wall: f64,
+    /// Seconds of user and system time on the controller.
+    pub(crate) cpu: f64,
+    /// The largest sum of peaks of processes that lived at the same time.
+    pub(crate) peak_mib: f64,
+    /// Bytes from the controller to the hosts, and back, with all headers.
+    pub(crate) sent: f64,
+    pub(crate) received: f64,
+    /// Both ways.
+    pub(crate) packets: f64,
+    /// Log-ins that the hosts saw, and programs that they were asked to start.
+    pub(crate) logins: f64,
+    pub(crate) execs: f64,
+    /// Whether every host serves what it should.
+    pub(crate) correct: bool,
+}
+
+/// Runs `argv` as the controller, with its files in `directory`.
+pub(crate) fn measure(fleet: &Fleet, directory: &Path, argv: &[String]) -> io::Result<Cost> {
+    let into = directory.join("measured");
+    let into = into.to_string_lossy();
+    let before = seen_by_hosts(fleet);
+    let mut arguments = vec!["-c", TIMED, "timed", &into];
+    arguments.extend(argv.iter().map(String::as_str));
+    let mut child = fleet
+        .controller("bash", &arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let mut peak = 0;
+    while child.try_wait()?.is_none() {
+        peak = peak.max(descendants(child.id()).into_iter().map(peak_kib).sum());
+        thread::sleep(LOOK);
+    }
+    let read = |suffix: &str| fs::read_to_string(format!("{into}.{suffix}"));
+    let times = numbers(&read("time")?);
+    let network =
+        |suffix| read(suffix).map(|text| numbers(text.trim_start().trim_start_matches("br0:")));
+    let (old, new) = (network("before")?, network("after")?);
+    let grown = |column: usize| new[column] - old[column];
+    let after = seen_by_hosts(fleet);
+    Ok(Cost {
+        // The last line: a shell may have said something before.
+        wall: times[times.len() - 3],
+        cpu: times[times.len() - 2] + times[times.len() - 1],
+        peak_mib: peak as f64 / 1024.0,
+        received: grown(0),
+        sent: grown(8),
+        packets: grown(1) + grown(9),
+        logins: after.0 - before.0,
+        execs: after.1 - before.1,
+        correct: false,
+    })
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// (log-ins, programs started) as all hosts' sshd have logged them.
+fn seen_by_hosts(fleet: &Fleet) -> (f64, f64) {
+    let list = fleet.fleet(&["hosts"]);
+    list.lines().filter_map(|line| line.split(' ').nth(2)).fold((0.0, 0.0), |sum, process| {
+        let log = fs::read_to_string(format!("/proc/{process}/root/var/log/sshd.log"));
+        let log = log.unwrap_or_default();
+        let count = |what: &str| log.matches(what).count() as f64;
+        (sum.0 + count("Accepted publickey"), sum.1 + count("Starting session: command"))
+    })
+}
+
+/// All processes below one; of the chain of wrappers only the last counts for much.
+fn descendants(process: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut open = vec![process];
+    while let Some(process) = open.pop() {
+        let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+        for child in children.unwrap_or_default().split(' ').filter_map(|id| id.parse().ok()) {
+            found.push(child);
+            open.push(child);
+        }
+    }
+    found
+}
+
+/// The most memory that a process has had so far.
+fn peak_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,151 @@
+//! The contenders: certroll, and what an operator without it would write.
+
+use crate::common::fleet::Fleet;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The arguments for a generation.
+pub(crate) type Argv = Box<dyn Fn(&str) -> Vec<String>>;
+
+/// A way to give every host a generation.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) argv: Argv,
+}
+
+/// One connection and one command per host: both files at once, the check of the whole configuration,
+/// the renames, the reload; then the handshake from the controller. No lock, no rollback, no
+/// protection against its own end half-way.
+const ONE_HOST: &str = r#"set -e
+host=$1 pki=$2
+tar -C "$pki" -c fullchain.pem privkey.pem | ssh -F "$SSH_CONFIG" "$host" 'sudo -n sh -c "
+set -e
+umask 077
+cd /etc/nginx/tls
+mkdir .new
+tar -x -C .new
+chown root:root .new/*
+chmod 644 .new/fullchain.pem
+chmod 600 .new/privkey.pem
+mv -f .new/fullchain.pem .new/privkey.pem .
+rmdir .new
+nginx -t -q
+nginx -s reload
+"'
+wanted=$(cat "$pki/leaf.sha256")
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  seen=$(openssl s_client -connect "$host:443" -servername www.fleet.test </dev/null 2>/dev/null |
+    openssl x509 -outform DER | sha256sum)
+  [ "${seen%% *}" != "$wanted" ] || exit 0
+  sleep 0.05
+done
+echo "$host serves ${seen%% *}" >&2
+exit 1
+"#;
+
+const ANSIBLE: &str = r"- hosts: web
+  gather_facts: false
+  become: true
+  tasks:
+    - name: Files
+      ansible.builtin.copy:
+        src: '{{ pki }}/{{ item.file }}'
+        dest: '/etc/nginx/tls/{{ item.file }}'
+        owner: root
+        group: root
+        mode: '{{ item.mode }}'
+      loop:
+        - {file: fullchain.pem, mode: '0644'}
+        - {file: privkey.pem, mode: '0600'}
+    - name: Check
+      ansible.builtin.command: nginx -t -q
+    - name: Reload
+      ansible.builtin.command: nginx -s reload
+";
+
+/// Writes what they need into `directory`; those whose programs are missing are left out.
+pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
+    let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    let inventory = text(fleet.dir().join("inventory.ini"));
+    let pki = text(fleet.dir().join("pki"));
+    let config = text(fleet.dir().join("ssh/config"));
+    let file = |name: &str| text(directory.join(name));
+
+    fs::write(file("play.yml"), playbook(&pki))?;
+    fs::write(file("one-host.sh"), ONE_HOST)?;
+    let list = fleet.fleet(&["hosts"]);
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    fs::write(file("hosts"), names.join("\n") + "\n")?;
+
+    let mut peers =
+        vec![Peer { name: "certroll apply", argv: apply(&file("play.yml"), &inventory) }];
+    for (name, at_once) in [("ssh loop, 50 at once", "50"), ("ssh loop, one by one", "1")] {
+        let (hosts, script, pki, config) =
+            (file("hosts"), file("one-host.sh"), pki.clone(), config.clone());
+        let argv = move |generation: &str| {
+            let script = format!(
+                "export SSH_CONFIG='{config}'; \
+                 xargs -a '{hosts}' -P {at_once} -I H sh '{script}' H '{pki}/{generation}'"
+            );
+            vec!["sh".to_owned(), "-c".to_owned(), script]
+        };
+        peers.push(Peer { name, argv: Box::new(argv) });
+    }
+    if let Some(ansible) = ansible() {
+        fs::write(file("ansible.yml"), ANSIBLE)?;
+        let settings = "[defaults]\nforks = 50\nhost_key_checking = true\n\
+                        interpreter_python = /usr/bin/python3\n[ssh_connection]\npipelining = true\n";
+        fs::write(file("ansible.cfg"), settings)?;
+        let book = file("ansible.yml");
+        let argv = move |generation: &str| {
+            let pki = format!("pki={pki}/{generation}");
+            [&ansible, "-i", &inventory, "-e", &pki, &book].map(str::to_owned).to_vec()
+        };
+        peers.push(Peer { name: "Ansible, pipelining", argv: Box::new(argv) });
+    }
+    Ok(peers)
+}
+
+fn apply(playbook: &str, inventory: &str) -> Argv {
+    let (playbook, inventory) = (playbook.to_owned(), inventory.to_owned());
+    Box::new(move |generation| {
+        let generation = format!("generation={generation}");
+        let certroll = env!("CARGO_BIN_EXE_certroll");
+        [certroll, "apply", &playbook, "-i", &inventory, "-e", &generation, "-f", "50"]
+            .map(str::to_owned)
+            .to_vec()
+    })
+}
+
+fn playbook(pki: &str) -> String {
+    format!(
+        r#"- name: One certificate for nginx
+  hosts: web
+  become: true
+  tasks:
+    - name: nginx serves the new certificate
+      certificate:
+        service: nginx
+        source:
+          cert: "{pki}/{{{{ generation }}}}/fullchain.pem"
+          key: "{pki}/{{{{ generation }}}}/privkey.pem"
+        dest:
+          cert: /etc/nginx/tls/fullchain.pem
+          key: /etc/nginx/tls/privkey.pem
+        verify:
+          endpoint: "{{{{ ansible_host }}}}:443"
+          server_name: www.fleet.test
+"#
+    )
+}
+
+/// From `PATH`, or where `tests/run.sh` puts it.
+fn ansible() -> Option<String> {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-tools/bin");
+    let path = env::var("PATH").unwrap_or_default();
+    let mut places = path.split(':').chain([installed]);
+    let found = places.find(|place| Path::new(place).join("ansible-playbook").exists())?;
+    Some(format!("{found}/ansible-playbook"))
+}
