@@ -18,8 +18,9 @@ body() {
 
 # The beginning of a stream and, where that is not all, its end.
 stream() {
-  head=$(od -An -v -tx1 -N 65536 "$2" | tr -d ' \n') size=$(wc -c <"$2" | tr -d ' ') tail=
-  [ "$size" -le 65536 ] || tail=$(tail -c 65536 "$2" | od -An -v -tx1 | tr -d ' \n')
+  size "$2"
+  size=$v head=$(od -An -v -tx1 -N 65536 "$2" | tr -d ' \n') tail=
+  [ "$size" -le 65536 ] || tail=$(tail -c 65536 "$2" | od -An -v -tx1 -N 65536 | tr -d ' \n')
   say $1 size=$size head=$head tail=$tail
 }
 

@@ -70,7 +70,7 @@ enc() {
 # Hex of a file's first 4 KiB; of its last; and of all, which the caller has bounded.
 squeeze() { set -- $v; IFS=; v="$*"; IFS=$ifs; }
 hex_head() { v=; [ ! -s "$1" ] || { v=$(od -An -v -tx1 -N 4096 "$1" 2>/dev/null); squeeze; }; }
-hex_tail() { v=; [ ! -s "$1" ] || { v=$(tail -c 4096 "$1" 2>/dev/null | od -An -v -tx1); squeeze; }; }
+hex_tail() { v=; [ ! -s "$1" ] || { v=$(tail -c 4096 "$1" 2>/dev/null | od -An -v -tx1 -N 4096); squeeze; }; }
 
 # Sets sumtool, synctool, stattool (or none), boot, own.
 tools() {
