@@ -21,7 +21,8 @@ fn apache_dies_of_it_and_is_started_again_on_its_old_files() {
     weak_key(&host);
     let before = host.state(&APACHE);
     let running = || host.sh("cat /run/apache2/apache2.pid");
-    // `apache2ctl graceful` starts a server that is down; systemd's reload does not, nor does a signal.
+    // `apache2ctl graceful` starts a server that is down, if it is down already when the files are back: on
+    // a slow machine it may have to be revived all the same. systemd's reload starts none, nor does a signal.
     let signal = "reload: {shell: 'kill -USR1 $(cat /run/apache2/apache2.pid)'}";
     for (task, revived) in
         [(Task::of(&APACHE, WEAK), false), (Task::of(&APACHE, WEAK).with(signal), true)]
@@ -33,7 +34,7 @@ fn apache_dies_of_it_and_is_started_again_on_its_old_files() {
         // The control: it really ended.
         assert_ne!(running(), pid, "{ran}");
         let told = ran.stdout.contains("apache had died and was started again");
-        assert_eq!(told, revived, "{ran}");
+        assert!(told || !revived, "{ran}");
         assert_eq!(step(&ran, &host), "verify", "{ran}");
         assert_eq!(host.state(&APACHE), before);
         host.expect(&APACHE, "gen1");
