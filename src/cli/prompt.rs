@@ -15,10 +15,15 @@ pub(super) fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
     Ok(Secret::new(text))
 }
 
+/// Whether a question can be asked at all.
+pub(super) fn is_possible() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// Asks a yes/no question on the terminal; anything but `y` or `yes` is no. Without a terminal the
 /// answer is no.
 pub(super) fn confirm(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
+    if !is_possible() {
         return false;
     }
     let mut stderr = std::io::stderr();
@@ -37,7 +42,7 @@ pub(super) fn confirm(question: &str) -> bool {
 /// # Errors
 /// Without a terminal: nobody can be asked.
 pub(super) fn line(text: &str) -> std::io::Result<String> {
-    if !std::io::stdin().is_terminal() {
+    if !is_possible() {
         return Err(std::io::Error::other("standard input is no terminal"));
     }
     let mut stderr = std::io::stderr();

@@ -185,6 +185,10 @@ impl Terminal {
 }
 
 impl Operator for Terminal {
+    fn is_there(&self) -> bool {
+        prompt::is_possible()
+    }
+
     fn confirm(&self, question: &str) -> bool {
         self.pause().around(|| prompt::confirm(question))
     }

@@ -99,7 +99,7 @@ fn print(bytes: &[u8]) -> Result<u8, Failure> {
 }
 
 async fn survey(name: &'static str, args: &RunArgs, work: Work) -> Result<u8, Failure> {
-    on_playbooks(name, args, Mode::Apply, work, args.diff, false).await
+    on_playbooks(name, args, Mode::Survey, work, args.diff, false).await
 }
 
 async fn on_playbooks(

@@ -1,6 +1,6 @@
 //! Before any connection: every host × task is rendered and every certificate checked, all errors at once.
 
-use super::project::{Book, Project};
+use super::project::{Book, Mode, Project};
 use super::run::Run;
 use super::selection;
 use super::task::{self, rounds};
@@ -8,7 +8,7 @@ use super::variables::{PlayScope, Variables};
 use super::wants;
 use crate::model::HostName;
 use crate::model::text::plural;
-use crate::playbook::certificate::RenderError;
+use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
 use crate::playbook::{Play, Task, TaskKind};
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::{Scope, TemplateError};
@@ -217,7 +217,12 @@ fn check_task(
         }
         if let TaskKind::Certificate(spec) = &task.kind {
             match wants::want(run, book, task, spec, host, &scope) {
-                Ok(want) => report.warn(want.warnings),
+                Ok(want) => {
+                    report.warn(want.warnings);
+                    if let Some(problem) = nobody_to_ask(run, &want.wanted.certificate) {
+                        report.add(problem, Some(host));
+                    }
+                }
                 Err(RenderError::Wrong(problems)) => report.extend(problems, host),
                 Err(RenderError::NotYetKnown(name)) => {
                     let title = task.title();
@@ -229,6 +234,20 @@ fn check_task(
             }
         }
     }
+}
+
+/// A change that waits for a person is not begun where there is none: it would be made and taken back.
+fn nobody_to_ask(run: &Run, certificate: &CertificateTask) -> Option<Diagnostic> {
+    let changes = match run.project.options.mode {
+        Mode::Apply | Mode::Earlier(_) => true,
+        Mode::Plan | Mode::Survey => false,
+    };
+    let asks = changes && certificate.confirm == Confirm::Prompt;
+    (asks && !run.operator.is_there()).then(|| {
+        Diagnostic::error("`confirm: prompt` needs a person, but standard input is no terminal")
+            .at(certificate.span.as_ref())
+            .help("run it from a terminal, or say `confirm: auto`")
+    })
 }
 
 /// The values of a task that every host can render before the run. What may depend on the task's own

@@ -61,6 +61,8 @@ pub enum Mode {
     Plan,
     /// Rolls out.
     Apply,
+    /// Asks hosts and services what is there, or settles what is unfinished; runs no task.
+    Survey,
     /// Rolls back: to the state before this generation, or before the last one of which anything is kept.
     Earlier(Option<String>),
 }

@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 
 /// Asks the person who runs certroll. Blocks; called off the runtime's threads.
 pub trait Operator: Send + Sync {
+    /// Whether there is somebody to ask.
+    fn is_there(&self) -> bool;
     /// Yes or no; without a terminal no.
     fn confirm(&self, question: &str) -> bool;
     /// Shows a text and waits for the return key.

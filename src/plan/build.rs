@@ -42,14 +42,25 @@ pub enum Decision {
         step: Step,
         /// Why, one line.
         why: String,
-        /// What the command that says so printed; printable.
-        output: String,
+        /// The check that says so, where one does.
+        check: Option<FailedCheck>,
     },
+}
+
+/// A check that fails on a host before anything was changed there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// As its profile or the task spells it.
+    pub command: String,
+    /// `None`: it was ended because its time was over.
+    pub exit_code: Option<i32>,
+    /// What it printed; printable.
+    pub output: String,
 }
 
 impl Decision {
     fn blocked(step: Step, why: impl Into<String>) -> Self {
-        Self::Blocked { step, why: why.into(), output: String::new() }
+        Self::Blocked { step, why: why.into(), check: None }
     }
 }
 
@@ -165,9 +176,9 @@ fn obstacle_to_all(
         return Some(Decision::blocked(Step::Check, why));
     }
     let first_time = files.iter().any(|file| file.action == FileAction::Create);
-    for (why, output) in failed_prechecks(desired, facts) {
+    for (why, check) in failed_prechecks(desired, facts) {
         if !first_time {
-            return Some(Decision::Blocked { step: Step::Validate, why, output });
+            return Some(Decision::Blocked { step: Step::Validate, why, check: Some(check) });
         }
         // It may well fail because the files are not there yet; the staged ones will tell.
         notes.push(format!("{why}; it is tried again with the new files in place"));
@@ -179,8 +190,8 @@ fn obstacle_to_all(
     None
 }
 
-/// Checks that the untouched host does not pass, each as one line, with what it printed.
-fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, String)> {
+/// Checks that the untouched host does not pass, each with one line for people.
+fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, FailedCheck)> {
     let mut failed = Vec::new();
     for answers in answers(desired, facts) {
         for (check, result) in answers.prechecks {
@@ -190,9 +201,11 @@ fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, String
                     "{}: `{}` fails on the untouched host{}",
                     answers.service.name,
                     check.label,
-                    last_line(result, &output)
+                    told(result, &output)
                 );
-                failed.push((why, output));
+                let exit_code = (!result.late).then_some(result.rc);
+                let command = check.label.clone();
+                failed.push((why, FailedCheck { command, exit_code, output }));
             }
         }
     }
@@ -239,7 +252,8 @@ fn aging(files: &[FilePlan], facts: &HostFacts, now: Timestamp, notes: &mut Vec<
         let (Some(new), Some(present)) = (&file.want.leaf, there.file()) else { continue };
         let old = certificates_in(&present.certificates_pem).into_iter().next();
         if let Some(old) = old.filter(|old| {
-            old.fingerprint != new.fingerprint && old.validity.not_after > new.validity.not_after
+            old.fingerprint != new.fingerprint
+                && old.validity.not_after.date() > new.validity.not_after.date()
         }) {
             notes.push(format!(
                 "{}: the new certificate ends sooner ({}, {} days left) than the one in place ({})",
@@ -257,13 +271,20 @@ fn printed(result: &CommandResult) -> String {
     crate::model::text::printable(&output, 4096)
 }
 
-fn last_line(result: &CommandResult, output: &str) -> String {
+/// What a failed check says in one line: the first that looks like the cause, else the last.
+fn told(result: &CommandResult, output: &str) -> String {
     if result.late {
         return " (its time was over)".to_owned();
     }
-    match output.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => format!(" (exit code {}): {line}", result.rc),
-        None => format!(" (exit code {})", result.rc),
+    let is_cause = |line: &&str| {
+        let line = line.to_lowercase();
+        ["emerg", "alert", "error", "fatal"].iter().any(|word| line.contains(word))
+    };
+    let mut lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.clone().next_back();
+    match lines.find(is_cause).or(last) {
+        Some(line) => format!(": {line}"),
+        None => String::new(),
     }
 }
 

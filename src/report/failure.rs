@@ -4,6 +4,7 @@ use super::look::{self, Look, line};
 use super::words;
 use crate::event::Failure;
 use crate::model::HostName;
+use anstyle::Style;
 use indexmap::{IndexMap, IndexSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -100,7 +101,7 @@ pub(super) fn headline(failure: &Failure) -> String {
 pub(super) fn details(look: &Look, failure: &Failure) -> String {
     let mut text = String::new();
     if let Some(command) = &failure.command {
-        text.push_str(&format!("    command  {}\n", line(command)));
+        text.push_str(&look.hang("    command  ", Style::new(), &line(command)));
     }
     for output in &failure.output {
         text.push_str(&format!("    | {}\n", line(output)));
@@ -112,10 +113,10 @@ pub(super) fn details(look: &Look, failure: &Failure) -> String {
             true => look::LOUD,
             false => look::STRONG,
         };
-    text.push_str(&format!("    host     {}\n", look.paint(style, state)));
+    text.push_str(&look.hang("    host     ", style, &state));
     for (index, advice) in failure.advice.iter().enumerate() {
         let word = if index == 0 { "next" } else { "" };
-        text.push_str(&format!("    {word:<8} {}\n", line(advice)));
+        text.push_str(&look.hang(&format!("    {word:<8} "), Style::new(), &line(advice)));
     }
     look.fit(&text)
 }

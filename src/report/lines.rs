@@ -203,8 +203,11 @@ impl Writer {
     ) -> String {
         let host = host.map_or_else(|| "-".to_owned(), |host| line(host.as_str()));
         let word = self.look.paint(style, format!("{word:<8}"));
-        let row = format!("{host:<width$}  {step:<9}  {word} {text}", width = self.host_width);
-        self.look.fit(row.trim_end()) + "\n"
+        let head = format!("{host:<width$}  {step:<9}  {word} ", width = self.host_width);
+        match text {
+            "" => format!("{}\n", head.trim_end()),
+            text => self.look.hang(&head, Style::new(), text),
+        }
     }
 }
 

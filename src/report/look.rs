@@ -45,6 +45,32 @@ impl Look {
         if self.ascii { text.replace('→', "->").replace('…', "...") } else { text.to_owned() }
     }
 
+    /// A line of `prefix` and `text`; where a terminal is narrower, further lines begin below the text. Only the
+    /// text is painted.
+    pub fn hang(&self, prefix: &str, style: Style, text: &str) -> String {
+        let indent = " ".repeat(textwrap::core::display_width(prefix));
+        let room = self.columns().saturating_sub(indent.len());
+        let text = self.fit(text);
+        let lines = match self.width {
+            // Paths and commands stay whole, to be copied.
+            Some(_) if room >= NARROWEST => {
+                let whole = textwrap::Options::new(room)
+                    .break_words(false)
+                    .word_separator(textwrap::WordSeparator::AsciiSpace)
+                    .word_splitter(textwrap::WordSplitter::NoHyphenation);
+                textwrap::wrap(&text, whole)
+            }
+            _ => vec![text.as_str().into()],
+        };
+        let mut out = String::new();
+        for (index, line) in lines.iter().enumerate() {
+            out.push_str(if index == 0 { prefix } else { &indent });
+            out.push_str(&self.paint(style, line));
+            out.push('\n');
+        }
+        out
+    }
+
     /// Columns to fill where the stream has no width.
     pub fn columns(&self) -> usize {
         usize::from(self.width.unwrap_or(100))
@@ -75,6 +101,9 @@ pub const QUIET: Style = AnsiColor::Cyan.on_default();
 pub const WARNING: Style = AnsiColor::Magenta.on_default();
 /// Headings and names.
 pub const STRONG: Style = Style::new().bold();
+
+/// Text is not wrapped into fewer columns.
+const NARROWEST: usize = 24;
 
 /// The longest line of foreign text that is shown, in bytes.
 const LONGEST_LINE: usize = 2_000;
@@ -173,6 +202,23 @@ mod tests {
         assert_eq!(cut("日本語", 4, &look), "日…");
         assert_eq!(cut("abcdefg", 6, &Look::PLAIN), "abcde.");
         assert_eq!(cut("abc", 0, &look), "");
+    }
+
+    #[test]
+    fn long_text_hangs_below_its_beginning() {
+        let look = Look { color: false, width: Some(36), ascii: true };
+        assert_eq!(
+            look.hang("  note: ", Style::new(), "one two three four five six → 7"),
+            "  note: one two three four five six\n        -> 7\n"
+        );
+        assert_eq!(
+            look.hang("  note: ", Style::new(), &"/a-path".repeat(6)),
+            format!("  note: {}\n", "/a-path".repeat(6))
+        );
+        assert_eq!(
+            Look::PLAIN.hang("x ", Style::new(), &"a b ".repeat(80)),
+            format!("x {}\n", "a b ".repeat(80))
+        );
     }
 
     #[test]

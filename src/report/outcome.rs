@@ -100,7 +100,9 @@ impl<W: Write> Outcomes<W> {
     fn summary(&mut self, summary: &Summary, elapsed: Duration) -> io::Result<()> {
         let look = self.end.look;
         let mut text = String::new();
-        for (host, task, status) in std::mem::take(&mut self.status) {
+        let mut held = std::mem::take(&mut self.status);
+        held.sort_by_key(|(host, ..)| summary.hosts.get_index_of(host));
+        for (host, task, status) in held {
             text.push_str(&status::table(&look, &host, &task, &status));
         }
         text.push_str(&self.unknown(summary));
@@ -317,7 +319,7 @@ fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
     }
 }
 
-/// A line of Ansible's recap, with two counts of our own behind it.
+/// A line of Ansible's recap; what only certroll counts stands behind it where there is any.
 fn recap(look: &Look, host: &HostName, counts: &HostSummary, width: usize) -> String {
     let count = |name: &str, value: u32, style: Style| {
         let text = format!("{name}={value:<4}");
@@ -333,9 +335,16 @@ fn recap(look: &Look, host: &HostName, counts: &HostSummary, width: usize) -> St
         count("skipped", counts.skipped, look::QUIET),
         count("rescued", 0, look::GOOD),
         count("ignored", counts.ignored, look::WARNING),
-        count("unchanged", counts.unchanged, look::GOOD),
-        count("rolled_back", counts.rolled_back, look::BAD),
     ];
+    let ours = [
+        ("unchanged", counts.unchanged, look::GOOD),
+        ("rolled_back", counts.rolled_back, look::BAD),
+    ];
+    let ours = ours.into_iter().filter(|(_, value, _)| *value > 0);
+    let cells: Vec<String> = cells
+        .into_iter()
+        .chain(ours.map(|(name, value, style)| count(name, value, style)))
+        .collect();
     let row = format!("{} : {}", look.paint(words::style(&counts.outcome), name), cells.join(" "));
     row.trim_end().to_owned() + "\n"
 }

@@ -60,18 +60,18 @@ impl<W: Write> PlanTable<W> {
         let mut text = format!("\n{}\n", look.paint(look::STRONG, look.fit(&heading)));
         text.push_str(&batch.table(&look));
         if !shows_commands(&look) {
-            text.push_str(&batch.commands());
+            text.push_str(&batch.commands(&look));
         }
-        text.push_str(&batch.notes());
+        text.push_str(&batch.notes(&look));
         if self.diff {
             text.push_str(&batch.diff(&look));
         }
         text.push_str(&format!("batch {number} of {of}: {}\n", sums(counts)));
         for unknown in unknown {
-            text.push_str(&format!("  unknown until apply: {}\n", line(unknown)));
+            text.push_str(&look.hang("  unknown until apply: ", Style::new(), &line(unknown)));
         }
         for known in &batch.known {
-            text.push_str(&format!("  note: {}\n", line(known)));
+            text.push_str(&look.hang("  note: ", Style::new(), &line(known)));
         }
         add(self.totals.get_or_insert_default(), counts);
         self.out.write_all(look.fit(&text).as_bytes())?;
@@ -239,7 +239,7 @@ impl Batch {
     }
 
     /// What will be run, once for all hosts that share it.
-    fn commands(&self) -> String {
+    fn commands(&self, look: &Look) -> String {
         let mut groups: IndexMap<[&str; 3], (IndexSet<&HostName>, IndexSet<&str>)> =
             IndexMap::new();
         for row in self.rows.iter().filter(|row| self.is_pending(&row.host)) {
@@ -251,26 +251,30 @@ impl Batch {
         let mut text = String::new();
         for ([service, validate, reload], (hosts, endpoints)) in groups {
             text.push_str(&format!("{} on {}\n", line(service), words::hosts(hosts, 4)));
-            text.push_str(&format!("  validate  {}\n", line(validate)));
-            text.push_str(&format!("  reload    {}\n", line(reload)));
+            text.push_str(&look.hang("  validate  ", Style::new(), &line(validate)));
+            text.push_str(&look.hang("  reload    ", Style::new(), &line(reload)));
             let more = endpoints.len().saturating_sub(4);
             let shown: Vec<String> = endpoints.iter().take(4).map(|text| line(text)).collect();
-            text.push_str(&format!("  verify    {}", shown.join("; ")));
-            text.push_str(&if more > 0 { format!("; and {more} more\n") } else { "\n".to_owned() });
+            let mut places = shown.join("; ");
+            if more > 0 {
+                places.push_str(&format!("; and {more} more"));
+            }
+            text.push_str(&look.hang("  verify    ", Style::new(), &places));
         }
         text
     }
 
-    fn notes(&self) -> String {
+    fn notes(&self, look: &Look) -> String {
         let mut groups: IndexMap<&str, IndexSet<&HostName>> = IndexMap::new();
         for row in &self.rows {
             for note in &row.notes {
                 groups.entry(note).or_default().insert(&row.host);
             }
         }
-        let lines = groups
-            .into_iter()
-            .map(|(note, hosts)| format!("  note: {}: {}\n", words::hosts(hosts, 4), line(note)));
+        let lines = groups.into_iter().map(|(note, hosts)| {
+            let text = format!("{}: {}", words::hosts(hosts, 4), line(note));
+            look.hang("  note: ", Style::new(), &text)
+        });
         lines.collect()
     }
 

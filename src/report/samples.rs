@@ -169,8 +169,7 @@ pub(super) fn plan() -> Vec<Event> {
     drift[0]
         .notes
         .push("drift: the files are right, but edge3.example.net:443 serves 3f2a1b9c".to_owned());
-    let why =
-        "nginx: `nginx -t` fails on the untouched host (exit code 1): unknown directive \"lisen\"";
+    let why = "nginx: `nginx -t` fails on the untouched host: unknown directive \"lisen\"";
     let blocked = PlanAction::Blocked(why.into());
     let mut all = Vec::new();
     // They answer in another order than the inventory's.

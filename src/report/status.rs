@@ -7,6 +7,8 @@ use crate::event::status::{FileStatus, HostStatus, ServedStatus};
 use crate::model::HostName;
 use crate::model::text::plural;
 use anstyle::Style;
+use indexmap::IndexSet;
+use std::collections::BTreeMap;
 
 /// The column that narrow terminals do without.
 const ACCESS: usize = 4;
@@ -40,18 +42,42 @@ pub fn table(look: &Look, host: &HostName, task: &str, status: &HostStatus) -> S
         rows.iter_mut().for_each(|row| _ = row.remove(ACCESS));
     }
     text.push_str(&table::render(look, &header, rows));
-    for file in status.files.iter().filter(|file| !file.backups.is_empty()) {
-        let count = plural(file.backups.len(), "earlier generation");
-        text.push_str(&format!("{}: {count}, for certroll rollback --to:\n", line(&file.file)));
+    text.push_str(&generations(&status.files));
+    look.fit(&text)
+}
+
+/// What was kept, generation by generation: the certificates in it, or the files where it has none.
+fn generations(files: &[FileStatus]) -> String {
+    let mut kept: BTreeMap<&str, (IndexSet<String>, Vec<String>)> = BTreeMap::new();
+    for file in files {
         for backup in &file.backups {
-            let what = backup
-                .certificate
-                .as_ref()
-                .map_or_else(|| format!("sha256 {}", backup.digest.short()), words::certificate);
-            text.push_str(&format!("    {}  {what}\n", line(&backup.generation)));
+            let (certificates, names) = kept.entry(&backup.generation).or_default();
+            certificates.extend(backup.certificate.as_ref().map(words::certificate));
+            names.push(line(&file.file));
         }
     }
-    look.fit(&text)
+    if kept.is_empty() {
+        return String::new();
+    }
+    let count = plural(kept.len(), "earlier generation");
+    let mut text = format!("{count} kept, oldest first, for certroll rollback --to:\n");
+    for (generation, (certificates, names)) in kept {
+        let many = plural(names.len(), "file");
+        let what = match certificates.is_empty() {
+            true => names.join(", "),
+            false => format!("{} in {many}", join_some(certificates)),
+        };
+        text.push_str(&format!("    {}  {what}\n", line(generation)));
+    }
+    text
+}
+
+/// At most three of them.
+fn join_some(certificates: IndexSet<String>) -> String {
+    let more = certificates.len().saturating_sub(3);
+    let shown: Vec<String> = certificates.into_iter().take(3).collect();
+    let shown = shown.join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 fn file(file: &FileStatus) -> Vec<Text> {

@@ -134,16 +134,38 @@ async fn an_interrupt_begins_no_new_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_person_nothing_that_a_person_must_confirm_stays() {
-    let site = Site::good(2).await;
+async fn what_a_person_must_confirm_is_not_begun_without_one() {
+    let site = Site::good(1).await;
     let tasks = format!("{CERTIFICATE}        confirm: prompt\n");
     let ran = site.play("apply", "", &tasks, &[]).await;
-    assert_eq!(
-        (ran.code, ran.outcomes().as_str()),
-        (2, "edge1=rolled_back edge2=rolled_back"),
-        "{ran}"
-    );
-    assert!(!site.serves_new("edge1") && !site.serves_new("edge2"));
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("`confirm: prompt` needs a person"), "{ran}");
+    assert!(ran.stderr.contains("play.yml:"), "{ran}");
+    assert!(ran.summary()["hosts"].as_object().is_some_and(serde_json::Map::is_empty), "{ran}");
+    for verb in ["plan", "verify", "status", "recover"] {
+        let ran = site.play(verb, "", &tasks, &[]).await;
+        assert!(!ran.stderr.contains("needs a person"), "{ran}");
+    }
+    assert!(!site.serves_new("edge1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_decides_whether_a_batch_stays() {
+    let site = Site::good(2).await;
+    let tasks = format!("{CERTIFICATE}        confirm: prompt\n");
+    let playbook = format!("- name: play\n  hosts: web\n  serial: 1\n  tasks:\n{tasks}");
+    for (answers, code, outcomes, new) in [
+        // The first batch is kept, the second goes back.
+        ("y\nno\n", 2, "edge1=changed edge2=rolled_back", ["edge1"].as_slice()),
+        ("\n", 2, "edge1=unchanged edge2=rolled_back", &["edge1"]),
+        ("yes\n", 0, "edge1=unchanged edge2=changed", &["edge1", "edge2"]),
+    ] {
+        let ran = site.on_a_terminal("apply", &playbook, answers).await;
+        assert_eq!((ran.code, ran.outcomes().as_str()), (code, outcomes), "{ran}");
+        for host in ["edge1", "edge2"] {
+            assert_eq!(site.serves_new(host), new.contains(&host), "{host}: {ran}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

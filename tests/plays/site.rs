@@ -5,6 +5,7 @@ use certroll::lab::story::{HostStory, Kind, Twist};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// The certificate task for every host of the lab.
@@ -66,6 +67,34 @@ impl Site {
     /// As [`start`](Self::start), to its end.
     pub(crate) async fn run(&self, verb: &str, playbook: &str, more: &[&str]) -> Ran {
         ended(self.start(verb, playbook, more)).await
+    }
+
+    /// As [`run`](Self::run), with a terminal as standard input on which somebody types.
+    pub(crate) async fn on_a_terminal(&self, verb: &str, playbook: &str, typed: &str) -> Ran {
+        std::fs::write(self.lab.directory().join("play.yml"), playbook).expect("writable");
+        let output = self.lab.directory().join("output");
+        let program = env!("CARGO_BIN_EXE_certroll");
+        let line = format!("{program} {verb} play.yml -o json -i inventory.ini --ssh-config none");
+        let mut child = Command::new("script")
+            .args(["-qec", &format!("{line} >output"), "/dev/null"])
+            .current_dir(self.lab.directory())
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("script starts");
+        let mut keyboard = child.stdin.take().expect("a pipe");
+        keyboard.write_all(typed.as_bytes()).await.expect("typed");
+        // Taken away only after the end: an end of input would be an answer as well.
+        let ended = child.wait_with_output().await.expect("it ends");
+        drop(keyboard);
+        Ran {
+            code: ended.status.code().expect("no signal"),
+            stdout: std::fs::read_to_string(output).expect("output"),
+            stderr: String::from_utf8_lossy(&ended.stdout).into_owned(),
+        }
     }
 
     /// A play named `play` for the group `web`; `tasks` are indented by four.

@@ -152,7 +152,7 @@ fn begin(batch: &mut Batch<'_>, task: &Task, spec: &CertificateSpec, host: &Host
         };
         let earlier = match &batch.run.project.options.mode {
             Mode::Earlier(to) => Some(Earlier(to.clone())),
-            Mode::Plan | Mode::Apply => None,
+            Mode::Plan | Mode::Apply | Mode::Survey => None,
         };
         work.jobs.push((label, Some(Job { wanted: want.wanted, link, dirs, earlier })));
     }
@@ -249,12 +249,10 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
     let (result, changed) = match &plan.decision {
         Decision::Unchanged => (TaskResult::Ok, false),
         Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),
-        Decision::Blocked { step, why, output } => {
+        Decision::Blocked { step, why, check } => {
             batch.plan_rows(host, list);
-            let mut ended = failure::before_commit(job.task(), *step, why.clone());
-            ended.failure.output = failure::last_lines(output);
+            let mut ended = failure::blocked(job.task(), *step, why, check.as_ref());
             "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
-            ended.failure.command = super::request::command_of(desired, *step, None);
             return TaskEnd::failed(host, ended);
         }
     };

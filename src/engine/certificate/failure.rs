@@ -2,6 +2,7 @@
 
 use crate::event::Failure;
 use crate::model::{HostName, Outcome, Step};
+use crate::plan::build::FailedCheck;
 use crate::remote::{RemoteError, RolledBack, StepFailure};
 
 /// How a host left a certificate task.
@@ -22,6 +23,22 @@ pub const ALL_OLD: &str =
 /// A failure before anything live changed.
 pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> Ended {
     Ended { outcome: Outcome::Failed(step), failure: plain(task, step, message.into(), UNTOUCHED) }
+}
+
+/// The plan says that nothing can be done.
+pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -> Ended {
+    let mut ended = before_commit(task, step, why);
+    if let Some(check) = check {
+        let failure = &mut ended.failure;
+        failure.command = Some(check.command.clone());
+        failure.exit_code = check.exit_code;
+        failure.output = last_lines(&check.output);
+        failure.advice.push(
+            "it fails without the new files too: mend the service's configuration on the host first"
+                .to_owned(),
+        );
+    }
+    ended
 }
 
 /// The host could not be reached.

@@ -55,10 +55,8 @@ pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
     }
     match &observed.plan.decision {
         Decision::Unchanged => return Prepared::Unchanged(Box::new(observed)),
-        Decision::Blocked { step, why, output } => {
-            let mut ended = failure::before_commit(job.task(), *step, why.clone());
-            ended.failure.output = failure::last_lines(output);
-            ended.failure.command = request::command_of(&observed.desired, *step, None);
+        Decision::Blocked { step, why, check } => {
+            let ended = failure::blocked(job.task(), *step, why, check.as_ref());
             return Prepared::Ended(Box::new(ended), Some(Box::new(observed)));
         }
         Decision::Change | Decision::ReloadOnly => {}

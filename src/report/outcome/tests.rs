@@ -60,7 +60,7 @@ fn the_recap_can_be_read_by_what_reads_ansibles() {
     assert_eq!(
         row,
         "edge5                      : ok=0    changed=0    unreachable=0    failed=1    \
-         skipped=0    rescued=0    ignored=0    unchanged=0    rolled_back=1"
+         skipped=0    rescued=0    ignored=0    rolled_back=1"
     );
 }
 
