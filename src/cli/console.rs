@@ -1,10 +1,10 @@
 //! From the output flags to reporters, and the thread on which they write.
 
-use super::args::{Color, Output, OutputArgs, RunArgs};
+use super::args::{Color, ConnectionArgs, InventorySource, Output, OutputArgs, PingArgs, RunArgs};
 use crate::engine::emit::{Inbox, dispatch};
 use crate::model::Timestamp;
 use crate::report::console::{Console, Options};
-use crate::report::{self, Metrics, Pause, Reporter};
+use crate::report::{self, Again, Metrics, Pause, Reporter};
 use anstream::ColorChoice;
 use std::io;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 /// What the flags ask for.
-pub(super) fn options(flags: &OutputArgs, diff: bool, arguments: String) -> Options {
+pub(super) fn options(flags: &OutputArgs, diff: bool, again: Again) -> Options {
     let color = match flags.color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
@@ -25,28 +25,86 @@ pub(super) fn options(flags: &OutputArgs, diff: bool, arguments: String) -> Opti
         },
         verbosity: flags.verbose,
         diff,
-        arguments,
+        again,
         ..Options::detect(color)
     }
 }
 
 /// The words after the verb that lead to the same hosts and tasks. Values given with `-e` may be
 /// secret and are left out.
-pub(super) fn arguments(args: &RunArgs) -> String {
-    let mut words: Vec<String> =
-        args.playbooks.iter().map(|path| path.display().to_string()).collect();
-    let mut option = |flag: &str, value: &str| {
-        words.push(flag.to_owned());
-        words.push(value.to_owned());
-    };
-    for source in &args.inventory.sources {
-        option("-i", source);
+pub(super) fn again(args: &RunArgs) -> Again {
+    let mut words = Words::default();
+    for playbook in &args.playbooks {
+        words.word(&playbook.display().to_string());
     }
-    for vars in args.inventory.extra_vars.iter().filter(|vars| vars.starts_with('@')) {
-        option("-e", vars);
+    words.inventory(&args.inventory);
+    words.connection(&args.connection);
+    words.option("--tags", Some(args.tags.join(",")).filter(|tags| !tags.is_empty()));
+    words.option("--skip-tags", Some(args.skip_tags.join(",")).filter(|tags| !tags.is_empty()));
+    words.option("--start-at-task", args.start_at_task.clone());
+    Again { words: words.0.join(" "), limit: args.inventory.limit.clone() }
+}
+
+/// The same for `ping`.
+pub(super) fn again_ping(args: &PingArgs) -> Again {
+    let mut words = Words::default();
+    words.word(&args.pattern);
+    words.inventory(&args.inventory);
+    words.connection(&args.connection);
+    Again { words: words.0.join(" "), limit: args.inventory.limit.clone() }
+}
+
+/// Words of a command line, quoted.
+#[derive(Default)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn word(&mut self, word: &str) {
+        self.0.push(shlex::try_quote(word).unwrap_or_default().into_owned());
     }
-    let quoted = words.iter().map(|word| shlex::try_quote(word).unwrap_or_default().into_owned());
-    quoted.collect::<Vec<_>>().join(" ")
+
+    fn option(&mut self, flag: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.0.push(flag.to_owned());
+            self.word(&value);
+        }
+    }
+
+    fn flag(&mut self, flag: &str, given: bool) {
+        if given {
+            self.0.push(flag.to_owned());
+        }
+    }
+
+    fn inventory(&mut self, source: &InventorySource) {
+        for source in &source.sources {
+            self.option("-i", Some(source.clone()));
+        }
+        for vars in source.extra_vars.iter().filter(|vars| vars.starts_with('@')) {
+            self.option("-e", Some(vars.clone()));
+        }
+        for file in &source.vault_password_files {
+            self.option("--vault-password-file", Some(file.display().to_string()));
+        }
+        self.flag("-J", source.ask_vault_pass);
+    }
+
+    fn connection(&mut self, args: &ConnectionArgs) {
+        let path = |path: &PathBuf| path.display().to_string();
+        self.option("-u", args.user.clone());
+        self.option("--private-key", args.private_key.as_ref().map(path));
+        self.flag("-k", args.ask_pass);
+        self.flag("-b", args.becoming);
+        self.option("--become-user", args.become_user.clone());
+        self.option("--become-method", args.become_method.clone());
+        self.flag("-K", args.ask_become_pass);
+        self.option("-T", args.timeout.map(|seconds| seconds.to_string()));
+        if let Some(args) = &args.ssh_common_args {
+            // It begins with a hyphen as a rule.
+            self.word(&format!("--ssh-common-args={args}"));
+        }
+        self.option("--ssh-config", args.ssh_config.as_ref().map(path));
+    }
 }
 
 /// Reporters besides the console.

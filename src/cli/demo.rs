@@ -84,7 +84,7 @@ async fn stage(
         output: &args.output,
         diff: false,
         metrics: None,
-        arguments: console::arguments(&run),
+        again: console::again(&run),
         also: Some(Box::new(actions.clone())),
     };
     let summary = session.run(loaded.project, loaded.warnings, Work::Plays).await?;

@@ -12,7 +12,7 @@ use crate::engine::project::Project;
 use crate::engine::run::{Operator, Run};
 use crate::engine::stop::Stop;
 use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
-use crate::report::{Pause, Reporter};
+use crate::report::{Again, Pause, Reporter};
 use crate::source::{Diagnostics, render};
 use indexmap::IndexMap;
 use std::io::Write;
@@ -32,7 +32,7 @@ pub(super) struct Session<'a> {
     /// `--metrics`.
     pub(super) metrics: Option<PathBuf>,
     /// What to repeat to reach the same hosts.
-    pub(super) arguments: String,
+    pub(super) again: Again,
     /// One reporter more.
     pub(super) also: Option<Box<dyn Reporter + Send>>,
 }
@@ -88,7 +88,7 @@ impl Session<'_> {
         } else {
             show_warnings(&warnings, &self)?;
         }
-        let options = console::options(self.output, self.diff, self.arguments.clone());
+        let options = console::options(self.output, self.diff, self.again.clone());
         let more = Reporters { metrics: self.metrics.take(), also: self.also.take() };
         let writer = console::start(options, more, now, inbox)?;
         operator.set(writer.pause.clone());
@@ -127,7 +127,7 @@ fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Resu
     if warnings.0.is_empty() {
         return Ok(());
     }
-    let options = console::options(session.output, false, String::new());
+    let options = console::options(session.output, false, Again::default());
     let text = render::render(warnings, options.stderr.color, options.stderr.columns());
     std::io::stderr().write_all(text.as_bytes())
 }

@@ -9,6 +9,7 @@ use super::session::{Session, Work};
 use super::{console, demo, lists, project};
 use crate::engine::exit;
 use crate::engine::project::Mode;
+use crate::report::Again;
 use crate::services::{self, Profiles};
 use crate::source::Diagnostic;
 use clap::CommandFactory;
@@ -126,7 +127,7 @@ async fn on_playbooks(
         output: &args.output,
         diff,
         metrics: args.metrics.clone(),
-        arguments: console::arguments(args),
+        again: console::again(args),
         also: None,
     };
     let summary = session.run(loaded.project, loaded.warnings, work).await?;
@@ -144,7 +145,7 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
         output: &args.output,
         diff: false,
         metrics: None,
-        arguments: String::new(),
+        again: console::again_ping(args),
         also: None,
     };
     Ok(session.run(project, warnings, Work::Ping).await?.exit_code)
@@ -203,6 +204,6 @@ fn services(args: &ServicesArgs) -> Result<u8, Failure> {
         }
         return print(text.as_bytes());
     }
-    let options = console::options(&args.output, false, String::new());
+    let options = console::options(&args.output, false, Again::default());
     print(crate::report::services::table(&options.stdout, &rows).as_bytes())
 }

@@ -36,7 +36,10 @@ pub enum LinkError {
 impl LinkError {
     /// The end of `task` on the host: it could not be reached as the account that was asked for.
     pub fn ended(self, task: &str) -> Ended {
-        failure::unreachable(task, self.to_string())
+        match self {
+            Self::Connect(_) => failure::unreachable(task, self.to_string()),
+            Self::Start(_) => failure::refused(task, self.to_string()),
+        }
     }
 }
 

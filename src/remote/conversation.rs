@@ -199,8 +199,11 @@ impl Conversation {
         let mut noise = std::mem::take(&mut self.noise);
         noise.extend(std::mem::take(&mut self.buffer).into_iter().take(NOISE_KEPT));
         noise.extend(self.ending.stderr_tail().await);
+        let refusal = if self.booted { None } else { self.ending.refusal(&noise) };
         let noise = printable(&noise, NOISE_KEPT).trim().to_owned();
-        if self.booted {
+        if let Some(refusal) = refusal {
+            RemoteError::Refused(Box::new(refusal))
+        } else if self.booted {
             RemoteError::Closed {
                 during: self.during,
                 may_have_changed: self.may_have_changed,
@@ -324,15 +327,17 @@ mod tests {
 
     #[tokio::test]
     async fn without_boot_the_noise_explains() {
-        let error = run("echo This account is currently not available.; exit 1")
-            .await
-            .next(Duration::ZERO)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no shell answered: This account is currently not available."
-        );
+        for (said, words) in [
+            ("Out of order", "no shell answered: Out of order"),
+            (
+                "This account is currently not available.",
+                "this account has no usable login shell on the host: This account is currently not \
+                 available.",
+            ),
+        ] {
+            let mut host = run(&format!("echo {said}; exit 1")).await;
+            assert_eq!(host.next(Duration::ZERO).await.unwrap_err().to_string(), words);
+        }
     }
 
     #[tokio::test]

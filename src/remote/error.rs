@@ -1,6 +1,7 @@
 //! Why a conversation with a host did not end as wished.
 
 use crate::model::{Fingerprint, Outcome, RemotePath, Step};
+use crate::transport::StartError;
 
 /// Everything that can go wrong between request and terminal reply.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,9 @@ pub enum RemoteError {
         /// What the host printed instead.
         noise: String,
     },
+    /// The account that was asked for cannot be taken, or has no shell. Nothing was touched.
+    #[error("{0}")]
+    Refused(Box<StartError>),
     /// A tool is missing without which no transaction can be made. Nothing was touched.
     #[error("the host has no {name}")]
     ToolMissing {
@@ -105,6 +109,7 @@ impl RemoteError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::NoBoot { .. } => Outcome::Failed(Step::Connect),
+            Self::Refused(_) => Outcome::Unreachable,
             Self::ToolMissing { .. } | Self::BadRequest(_) => Outcome::Failed(Step::Inspect),
             Self::Busy { .. } => Outcome::Failed(Step::Lock),
             Self::Stale { .. } => Outcome::Failed(Step::Stage),

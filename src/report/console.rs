@@ -5,6 +5,7 @@
 //! is of interest while it happens: bars on a terminal, else one line per host and step; with JSON
 //! nothing, unless `-v` asks for lines.
 
+use super::again::Again;
 use super::{
     Detail, End, Json, Lines, Look, Outcomes, Pause, PlanTable, Progress, Reporter, Several,
 };
@@ -37,9 +38,8 @@ pub struct Options {
     pub verbosity: u8,
     /// Old and new certificates are shown field by field.
     pub diff: bool,
-    /// What to repeat after `certroll VERB` to reach the same hosts, quoted for a shell; when empty,
-    /// the playbooks are named. No `--limit`, if possible: hosts that failed are named with one.
-    pub arguments: String,
+    /// What to repeat after `certroll VERB` to reach the same hosts; without words, the playbooks are named.
+    pub again: Again,
 }
 
 impl Options {
@@ -60,7 +60,7 @@ impl Options {
             stderr: Look::PLAIN,
             verbosity: 0,
             diff: false,
-            arguments: String::new(),
+            again: Again::default(),
         }
     }
 }
@@ -111,11 +111,11 @@ impl Console {
         }
         let out = Together(Arc::new(Mutex::new(out)));
         let terminals = options.stderr.width.is_some() && options.stdout.width.is_some();
-        let arguments = options.arguments.clone();
-        let end = End { look: options.stdout, arguments, failures_shown: terminals };
+        let again = options.again.clone();
+        let end = End { look: options.stdout, again, failures_shown: terminals };
         reporters.add(Outcomes::new(out.clone(), end));
-        let arguments = options.arguments.clone();
-        reporters.add(PlanTable::new(out, options.stdout, options.diff, arguments));
+        let again = options.again.clone();
+        reporters.add(PlanTable::new(out, options.stdout, options.diff, again));
         Self { reporters, pause }
     }
 

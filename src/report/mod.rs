@@ -3,6 +3,7 @@
 //! Each reporter writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
+mod again;
 pub mod console;
 mod failure;
 pub mod json;
@@ -20,6 +21,7 @@ pub mod status;
 mod table;
 mod words;
 
+pub use again::Again;
 pub use console::{Console, Options, Output};
 pub use json::Json;
 pub use lines::{Detail, Lines};

@@ -1,5 +1,6 @@
 //! The end of a run: what needs a person first, then what became of every host, then the recap.
 
+use super::again::Again;
 use super::failure::{self, Groups};
 use super::lines::{heading, stop_words};
 use super::look::{self, Look, line, seconds};
@@ -17,16 +18,14 @@ use std::time::Duration;
 
 /// From so many hosts on, those that ended well and alike share a row of the table.
 const CROWD: usize = 40;
-/// So many names fit a `--limit` that somebody would still copy.
-const LIMIT: usize = 12;
 
 /// How the end of a run is shown.
 #[derive(Clone, Debug)]
 pub struct End {
     /// Colours and width.
     pub look: Look,
-    /// What to repeat after `certroll VERB`; when empty, the playbooks are named.
-    pub arguments: String,
+    /// What to repeat after `certroll VERB`; without words, the playbooks are named.
+    pub again: Again,
     /// The failures were already shown in full to the same eyes.
     pub failures_shown: bool,
 }
@@ -208,11 +207,11 @@ impl<W: Write> Outcomes<W> {
         let command = self.command.as_str();
         let mut text = String::new();
         if !unknown.is_empty() {
-            let arguments = self.arguments_for(&unknown);
+            let arguments = self.end.again.only(&unknown);
             text.push_str(&format!("run `certroll status {arguments}` to see what they hold, "));
             text.push_str(&format!("`certroll recover {arguments}` to settle them\n"));
         } else if !failed.is_empty() && !self.planned {
-            let arguments = self.arguments_for(&failed);
+            let arguments = self.end.again.only(&failed);
             text.push_str("when the causes are mended, ");
             text.push_str(&format!("run `certroll {command} {arguments}` again"));
             if command == "apply" {
@@ -220,11 +219,11 @@ impl<W: Write> Outcomes<W> {
             }
             text.push('\n');
         } else if summary.stopped.is_some() && !self.planned {
-            text.push_str(&format!("run `certroll {command} {}` to go on\n", self.arguments()));
+            text.push_str(&format!("run `certroll {command} {}` to go on\n", self.end.again.all()));
         } else if command == "apply" && !changed.is_empty() {
             text.push_str(&format!(
                 "look again at any time: certroll verify {}\n",
-                self.arguments()
+                self.end.again.all()
             ));
         }
         text
@@ -264,21 +263,6 @@ impl<W: Write> Outcomes<W> {
             .collect();
         format!("{}: {}", plural(summary.hosts.len(), "host"), parts.join(", "))
     }
-
-    fn arguments(&self) -> String {
-        line(&self.end.arguments)
-    }
-
-    fn arguments_for(&self, hosts: &[&HostName]) -> String {
-        let all = self.arguments();
-        if hosts.len() > LIMIT || all.contains("--limit") || all.contains("-l ") {
-            return all;
-        }
-        let names: Vec<String> = hosts.iter().map(|host| line(host.as_str())).collect();
-        let names = names.join(",");
-        let quoted = shlex::try_quote(&names).map_or_else(|_| names.clone(), Into::into);
-        format!("{all} --limit {quoted}")
-    }
 }
 
 impl<W: Write> Reporter for Outcomes<W> {
@@ -289,8 +273,8 @@ impl<W: Write> Reporter for Outcomes<W> {
         match &event.kind {
             Kind::RunStart { command, playbooks, .. } => {
                 self.command = line(command);
-                if self.end.arguments.is_empty() {
-                    self.end.arguments = playbooks.join(" ");
+                if self.end.again.words.is_empty() {
+                    self.end.again.words = playbooks.join(" ");
                 }
             }
             Kind::PlanBatch { .. } => self.planned = true,

@@ -2,6 +2,7 @@
 //!
 //! On a terminal each host is named once; in a pipe every line stands alone, for `grep`.
 
+use super::again::Again;
 use super::look::{self, Look, line};
 use super::table::{self, Share, Text, plain};
 use super::{Reporter, words};
@@ -22,7 +23,7 @@ pub struct PlanTable<W> {
     look: Look,
     diff: bool,
     /// What to repeat after `certroll apply`.
-    arguments: String,
+    again: Again,
     batch: Batch,
     totals: Option<PlanCounts>,
 }
@@ -38,11 +39,10 @@ struct Batch {
 }
 
 impl<W: Write> PlanTable<W> {
-    /// A table on `out`. `arguments` is what to repeat after `certroll apply`; when empty, the
+    /// A table on `out`. `again` is what to repeat after `certroll apply`; without words, the
     /// playbooks are named.
-    pub fn new(out: W, look: Look, diff: bool, arguments: impl Into<String>) -> Self {
-        let arguments = arguments.into();
-        Self { out, look, diff, arguments, batch: Batch::default(), totals: None }
+    pub fn new(out: W, look: Look, diff: bool, again: Again) -> Self {
+        Self { out, look, diff, again, batch: Batch::default(), totals: None }
     }
 
     fn batch_end(
@@ -103,7 +103,7 @@ impl<W: Write> PlanTable<W> {
         let text = format!("apply would {would}{rest}");
         writeln!(self.out, "\n{}", self.look.paint(look::STRONG, text))?;
         if totals.pending() > 0 {
-            writeln!(self.out, "to do it: certroll apply {}", line(&self.arguments))?;
+            writeln!(self.out, "to do it: certroll apply {}", self.again.all())?;
         }
         self.out.flush()
     }
@@ -113,8 +113,8 @@ impl<W: Write> Reporter for PlanTable<W> {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         let host = event.host.as_ref();
         match (&event.kind, host) {
-            (Kind::RunStart { playbooks, .. }, _) if self.arguments.is_empty() => {
-                self.arguments = playbooks.join(" ");
+            (Kind::RunStart { playbooks, .. }, _) if self.again.words.is_empty() => {
+                self.again.words = playbooks.join(" ");
             }
             (Kind::BatchStart { hosts, .. }, _) => {
                 self.batch = Batch { hosts: hosts.clone(), ..Batch::default() };

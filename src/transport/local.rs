@@ -38,7 +38,8 @@ pub async fn start_in<const N: usize>(
     if let Some(directory) = directory {
         command.current_dir(directory);
     }
-    let mut process = spawn(command).map_err(StartError::Local)?;
+    let process = spawn(command).map_err(StartError::Local)?;
+    let mut process = process.run_as(launch.become_as.as_ref());
     launch.converse(wrapped.prompt, &mut process).await?;
     Ok(process)
 }

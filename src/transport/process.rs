@@ -1,7 +1,7 @@
 //! A running program's three pipes and its end, wherever it runs.
 
 use super::error::StartError;
-use super::launch::Launch;
+use super::launch::{Become, Launch};
 use super::pump::{Reader, Seen, Shared};
 use std::any::Any;
 use std::fmt;
@@ -29,6 +29,7 @@ pub struct Process {
     shared: Arc<Shared>,
     /// Keeps the connection.
     link: Keep,
+    account: Option<Become>,
 }
 
 /// How a program ended.
@@ -62,7 +63,13 @@ impl Process {
         link: Keep,
     ) -> Self {
         let stdout = Stdout(Reader(shared.clone()));
-        Self { stdin: Stdin(stdin), stdout, shared, link }
+        Self { stdin: Stdin(stdin), stdout, shared, link, account: None }
+    }
+
+    /// Remembers whom the program is to run as, to tell a refusal; no password.
+    pub(super) fn run_as(mut self, account: Option<&Become>) -> Self {
+        self.account = account.map(|account| Become { password: None, ..account.clone() });
+        self
     }
 
     /// Waits for the end. Read stdout first or at the same time: unread output is kept, up to its
@@ -89,12 +96,13 @@ impl Process {
     pub async fn why_not_started(&mut self, launch: &Launch) -> StartError {
         let exit = tokio::time::timeout(LAST_WORDS, self.exit()).await.ok();
         let said = self.said();
-        StartError::from_end(launch, exit.as_ref(), &said)
+        StartError::from_end(launch.become_as.as_ref(), exit.as_ref(), &said)
     }
 
     /// The pipes taken apart: stdin, stdout and what remains.
     pub fn split(self) -> (Stdin, Stdout, Ending) {
-        (self.stdin, self.stdout, Ending { shared: self.shared, _link: self.link })
+        let ending = Ending { shared: self.shared, _link: self.link, account: self.account };
+        (self.stdin, self.stdout, ending)
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<()> {
@@ -123,6 +131,7 @@ impl Process {
 pub struct Ending {
     shared: Arc<Shared>,
     _link: Keep,
+    account: Option<Become>,
 }
 
 impl Ending {
@@ -142,6 +151,16 @@ impl Ending {
     /// As [`Process::stderr_tail`].
     pub async fn stderr_tail(&self) -> Vec<u8> {
         self.shared.look(|seen| seen.stderr())
+    }
+
+    /// Which refusal of `sudo`, `su`, `doas` or the login shell it was that the program never ran, if what was
+    /// said instead is one of those that are known.
+    pub fn refusal(&self, said: &[u8]) -> Option<StartError> {
+        let exit = self.shared.look(|seen| seen.exit());
+        match StartError::from_end(self.account.as_ref(), exit.as_ref(), said) {
+            StartError::Ended { .. } => None,
+            refusal => Some(refusal),
+        }
     }
 }
 

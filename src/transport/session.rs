@@ -83,7 +83,8 @@ impl Session {
         // No reply is asked for: it would be one more thing to wait for, and tells nothing that
         // the program's output does not.
         channel.exec(false, wrapped.line).await.map_err(|_| lost())?;
-        let mut process = channel::run(channel, OnDrop::EndInput, self.0.clone());
+        let process = channel::run(channel, OnDrop::EndInput, self.0.clone());
+        let mut process = process.run_as(launch.become_as.as_ref());
         launch.converse(wrapped.prompt, &mut process).await?;
         Ok(process)
     }

@@ -36,18 +36,25 @@ fn passwords_for_login_and_sudo_are_taken_from_variables() {
     let playbook = site.play(&[Task::nginx("gen2")]);
     let before = site.state("h001");
 
-    fs::write(&variables, login.replace("PASSWORD", "wrong")).unwrap();
-    let refused = site.run("apply", &playbook, &arguments);
-    assert_eq!(refused.outcomes(), [("h001".to_owned(), "unreachable".to_owned())], "{refused}");
-    assert_eq!(site.state("h001"), before);
+    let none = login.replace(r#", "ansible_become_password": "PASSWORD""#, "");
+    for (given, words) in [
+        (login.replace("PASSWORD", "wrong"), "sudo refused the become password"),
+        (none, "sudo needs a password to become root: give one with -K"),
+    ] {
+        fs::write(&variables, given).unwrap();
+        let refused = site.run("apply", &playbook, &arguments);
+        let unreachable = [("h001".to_owned(), "unreachable".to_owned())];
+        assert_eq!(refused.outcomes(), unreachable, "{refused}");
+        assert!(refused.stdout.contains(words), "{refused}");
+        assert!(!refused.to_string().contains("fleet-admin"), "{refused}");
+        assert_eq!(site.state("h001"), before);
+    }
 
     fs::write(&variables, login.replace("PASSWORD", "fleet-admin")).unwrap();
     let apply = site.run("apply", &playbook, &arguments);
     assert_eq!((apply.code, apply.outcome("h001")), (0, "changed".to_owned()), "{apply}");
     site.fleet.expect("h001", "nginx", "gen2");
-    for ran in [refused, apply] {
-        assert!(!ran.to_string().contains("fleet-admin"), "{ran}");
-    }
+    assert!(!apply.to_string().contains("fleet-admin"), "{apply}");
 }
 
 #[test]

@@ -21,7 +21,11 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
         "served": leaves,
     });
     let result = if changed { TaskResult::Changed } else { TaskResult::Ok };
-    let message = (!changed).then(|| "files as wanted, and served".to_owned());
+    let message = match (changed, leaves.is_empty()) {
+        (true, _) => None,
+        (false, false) => Some("files as wanted, and served".to_owned()),
+        (false, true) => Some("files as wanted; nobody looked what is served".to_owned()),
+    };
     TaskEnd { result, message, ..TaskEnd::blank(host, value) }
 }
 

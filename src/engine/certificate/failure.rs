@@ -49,6 +49,13 @@ pub fn unreachable(task: &str, message: impl Into<String>) -> Ended {
     Ended { outcome: Outcome::Unreachable, failure }
 }
 
+/// The host could be reached, but not as the account that was asked for. The message says what to do.
+pub fn refused(task: &str, message: impl Into<String>) -> Ended {
+    let state = "unreachable as this account: this task changed nothing there";
+    let failure = plain(task, Step::Connect, message.into(), state);
+    Ended { outcome: Outcome::Unreachable, failure }
+}
+
 /// The link was cut by the operator between the commit and its confirmation.
 pub fn cut_off(task: &str) -> Ended {
     let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
@@ -62,6 +69,9 @@ pub fn cut_off(task: &str) -> Ended {
 
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
 pub fn remote(task: &str, host: &HostName, error: &RemoteError, command: Option<String>) -> Ended {
+    if let RemoteError::Refused(why) = error {
+        return refused(task, why.to_string());
+    }
     let outcome = error.outcome();
     let step = outcome.step().unwrap_or(Step::Inspect);
     let mut failure = match error {
@@ -151,6 +161,7 @@ fn state_of(error: &RemoteError) -> &'static str {
 fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
     let again = "run the same command again: it settles whatever is unfinished first".to_owned();
     match error {
+        RemoteError::Refused(_) => Vec::new(),
         RemoteError::NoBoot { .. } => vec![
             format!("try the login by hand: ssh to {host} and run `sh -c 'echo ok'`"),
             "accounts with a nologin shell cannot be used".to_owned(),

@@ -3,7 +3,8 @@ use super::*;
 
 fn end(width: Option<u16>) -> End {
     let look = Look { color: false, width, ascii: width.is_none() };
-    End { look, arguments: "-i hosts.ini renew.yml".to_owned(), failures_shown: false }
+    let again = Again { words: "-i hosts.ini renew.yml".to_owned(), limit: None };
+    End { look, again, failures_shown: false }
 }
 
 fn shown(events: &[Event], end: End) -> String {

@@ -3,7 +3,8 @@ use super::*;
 
 fn shown(width: Option<u16>, diff: bool) -> String {
     let look = Look { color: false, width, ascii: width.is_none() };
-    report(&plan(), |out| PlanTable::new(out, look, diff, "-i hosts.ini renew.yml"))
+    let again = Again { words: "-i hosts.ini renew.yml".to_owned(), limit: None };
+    report(&plan(), |out| PlanTable::new(out, look, diff, again))
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn what_hosts_say_cannot_steer_the_terminal() {
             rows[0].action = PlanAction::Blocked("\u{1b}[2J".into());
         }
     }
-    let text = report(&events, |out| PlanTable::new(out, Look::PLAIN, true, ""));
+    let text = report(&events, |out| PlanTable::new(out, Look::PLAIN, true, Again::default()));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     assert!(text.contains("evil ]0;title 2J next"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use super::seconds;
 use crate::model::text::printable;
-use crate::transport::launch::{Launch, Method};
+use crate::transport::launch::{Become, Method};
 use crate::transport::process::Exit;
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl StartError {
     /// Reads the refusal out of what was said. The texts are those of sudo 1.8–1.9, sudo-rs,
     /// OpenDoas, util-linux and nologin in the C locale.
     pub(in crate::transport) fn from_end(
-        launch: &Launch,
+        account: Option<&Become>,
         exit: Option<&Exit>,
         said: &[u8],
     ) -> Self {
@@ -133,7 +133,7 @@ impl StartError {
         let code = exit.and_then(|exit| exit.code);
         let signal = exit.and_then(|exit| exit.signal.clone());
         let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-        if let Some(to) = &launch.become_as {
+        if let Some(to) = account {
             let program = to.method.program();
             let user = to.user.clone();
             let exe = to.exe.as_deref().unwrap_or(program);
