@@ -47,10 +47,16 @@ impl HostFacts {
         if self.tools.stat.is_none() {
             missing.push("stat");
         }
+        if self.tools.sync.is_none() {
+            missing.push("sync (or fsync)");
+        }
         missing.extend(self.tools.missing.iter().filter_map(|name| {
-            ["od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "tail"]
-                .into_iter()
-                .find(|known| known == name)
+            [
+                "od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "ls",
+                "tail",
+            ]
+            .into_iter()
+            .find(|known| known == name)
         }));
         missing
     }
@@ -97,7 +103,7 @@ impl OsFamily {
 pub struct Tools {
     /// `sha256sum`, `sha256`, `shasum` or `openssl`.
     pub sha256: Option<String>,
-    /// `sync` (flushes single files) or `fsync`; `None`: only the whole system at once.
+    /// `sync` or `fsync`, for single files.
     pub sync: Option<String>,
     /// `gnu` (`stat -c`, also busybox) or `bsd` (`stat -f`).
     pub stat: Option<String>,

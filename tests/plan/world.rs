@@ -106,6 +106,7 @@ pub(crate) fn facts(desired: &Desired) -> HostFacts {
         tools: Tools {
             sha256: Some("sha256sum".to_owned()),
             stat: Some("gnu".to_owned()),
+            sync: Some("sync".to_owned()),
             mount_namespace: true,
             net_namespace: true,
             ..Tools::default()

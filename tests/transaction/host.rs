@@ -92,24 +92,19 @@ pub struct Entry {
 pub type Tree = BTreeMap<PathBuf, Entry>;
 
 pub fn tree(of: &Path) -> Tree {
+    assert!(of.is_dir(), "{}", of.display());
     let mut tree = Tree::new();
     walk(of, of, &mut tree);
     tree
 }
 
+/// What goes while it is looked at is not there.
 fn walk(top: &Path, at: &Path, tree: &mut Tree) {
-    for entry in std::fs::read_dir(at).unwrap() {
+    let Ok(entries) = std::fs::read_dir(at) else { return };
+    for entry in entries {
         let path = entry.unwrap().path();
-        let meta = std::fs::symlink_metadata(&path).unwrap();
-        let kind = meta.file_type();
-        let bytes = if kind.is_symlink() {
-            std::fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()
-        } else if kind.is_file() {
-            std::fs::read(&path).unwrap()
-        } else {
-            Vec::new()
-        };
-        let is_dir = kind.is_dir();
+        let Ok((meta, bytes)) = look(&path) else { continue };
+        let is_dir = meta.is_dir();
         tree.insert(
             path.strip_prefix(top).unwrap().to_owned(),
             Entry {
@@ -125,6 +120,18 @@ fn walk(top: &Path, at: &Path, tree: &mut Tree) {
             walk(top, &path, tree);
         }
     }
+}
+
+fn look(path: &Path) -> std::io::Result<(std::fs::Metadata, Vec<u8>)> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let bytes = if meta.is_symlink() {
+        std::fs::read_link(path)?.as_os_str().as_bytes().to_vec()
+    } else if meta.is_file() {
+        std::fs::read(path)?
+    } else {
+        Vec::new()
+    };
+    Ok((meta, bytes))
 }
 
 impl Host {

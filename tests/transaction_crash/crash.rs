@@ -124,10 +124,11 @@ async fn a_kill_between_two_renames_is_settled() {
 }
 
 /// Where a transaction is killed before its recovery is: each leaves another kind of state.
-const FIRST: [&str; 7] = [
+const FIRST: [&str; 8] = [
     "main renamed#1",
     "main slipped_off#1",
     "main done#1",
+    "main restored#1",
     "main linked#1",
     "main moded#1",
     "main reloaded#1",
@@ -136,14 +137,18 @@ const FIRST: [&str; 7] = [
 
 /// A path that passes such a point.
 fn past(first: &str) -> Path {
-    if first.contains("slipped") { Path::Watched } else { Path::Confirm }
+    match first {
+        "main slipped_off#1" => Path::Watched,
+        "main restored#1" => Path::Rollback,
+        _ => Path::Confirm,
+    }
 }
 
 /// First points, each with the steps that its recovery passes.
 pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     // The others differ in nothing that depends on the shell.
-    let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..3] };
+    let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..4] };
     for &first in few {
         let scene = killed(shell, past(first), first).await;
         scene.host.recover_with(&recovery()).await.unwrap();

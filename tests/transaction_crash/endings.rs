@@ -42,11 +42,16 @@ async fn gone(pid: u32, at: &str) {
     panic!("{at}: does not end");
 }
 
-async fn runs() -> Vec<(&'static Shell, String)> {
+/// Every point of every path; what the paths share once.
+async fn runs() -> Vec<(&'static Shell, Path, String)> {
     let mut runs = Vec::new();
     for shell in shells() {
-        let all = points(shell, Path::Confirm).await;
-        runs.extend(all.into_iter().map(|point| (shell, point)));
+        let shared = points(shell, Path::Confirm).await;
+        for path in [Path::Confirm, Path::Rollback, Path::Abort] {
+            let mut points = points(shell, path).await;
+            points.retain(|point| path == Path::Confirm || !shared.contains(point));
+            runs.extend(points.into_iter().map(|point| (shell, path, point)));
+        }
     }
     runs
 }
@@ -55,38 +60,41 @@ async fn runs() -> Vec<(&'static Shell, String)> {
 async fn the_end_of_input_at_any_step() {
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs().await)
-        .map(|(shell, point)| {
+        .map(|(shell, path, point)| {
             tokio::spawn(async move {
-                let at = format!("{}: end of input at {point}", shell.name);
+                let at = format!("{}: end of input at {point} of {path:?}", shell.name);
                 let mut scene = Scene::new(shell);
                 scene.stop_at(&point, "STOP");
                 let scene = std::sync::Arc::new(scene);
                 let driven = scene.clone();
-                let controller = tokio::spawn(async move { driven.drive(Path::Confirm).await });
+                let controller = tokio::spawn(async move { driven.drive(path).await });
                 let pid = frozen(&scene, &at).await;
                 // The controller dies: its pipes close.
                 controller.abort();
                 let _ = controller.await;
                 signal("CONT", pid);
                 gone(pid, &at).await;
-                (shell.name, if scene.assert_whole(&at) { "old" } else { "new" })
+                let old = scene.assert_whole(&at);
+                assert!(old || path == Path::Confirm, "{at}");
+                (shell.name, if old { "old" } else { "new" })
             })
         })
         .buffer_unordered(AT_ONCE);
     while let Some(end) = ends.next().await {
         *table.entry(end.unwrap()).or_default() += 1;
     }
-    eprintln!("end of input at every step: {table:?}");
+    let total: usize = table.values().sum();
+    eprintln!("{total} ends of input, at every step: {table:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_at_any_step() {
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs().await.into_iter().enumerate())
-        .map(|(number, (shell, point))| {
+        .map(|(number, (shell, path, point))| {
             tokio::spawn(async move {
                 let name = ["TERM", "HUP"][number % 2];
-                let at = format!("{}: SIG{name} at {point}", shell.name);
+                let at = format!("{}: SIG{name} at {point} of {path:?}", shell.name);
                 let mut scene = Scene::new(shell);
                 scene.stop_at(&point, "STOP");
                 let answer = async {
@@ -94,9 +102,9 @@ async fn a_signal_at_any_step() {
                     signal(name, pid);
                     signal("CONT", pid);
                 };
-                let (result, ()) = tokio::join!(scene.drive(Path::Confirm), answer);
+                let (result, ()) = tokio::join!(scene.drive(path), answer);
                 let told_new = match result {
-                    Ok(()) => true,
+                    Ok(()) => path == Path::Confirm,
                     Err(RemoteError::Aborted { .. } | RemoteError::RolledBack { .. }) => false,
                     Err(error) => panic!("{at}: {error}"),
                 };
@@ -108,35 +116,53 @@ async fn a_signal_at_any_step() {
     while let Some(end) = ends.next().await {
         *table.entry(end.unwrap()).or_default() += 1;
     }
-    eprintln!("SIGTERM or SIGHUP at every step: {table:?}");
+    let total: usize = table.values().sum();
+    eprintln!("{total} signals (TERM or HUP), at every step: {table:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_guard_alone_goes_back_wherever_the_program_dies() {
+async fn the_guard_alone_settles_it_wherever_the_program_dies() {
     let mut runs = Vec::new();
     for shell in shells() {
-        let all = points(shell, Path::Confirm).await;
-        let armed = all.iter().position(|point| point == "main guarded#1").unwrap();
-        let done = all.iter().position(|point| point == "main done#1").unwrap();
-        runs.extend(all[armed..done].iter().map(|point| (shell, point.clone())));
+        for (path, first, last) in [
+            (Path::Confirm, "main guarded#1", "main unlocked#1"),
+            (Path::Rollback, "main answered#1", "main journal_removed#1"),
+        ] {
+            let all = points(shell, path).await;
+            let at = |name| all.iter().position(|point| point == name).unwrap();
+            let done = if path == Path::Confirm { at("main done#1") } else { usize::MAX };
+            for point in at(first)..at(last) {
+                runs.push((shell, path, all[point].clone(), point >= done));
+            }
+        }
     }
-    let mut table: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, point)| {
+        .map(|(shell, path, point, new)| {
             tokio::spawn(async move {
+                let at = format!("{}: guard after a kill at {point} of {path:?}", shell.name);
                 let mut scene = Scene::new(shell);
                 scene.stop_at(&point, "KILL");
-                scene.drive(Path::Confirm).await.unwrap_err();
-                scene.host.settled(&scene.before).await;
-                scene.assert_old(&format!("{}: guard after a kill at {point}", shell.name));
-                shell.name
+                scene.drive(path).await.unwrap_err();
+                for _ in 0..400 {
+                    if scene.host.litter().is_empty() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                if new {
+                    scene.assert_new(&at)
+                } else {
+                    scene.assert_old(&at)
+                }
+                (shell.name, if new { "new" } else { "old" })
             })
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(shell) = ends.next().await {
-        *table.entry(shell.unwrap()).or_default() += 1;
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
     }
-    eprintln!("settled by the guard alone: {table:?}");
+    eprintln!("{} kills settled by the guard alone: {table:?}", table.values().sum::<usize>());
 }
 
 /// The guard itself dies at each of its steps; the next contact settles what it left.
@@ -203,4 +229,5 @@ async fn silence_at_each_wait() {
             drop(running);
         }
     }
+    eprintln!("{} silences, at each wait: all old", 2 * shells().len());
 }

@@ -16,3 +16,4 @@ mod endings;
 mod host;
 mod points;
 mod scene;
+mod stragglers;

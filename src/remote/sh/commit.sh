@@ -13,6 +13,8 @@ arm() {
       step relinking
       ln -- "$F" "$T" 2>/dev/null || cp -p -- "$F" "$T" 2>"$W.err" || fail commit cannot_keep_the_old_file err
       step relinked
+      # The bytes of a copy are not on disk yet.
+      [ "$F" -ef "$T" ] || set -- "$@" "$T"
     fi
     new_in $i; set -- "$@" "$v/$N"
     i=$((i+1))
@@ -116,15 +118,22 @@ commit() {
   fi
 }
 
+# The record may be lost with the power, and then whoever comes next goes back: the old files stay for that.
+# No last word is said.
+undecided() {
+  echo "the confirmation cannot be flushed to disk" >&2
+  guard_stop; unlock; exit 1
+}
+
 # The one rename that decides.
 confirm() {
   if [ $nf -gt 0 ]; then
     mv -- "$J" "$state/done.$tx" 2>"$W.err" || fall confirm cannot_rename_the_journal err
     J=$state/done.$tx
     step done
-    flush "$state" 2>/dev/null || :
+    flush "$state" 2>/dev/null || undecided
     step durable
-    guard_stop
     finish
+    guard_stop
   fi
 }

@@ -72,7 +72,7 @@ tell_host() {
   tools; places
   user=$(id -un 2>/dev/null) || user=$uid
   missing=
-  for t in od mkdir mv ln rm rmdir cp chmod chown sleep tail head tr readlink awk; do
+  for t in od mkdir mv ln rm rmdir cp chmod chown sleep ls tail head tr readlink awk; do
     have $t || missing=$missing,$t
   done
   mountns=0 netns=0

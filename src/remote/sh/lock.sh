@@ -39,8 +39,9 @@ lock() {
     step locked
     look
     while [ $n_dead -gt 0 ]; do
-      n_dead=$((n_dead-1)); get dead $n_dead
-      rm -f -- "$run/lock/$v" "$run/$v.out" "$run/$v.err" "$run/$v.cut" "$run/$v.ns" "$run/$v.due"
+      n_dead=$((n_dead-1)); get dead $n_dead; lock_d=$run/$v
+      case $v in "$boot".*) end_command "$lock_d.cmd";; esac
+      rm -f -- "$run/lock/${lock_d##*/}" "$lock_d.out" "$lock_d.err" "$lock_d.cut" "$lock_d.ns" "$lock_d.due" "$lock_d.cmd"
       step dead_lock_removed
     done
     [ -n "$holder" ] || return 0
@@ -54,7 +55,7 @@ lock() {
 
 # Gives it back, with the scratch files and whatever else is named.
 unlock() {
-  [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns" "$W.due"
+  [ -z "$tok" ] || rm -f -- "$@" "$run/lock/$tok" "$W.out" "$W.err" "$W.cut" "$W.ns" "$W.due" "$W.cmd"
   step unlocked
   tok=
 }

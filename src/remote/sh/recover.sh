@@ -20,7 +20,7 @@ recover_one() {
   case ${1##*/} in
   done.*)
     # Its writer may have died before it was on disk, and the old files go now.
-    flush "$state" 2>/dev/null || :
+    flush "$state" 2>/dev/null || return 0
     step record_flushed
     finish
     rm -f -- "$J"
@@ -34,7 +34,11 @@ recover_one() {
     step journal_removed
     say recovered tx=$tx end=conflict reload=- conflicts=1;;
   *)
-    journal_claim || return 0
+    if ! journal_claim; then
+      # A confirmation that outlived its program was first.
+      [ ! -e "$state/done.$tx" ] || recover_one "$state/done.$tx"
+      return
+    fi
     back
     say recovered tx=$tx end=old reload=$rrc conflicts=$conflicts;;
   esac

@@ -7,8 +7,28 @@
 run() {
   run_limit=$1; shift
   { true >"$W.cut" && true >"$W.out"; } 2>/dev/null || { rc=126; return; }
-  { umask "$mask"; exec $own "$@"; } </dev/null >"$W.out" 2>&1 3<&- &
+  { run_named; umask "$mask"; exec $own "$@"; } </dev/null >"$W.out" 2>&1 3<&- &
+  [ -e /proc/self/stat ] || { born $!; { echo "$! $v" >"$W.cmd"; } 2>/dev/null; }
   watch $! "$run_limit"
+}
+
+# What runs here is in $W.cmd before it begins: whoever finds its program dead ends it.
+run_named() {
+  { read -r run_p v </proc/self/stat; } 2>/dev/null || return 0
+  born "$run_p"
+  { echo "$run_p $v" >"$W.cmd"; } 2>/dev/null
+}
+
+# FILE: the command in it, whose program is dead, may still use the files that it read.
+end_command() {
+  { read -r end_p end_born <"$1"; } 2>/dev/null || return 0
+  case $end_p in ''|*[!0-9]*) return 0;; esac
+  end_n=0
+  while born "$end_p"; [ -n "$v" ] && [ "$v" = "$end_born" ] && [ $end_n -lt 50 ]; do
+    kill -s KILL -- "-$end_p" 2>/dev/null || kill -s KILL "$end_p" 2>/dev/null
+    sleep 0.1 2>/dev/null || sleep 1
+    end_n=$((end_n+1))
+  done
 }
 
 # A file's size -> v. By its directory entry: wc reads on as long as the file grows.

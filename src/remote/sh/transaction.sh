@@ -51,7 +51,8 @@ take_lock() {
 
 need() {
   [ $sumtool != none ] || { say missing name=sha256sum; exit 1; }
-  for v in mkdir mv ln cp rm rmdir chmod chown stat od tail sleep wc; do
+  [ $synctool != none ] || { say missing name=sync; exit 1; }
+  for v in mkdir mv ln cp rm rmdir chmod chown stat od tail sleep ls; do
     have $v || { say missing name=$v; exit 1; }
   done
 }

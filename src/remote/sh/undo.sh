@@ -1,9 +1,9 @@
 # The way back. Idempotent and without a counter: what has to be done follows from which names
 # exist, so it may itself be interrupted anywhere.
 
-# -> conflicts, cf_N, touched (whether a service may have seen the new files).
+# -> conflicts, cf_N, touched (whether a service may have seen the new files), restored (whether that is on disk).
 undo() {
-  conflicts=0 touched=0 i=0
+  conflicts=0 touched=0 restored=1 i=0
   [ $nf -gt 0 ] || touched=1
   set --
   while [ $i -lt $nf ]; do
@@ -21,15 +21,16 @@ undo() {
   live_sums
   j=0
   while [ $j -lt $nd ]; do undo_directory; j=$((j+1)); done
+  # An earlier attempt may have removed a directory that was made.
   i=0; set --
-  while [ $i -lt $nd ]; do get d $i; set -- "$@" "${v:-/}"; i=$((i+1)); done
-  flush "$@" 2>/dev/null
+  while [ $i -lt $nd ]; do get d $i; [ ! -d "${v:-/}" ] || set -- "$@" "${v:-/}"; i=$((i+1)); done
+  [ $# = 0 ] || flush "$@" 2>/dev/null || restored=0
   step undone
 }
 
 undo_directory() {
   get d $j; D=$v
-  back= gone= i=0
+  back= gone= added= i=0
   while [ $i -lt $nf ]; do
     get fd $i
     [ "$v" != $j ] || undo_decide
@@ -46,10 +47,18 @@ undo_directory() {
     for i in $back; do get n $i; [ ! -e "$D/.certroll-$tx/$v" ] || conflict $i; done
   fi
   if [ -n "$gone" ]; then
+    # By a rename into the stage, which no straggler can make once that is gone: a removal could meet what
+    # somebody puts there next.
     set --; for i in $gone; do get live $i; set -- "$@" "$v"; done
-    rm -f -- "$@" 2>/dev/null
-    step removed
+    mv -f -- "$@" "$D/.certroll-$tx/" 2>/dev/null
+    step taken_away
     for i in $gone; do get live $i; [ ! -e "$v" ] || conflict $i; done
+  fi
+  # No generation may have what was not there before.
+  if [ -n "$added" ]; then
+    set --; for i in $added; do kept_in $i; T=$v; get n $i; set -- "$@" "$T/$v"; done
+    rm -f -- "$@"
+    step removed
   fi
 }
 conflict() { put cf "$1" 1; conflicts=$((conflicts+1)); }
@@ -58,15 +67,16 @@ conflict() { put cf "$1" 1; conflicts=$((conflicts+1)); }
 undo_decide() {
   get n $i; N=$v; get live $i; F=$v; kept_in $i; T=$v/$N
   get before $i; was=$v; get after $i; new=$v; get sum $i; now=$v
-  if [ -e "$T" ]; then
+  if [ "$was" = absent ]; then
+    added="$added $i"
+    if [ "$now" = "$new" ]; then gone="$gone $i"
+    elif [ "$now" != absent ] || [ -e "$F" ]; then conflict $i; fi
+  elif [ -e "$T" ]; then
     if [ "$F" -ef "$T" ]; then :
     elif [ "$now" = "$new" ]; then back="$back $i"
     elif [ "$now" = absent ] && [ ! -e "$F" ]; then back="$back $i"
     elif [ "$now" = "$was" ]; then :
     else conflict $i; fi
-  elif [ "$was" = absent ]; then
-    if [ "$now" = "$new" ]; then gone="$gone $i"
-    elif [ "$now" != absent ] || [ -e "$F" ]; then conflict $i; fi
   elif [ "$now" != "$was" ]; then conflict $i; fi
 }
 
@@ -124,7 +134,10 @@ back() {
   rrc=-
   undo
   [ $touched = 0 ] || services_back patient
-  if [ $conflicts = 0 ]; then
+  if [ $restored = 0 ]; then
+    # Nothing goes that a way back may need after a loss of power: the next contact tries again.
+    :
+  elif [ $conflicts = 0 ]; then
     [ -z "$J" ] || sweep
   else
     mv -- "$J" "$state/conflict.$tx"
