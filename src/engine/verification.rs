@@ -5,8 +5,8 @@ use crate::event::Kind;
 use crate::model::{Fingerprint, HostName, Timestamp, Via};
 use crate::plan::desired::ProbeWant;
 use crate::verify::{
-    Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Served, SignatureChoice, Tcp, Verdict,
-    addresses, handshake, verify,
+    Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Served, Tcp, Verdict, addresses, ask,
+    verify,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -173,11 +173,11 @@ async fn verify_one(
     Ok((places, told))
 }
 
-/// What each probe shows now, with one handshake each and no retries: `Err` says why there is none.
+/// What each probe shows now, with one look each and no retries: `Err` says why there is none.
 pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Result<Served, LookFailure>> {
     let looks = probes.iter().map(|want| async move {
         let dial = dialers.pick(want.via).map_err(|why| LookFailure::NoWay(why.to_owned()))?;
-        handshake(&probe(want, None), &*dial).await.map_err(LookFailure::Refused)
+        ask(&probe(want, None), &*dial).await.map_err(LookFailure::Refused)
     });
     futures::future::join_all(looks).await
 }
@@ -246,7 +246,7 @@ fn probe(want: &ProbeWant, address: Option<SocketAddr>) -> Probe {
         starttls: want.starttls,
         timeout: want.timeout,
         address,
-        signature: SignatureChoice::Any,
+        signature: want.signature,
     }
 }
 

@@ -119,6 +119,7 @@ async fn attempt(
         address,
         ocsp_stapled: recording.ocsp_stapled,
         wants_client_certificate: recording.wants_client_certificate,
+        lacks: None,
         handshake_time,
     })
 }
@@ -161,7 +162,7 @@ fn provider(choice: SignatureChoice) -> Arc<CryptoProvider> {
     match choice {
         SignatureChoice::Any => ANY.clone(),
         SignatureChoice::Rsa => RSA.clone(),
-        SignatureChoice::Ecdsa => ECDSA.clone(),
+        SignatureChoice::Ecdsa | SignatureChoice::Ed25519 => ECDSA.clone(),
     }
 }
 
@@ -293,7 +294,7 @@ mod tests {
             provider(choice).cipher_suites.iter().filter_map(|s| s.suite().as_str()).collect()
         };
         assert!(names(SignatureChoice::Any).len() > names(SignatureChoice::Rsa).len());
-        for choice in [SignatureChoice::Rsa, SignatureChoice::Ecdsa] {
+        for choice in [SignatureChoice::Rsa, SignatureChoice::Ecdsa, SignatureChoice::Ed25519] {
             let wrong = if choice == SignatureChoice::Rsa { "ECDSA" } else { "_RSA_" };
             assert!(!names(choice).iter().any(|name| name.contains(wrong)), "{choice:?}");
             assert_eq!(names(choice).iter().filter(|n| n.starts_with("TLS13")).count(), 3);

@@ -215,24 +215,25 @@ impl Refusal {
         }
     }
 
-    /// Whether waiting is no help: there is no TLS at all, and that rarely heals by itself.
-    /// [`verify`](crate::verify::verify) gives such a server one more try.
+    /// Whether waiting is no help: a service that runs says in so many words that it has no TLS to offer,
+    /// and that rarely heals by itself. [`verify`](crate::verify::verify) gives such a server one more try.
     ///
-    /// Not hopeless: silence (a loaded host) and a server that says it is busy for now.
+    /// Not hopeless is everything that a restart looks like, be it behind a balancer that accepts and
+    /// closes: no connection, a closed one, silence; nor is a server that says it is busy for now.
     pub fn is_hopeless(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Connect(ConnectFailure::TimedOut) => false,
-            Self::StartTls { reply, .. } => !BUSY.iter().any(|busy| reply.starts_with(busy)),
             Self::Resolve { .. }
             | Self::Connect(_)
-            | Self::PlainText { .. }
+            | Self::Closed { .. }
+            | Self::Timeout { .. } => false,
+            Self::StartTls { reply, .. } => !BUSY.iter().any(|busy| reply.starts_with(busy)),
+            Self::PlainText { .. }
             | Self::NotOffered { .. }
             | Self::Injected { .. }
             | Self::Unexpected { .. }
             | Self::Endless { .. }
             | Self::Alert { .. }
             | Self::BadSignature { .. }
-            | Self::Closed { .. }
             | Self::Tls { .. } => true,
         }
     }
@@ -361,11 +362,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_helps_only_against_silence_and_busy_servers() {
+    fn waiting_helps_while_a_service_restarts_is_silent_or_busy() {
         let reply = |text: &str| Refusal::StartTls { phase: Phase::Greeting, reply: text.into() };
         assert!(reply("454 4.7.0 TLS not available").is_hopeless());
         assert!(!reply("421 4.7.0 too many connections").is_hopeless());
-        assert!(Refusal::Connect(ConnectFailure::Refused).is_hopeless());
+        assert!(Refusal::PlainText { seen: "HTTP/1.1 400".into() }.is_hopeless());
+        assert!(!Refusal::Connect(ConnectFailure::Refused).is_hopeless());
+        assert!(!Refusal::Closed { phase: Phase::Tls }.is_hopeless());
         let after = Duration::from_secs(10);
         assert!(!Refusal::Timeout { phase: Phase::Tls, after }.is_hopeless());
     }

@@ -311,6 +311,8 @@ async fn old_is_served(
         .zip(&plan.before)
         .filter_map(|(probe, seen)| {
             let leaf = leaf_before(seen)?;
+            // Asked as before the change, for the new leaf's kind of key: the same question has the same
+            // answer.
             let probe = probe.clone();
             Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
         })
