@@ -1,7 +1,7 @@
 //! One connection, one dialogue, one handshake.
 
 use crate::model::{Fingerprint, StartTls};
-use crate::verify::dial::{Dial, Resolving, Stream};
+use crate::verify::dial::{Dial, Onwards, Resolving, Stream};
 use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
 use crate::verify::recorder::Recorder;
 use crate::verify::refusal::{ConnectFailure, Refusal, shown};
@@ -173,9 +173,14 @@ fn broke_off_for_client_certificate(recorder: &Recorder) -> Option<&'static str>
     recording.proven.filter(|_| recording.wants_client_certificate)
 }
 
-fn not_connected(host: &str, error: &io::Error) -> Refusal {
-    if let Some(resolving) = error.get_ref().and_then(|inner| inner.downcast_ref::<Resolving>()) {
+/// What an error of a [`Dial`] means.
+pub fn not_connected(host: &str, error: &io::Error) -> Refusal {
+    let inner = error.get_ref();
+    if let Some(resolving) = inner.and_then(|inner| inner.downcast_ref::<Resolving>()) {
         return Refusal::Resolve { host: host.to_owned(), message: shown(resolving.0.as_bytes()) };
+    }
+    if let Some(onwards) = inner.and_then(|inner| inner.downcast_ref::<Onwards>()) {
+        return Refusal::Connect(ConnectFailure::Onwards(shown(onwards.0.as_bytes())));
     }
     Refusal::Connect(match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,

@@ -21,8 +21,8 @@ mod verdict;
 
 pub use ask::ask;
 pub use chain::{ChainFault, chain_faults, subject_of};
-pub use dial::{Dial, Resolving, Stream, Tcp, addresses};
-pub use handshake::handshake;
+pub use dial::{Dial, Onwards, Resolving, Stream, Tcp};
+pub use handshake::{handshake, not_connected};
 pub use probe::{Phase, Probe, Served, SignatureChoice};
 pub use refusal::{ConnectFailure, Refusal};
 pub use trust::{NoRoots, Roots, Untrusted};

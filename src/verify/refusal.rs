@@ -106,6 +106,8 @@ pub enum ConnectFailure {
     TimedOut,
     /// No route, or a firewall that says so.
     Unreachable,
+    /// The machine at the other end of the SSH link could not connect, in its words.
+    Onwards(String),
     /// The dialler's own words.
     Other(String),
 }
@@ -246,7 +248,7 @@ impl ConnectFailure {
             Self::Reset => "the connection is reset".to_owned(),
             Self::TimedOut => "nobody answers on the port".to_owned(),
             Self::Unreachable => "the host cannot be reached".to_owned(),
-            Self::Other(message) => format!("no connection: {message}"),
+            Self::Onwards(message) | Self::Other(message) => format!("no connection: {message}"),
         }
     }
 
@@ -258,6 +260,12 @@ impl ConnectFailure {
             Self::Reset => list(&["a firewall or the service itself turns the connection away"]),
             Self::TimedOut | Self::Unreachable => list(&[
                 "a firewall drops the packets, or the host is down: probe from the host itself (via: host)",
+            ]),
+            Self::Onwards(message) if message.contains("prohibited") => list(&[
+                "SSH must forward connections for this `via:`: see AllowTcpForwarding and PermitOpen there",
+            ]),
+            Self::Onwards(_) => list(&[
+                "the service is down, listens elsewhere, or its name is not known on the machine that connects (via:)",
             ]),
             Self::Other(_) => Vec::new(),
         }
