@@ -7,7 +7,8 @@ mod common;
 use certroll::clock;
 use certroll::model::{Backoff, Fingerprint};
 use certroll::verify::{
-    Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Stream, Verdict, handshake, verify,
+    Attempt, Dial, Expectation, Probe, Refusal, Resolving, Roots, Seen, SignatureChoice, Stream,
+    Verdict, handshake, verify,
 };
 use common::pki::{Authority, Pair, server_config, server_config_of};
 use futures::future::BoxFuture;
@@ -23,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 /// What a scripted server does with a connection.
 #[derive(Clone)]
 enum Act {
-    Error(io::ErrorKind),
+    Fail(fn() -> io::Error),
+    Close,
     Serve(Arc<rustls::ServerConfig>),
     Say(&'static [u8]),
     Silence,
@@ -59,7 +61,8 @@ impl Dial for Script {
         Box::pin(async move {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             match act.expect("an act") {
-                Act::Error(kind) => return Err(kind.into()),
+                Act::Fail(error) => return Err(error()),
+                Act::Close => drop(theirs),
                 Act::Serve(config) => drop(tokio::spawn(serve_tls(theirs, config))),
                 Act::Say(words) => drop(tokio::spawn(say(theirs, words))),
                 Act::Silence => std::mem::forget(theirs),
@@ -163,12 +166,16 @@ async fn it_stops_at_the_first_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_without_tls_gets_one_retry_and_a_silent_one_all() {
+async fn a_server_without_tls_gets_one_retry_and_what_may_be_a_restart_all() {
+    let unknown = || io::Error::from(Resolving("no such name".into()));
     for (act, times) in [
-        (Act::Error(io::ErrorKind::ConnectionRefused), vec![0, 1]),
-        (Act::Error(io::ErrorKind::ConnectionReset), vec![0, 1]),
         (Act::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), vec![0, 1]),
-        (Act::Error(io::ErrorKind::TimedOut), vec![0, 1, 3, 7]),
+        (Act::Fail(|| io::ErrorKind::ConnectionRefused.into()), vec![0, 1, 3, 7]),
+        (Act::Fail(|| io::ErrorKind::ConnectionReset.into()), vec![0, 1, 3, 7]),
+        (Act::Fail(|| io::ErrorKind::HostUnreachable.into()), vec![0, 1, 3, 7]),
+        (Act::Fail(|| io::ErrorKind::TimedOut.into()), vec![0, 1, 3, 7]),
+        (Act::Fail(unknown), vec![0, 1, 3, 7]),
+        (Act::Close, vec![0, 1, 3, 7]),
         // Ten seconds of patience each, then the wait.
         (Act::Silence, vec![0, 11, 23, 37]),
     ] {
@@ -184,11 +191,90 @@ async fn a_server_without_tls_gets_one_retry_and_a_silent_one_all() {
 async fn two_hopeless_tries_must_follow_each_other() {
     let authority = Authority::new("test");
     let (old, new) = (authority.leaf(&["www.example.org"]), authority.leaf(&["www.example.org"]));
-    let refused = Act::Error(io::ErrorKind::ConnectionRefused);
-    let script =
-        Script::new([refused.clone(), serve(&old), refused.clone(), serve(&old), serve(&new)]);
+    let plain = Act::Say(b"220 ready\r\n");
+    let script = Script::new([plain.clone(), serve(&old), plain, serve(&old), serve(&new)]);
     let (verdict, _) = run(&script, &wanted(&new), backoff(9, 1, 1), 1).await;
     assert!(matches!(verdict, Verdict::Verified { attempts: 5, .. }), "{verdict:?}");
+}
+
+/// A service that takes three seconds to restart: its port is closed, a balancer in front of it accepts and
+/// closes, then the old process answers once more.
+#[tokio::test(start_paused = true)]
+async fn a_slow_restart_is_waited_for() {
+    let authority = Authority::new("test");
+    let (old, new) = (authority.leaf(&["www.example.org"]), authority.leaf(&["www.example.org"]));
+    let refused = Act::Fail(|| io::ErrorKind::ConnectionRefused.into());
+    let restart = [refused.clone(), refused.clone(), Act::Close, Act::Close, serve(&new)];
+    let script = Script::new(restart);
+    let (verdict, attempts) = run(&script, &wanted(&new), backoff(5, 1, 1), 1).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 5, .. }), "{verdict:?}");
+    assert_eq!(script.times(), [0, 1, 2, 3, 4]);
+    let numbers: Vec<_> = attempts.iter().map(|a| (a.number, a.of, a.matched)).collect();
+    assert_eq!(numbers, [(1, 5, false), (2, 5, false), (3, 5, false), (4, 5, false), (5, 5, true)]);
+    // By default as well: three seconds in all.
+    let script = Script::new([refused.clone(), refused, serve(&old)]);
+    let (verdict, _) = run(&script, &wanted(&old), Backoff::default(), 1).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 3, .. }), "{verdict:?}");
+    assert_eq!(script.times(), [0, 1, 3]);
+}
+
+/// A server with a certificate for each kind of key, or without the one that is asked for.
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_key_is_asked_for_and_what_else_is_served_is_told() {
+    let authority = Authority::new("test");
+    let name = "www.example.org";
+    let (ecdsa, rsa) = (authority.leaf(&[name]), authority.rsa(&[name]));
+    let ask = async |script: &Script, expect: &Expectation, signature| {
+        let probe = Probe { signature, ..probe() };
+        let cancel = CancellationToken::new();
+        let mut told = Vec::new();
+        let once = backoff(2, 1, 1);
+        let verdict = verify(&probe, expect, once, 1, &cancel, script, &mut |attempt| {
+            told.push(attempt.detail);
+        })
+        .await;
+        (verdict, told)
+    };
+    // The right kind costs one connection, also when it is the wrong certificate.
+    let script = Script::new([serve(&rsa)]);
+    let (verdict, _) = ask(&script, &wanted(&rsa), SignatureChoice::Rsa).await;
+    assert!(matches!(verdict, Verdict::Verified { .. }), "{verdict:?}");
+    assert_eq!(script.times(), [0]);
+    let script = Script::new([serve(&authority.leaf(&[name]))]);
+    let (verdict, _) = ask(&script, &wanted(&ecdsa), SignatureChoice::Ecdsa).await;
+    assert!(matches!(verdict, Verdict::Wrong { seen: Seen::Other { .. }, .. }), "{verdict:?}");
+    assert_eq!(script.times(), [0, 1]);
+    // The old certificate has another kind of key: a second look tells which.
+    let script = Script::new([serve(&rsa), serve(&rsa), serve(&ecdsa)]);
+    let expect = Expectation { old: Some(rsa.fingerprint()), ..wanted(&ecdsa) };
+    let (verdict, told) = ask(&script, &expect, SignatureChoice::Ecdsa).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 2, .. }), "{verdict:?}");
+    assert_eq!(script.times(), [0, 0, 1]);
+    let short = rsa.fingerprint().short();
+    assert_eq!(
+        told[0],
+        format!("the old certificate {short} is still served, and none with an ECDSA key")
+    );
+    let script = Script::new([serve(&ecdsa)]);
+    let (verdict, _) = ask(&script, &wanted(&rsa), SignatureChoice::Rsa).await;
+    let Verdict::Wrong { seen: Seen::Other { served, .. }, words, advice, .. } = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!((served.leaf, served.lacks), (ecdsa.fingerprint(), Some(SignatureChoice::Rsa)));
+    assert!(words.ends_with(", and none with an RSA key"), "{words}");
+    assert!(advice[0].contains("does its configuration name the deployed pair too"), "{advice:?}");
+    assert_eq!(script.times(), [0, 0, 1, 1]);
+    // A server that fits nobody, and one that goes away in between: the reason that counts is told.
+    let refused = Act::Fail(|| io::ErrorKind::ConnectionRefused.into());
+    let script = Script::new([serve(&ecdsa), refused]);
+    let (verdict, told) = ask(&script, &wanted(&rsa), SignatureChoice::Rsa).await;
+    assert!(matches!(verdict, Verdict::Wrong { seen: Seen::Refused(_), .. }), "{verdict:?}");
+    assert!(told[0].starts_with("connection refused"), "{told:?}");
+    let script = Script::new([serve(&ecdsa), Act::Silence]);
+    let (verdict, told) = ask(&script, &wanted(&rsa), SignatureChoice::Rsa).await;
+    assert!(matches!(verdict, Verdict::Wrong { seen: Seen::Refused(_), .. }), "{verdict:?}");
+    assert!(told[0].starts_with("TLS alert handshake_failure"), "{told:?}");
+    assert_eq!(script.times(), [0, 0, 11]);
 }
 
 #[tokio::test(start_paused = true)]

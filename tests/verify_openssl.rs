@@ -6,12 +6,14 @@ mod common;
 use certroll::clock;
 use certroll::model::{Backoff, Endpoint};
 use certroll::verify::{
-    Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, handshake, verify,
+    Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, ask, handshake, verify,
 };
 use common::daemon::{Daemon, free_port};
 use common::oracle::{Opinion, s_client};
 use common::pki::{Authority, Pair, openssl_key};
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -57,6 +59,33 @@ impl Bench {
         let mut daemon = Daemon::start(name, command, self.path());
         daemon.wait_for(port);
         (daemon, format!("127.0.0.1:{port}").parse().unwrap())
+    }
+
+    /// A certificate that rcgen cannot make: `sign` is how openssl signs it with its own key.
+    fn odd(&self, curve: &str, sign: &[&str]) -> Pair {
+        let path = |name: &str| self.path().join(name);
+        let (key, request, certificate) = (path("odd.key"), path("odd.csr"), path("odd.pem"));
+        let run = |arguments: &[&str], files: &[(&str, &Path)]| {
+            let mut command = Command::new("openssl");
+            command.args(arguments);
+            for (flag, file) in files {
+                command.arg(flag).arg(file);
+            }
+            let ended = command.output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        };
+        let curve = format!("ec_paramgen_curve:{curve}");
+        run(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve], &[("-out", &key)]);
+        run(&["req", "-new", "-subj", "/CN=odd"], &[("-key", &key), ("-out", &request)]);
+        run(sign, &[("-in", &request), ("-signkey", &key), ("-out", &certificate)]);
+        let pem = std::fs::read_to_string(&certificate).unwrap();
+        Pair {
+            der: CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec(),
+            pem,
+            key_pem: std::fs::read_to_string(&key).unwrap(),
+            intermediate_der: Vec::new(),
+            intermediate_pem: String::new(),
+        }
     }
 }
 
@@ -186,33 +215,72 @@ async fn a_self_signed_certificate_is_trusted_when_it_is_its_own_root() {
 async fn a_server_with_two_keys_shows_the_one_that_is_asked_for() {
     let Some(bench) = Bench::new() else { return };
     let name = "www.example.org";
-    let ecdsa = bench.authority.leaf(&[name]);
-    let rsa = bench.authority.rsa(&[name]);
-    let files = rsa.write(bench.path(), "second");
-    let second = ["-dcert", files.leaf.to_str().unwrap(), "-dkey", files.key.to_str().unwrap()];
-    for version in ["-tls1_2", "-tls1_3"] {
-        let more = [&second[..], &[version]].concat();
-        let (_server, endpoint) = bench.serve("dual", &ecdsa, &[], &more);
-        for (choice, sigalgs, expected) in [
-            (SignatureChoice::Any, None, &ecdsa),
-            (SignatureChoice::Rsa, Some("RSA-PSS+SHA256:RSA+SHA256"), &rsa),
-            (SignatureChoice::Ecdsa, Some("ECDSA+SHA256"), &ecdsa),
-        ] {
-            let probe = Probe { signature: choice, ..probe(&endpoint, name) };
-            let served = handshake(&probe, &Tcp).await.unwrap();
-            let more: Vec<&str> = sigalgs.into_iter().flat_map(|list| ["-sigalgs", list]).collect();
-            let opinion = s_client(&endpoint, name, None, &more);
-            assert_eq!(opinion.leaf(), Some(expected.fingerprint()), "{}", opinion.text);
-            assert_eq!(served.leaf, expected.fingerprint(), "{choice:?} {version}");
+    let authority = &bench.authority;
+    let p256 = authority.leaf(&[name]);
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let p384 = authority.leaf_with(&[name], &p384, |_| {});
+    let p521 = bench.odd("P-521", &["x509", "-req", "-sha512"]);
+    let ed25519 = authority.leaf_with(&[name], &openssl_key(&["ED25519"]), |_| {});
+    let rsa = authority.rsa(&[name]);
+    // The kind of the first pair and of the second, as both are asked for by openssl.
+    let rsa_list = "RSA-PSS+SHA256:RSA+SHA256";
+    let ecdsa_list = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512";
+    type Kind<'a> = (&'a Pair, SignatureChoice, &'a str);
+    let kind = |pair, choice, list| -> Kind<'_> { (pair, choice, list) };
+    let (rsa, p256) = (
+        kind(&rsa, SignatureChoice::Rsa, rsa_list),
+        kind(&p256, SignatureChoice::Ecdsa, ecdsa_list),
+    );
+    let p384 = kind(&p384, SignatureChoice::Ecdsa, ecdsa_list);
+    let p521 = kind(&p521, SignatureChoice::Ecdsa, ecdsa_list);
+    let ed25519 = kind(&ed25519, SignatureChoice::Ed25519, "ed25519");
+    for (first, second) in
+        [(p256, rsa), (rsa, p256), (p384, rsa), (p521, rsa), (ed25519, rsa), (p256, ed25519)]
+    {
+        let files = second.0.write(bench.path(), "second");
+        let pair = ["-dcert", files.leaf.to_str().unwrap(), "-dkey", files.key.to_str().unwrap()];
+        for version in ["-tls1_2", "-tls1_3"] {
+            let more = [&pair[..], &[version]].concat();
+            let (_server, endpoint) = bench.serve("dual", first.0, &[], &more);
+            for (expected, choice, list) in [first, second] {
+                let case = format!("{choice:?} of {:?} and {:?} {version}", first.1, second.1);
+                let probe = Probe { signature: choice, ..probe(&endpoint, name) };
+                let served = ask(&probe, &Tcp).await.unwrap();
+                if (expected.der.as_slice(), version) == (p521.0.der.as_slice(), "-tls1_2") {
+                    // TLS 1.2 wants the curve offered for the key exchange too (RFC 8422 §5.1).
+                    let other = (second.0.fingerprint(), Some(choice));
+                    assert_eq!((served.leaf, served.lacks), other, "{case}");
+                    continue;
+                }
+                assert_eq!((served.leaf, served.lacks), (expected.fingerprint(), None), "{case}");
+                let opinion = s_client(&endpoint, name, None, &["-sigalgs", list]);
+                assert_eq!(opinion.leaf(), Some(served.leaf), "{case} {}", opinion.text);
+            }
+            // Without a wish it shows either.
+            if first.0.der != p521.0.der {
+                let served = handshake(&probe(&endpoint, name), &Tcp).await.unwrap();
+                assert!([first.0, second.0].iter().any(|pair| pair.fingerprint() == served.leaf));
+            }
         }
     }
+    let (ecdsa, rsa) = (p256.0, rsa.0);
     // Asked for a key that the server does not have.
-    let (_server, endpoint) = bench.serve("single", &ecdsa, &[], &[]);
-    let probe = Probe { signature: SignatureChoice::Rsa, ..probe(&endpoint, name) };
-    let refusal = handshake(&probe, &Tcp).await.unwrap_err();
-    assert_eq!(refusal, Refusal::Alert { name: "handshake_failure".into() });
-    let opinion = s_client(&endpoint, name, None, &["-sigalgs", "RSA-PSS+SHA256"]);
-    assert_eq!(opinion.protocol, None, "{}", opinion.text);
+    for version in ["-tls1_2", "-tls1_3"] {
+        for (there, choice, list) in [
+            (ecdsa, SignatureChoice::Rsa, "RSA-PSS+SHA256"),
+            (rsa, SignatureChoice::Ecdsa, ecdsa_list),
+            (ecdsa, SignatureChoice::Ed25519, "ed25519"),
+        ] {
+            let (_server, endpoint) = bench.serve("single", there, &[], &[version]);
+            let probe = Probe { signature: choice, ..probe(&endpoint, name) };
+            let refusal = handshake(&probe, &Tcp).await.unwrap_err();
+            assert_eq!(refusal, Refusal::Alert { name: "handshake_failure".into() });
+            let opinion = s_client(&endpoint, name, None, &["-sigalgs", list]);
+            assert_eq!(opinion.protocol, None, "{}", opinion.text);
+            let served = ask(&probe, &Tcp).await.unwrap();
+            assert_eq!((served.leaf, served.lacks), (there.fingerprint(), Some(choice)));
+        }
+    }
 }
 
 #[tokio::test]
@@ -258,34 +326,11 @@ async fn servers_without_modern_tls_are_told_so() {
 #[tokio::test]
 async fn odd_certificates_are_seen() {
     let Some(bench) = Bench::new() else { return };
-    let path = |name: &str| bench.path().join(name);
-    let (key, request, certificate) = (path("odd.key"), path("odd.csr"), path("odd.pem"));
-    let run = |arguments: &[&str], files: &[(&str, &Path)]| {
-        let mut command = Command::new("openssl");
-        command.args(arguments);
-        for (flag, file) in files {
-            command.arg(flag).arg(file);
-        }
-        let ended = command.output().unwrap();
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    };
     for (case, curve, self_sign) in [
         ("version 1", "P-256", ["x509", "-req", "-sha256"]),
         ("P-521", "P-521", ["x509", "-req", "-sha512"]),
     ] {
-        let curve = format!("ec_paramgen_curve:{curve}");
-        run(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve], &[("-out", &key)]);
-        run(&["req", "-new", "-subj", "/CN=odd"], &[("-key", &key), ("-out", &request)]);
-        let files: [(&str, &Path); 3] =
-            [("-in", &request), ("-signkey", &key), ("-out", &certificate)];
-        run(&self_sign, &files);
-        let pair = Pair {
-            der: Vec::new(),
-            pem: std::fs::read_to_string(&certificate).unwrap(),
-            key_pem: std::fs::read_to_string(&key).unwrap(),
-            intermediate_der: Vec::new(),
-            intermediate_pem: String::new(),
-        };
+        let pair = bench.odd(curve, &self_sign);
         for version in ["-tls1_2", "-tls1_3"] {
             let (_server, endpoint) = bench.serve("odd", &pair, &[], &[version]);
             for signature in [SignatureChoice::Any, SignatureChoice::Ecdsa] {

@@ -1,17 +1,19 @@
 //! One connection per host, opened when first needed and shared by every task.
 
 use super::certificate::failure::{self, Ended};
+use super::through::{Over, Through};
 use super::verification::Dialers;
 use crate::remote;
 use crate::transport::{
-    Become, ConnectError, Connector, DialError, Process, Session, StartError, Target, Tunnel, Way,
-    local,
+    Become, ConnectError, Connector, Process, Session, StartError, Target, Way, local,
 };
-use crate::verify::{Dial, Stream};
-use futures::future::BoxFuture;
-use std::io;
+use crate::verify::Dial;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// How often it is looked whether a connection lives.
+const LOOK_AFTER: Duration = Duration::from_millis(250);
 
 /// A host's connection and the account that tasks run as.
 #[derive(Clone)]
@@ -127,19 +129,21 @@ impl Link {
         match &self.way {
             Way::Local => Dialers { host: Some(Arc::new(crate::verify::Tcp)), bastion: None },
             Way::Ssh(target) => {
-                let through = |target: Box<Target>, session| -> Arc<dyn Dial> {
-                    Arc::new(Through { target, connector: self.connector.clone(), session })
+                let through = |target: Box<Target>, over| -> Arc<dyn Dial> {
+                    Arc::new(Through { target, connector: self.connector.clone(), over })
                 };
-                let bastion = last_jump(target).map(|jump| through(jump, Arc::default()));
-                let host = through(target.clone(), Arc::clone(&self.session));
+                let bastion = last_jump(target).map(|jump| through(jump, Over::Bastion));
+                let host = through(target.clone(), Over::Host(Arc::clone(&self.session)));
                 Dialers { host: Some(host), bastion }
             }
         }
     }
 
-    /// Whether a connection was made and has died since.
-    pub fn is_dead(&self) -> bool {
-        self.session.get().is_some_and(Session::is_closed)
+    /// Waits until the connection that was made has died.
+    pub async fn died(&self) {
+        while !self.session.get().is_some_and(Session::is_closed) {
+            tokio::time::sleep(LOOK_AFTER).await;
+        }
     }
 }
 
@@ -147,30 +151,4 @@ impl Link {
 fn last_jump(target: &Target) -> Option<Box<Target>> {
     let (last, before) = target.jumps.split_last()?;
     Some(Box::new(Target { jumps: before.to_vec(), ..last.clone() }))
-}
-
-/// Dials from the machine at the other end of an SSH connection.
-struct Through {
-    target: Box<Target>,
-    connector: Connector,
-    session: Arc<OnceCell<Session>>,
-}
-
-impl Stream for Tunnel {}
-
-impl Dial for Through {
-    fn dial(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        let host = host.to_owned();
-        Box::pin(async move {
-            let open = self.session.get_or_try_init(|| self.connector.connect(&self.target)).await;
-            let session = open.map_err(|error| io::Error::other(chain(&error)))?;
-            match session.dial(&host, port).await {
-                Ok(tunnel) => Ok(Box::new(tunnel) as Box<dyn Stream>),
-                Err(error @ DialError::Refused { .. }) => {
-                    Err(io::Error::new(io::ErrorKind::ConnectionRefused, error))
-                }
-                Err(error) => Err(io::Error::other(chain(&error))),
-            }
-        })
-    }
 }

@@ -19,6 +19,7 @@ pub mod stop;
 pub mod survey;
 pub mod tally;
 pub mod task;
+mod through;
 pub mod variables;
 pub mod verification;
 pub mod wants;

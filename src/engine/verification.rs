@@ -2,11 +2,11 @@
 
 use super::emit::{Emitter, millis};
 use crate::event::Kind;
-use crate::model::{Fingerprint, HostName, Timestamp, Via};
+use crate::model::{Endpoint, Fingerprint, HostName, Timestamp, Via};
 use crate::plan::desired::ProbeWant;
 use crate::verify::{
-    Attempt, Dial, Expectation, Probe, Refusal, Roots, Seen, Served, SignatureChoice, Tcp, Verdict,
-    addresses, handshake, verify,
+    Attempt, Dial, Expectation, Phase, Probe, Refusal, Roots, Seen, Served, Tcp, Verdict, ask,
+    not_connected, verify,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -155,7 +155,12 @@ async fn verify_one(
     let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
     let expect = expectation(want, old, now);
     let (mut places, mut told) = (Vec::new(), Vec::new());
-    for address in targets(want, &*dial).await? {
+    let failed = |attempt: Attempt| emitter.host(host, event(want, None, attempt));
+    let places_to_look = tokio::select! {
+        found = targets(want, &*dial, failed) => found?,
+        () = cancel.cancelled() => return Err(unverified(want, None, Verdict::Cancelled)),
+    };
+    for address in places_to_look {
         let probe = probe(want, address);
         let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
         let verdict =
@@ -173,11 +178,19 @@ async fn verify_one(
     Ok((places, told))
 }
 
-/// What each probe shows now, with one handshake each and no retries: `Err` says why there is none.
+/// What each probe shows now, with one look each and no retries: `Err` says why there is none.
 pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Result<Served, LookFailure>> {
     let looks = probes.iter().map(|want| async move {
         let dial = dialers.pick(want.via).map_err(|why| LookFailure::NoWay(why.to_owned()))?;
-        handshake(&probe(want, None), &*dial).await.map_err(LookFailure::Refused)
+        let mut shown = Err(LookFailure::NoWay("the name has no address".to_owned()));
+        for address in resolved(want, &*dial).await.map_err(LookFailure::Refused)? {
+            shown = ask(&probe(want, address), &*dial).await.map_err(LookFailure::Refused);
+            // Of several addresses the first that does not show the leaf speaks for all.
+            if !shown.as_ref().is_ok_and(|served| served.leaf == want.leaf) {
+                break;
+            }
+        }
+        shown
     });
     futures::future::join_all(looks).await
 }
@@ -226,17 +239,51 @@ impl Unverified {
     }
 }
 
+/// The addresses to look at, with as many tries as a look has: `report` hears of those that failed.
 async fn targets(
     want: &ProbeWant,
-    _dial: &dyn Dial,
+    dial: &dyn Dial,
+    report: impl Fn(Attempt),
 ) -> Result<Vec<Option<SocketAddr>>, Unverified> {
+    let mut waits = want.backoff.waits();
+    let mut number = 0;
+    loop {
+        number += 1;
+        let refusal = match resolved(want, dial).await {
+            Ok(found) => return Ok(found),
+            Err(refusal) => refusal,
+        };
+        let next_wait = waits.next();
+        report(Attempt {
+            number,
+            of: want.backoff.attempts.max(1),
+            seen: None,
+            matched: false,
+            detail: refusal.words(),
+            next_wait,
+        });
+        let Some(wait) = next_wait else {
+            let (words, advice) = (refusal.words(), refusal.advice());
+            let verdict =
+                Verdict::Wrong { seen: Seen::Refused(refusal), attempts: number, words, advice };
+            return Err(unverified(want, None, verdict));
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Every address, where the probe asks for all; `None` stands for the first that answers.
+async fn resolved(want: &ProbeWant, dial: &dyn Dial) -> Result<Vec<Option<SocketAddr>>, Refusal> {
     if !want.all_addresses {
         return Ok(vec![None]);
     }
-    let found = addresses(&want.endpoint.host, want.endpoint.port).await;
-    found
-        .map(|list| list.into_iter().map(Some).collect())
-        .map_err(|error| Unverified::unreachable(want, &error.to_string()))
+    let Endpoint { host, port } = &want.endpoint;
+    let late = Refusal::Timeout { phase: Phase::Connect, after: want.timeout };
+    let found = tokio::time::timeout(want.timeout, dial.addresses(host, *port)).await;
+    match found.map_err(|_| late)? {
+        Ok(list) => Ok(list.into_iter().map(Some).collect()),
+        Err(error) => Err(not_connected(host, &error)),
+    }
 }
 
 fn probe(want: &ProbeWant, address: Option<SocketAddr>) -> Probe {
@@ -246,7 +293,7 @@ fn probe(want: &ProbeWant, address: Option<SocketAddr>) -> Probe {
         starttls: want.starttls,
         timeout: want.timeout,
         address,
-        signature: SignatureChoice::Any,
+        signature: want.signature,
     }
 }
 

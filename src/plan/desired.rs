@@ -7,7 +7,7 @@ use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{Backoff, Endpoint, FileMode, Fingerprint, HostName, Secret, StartTls, Via};
 use crate::services::{Covers, Discover};
-use crate::verify::Roots;
+use crate::verify::{Roots, SignatureChoice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,8 @@ pub struct ProbeWant {
     pub consecutive: u32,
     /// The leaf that must be served.
     pub leaf: Fingerprint,
+    /// Its kind of key: a server with one certificate per kind is asked for this one.
+    pub signature: SignatureChoice,
     /// What should be served behind the leaf, in order. `None`: not looked at.
     pub chain: Option<Vec<Fingerprint>>,
     /// Roots to which the chain must lead.
@@ -231,6 +233,8 @@ pub struct BootWant {
     pub starttls: StartTls,
     /// SNI.
     pub server_name: Option<String>,
+    /// Which of the service's certificates is asked for, where the task has several kinds.
+    pub signature: SignatureChoice,
     /// The leaf that must be served.
     pub leaf: Fingerprint,
 }

@@ -4,6 +4,7 @@ use super::desired::{Desired, FileWant, Ownership};
 use super::facts::{FileFacts, HostFacts};
 use crate::material::{Certificate, certificates_in};
 use crate::model::Fingerprint;
+use crate::verify::SignatureChoice;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub fn earlier(desired: &Desired, facts: &HostFacts, to: Option<&str>) -> Result
     for probe in &mut earlier.probes {
         if let Some(leaf) = leaves.get(&probe.pair) {
             probe.leaf = leaf.fingerprint;
+            probe.signature = SignatureChoice::of(&leaf.public_key);
             probe.chain = None;
             probe.names.retain(|name| leaf.covers(name));
         }

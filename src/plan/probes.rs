@@ -12,6 +12,7 @@ use crate::material::{Certificate, certificates_in};
 use crate::model::{Endpoint, Fingerprint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};
 use crate::services::VerifyDefault;
+use crate::verify::SignatureChoice;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, String> {
     Ok(probes)
 }
 
-/// The pairs that a spec is about: the one with its name, else all.
+/// The pairs that a spec is about: those with its name, else all.
 fn chosen_pairs<'a>(
     wanted: &'a Wanted,
     spec: &VerifySpec,
@@ -50,21 +51,37 @@ fn chosen_pairs<'a>(
     }
     if let Some(name) = &spec.server_name {
         let found = covering(wanted, name);
-        return found.map(|one| vec![one]).ok_or_else(|| {
-            format!("verify: none of the task's certificates covers server_name '{name}'")
-        });
+        if found.is_empty() {
+            return Err(format!(
+                "verify: none of the task's certificates covers server_name '{name}'"
+            ));
+        }
+        return Ok(found);
     }
-    let by_host = spec.endpoint.as_ref().and_then(|endpoint| covering(wanted, &endpoint.host));
-    Ok(by_host.map_or_else(|| all().collect(), |one| vec![one]))
+    let by_host = spec.endpoint.as_ref().map(|endpoint| covering(wanted, &endpoint.host));
+    Ok(by_host.filter(|found| !found.is_empty()).unwrap_or_else(|| all().collect()))
 }
 
-/// The pair that a server with all of them would pick: an exact name wins over a wildcard.
-fn covering<'a>(wanted: &'a Wanted, name: &str) -> Option<(usize, &'a Material)> {
-    let all = || wanted.materials.iter().enumerate().map(|(index, m)| (index, m.as_ref()));
+/// The pairs that a server with all of them would pick from, one per kind of key: an exact name wins over
+/// a wildcard.
+fn covering<'a>(wanted: &'a Wanted, name: &str) -> Vec<(usize, &'a Material)> {
     let exact = |leaf: &Certificate| leaf.dns_names.iter().any(|n| n.eq_ignore_ascii_case(name));
-    all()
-        .find(|(_, material)| exact(&material.leaf))
-        .or_else(|| all().find(|(_, material)| material.leaf.covers(name)))
+    let covers = |leaf: &Certificate| leaf.covers(name);
+    let mut found: Vec<(usize, &Material)> = Vec::new();
+    for fits in [&exact as &dyn Fn(&Certificate) -> bool, &covers] {
+        for (index, material) in wanted.materials.iter().enumerate() {
+            let kind = SignatureChoice::of(&material.leaf.public_key);
+            let known =
+                |(_, one): &(usize, &Material)| SignatureChoice::of(&one.leaf.public_key) == kind;
+            if fits(&material.leaf) && !found.iter().any(known) {
+                found.push((index, material));
+            }
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    found
 }
 
 struct Maker<'a> {
@@ -145,6 +162,7 @@ impl Maker<'_> {
             all_addresses: spec.all_addresses,
             consecutive: spec.consecutive,
             leaf: leaf.fingerprint,
+            signature: SignatureChoice::of(&leaf.public_key),
             chain: Some(self.material.chain()),
             trust,
             settle,
@@ -171,7 +189,8 @@ pub(super) fn name_for(wanted: &Wanted, leaf: &Certificate) -> Option<String> {
     let shows_this = |name: &&String| {
         wanted.materials.len() == 1
             || covering(wanted, name)
-                .is_some_and(|(_, material)| material.leaf.fingerprint == leaf.fingerprint)
+                .iter()
+                .any(|(_, material)| material.leaf.fingerprint == leaf.fingerprint)
     };
     candidates.iter().find(shows_this).or(candidates.first()).cloned()
 }

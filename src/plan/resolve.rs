@@ -11,7 +11,7 @@ use super::desired::{
 use super::facts::{HostFacts, OsFamily};
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
-use super::wanted::Wanted;
+use super::wanted::{Material, Wanted};
 use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
@@ -19,6 +19,7 @@ use crate::services::{
     Family, Files, HostKind, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep,
     SelfReload, Via, choose,
 };
+use crate::verify::SignatureChoice;
 use std::time::Duration;
 
 /// Every kind of host between which profiles tell.
@@ -129,11 +130,17 @@ fn time_to_confirm(
     by_person: bool,
 ) -> Duration {
     let waits = |backoff: Backoff| backoff.waits().sum::<Duration>();
-    let probing: Duration =
-        probes.iter().map(|p| p.settle + p.timeout * p.backoff.attempts + waits(p.backoff)).sum();
+    let probing: Duration = probes
+        .iter()
+        .map(|p| {
+            let looks = p.backoff.attempts.saturating_mul(p.consecutive.max(1));
+            p.settle + p.timeout.saturating_mul(looks) + waits(p.backoff)
+        })
+        .fold(Duration::ZERO, Duration::saturating_add);
     let checking: Duration = checks.iter().map(|check| check.timeout).sum();
+    let both = probing.saturating_add(checking);
     let least = if by_person { 900 } else { 60 };
-    (probing + checking + Duration::from_secs(15))
+    both.saturating_add(Duration::from_secs(15))
         .clamp(Duration::from_secs(least), Duration::from_secs(900))
 }
 
@@ -309,6 +316,9 @@ fn boot_check(
         1 => String::new(),
         count => format!(", asked for the first of {}", plural(count, "certificate")),
     };
+    let kind_of = |material: &Material| SignatureChoice::of(&material.leaf.public_key);
+    let kind = kind_of(material);
+    let of_one_kind = wanted.materials.iter().all(|other| kind_of(other) == kind);
     Ok(Some(ValidateWant {
         pair: 0,
         command: seal.start.clone(),
@@ -321,6 +331,7 @@ fn boot_check(
             port,
             starttls,
             server_name,
+            signature: if of_one_kind { SignatureChoice::Any } else { kind },
             leaf: material.leaf.fingerprint,
         }),
         private_net: true,

@@ -179,6 +179,16 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// As [`duration`](Self::duration), for a limit: nothing can be done in no time.
+    pub(super) fn limit(&mut self, node: Option<&Node>) -> Option<Duration> {
+        let limit = self.duration(node)?;
+        if let Some(node) = node.filter(|_| limit.is_zero()) {
+            self.wrong(node, "a limit of no time lets nothing be done", "for example 10s");
+            return None;
+        }
+        Some(limit)
+    }
+
     /// Back-off from its three keys.
     pub(super) fn backoff(
         &mut self,
@@ -188,10 +198,22 @@ impl<'a> Values<'a> {
     ) -> Backoff {
         let default = Backoff::default();
         let attempts = self.number(attempts, 1..=1000).and_then(|n| u32::try_from(n).ok());
-        Backoff {
+        let (first, longest) = (first.zip(self.duration(first)), self.duration(max));
+        let backoff = Backoff {
             attempts: attempts.unwrap_or(default.attempts),
-            first: self.duration(first).unwrap_or(default.first),
-            max: self.duration(max).unwrap_or(default.max),
+            first: first.map_or(default.first, |(_, wait)| wait),
+            max: longest.unwrap_or(default.max),
+        };
+        let place = first.map(|(node, _)| node).or(max);
+        if let Some(place) = place.filter(|_| backoff.first > backoff.max) {
+            let shown = humantime::format_duration;
+            let (first, max) = (shown(backoff.first), shown(backoff.max));
+            self.wrong(
+                place,
+                format!("'backoff' ({first}) is longer than 'max_backoff' ({max})"),
+                "set both; with both equal the wait is constant",
+            );
         }
+        backoff
     }
 }

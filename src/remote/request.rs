@@ -265,6 +265,9 @@ pub struct BootRecipe {
     pub port: u16,
     /// As `openssl s_client -starttls` names it (`smtp`, `imap`, …).
     pub starttls: Option<String>,
+    /// The signature algorithms to offer, as `openssl s_client -sigalgs` takes them: for a service with
+    /// certificates of several kinds.
+    pub signatures: Option<String>,
     /// For SNI.
     pub server_name: Option<String>,
     /// SHA-256 of the leaf (DER) that must be served.

@@ -98,8 +98,14 @@ impl Connector {
         }
     }
 
-    /// The session with a bastion: the one there is, or a new one.
-    fn bastion(&self, target: Target) -> BoxFuture<'static, Result<Session, Arc<ConnectError>>> {
+    /// The session with a bastion, shared by all who go through it: the one there is, or a new one.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn bastion(
+        &self,
+        target: Target,
+    ) -> BoxFuture<'static, Result<Session, Arc<ConnectError>>> {
         let path = target.jumps.iter().chain([&target]).map(|hop| format!("{hop} "));
         let slot: String = path.collect();
         let connector = self.clone();

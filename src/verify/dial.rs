@@ -32,10 +32,28 @@ impl Stream for tokio::io::DuplexStream {}
 ///
 /// Errors: [`io::ErrorKind::ConnectionRefused`], `TimedOut`, `ConnectionReset`, `HostUnreachable`
 /// and `NetworkUnreachable` are told apart, an inner [`Resolving`] says that the name was the
-/// trouble, everything else is shown by its text.
+/// trouble, an inner [`Onwards`] that the machine in between could not, everything else is shown by its text.
 pub trait Dial: Send + Sync {
     /// Connects to `host` (a name or an address without brackets).
     fn dial(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
+
+    /// Every address of a name, each once, as it is seen from where the connection starts: from here,
+    /// unless it says otherwise.
+    fn addresses(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Vec<SocketAddr>>> {
+        let host = host.to_owned();
+        Box::pin(async move { addresses(&host, port).await })
+    }
+}
+
+/// The machine that connects for us could not, in its own words. Put into an [`io::Error`] by a [`Dial`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Onwards(pub String);
+
+impl From<Onwards> for io::Error {
+    fn from(error: Onwards) -> Self {
+        Self::other(error)
+    }
 }
 
 /// A name could not be resolved. Put into an [`io::Error`] by a [`Dial`].
@@ -69,7 +87,7 @@ impl Dial for Tcp {
 ///
 /// # Errors
 /// An [`io::Error`] with an inner [`Resolving`] when the name has none.
-pub async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
         // glibc's texts come wrapped by std; the wrapping says nothing.
         let text = error.to_string();

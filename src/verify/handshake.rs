@@ -1,7 +1,7 @@
 //! One connection, one dialogue, one handshake.
 
 use crate::model::{Fingerprint, StartTls};
-use crate::verify::dial::{Dial, Resolving, Stream};
+use crate::verify::dial::{Dial, Onwards, Resolving, Stream};
 use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
 use crate::verify::recorder::Recorder;
 use crate::verify::refusal::{ConnectFailure, Refusal, shown};
@@ -119,6 +119,7 @@ async fn attempt(
         address,
         ocsp_stapled: recording.ocsp_stapled,
         wants_client_certificate: recording.wants_client_certificate,
+        lacks: None,
         handshake_time,
     })
 }
@@ -161,7 +162,7 @@ fn provider(choice: SignatureChoice) -> Arc<CryptoProvider> {
     match choice {
         SignatureChoice::Any => ANY.clone(),
         SignatureChoice::Rsa => RSA.clone(),
-        SignatureChoice::Ecdsa => ECDSA.clone(),
+        SignatureChoice::Ecdsa | SignatureChoice::Ed25519 => ECDSA.clone(),
     }
 }
 
@@ -172,9 +173,14 @@ fn broke_off_for_client_certificate(recorder: &Recorder) -> Option<&'static str>
     recording.proven.filter(|_| recording.wants_client_certificate)
 }
 
-fn not_connected(host: &str, error: &io::Error) -> Refusal {
-    if let Some(resolving) = error.get_ref().and_then(|inner| inner.downcast_ref::<Resolving>()) {
+/// What an error of a [`Dial`] means.
+pub fn not_connected(host: &str, error: &io::Error) -> Refusal {
+    let inner = error.get_ref();
+    if let Some(resolving) = inner.and_then(|inner| inner.downcast_ref::<Resolving>()) {
         return Refusal::Resolve { host: host.to_owned(), message: shown(resolving.0.as_bytes()) };
+    }
+    if let Some(onwards) = inner.and_then(|inner| inner.downcast_ref::<Onwards>()) {
+        return Refusal::Connect(ConnectFailure::Onwards(shown(onwards.0.as_bytes())));
     }
     Refusal::Connect(match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
@@ -293,7 +299,7 @@ mod tests {
             provider(choice).cipher_suites.iter().filter_map(|s| s.suite().as_str()).collect()
         };
         assert!(names(SignatureChoice::Any).len() > names(SignatureChoice::Rsa).len());
-        for choice in [SignatureChoice::Rsa, SignatureChoice::Ecdsa] {
+        for choice in [SignatureChoice::Rsa, SignatureChoice::Ecdsa, SignatureChoice::Ed25519] {
             let wrong = if choice == SignatureChoice::Rsa { "ECDSA" } else { "_RSA_" };
             assert!(!names(choice).iter().any(|name| name.contains(wrong)), "{choice:?}");
             assert_eq!(names(choice).iter().filter(|n| n.starts_with("TLS13")).count(), 3);

@@ -1,11 +1,13 @@
 //! What a server really serves, seen by a TLS handshake and judged.
 //!
 //! A reload's exit code proves nothing; only a fresh handshake does. [`handshake()`] makes one, after
-//! the STARTTLS dialogue where there is one, and reports what was served without any opinion.
+//! the STARTTLS dialogue where there is one, and reports what was served without any opinion; [`ask()`]
+//! looks a second time, for anything, at a server without a certificate of the kind that is asked for.
 //! [`verify`] repeats it with back-off and judges: the leaf, the chain as served, names, dates and
 //! trust. Nothing here changes a host, reads a playbook or prints; bytes from a server are bounded
 //! and made printable before they appear in a message.
 
+mod ask;
 mod chain;
 mod dial;
 mod handshake;
@@ -17,9 +19,10 @@ mod starttls;
 mod trust;
 mod verdict;
 
+pub use ask::ask;
 pub use chain::{ChainFault, chain_faults, subject_of};
-pub use dial::{Dial, Resolving, Stream, Tcp, addresses};
-pub use handshake::handshake;
+pub use dial::{Dial, Onwards, Resolving, Stream, Tcp};
+pub use handshake::{handshake, not_connected};
 pub use probe::{Phase, Probe, Served, SignatureChoice};
 pub use refusal::{ConnectFailure, Refusal};
 pub use trust::{NoRoots, Roots, Untrusted};

@@ -1,5 +1,6 @@
 //! The question put to a server, and its answer.
 
+use crate::material::PublicKey;
 use crate::model::{Endpoint, Fingerprint, StartTls};
 use std::fmt;
 use std::net::SocketAddr;
@@ -43,8 +44,8 @@ impl Probe {
     }
 }
 
-/// Limits the signature algorithms that are offered, so that a server with an RSA and an ECDSA
-/// certificate shows the one that is asked for.
+/// Limits the signature algorithms that are offered, so that a server with several certificates
+/// for a name, one per kind of key, shows the one that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureChoice {
@@ -53,8 +54,32 @@ pub enum SignatureChoice {
     Any,
     /// RSA alone (PSS, and PKCS#1 in TLS 1.2).
     Rsa,
-    /// Elliptic curves alone: ECDSA on P-256, P-384 and P-521, and Ed25519.
+    /// ECDSA alone, on P-256, P-384 and P-521.
     Ecdsa,
+    /// Ed25519 alone.
+    Ed25519,
+}
+
+impl SignatureChoice {
+    /// The one that shows a certificate with this key.
+    pub fn of(key: &PublicKey) -> Self {
+        match key {
+            PublicKey::Rsa { .. } => Self::Rsa,
+            PublicKey::Ec { .. } => Self::Ecdsa,
+            PublicKey::Ed25519(_) => Self::Ed25519,
+            PublicKey::Other { .. } => Self::Any,
+        }
+    }
+
+    /// `RSA`, `ECDSA`, `Ed25519`, or `any`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Rsa => "RSA",
+            Self::Ecdsa => "ECDSA",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
 }
 
 /// What a server served.
@@ -75,6 +100,9 @@ pub struct Served {
     pub ocsp_stapled: bool,
     /// Whether the server insisted on a client certificate (only seen in TLS 1.2).
     pub wants_client_certificate: bool,
+    /// The kind of key that was asked for and that the server has no certificate with: this is what it
+    /// shows to everybody else.
+    pub lacks: Option<SignatureChoice>,
     /// From the first byte of the TLS handshake to its end, without dial and dialogue.
     pub handshake_time: Duration,
 }
@@ -90,6 +118,7 @@ impl fmt::Debug for Served {
             .field("address", &self.address)
             .field("ocsp_stapled", &self.ocsp_stapled)
             .field("wants_client_certificate", &self.wants_client_certificate)
+            .field("lacks", &self.lacks)
             .field("handshake_time", &self.handshake_time)
             .finish()
     }

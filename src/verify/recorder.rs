@@ -179,10 +179,12 @@ impl SignatureChoice {
                     | SignatureScheme::RSA_PSS_SHA384
                     | SignatureScheme::RSA_PSS_SHA512
             );
+        let ed25519 = scheme == SignatureScheme::ED25519;
         match self {
             Self::Any => true,
             Self::Rsa => rsa,
-            Self::Ecdsa => !rsa,
+            Self::Ecdsa => !rsa && !ed25519,
+            Self::Ed25519 => ed25519,
         }
     }
 }

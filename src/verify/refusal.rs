@@ -106,6 +106,8 @@ pub enum ConnectFailure {
     TimedOut,
     /// No route, or a firewall that says so.
     Unreachable,
+    /// The machine at the other end of the SSH link could not connect, in its words.
+    Onwards(String),
     /// The dialler's own words.
     Other(String),
 }
@@ -215,24 +217,25 @@ impl Refusal {
         }
     }
 
-    /// Whether waiting is no help: there is no TLS at all, and that rarely heals by itself.
-    /// [`verify`](crate::verify::verify) gives such a server one more try.
+    /// Whether waiting is no help: a service that runs says in so many words that it has no TLS to offer,
+    /// and that rarely heals by itself. [`verify`](crate::verify::verify) gives such a server one more try.
     ///
-    /// Not hopeless: silence (a loaded host) and a server that says it is busy for now.
+    /// Not hopeless is everything that a restart looks like, be it behind a balancer that accepts and
+    /// closes: no connection, a closed one, silence; nor is a server that says it is busy for now.
     pub fn is_hopeless(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Connect(ConnectFailure::TimedOut) => false,
-            Self::StartTls { reply, .. } => !BUSY.iter().any(|busy| reply.starts_with(busy)),
             Self::Resolve { .. }
             | Self::Connect(_)
-            | Self::PlainText { .. }
+            | Self::Closed { .. }
+            | Self::Timeout { .. } => false,
+            Self::StartTls { reply, .. } => !BUSY.iter().any(|busy| reply.starts_with(busy)),
+            Self::PlainText { .. }
             | Self::NotOffered { .. }
             | Self::Injected { .. }
             | Self::Unexpected { .. }
             | Self::Endless { .. }
             | Self::Alert { .. }
             | Self::BadSignature { .. }
-            | Self::Closed { .. }
             | Self::Tls { .. } => true,
         }
     }
@@ -245,7 +248,7 @@ impl ConnectFailure {
             Self::Reset => "the connection is reset".to_owned(),
             Self::TimedOut => "nobody answers on the port".to_owned(),
             Self::Unreachable => "the host cannot be reached".to_owned(),
-            Self::Other(message) => format!("no connection: {message}"),
+            Self::Onwards(message) | Self::Other(message) => format!("no connection: {message}"),
         }
     }
 
@@ -257,6 +260,12 @@ impl ConnectFailure {
             Self::Reset => list(&["a firewall or the service itself turns the connection away"]),
             Self::TimedOut | Self::Unreachable => list(&[
                 "a firewall drops the packets, or the host is down: probe from the host itself (via: host)",
+            ]),
+            Self::Onwards(message) if message.contains("prohibited") => list(&[
+                "SSH must forward connections for this `via:`: see AllowTcpForwarding and PermitOpen there",
+            ]),
+            Self::Onwards(_) => list(&[
+                "the service is down, listens elsewhere, or its name is not known on the machine that connects (via:)",
             ]),
             Self::Other(_) => Vec::new(),
         }
@@ -361,11 +370,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_helps_only_against_silence_and_busy_servers() {
+    fn waiting_helps_while_a_service_restarts_is_silent_or_busy() {
         let reply = |text: &str| Refusal::StartTls { phase: Phase::Greeting, reply: text.into() };
         assert!(reply("454 4.7.0 TLS not available").is_hopeless());
         assert!(!reply("421 4.7.0 too many connections").is_hopeless());
-        assert!(Refusal::Connect(ConnectFailure::Refused).is_hopeless());
+        assert!(Refusal::PlainText { seen: "HTTP/1.1 400".into() }.is_hopeless());
+        assert!(!Refusal::Connect(ConnectFailure::Refused).is_hopeless());
+        assert!(!Refusal::Closed { phase: Phase::Tls }.is_hopeless());
         let after = Duration::from_secs(10);
         assert!(!Refusal::Timeout { phase: Phase::Tls, after }.is_hopeless());
     }

@@ -2,10 +2,10 @@
 
 use crate::model::text::plural;
 use crate::model::{Backoff, Fingerprint, Timestamp};
+use crate::verify::ask::ask;
 use crate::verify::chain::{ChainFault, chain_faults, subject_of};
 use crate::verify::dial::Dial;
-use crate::verify::handshake::handshake;
-use crate::verify::probe::{Probe, Served};
+use crate::verify::probe::{Probe, Served, SignatureChoice};
 use crate::verify::refusal::Refusal;
 use crate::verify::trust::Roots;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -170,7 +170,7 @@ enum Tried {
 async fn one_try(probe: &Probe, expect: &Expectation, consecutive: u32, dial: &dyn Dial) -> Tried {
     let mut answer = 1;
     loop {
-        let served = match handshake(probe, dial).await {
+        let served = match ask(probe, dial).await {
             Ok(served) => Box::new(served),
             Err(refusal) => return Tried::Refused(refusal, answer),
         };
@@ -228,14 +228,16 @@ impl Tried {
             }
             Self::Unfit(_, why) => return why.clone(),
             Self::OldOne(served, answer) => {
-                (format!("the old certificate {} is still served", served.leaf.short()), *answer)
+                let words = format!("the old certificate {} is still served", served.leaf.short());
+                (words + &lacking(served), *answer)
             }
             Self::Other(served, answer) => (
                 format!(
-                    "another certificate is served: {} '{}' instead of {}",
+                    "another certificate is served: {} '{}' instead of {}{}",
                     served.leaf.short(),
                     served.chain.first().map(|der| subject_of(der)).unwrap_or_default(),
                     expect.leaf.short(),
+                    lacking(served),
                 ),
                 *answer,
             ),
@@ -260,15 +262,14 @@ impl Tried {
             ),
             Self::Other(served, answer) => {
                 let subject = served.chain.first().map(|der| subject_of(der)).unwrap_or_default();
-                let lines = if subject == "TRAEFIK DEFAULT CERT" {
-                    vec!["traefik could not load the pair and serves its own: its log says why".to_owned()]
+                let line = if subject == "TRAEFIK DEFAULT CERT" {
+                    "traefik could not load the pair and serves its own: its log says why"
+                } else if served.lacks.is_some() {
+                    "the service has another certificate loaded and not this one: does its configuration name the deployed pair too, and could it load it (its log)?"
                 } else {
-                    vec![
-                        "another virtual host, listener or machine answers: check endpoint and server_name".to_owned(),
-                        "a server with an RSA and an ECDSA certificate shows one of them at a time".to_owned(),
-                    ]
+                    "another virtual host, listener or machine answers: check endpoint and server_name"
                 };
-                (lines, *answer)
+                (vec![line.to_owned()], *answer)
             }
             Self::Unfit(..) => (
                 vec!["the deployed certificate itself is not what the playbook asks for: check names, chain and roots".to_owned()],
@@ -304,6 +305,12 @@ impl Tried {
         };
         Verdict::Wrong { seen, attempts, words, advice }
     }
+}
+
+/// Says that the server has no certificate with a key of the kind that is wanted.
+fn lacking(served: &Served) -> String {
+    let kind = served.lacks.map(SignatureChoice::name);
+    kind.map_or_else(String::new, |kind| format!(", and none with an {kind} key"))
 }
 
 /// What is asked for beyond the leaf and not so.

@@ -16,6 +16,7 @@ use certroll::plan::wanted::Wanted;
 use certroll::playbook::certificate::{
     Dest, Ownership, ReloadChoice, Validation, VerifyChoice, VerifySpec,
 };
+use certroll::verify::SignatureChoice;
 use proptest::prelude::*;
 use world::{AUTHORITY, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for};
 
@@ -278,6 +279,50 @@ fn a_wildcard_is_looked_at_by_a_name_of_its_own() {
     assert_eq!(name(&wanted), "app7.example.net");
     wanted.address = "lb.example.net".to_owned();
     assert_eq!(name(&wanted), "lb.example.net");
+}
+
+#[test]
+fn a_name_with_an_rsa_and_an_ecdsa_pair_is_looked_at_for_each() {
+    let name = "www.example.net";
+    let leaves = [AUTHORITY.rsa(&[name]), AUTHORITY.leaf(&[name]), AUTHORITY.leaf(&["other.net"])];
+    let mut wanted = wanted_for(&["apache"], &leaves, true);
+    for (index, pair) in wanted.certificate.pairs.iter_mut().enumerate() {
+        pair.dest = Dest {
+            cert: Some(format!("/tls/{index}.pem")),
+            key: Some(format!("/tls/{index}.key")),
+            ..Dest::default()
+        };
+    }
+    let looks = |wanted: &Wanted| -> Vec<(usize, SignatureChoice)> {
+        desired(wanted).probes.iter().map(|probe| (probe.pair, probe.signature)).collect()
+    };
+    let both = [(0, SignatureChoice::Rsa), (1, SignatureChoice::Ecdsa)];
+    assert_eq!(looks(&wanted), [&both[..], &[(2, SignatureChoice::Ecdsa)]].concat());
+    let named = |endpoint: &str, server_name: Option<&str>| {
+        VerifyChoice::Endpoints(vec![VerifySpec {
+            endpoint: Some(endpoint.parse().unwrap()),
+            server_name: server_name.map(str::to_owned),
+            ..Default::default()
+        }])
+    };
+    wanted.certificate.verify = named("10.0.0.1:443", Some(name));
+    assert_eq!(looks(&wanted), both);
+    wanted.certificate.verify = named("www.example.net:443", None);
+    assert_eq!(looks(&wanted), both);
+    wanted.certificate.verify = named("other.net:443", None);
+    assert_eq!(looks(&wanted), [(2, SignatureChoice::Ecdsa)]);
+    // A sealed boot asks for the kind that it compares, where there are several.
+    let boots = |wanted: &mut Wanted| {
+        wanted.certificate.validate = Some(Validation::Boot);
+        let desired = desired(wanted);
+        let vias = desired.services[0].validate.iter().map(|check| check.via.clone());
+        vias.filter_map(
+            |via| if let ViaWant::Boot(boot) = via { Some(boot.signature) } else { None },
+        )
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(boots(&mut wanted), [SignatureChoice::Rsa]);
+    assert_eq!(boots(&mut wanted_for(&["apache"], &leaves[..1], true)), [SignatureChoice::Any]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bastion;
 mod examples;
 mod failures;
 mod leaks;

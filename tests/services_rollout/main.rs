@@ -12,6 +12,7 @@ mod common;
 
 mod added;
 
+mod kinds;
 mod looking;
 mod main_job;
 mod outage;

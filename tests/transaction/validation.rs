@@ -234,6 +234,7 @@ fn sealed(host: &Host, port: u16, leaf: Fingerprint, start: &str) -> ValidateSte
             start: command(&["sh", "-c", start]),
             port,
             starttls: None,
+            signatures: None,
             server_name: Some("example.test".into()),
             leaf,
         }),
@@ -284,6 +285,28 @@ async fn a_sealed_boot_serves_the_new_certificate_or_refuses() {
         let error = host.apply(request(&other_key, good)).await.unwrap_err();
         let RemoteError::Failed(failure) = error else { panic!("{}: {error}", shell.name) };
         assert!(failure.output.contains("served in the sealed boot: nothing"), "{failure}");
+        // A service with two certificates is asked for the one that is compared.
+        let both = format!(
+            "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=rsa -keyout {0}/var/r.key -out {0}/var/r.pem 2>&1; \
+             {start} -dcert {0}/var/r.pem -dkey {0}/var/r.key",
+            host.root.display()
+        );
+        for (signatures, fits) in [("ECDSA+SHA256", true), ("RSA-PSS+SHA256:RSA+SHA256", false)] {
+            if !fits && shell.name != "dash" {
+                continue; // it waits in vain
+            }
+            let mut step = sealed(&host, port, leaf, &both);
+            let ValidateVia::Boot(recipe) = &mut step.via else { unreachable!() };
+            recipe.signatures = Some(signatures.to_owned());
+            step.timeout = Duration::from_secs(if fits { 10 } else { 3 });
+            match host.apply(request(&key, step)).await {
+                Ok(_) => assert!(fits, "{}: {signatures}", shell.name),
+                Err(RemoteError::Failed(failure)) => {
+                    assert!(!fits && !failure.output.contains("boot: nothing"), "{failure}");
+                }
+                Err(other) => panic!("{}: {other}", shell.name),
+            }
+        }
         // Something that never boots says nothing about the new files.
         let never = sealed(&host, port, leaf, "exit 1");
         let staged = self::staged(&host, request(&key, never)).await;

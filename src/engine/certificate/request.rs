@@ -13,6 +13,7 @@ use crate::remote::{
     InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, TimedCommand,
     TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };
+use crate::verify::SignatureChoice;
 use std::time::Duration;
 
 /// How long hosts hold their stage, and their lock, after the last sign of life. A link that swallows packets
@@ -254,9 +255,22 @@ fn boot_recipe(boot: &BootWant) -> Result<BootRecipe, BadDestination> {
         start: boot.start.clone(),
         port: boot.port,
         starttls: (boot.starttls != StartTls::None).then(|| boot.starttls.name().to_owned()),
+        signatures: sigalgs(boot.signature).map(str::to_owned),
         server_name: boot.server_name.clone(),
         leaf: boot.leaf,
     })
+}
+
+/// A choice as `openssl s_client -sigalgs` takes it.
+fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
+    match choice {
+        SignatureChoice::Any => None,
+        SignatureChoice::Rsa => {
+            Some("RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512")
+        }
+        SignatureChoice::Ecdsa => Some("ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512"),
+        SignatureChoice::Ed25519 => Some("ed25519"),
+    }
 }
 
 fn running_check(want: &RunningWant) -> Result<RunningCheck, BadDestination> {

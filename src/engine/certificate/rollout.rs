@@ -176,11 +176,21 @@ pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost,
     };
     running.end(commit_detail(desired, plan, &committed));
 
-    let wrong = match verify(desired, plan, &dialers, shared).await {
-        Ok(()) => checks::run(desired, &job.link, shared).await.err().map(|f| (f, Vec::new())),
-        Err(unverified) => {
-            let advice = unverified.advice.clone();
-            Some((failed_step(Step::Verify, unverified.words), advice))
+    let looking = async {
+        match verify(desired, plan, &dialers, shared).await {
+            Ok(()) => checks::run(desired, &job.link, shared).await.err().map(|f| (f, Vec::new())),
+            Err(unverified) => {
+                let advice = unverified.advice.clone();
+                Some((failed_step(Step::Verify, unverified.words), advice))
+            }
+        }
+    };
+    // A host whose link is gone goes back by itself: what it serves meanwhile proves nothing.
+    let wrong = tokio::select! {
+        wrong = looking => wrong,
+        () = job.link.died() => {
+            let why = "the connection to the host was lost".to_owned();
+            Some((failed_step(Step::Verify, why), Vec::new()))
         }
     };
     if let Some((failed, advice)) = wrong {
@@ -309,6 +319,8 @@ async fn old_is_served(
         .zip(&plan.before)
         .filter_map(|(probe, seen)| {
             let leaf = leaf_before(seen)?;
+            // Asked as before the change, for the new leaf's kind of key: the same question has the same
+            // answer.
             let probe = probe.clone();
             Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
         })

@@ -22,15 +22,20 @@ pub fn host_status(
 ) -> HostStatus {
     let Observed { desired, facts, .. } = observed;
     let files = desired.files.iter().zip(&facts.files);
-    let leaves: Vec<Certificate> = facts.files.iter().filter_map(leaf_in).collect();
     HostStatus {
-        files: files.map(|(want, there)| file_status(desired, want, there, now)).collect(),
+        files: files.clone().map(|(want, there)| file_status(desired, want, there, now)).collect(),
         served: places
             .iter()
             .zip(looks)
             // Of the usual places those where nothing listens say nothing.
             .filter(|(place, look)| place.alternatives.is_none() || look.is_ok())
-            .map(|(place, look)| served_status(place, look, &leaves, now))
+            .map(|(place, look)| {
+                // A server may have several certificates: the one that was asked for counts.
+                let own = files.clone().filter(|(want, _)| want.pair == place.pair);
+                let leaves: Vec<Certificate> =
+                    own.filter_map(|(_, there)| leaf_in(there)).collect();
+                served_status(place, look, &leaves, now)
+            })
             .collect(),
         lock: facts.lock.as_ref().map(|lock| format!("process {}: {}", lock.pid, lock.note)),
         journals: facts
@@ -110,7 +115,9 @@ fn served_status(
         endpoint: place.endpoint.clone(),
         server_name: place.server_name.clone(),
         certificate,
-        as_in_file: leaf.map(|leaf| leaves.iter().any(|one| one.fingerprint == leaf)),
+        as_in_file: leaf
+            .filter(|_| !leaves.is_empty())
+            .map(|leaf| leaves.iter().any(|one| one.fingerprint == leaf)),
         problem: look.as_ref().err().map(ToString::to_string),
     }
 }

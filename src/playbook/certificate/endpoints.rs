@@ -90,7 +90,7 @@ fn endpoint_specs(node: &Node, directory: &Path, values: &mut Values<'_>) -> Vec
         server_name: values.text(entry("server_name")),
         starttls,
         via: via.unwrap_or_default(),
-        timeout: values.duration(entry("timeout")).unwrap_or(Duration::from_secs(10)),
+        timeout: values.limit(entry("timeout")).unwrap_or(Duration::from_secs(10)),
         backoff: values.backoff(entry("attempts"), entry("backoff"), entry("max_backoff")),
         trust,
         all_addresses: addresses.unwrap_or(false),

@@ -55,7 +55,7 @@ pub fn render(
             .unwrap_or(3),
         validate_timeout: limit(keys.validate_timeout.as_ref(), 30, &mut values),
         reload_timeout: limit(keys.reload_timeout.as_ref(), 30, &mut values),
-        confirm_timeout: values.duration(keys.confirm_timeout.as_ref()),
+        confirm_timeout: values.limit(keys.confirm_timeout.as_ref()),
         expiry_warning: {
             let days = values.number(keys.warn_days.as_ref(), 0..=3650).unwrap_or(21);
             Duration::from_secs(86_400 * u64::try_from(days).unwrap_or(0))

@@ -68,6 +68,25 @@ fn every_wrong_value_is_told_at_once() {
 }
 
 #[test]
+fn waits_that_make_no_sense_are_told() {
+    let wrong = [
+        "attempts: 0, timeout: 0s",
+        "attempts: -1, backoff: -1",
+        "attempts: 1001, max_backoff: -5s",
+        "attempts: 2.5, backoff: 20s",
+        "backoff: 10s, max_backoff: 5s",
+        "max_backoff: 500ms",
+        "attempts: yes, consecutive: 0",
+    ];
+    let list: Vec<String> =
+        wrong.iter().map(|keys| format!("- {{endpoint: 'h:443', {keys}}}\n")).collect();
+    insta::assert_snapshot!(refused(&format!(
+        "service: nginx\nsource: {{cert: a.pem}}\nverify:\n{}",
+        list.concat()
+    )));
+}
+
+#[test]
 fn what_the_run_will_set_is_not_an_error() {
     let result = rendered("service: nginx\nsource: {cert: '{{ later.stdout }}'}\n");
     assert!(matches!(result, Err(RenderError::NotYetKnown(name)) if name == "later"));

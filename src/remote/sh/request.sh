@@ -4,7 +4,7 @@
 #   keep N | made DIR OWNER GROUP MODE | dir DIR
 #   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE#
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
-#   seal PORT STARTTLS NAME LEAF TMPFS# DIR…            (for the next check)
+#   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
 #
 # Texts are encoded (dec reads them); `-` stands for none.

@@ -16,12 +16,14 @@ shift
 echo 1 >&5; exec 5>&-
 '
 
-# Starts the service and looks what it serves: port, starttls, name, wanted leaf or `any`, seconds.
-boot_text='port=$1 tls=$2 name=$3 leaf=$4 secs=$5; shift 5
+# Starts the service and looks what it serves: port, starttls, signature algorithms, name, wanted leaf or
+# `any`, seconds.
+boot_text='port=$1 tls=$2 algs=$3 name=$4 leaf=$5 secs=$6; shift 6
 ip link set lo up 2>/dev/null || ifconfig lo up || exit 1
 "$@" </dev/null & p=$! ended= t=0
 set --
 [ -z "$tls" ] || set -- -starttls "$tls"
+[ "$leaf" = any ] || [ -z "$algs" ] || set -- "$@" -sigalgs "$algs"
 [ -z "$name" ] || set -- "$@" -servername "$name"
 while [ "$t" -lt "${secs}0" ]; do
   got=$(openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256 2>/dev/null | tr -d ":\r\n" | tr A-F a-f)
@@ -140,13 +142,15 @@ sealed() {
   have unshare && have openssl && [ "$uid" = 0 ] || return 0
   [ -n "$binds" ] || mount_words
   get cseal $c; set -- $v
-  port=$1 tls=$2 name=$3 leaf=$4 n=$5; shift 5
+  port=$1 tls=$2 algs=$3 name=$4 leaf=$5 n=$6; shift 6
   seal=
   for a; do
     dec "$a"; mount_word "$v"
     if [ $n -gt 0 ]; then seal="$seal tmpfs $v"; n=$((n-1)); else seal="$seal mkdir $v"; fi
   done
   case $tls in -) tls=;; esac
+  dec "$algs"; case $algs in -) v=;; esac
+  algs=$v
   dec "$name"; case $name in -) v=;; esac
   mount_word "$v"; name=$v
   sealed_run "$binds" $leaf
@@ -158,7 +162,7 @@ sealed() {
 }
 sealed_run() {
   true >"$W.ns"
-  eval "run $((secs+5)) unshare -m -n -p --fork --mount-proc --kill-child sh -c \"\$mount_text\$boot_text\" certroll \"\$W.ns\" $seal $1 -- $port '$tls' $name $2 $secs $cmd"
+  eval "run $((secs+5)) unshare -m -n -p --fork --mount-proc --kill-child sh -c \"\$mount_text\$boot_text\" certroll \"\$W.ns\" $seal $1 -- $port '$tls' '$algs' $name $2 $secs $cmd"
 }
 
 # All checks, or those that had to wait until the files are live; the first refusal ends it with $1.

@@ -352,11 +352,15 @@ fn check_lines(
         ValidateVia::Live => ("live", expand(step, |path| Some(path.clone()))?),
         ValidateVia::Staged => ("staged", expand(step, |path| staged(path, request))?),
         ValidateVia::Boot(recipe) => {
+            let word = |text: &Option<String>| {
+                text.as_deref().map_or("-".to_owned(), |text| encode(text.as_bytes()))
+            };
             let mut line = format!(
-                "seal {} {} {} {} {}",
+                "seal {} {} {} {} {} {}",
                 recipe.port,
-                recipe.starttls.as_deref().map_or("-".to_owned(), |name| encode(name.as_bytes())),
-                recipe.server_name.as_deref().map_or("-".to_owned(), |n| encode(n.as_bytes())),
+                word(&recipe.starttls),
+                word(&recipe.signatures),
+                word(&recipe.server_name),
                 recipe.leaf,
                 recipe.tmpfs.len()
             );

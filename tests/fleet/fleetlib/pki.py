@@ -18,6 +18,7 @@ NAMES = f"DNS:{SERVER_NAME},DNS:*.fleet.test"
 KINDS = {
     "ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
     "p384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "p521": ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
     "rsa": ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
     "ed25519": ["ed25519"],
     # OpenSSL's usual security level refuses it.
