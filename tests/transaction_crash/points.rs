@@ -27,7 +27,7 @@ const ACTIONS: [&str; 18] = [
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "lock",
     "journal",
     "wait",
@@ -39,6 +39,7 @@ const PARTS: [&str; 15] = [
     "finish",
     "recover",
     "guard",
+    "boot",
     "transaction",
     "transaction_main",
     "recover_main",
@@ -138,10 +139,11 @@ fn actions_are_found() {
 async fn every_step_of_the_program_is_passed_by_some_path() {
     let mut passed = BTreeSet::new();
     let shell = &super::host::shells()[0];
-    for path in [Path::Confirm, Path::Watched, Path::Rollback, Path::Abort] {
+    for path in [Path::Confirm, Path::Watched, Path::Guarded, Path::Rollback, Path::Abort] {
         passed.extend(points(shell, path).await);
     }
     passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));
+    passed.extend(super::boot::boot_points(shell).await);
     let names: BTreeSet<&str> = passed
         .iter()
         .filter_map(|point| point.split_once(' ')?.1.split_once('#'))

@@ -21,6 +21,8 @@ arm() {
   while [ $i -lt $nd ]; do get d $i; set -- "$@" "$v/.certroll-$tx" "${v:-/}"; i=$((i+1)); done
   i=0
   while [ $i -lt $nm ]; do get md $i; v=${v%/*}; set -- "$@" "${v:-/}"; i=$((i+1)); done
+  boot_guard
+  [ -z "$units" ] || set -- "$@" "$state/boot.$tx" "$unit" "$units" "${wish%/*}"
   { echo armed >>"$J"; } 2>"$W.err" || fail commit cannot_write_the_journal err
   armed=1
   step arming

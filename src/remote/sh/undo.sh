@@ -82,6 +82,7 @@ sweep() {
     [ ! -d "$v" ] || rmdir -- "$v" 2>/dev/null
     step directory_removed
   done
+  boot_guard_off
   rm -f -- "$J"
   step journal_removed
   flush "$state" 2>/dev/null
@@ -127,6 +128,7 @@ back() {
   if [ $conflicts = 0 ]; then
     [ -z "$J" ] || sweep
   else
+    boot_guard_off
     mv -- "$J" "$state/conflict.$tx"
     step conflict_kept
     flush "$state" 2>/dev/null
