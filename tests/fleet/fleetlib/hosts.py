@@ -20,6 +20,7 @@ STATE = DIR / "state.json"
 # The control group of a fleet whose hosts run systemd.
 CGROUP = "fleet-" + hashlib.sha256(bytes(DIR)).hexdigest()[:12]
 CONTROLLER = ("198.18.255.1", "02:c6:12:ff:ff:01")
+WAIT = ["services", "sshd"]
 NEEDED = "unshare nsenter ip bridge openssl ssh-keygen sshd sudo bash mount".split()
 
 
@@ -279,24 +280,24 @@ def wait(condition, seconds, what):
         time.sleep(0.02)
 
 
-def wait_ready(hosts, seconds=120):
+def wait_ready(hosts, seconds=120, until="services"):
     left = list(hosts)
 
     def all_ready():
-        left[:] = [h for h in left if not ready(h)]
+        left[:] = [h for h in left if not ready(h, until)]
         return not left
 
     wait(all_ready, seconds, ", ".join(h["name"] for h in hosts))
 
 
-def ready(h):
-    """sshd and every service of the host listen on all their ports."""
+def ready(h, until):
+    """sshd, and every service of the host, listen on all their ports."""
     p = process(h)
     try:
         tables = "".join(Path(f"/proc/{p}/net/{t}").read_text() for t in ("tcp", "tcp6"))
     except OSError:
         return False
-    ports = [22] if h["net"] == "both" else [22, *(int(p) for s in state()["services"] for p in services.load(s)["ports"])]
+    ports = [22] if h["net"] == "both" or until == "sshd" else [22, *(int(p) for s in state()["services"] for p in services.load(s)["ports"])]
     return all(re.search(rf":{port:04X} 0+:0000 0A", tables) for port in ports)
 
 
@@ -308,12 +309,12 @@ def off(host):
     wait(lambda: not Path(f"/proc/{p}").exists(), 20, f"end of {host['name']}")
 
 
-def on(host):
-    """Boots a host that is off, on the files that it had."""
+def on(host, until="services"):
+    """Boots a host that is off, on the files that it had, and waits until its services listen, or sshd alone."""
     if process(host):
         fail(f"{host['name']} is on")
     order("boot", host["name"])
-    wait_ready([host])
+    wait_ready([host], until=until)
 
 
 def down():
