@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path as File;
 
 /// Commands that change something, at the place of a command.
-const ACTIONS: [&str; 18] = [
+const ACTIONS: [&str; 19] = [
     "mkdir",
     "mv",
     "ln",
@@ -20,6 +20,7 @@ const ACTIONS: [&str; 18] = [
     "restorecon",
     "flush",
     "told_run",
+    "insist",
     "owner_set",
     "journal_write",
     "keep_attributes",

@@ -121,6 +121,7 @@ commit() {
 # The one rename that decides.
 confirm() {
   if [ $nf -gt 0 ]; then
+    deaf
     mv -- "$J" "$state/done.$tx" 2>"$W.err" || fall confirm cannot_rename_the_journal err
     J=$state/done.$tx
     step done

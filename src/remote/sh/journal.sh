@@ -29,6 +29,7 @@ journal_read() {
 
 # Nobody but the winner of this rename may undo or confirm.
 journal_claim() {
+  deaf
   case ${J##*/} in
   j.*)
     mv -- "$J" "$state/undo.$tx" 2>/dev/null || return 1
