@@ -52,6 +52,31 @@ fn power_loss_keeps_files_and_changes_the_boot_id() {
 }
 
 #[test]
+fn systemd_starts_the_services_again_after_a_power_loss() {
+    let Some(fleet) = Fleet::up_with(1, &["nginx"], &["--init", "systemd"]) else {
+        return;
+    };
+    let how_it_is =
+        "cat /proc/1/comm; systemctl is-active nginx ssh; systemctl is-system-running --wait";
+    let boot = id_of_boot(&fleet, "h001");
+    assert_eq!(fleet.sh("h001", how_it_is), "systemd\nactive\nactive\nrunning\n");
+    // A login is a session of its own, as on a machine.
+    let config = fleet.dir().join("ssh/config");
+    let login = fleet
+        .controller("ssh", &["-F", &config.display().to_string(), "h001", "cat /proc/self/cgroup"])
+        .output()
+        .expect("ssh starts");
+    let groups = String::from_utf8_lossy(&login.stdout);
+    assert!(groups.contains("::/user.slice/user-20001.slice/session-"), "{groups}");
+
+    fleet.fleet(&["powerloss", "h001"]);
+
+    assert_ne!(id_of_boot(&fleet, "h001"), boot);
+    assert_eq!(fleet.sh("h001", how_it_is), "systemd\nactive\nactive\nrunning\n");
+    fleet.expect("h001", "nginx", "gen1");
+}
+
+#[test]
 fn a_cut_host_is_silent_until_it_is_healed() {
     let Some(fleet) = Fleet::up(2, &["nginx"]) else {
         return;

@@ -277,6 +277,8 @@ pub struct Desired {
     pub confirm_timeout: Duration,
     /// Earlier generations to keep.
     pub backups: u32,
+    /// The host settles an interrupted transaction at its next boot as well.
+    pub boot_guard: bool,
     /// Good to know, from the material checks and the profiles.
     pub notes: Vec<String>,
 }

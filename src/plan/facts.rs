@@ -35,6 +35,8 @@ pub struct HostFacts {
     pub journals: Vec<JournalFacts>,
     /// Who works on the host right now.
     pub lock: Option<LockHolder>,
+    /// Whether the host could settle a transaction at boot. Only told when asked for.
+    pub boot_guard: BootGuard,
 }
 
 impl HostFacts {
@@ -94,6 +96,38 @@ impl OsFamily {
             Self::Arch => "arch",
             Self::Freebsd => "freebsd",
             Self::Other => "other",
+        }
+    }
+}
+
+/// Whether a systemd unit can settle an interrupted transaction when the host boots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BootGuard {
+    /// Nobody asked.
+    #[default]
+    Unknown,
+    /// It can.
+    Possible,
+    /// The host does not run systemd.
+    NoSystemd,
+    /// Only root can write units.
+    NotRoot,
+    /// `/etc/systemd/system` cannot be written.
+    ReadOnly,
+    /// Journals or units are in memory and gone when power is.
+    Volatile,
+}
+
+impl BootGuard {
+    /// Why it cannot be, in an operator's words.
+    pub fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Self::Possible => None,
+            Self::Unknown => Some("the host did not say whether it can have one"),
+            Self::NoSystemd => Some("no systemd here"),
+            Self::NotRoot => Some("only root can write units, and there is no `become`"),
+            Self::ReadOnly => Some("/etc/systemd/system cannot be written"),
+            Self::Volatile => Some("the host keeps journals or units in memory only"),
         }
     }
 }

@@ -40,7 +40,7 @@ pub fn kind(systemd: bool, family: OsFamily) -> HostKind {
 }
 
 /// What is wanted of the host that answered with `facts`: [`resolve`] for its kind, without the
-/// optional checks that it has no program for.
+/// optional checks that it has no program for and without a boot guard that it cannot have.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -62,6 +62,14 @@ pub fn desired(wanted: &Wanted, facts: &HostFacts) -> Result<Desired, String> {
     }
     left_out.dedup();
     desired.notes.extend(left_out);
+    if desired.boot_guard
+        && let Some(why) = facts.boot_guard.obstacle()
+    {
+        desired.boot_guard = false;
+        desired.notes.push(format!(
+            "boot_guard: {why}; after a power loss in the middle the next contact settles it"
+        ));
+    }
     Ok(desired)
 }
 
@@ -119,6 +127,7 @@ pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
         confirm_by_person,
         confirm_timeout,
         backups: task.backups,
+        boot_guard: task.boot_guard,
         notes,
     })
 }

@@ -74,6 +74,24 @@ impl<'a> Values<'a> {
         fitting
     }
 
+    /// `true` or `false`, however YAML or a template writes them.
+    pub(super) fn flag(&mut self, node: Option<&Node>) -> Option<bool> {
+        let node = node?;
+        let text = match self.json(node)? {
+            serde_json::Value::Bool(flag) => return Some(flag),
+            serde_json::Value::String(text) => text.trim().to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        match text.as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => {
+                self.wrong(node, "true or false is wanted", "");
+                None
+            }
+        }
+    }
+
     /// A time: `10s`, `1m30s`, or a number of seconds.
     pub(super) fn duration(&mut self, node: Option<&Node>) -> Option<Duration> {
         let node = node?;

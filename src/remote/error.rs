@@ -168,6 +168,8 @@ pub struct ServiceBack {
     pub reload: Option<i32>,
     /// Exit code of the recover command; `None`: it was not needed.
     pub recover: Option<i32>,
+    /// Whether it ran before the transaction; `None`: cannot tell.
+    pub up_before: Option<bool>,
     /// Whether it runs now; `None`: cannot tell.
     pub up: Option<bool>,
     /// Tail of the output of these commands; printable.

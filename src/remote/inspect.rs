@@ -9,8 +9,8 @@ use super::request::{InspectRequest, InspectVariant, RunningCheck, TimedCommand}
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
 use crate::plan::facts::{
-    CommandResult, FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState,
-    LockHolder, OsFamily, RegularFile, Tools,
+    BootGuard, CommandResult, FileFacts, FileState, Generation, HostFacts, JournalFacts,
+    JournalState, LockHolder, OsFamily, RegularFile, Tools,
 };
 use crate::services::{Family, HostKind};
 use crate::transport::Process;
@@ -64,6 +64,7 @@ fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, String>
         lines.push(format!("state {}", encode(dirs.state.as_bytes())));
         lines.push(format!("run {}", encode(dirs.run.as_bytes())));
     }
+    lines.extend(request.boot_guard.then(|| "boot_guard".to_owned()));
     for variant in &request.variants {
         let kinds: Vec<String> = variant.kinds.iter().map(kind_name).collect();
         lines.push(match kinds.as_slice() {
@@ -163,6 +164,17 @@ impl Reader<'_> {
                 Ok(false)
             }
             "cmd" => self.command(reply, took).map(|()| false),
+            "boot_guard" => {
+                self.facts.boot_guard = match text(reply, "way")?.as_str() {
+                    "possible" => BootGuard::Possible,
+                    "no_systemd" => BootGuard::NoSystemd,
+                    "not_root" => BootGuard::NotRoot,
+                    "read_only" => BootGuard::ReadOnly,
+                    "volatile" => BootGuard::Volatile,
+                    _ => return Err("an unknown boot guard".to_owned()),
+                };
+                Ok(false)
+            }
             "journal" => self.journal(reply).map(|()| false),
             "lock" => {
                 self.facts.lock = Some(LockHolder {

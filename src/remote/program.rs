@@ -25,7 +25,7 @@ pub const RUN: &str = include_str!("sh/run.sh");
 pub const LOCK: &str = include_str!("sh/lock.sh");
 
 /// A transaction's parts, in order.
-const TRANSACTION: [&str; 14] = [
+const TRANSACTION: [&str; 15] = [
     RUN,
     LOCK,
     include_str!("sh/request.sh"),
@@ -39,6 +39,7 @@ const TRANSACTION: [&str; 14] = [
     include_str!("sh/finish.sh"),
     include_str!("sh/recover.sh"),
     include_str!("sh/guard.sh"),
+    include_str!("sh/boot.sh"),
     include_str!("sh/transaction.sh"),
 ];
 

@@ -52,6 +52,8 @@ pub struct InspectRequest {
     /// What to read on which kinds of host; the host picks the first that fits it, so that facts
     /// come back for that one alone.
     pub variants: Vec<InspectVariant>,
+    /// Whether the host could settle a transaction at boot.
+    pub boot_guard: bool,
     /// Where journals are, if not at the usual place.
     pub dirs: Option<StateDirs>,
 }
@@ -129,6 +131,8 @@ pub struct TransactionRequest {
     pub limits: Limits,
     /// How many earlier generations to keep beside each file; 0: none.
     pub backups: u32,
+    /// Where to put a systemd unit with which the next boot settles it too, if power is lost.
+    pub boot_guard: Option<RemotePath>,
     /// Where to keep journal and lock, if not at the usual place.
     pub dirs: Option<StateDirs>,
 }

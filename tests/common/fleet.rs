@@ -35,12 +35,16 @@ impl Fleet {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// As [`Fleet::up`], with further options of `fleet up` (`--bastion 2`).
+    /// As [`Fleet::up`], with further options of `fleet up` (`--bastion 2`, `--init systemd`).
     pub fn up_with(hosts: usize, services: &[&str], options: &[&str]) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("certroll-fleet-{}-{number}", process::id()));
-        let check = script(&dir, &["check"]).output().expect("tests/fleet/fleet starts");
+        let mut check = vec!["check"];
+        if options.contains(&"systemd") {
+            check.extend(["--init", "systemd"]);
+        }
+        let check = script(&dir, &check).output().expect("tests/fleet/fleet starts");
         if !check.status.success() {
             skip(String::from_utf8_lossy(&check.stderr).trim());
             return None;

@@ -102,6 +102,7 @@ impl Site {
             services: vec![service],
             limits: Limits::default(),
             backups: 1,
+            boot_guard: None,
             dirs: Some(self.dirs()),
         }
     }
@@ -115,7 +116,8 @@ impl Site {
     pub async fn look(&self) -> Result<HostFacts, RemoteError> {
         let files = Host::files(&self.host().directory).map(|path| remote(&path)).to_vec();
         let variant = InspectVariant { files, ..InspectVariant::default() };
-        let request = InspectRequest { variants: vec![variant], dirs: Some(self.dirs()) };
+        let request =
+            InspectRequest { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) };
         inspect(self.shell().await, &request).await
     }
 

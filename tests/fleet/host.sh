@@ -6,8 +6,17 @@ dir=$1 name=$2
 host=$dir/store/hosts/$name
 root=$host/root
 
-# HOST_LOWER, HOST_NICS and HOST_NEIGHBOURS (arrays), HOST_SERVICES
+# HOST_LOWER, HOST_NICS and HOST_NEIGHBOURS (arrays), HOST_SERVICES, HOST_INIT
 . "$host/boot.env"
+
+# systemd manages the tree of control groups below the one that it starts in, and takes that for the root.
+if [ "$HOST_INIT" = systemd ] && [ -z "${FLEET_GROUP:-}" ]; then
+    group=$dir/store/cgroup/$FLEET_CGROUP/$name
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    mkdir -p "$group"
+    echo 0 >"$group/cgroup.procs"
+    FLEET_GROUP=$group exec unshare --cgroup bash "$0" "$@"
+fi
 
 # One cable per network card, its far end in a bridge of the keeper. A port left
 # over from an earlier life goes away a moment after that life's namespace did.
@@ -49,6 +58,13 @@ for node in null:3 zero:5 full:7 random:8 urandom:9; do
 done
 mknod -m 666 "$root/dev/tty" c 5 0
 
+if [ "$HOST_INIT" = systemd ]; then
+    # The kernel's settings are the machine's, and no unit's business.
+    mount --bind "$root/proc/sys" "$root/proc/sys"
+    mount -o remount,bind,ro "$root/proc/sys"
+    mount -t cgroup2 cgroup "$root/sys/fs/cgroup"
+fi
+
 # Every boot has an identity of its own, as on a machine.
 cat /proc/sys/kernel/random/uuid >"$root/run/boot_id"
 mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
@@ -57,5 +73,10 @@ mkdir -p "$root/mnt"
 cd "$root"
 pivot_root . mnt
 umount -l /mnt
+if [ "$HOST_INIT" = systemd ]; then
+    # `container` keeps it from hardware, kernel and clock; the capabilities are gone to make sure.
+    exec env -i container=fleet setpriv --bounding-set=-sys_module,-sys_time,-sys_rawio,-syslog,-audit_control,-audit_read \
+        /lib/systemd/systemd
+fi
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     FLEET_SERVICES="$HOST_SERVICES" bash /opt/fleet/init

@@ -14,6 +14,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$dir/store" "$dir/log"
 mount -t tmpfs -o mode=755 fleet "$dir/store"
 mkdir "$dir/store/hosts" "$dir/store/layers"
+if [ -n "$FLEET_CGROUP" ]; then
+    mkdir "$dir/store/cgroup"
+    mount -t cgroup2 cgroup "$dir/store/cgroup"
+fi
 
 # br0 is the hosts' network, br1 the one behind the bastion. A host's address is
 # bound to its hardware address for good on both sides, so that a cut host's
@@ -44,6 +48,14 @@ while read -r order name <&3; do
             bash "$here/host.sh" "$dir" "$name" >>"$dir/log/$name.boot" 2>&1 3>&- &
         ;;
     quit)
+        # Control groups are the one thing that the kernel does not clear away.
+        if [ -n "$FLEET_CGROUP" ]; then
+            kill -KILL -1
+            for _ in {1..50}; do
+                find "$dir/store/cgroup/$FLEET_CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null && break
+                sleep 0.1
+            done
+        fi
         if [ "${FLEET_HOLD:-}" = 1 ]; then
             umount -l "$dir/store"
             rm -rf "$dir"

@@ -326,13 +326,14 @@ fn the_host_picks_what_fits_its_kind() {
         variant(vec![own], vec![file.clone()]),
         variant(Vec::new(), vec![wrong]),
     ];
-    let request = InspectRequest { variants, dirs: Some(place.dirs()) };
+    let request = InspectRequest { variants, boot_guard: false, dirs: Some(place.dirs()) };
     for shell in shells() {
         let facts = place.inspect(shell, &request);
         assert_eq!(facts.files.len(), 1, "{shell}");
         assert_eq!(facts.files[0].path, file, "{shell}");
     }
-    let nothing = InspectRequest { variants: Vec::new(), dirs: Some(place.dirs()) };
+    let nothing =
+        InspectRequest { variants: Vec::new(), boot_guard: false, dirs: Some(place.dirs()) };
     assert!(place.inspect("dash", &nothing).files.is_empty());
 }
 

@@ -51,7 +51,7 @@ impl Place {
     }
 
     pub(crate) fn request(&self, variant: InspectVariant) -> InspectRequest {
-        InspectRequest { variants: vec![variant], dirs: Some(self.dirs()) }
+        InspectRequest { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) }
     }
 
     pub(crate) fn raw(&self) -> PathBuf {

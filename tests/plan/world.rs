@@ -69,6 +69,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             checks: Vec::new(),
             confirm: Confirm::Auto,
             backups: 3,
+            boot_guard: false,
             validate_timeout: Duration::from_secs(30),
             reload_timeout: Duration::from_secs(30),
             confirm_timeout: None,

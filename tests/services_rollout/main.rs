@@ -20,3 +20,7 @@ mod service;
 mod several;
 mod site;
 mod watchers;
+
+/// What the hosts of `site` run, and further options of `fleet up`.
+const SERVICES: [&str; 1] = ["all"];
+const OPTIONS: [&str; 0] = [];

@@ -38,7 +38,7 @@ pub fn host(services: &[&Service]) -> Option<Host> {
         }
     }
     let pool = POOL.get_or_init(|| {
-        let fleet = Fleet::up(HOSTS.len(), &["all"])?;
+        let fleet = Fleet::up_with(HOSTS.len(), &crate::SERVICES, &crate::OPTIONS)?;
         Some(Pool { fleet, free: Mutex::new(HOSTS.to_vec()), given_back: Condvar::new() })
     });
     let Some(pool) = pool else {

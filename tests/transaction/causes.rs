@@ -58,6 +58,57 @@ async fn a_reload_that_fails_is_rolled_back_with_its_output() {
     }
 }
 
+/// The end of a login may end all its processes: also the reload of the way back, which nobody would repeat.
+#[tokio::test]
+async fn a_reload_that_a_signal_ends_on_the_way_back_is_told_again() {
+    for shell in shells() {
+        let host = Host::new(shell);
+        let before = tree(&host.dir);
+        let mut request = host.request();
+        let reload = format!(
+            "echo told >>'{0}'; [ $(wc -l <'{0}') != 2 ] || kill -TERM $$",
+            host.log().display()
+        );
+        request.services[0].reload = Some(timed(&["sh", "-c", &reload], 20));
+        let back = host.there_and_back(request).await.unwrap();
+        assert_eq!(back.services[0].reload, Some(0), "{}", shell.name);
+        assert_eq!(host.reloads().len(), 3, "{}", shell.name);
+        host.assert_unchanged(&before);
+    }
+}
+
+/// Nor may it keep an old file from its place.
+#[tokio::test]
+async fn signals_to_everybody_do_not_stop_what_puts_files_back() {
+    for shell in shells() {
+        if shell.name == "busybox" {
+            continue; // its sh has its own mv: nothing on the path stands in for it
+        }
+        let mut host = Host::new(shell);
+        let before = tree(&host.dir);
+        let bin = host.root.join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        // What a signal to all would do to it, if it heard it.
+        let script = format!(
+            "#!/bin/sh\n[ ! -e '{}' ] || {{ kill -TERM $$; kill -HUP $$; }}\nexec /bin/mv \"$@\"\n",
+            host.root.join("ends").display()
+        );
+        host.put(&bin.join("mv"), script.as_bytes(), 0o755);
+        let request = host.request();
+        let (mut transaction, _) = {
+            let path = std::env::var("PATH").unwrap();
+            let path = format!("{}:{}:{path}", shell.bin.display(), bin.display());
+            host.environment.push(("PATH".into(), path));
+            host.begin(request).await.unwrap()
+        };
+        transaction.commit().await.unwrap();
+        host.put(&host.root.join("ends"), b"", 0o600);
+        let back = transaction.rollback().await.unwrap();
+        assert_eq!(back.conflicts, Vec::new(), "{}", shell.name);
+        host.assert_unchanged(&before);
+    }
+}
+
 #[tokio::test]
 async fn a_reload_that_hangs_is_ended_with_all_its_processes() {
     for shell in shells() {

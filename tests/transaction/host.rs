@@ -198,6 +198,7 @@ impl Host {
                 confirm: Duration::from_secs(60),
             },
             backups: 0,
+            boot_guard: None,
             dirs: Some(self.dirs()),
         }
     }
@@ -275,10 +276,10 @@ impl Host {
         remote::transaction::recover_with(program, process, "bob", lock, &files, Some(&dirs)).await
     }
 
-    /// Journals and locks that are left.
+    /// Journals, locks and units that are left.
     pub fn litter(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        for dir in ["state", "run"] {
+        for dir in ["state", "run", "units"] {
             let dir = self.root.join(dir);
             if dir.is_dir() {
                 found.extend(tree(&dir).into_keys().filter(|path| *path != Path::new("lock")));

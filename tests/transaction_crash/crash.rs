@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const AT_ONCE: usize = 8;
 
 /// Kills at `point` on `path` and gives the scene as it lies there.
-async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
+pub(crate) async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
     let mut scene = Scene::new(shell);
     // No guard: it would be a race who goes back. `endings` has it alone.
     scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
@@ -28,14 +28,21 @@ async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
 }
 
 /// The points from which on a transaction stands.
-fn stands(points: &[String], point: &str) -> bool {
+pub(crate) fn stands(points: &[String], point: &str) -> bool {
     let done = points.iter().position(|point| point == "main done#1");
     let at = points.iter().position(|other| other == point).unwrap();
     done.is_some_and(|done| at >= done)
 }
 
+/// Whether the guard for the next boot is there, or half of it.
+pub(crate) fn has_guard(points: &[String], point: &str) -> bool {
+    let place = |name: &str| points.iter().position(|other| other == name);
+    let at = place(point);
+    place("main boot_program_written#1") <= at && at <= place("main boot_wants_removed#1")
+}
+
 #[track_caller]
-fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
+pub(crate) fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
     let wanted = if new { RecoveredEnd::New } else { RecoveredEnd::Old };
     assert!(recovered.len() <= 1, "{at}: {recovered:?}");
     assert!(
@@ -49,13 +56,13 @@ fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
 async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
     let mut runs = Vec::new();
     for shell in shells() {
-        for path in [Path::Confirm, Path::Watched, Path::Rollback, Path::Abort] {
+        for path in [Path::Confirm, Path::Watched, Path::Guarded, Path::Rollback, Path::Abort] {
             let all = points(shell, path).await;
             let common =
                 if path == Path::Confirm { Vec::new() } else { points(shell, Path::Confirm).await };
             for point in &all {
-                // What the paths share is killed once.
-                if !common.contains(point) {
+                // What the paths share is killed once, unless there is more to clear up then.
+                if !common.contains(point) || (path == Path::Guarded && has_guard(&all, point)) {
                     runs.push((shell, path, point.clone(), stands(&all, point)));
                 }
             }
@@ -124,7 +131,7 @@ async fn a_kill_between_two_renames_is_settled() {
 }
 
 /// Where a transaction is killed before its recovery is: each leaves another kind of state.
-const FIRST: [&str; 8] = [
+const FIRST: [&str; 9] = [
     "main renamed#1",
     "main slipped_off#1",
     "main done#1",
@@ -133,13 +140,15 @@ const FIRST: [&str; 8] = [
     "main moded#1",
     "main reloaded#1",
     "main kept#1",
+    "main boot_unit_wanted#1",
 ];
 
 /// A path that passes such a point.
 fn past(first: &str) -> Path {
     match first {
-        "main slipped_off#1" => Path::Watched,
         "main restored#1" => Path::Rollback,
+        _ if first.contains("slipped") => Path::Watched,
+        _ if first.contains("boot") => Path::Guarded,
         _ => Path::Confirm,
     }
 }

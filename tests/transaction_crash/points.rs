@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path as File;
 
 /// Commands that change something, at the place of a command.
-const ACTIONS: [&str; 18] = [
+const ACTIONS: [&str; 19] = [
     "mkdir",
     "mv",
     "ln",
@@ -20,6 +20,7 @@ const ACTIONS: [&str; 18] = [
     "restorecon",
     "flush",
     "told_run",
+    "insist",
     "owner_set",
     "journal_write",
     "keep_attributes",
@@ -27,7 +28,7 @@ const ACTIONS: [&str; 18] = [
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "lock",
     "journal",
     "wait",
@@ -39,6 +40,7 @@ const PARTS: [&str; 15] = [
     "finish",
     "recover",
     "guard",
+    "boot",
     "transaction",
     "transaction_main",
     "recover_main",
@@ -138,10 +140,11 @@ fn actions_are_found() {
 async fn every_step_of_the_program_is_passed_by_some_path() {
     let mut passed = BTreeSet::new();
     let shell = &super::host::shells()[0];
-    for path in [Path::Confirm, Path::Watched, Path::Rollback, Path::Abort] {
+    for path in [Path::Confirm, Path::Watched, Path::Guarded, Path::Rollback, Path::Abort] {
         passed.extend(points(shell, path).await);
     }
     passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));
+    passed.extend(super::boot::boot_points(shell).await);
     let names: BTreeSet<&str> = passed
         .iter()
         .filter_map(|point| point.split_once(' ')?.1.split_once('#'))

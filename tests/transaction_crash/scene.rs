@@ -10,7 +10,7 @@ use certroll::remote::{
 use std::path::PathBuf;
 
 /// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
-const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; *) hook_role=main;; esac
+const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
 echo "pid $hook_role $$" >>"$CRASH_TRACE"
 step() { eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
 
@@ -28,6 +28,8 @@ pub(crate) enum Path {
     Confirm,
     /// As `Confirm`, while somebody watches for renames.
     Watched,
+    /// As `Confirm`, with a guard for the next boot.
+    Guarded,
     Rollback,
     Abort,
 }
@@ -51,6 +53,7 @@ impl Scene {
         }
         let trace = host.root.join("trace");
         host.environment.push(("CRASH_TRACE".into(), trace.display().to_string()));
+        std::fs::create_dir(host.root.join("units")).unwrap();
         let before = tree(&host.dir);
         Self { host, before, trace }
     }
@@ -75,6 +78,11 @@ impl Scene {
         let text = std::fs::read_to_string(&self.trace).unwrap_or_default();
         let mark = format!("pid {role} ");
         text.lines().filter_map(|line| line.strip_prefix(&mark)?.parse().ok()).collect()
+    }
+
+    /// What would be `/etc/systemd/system`.
+    pub(crate) fn units(&self) -> PathBuf {
+        self.host.root.join("units")
     }
 
     pub(crate) fn new_directory(&self) -> PathBuf {
@@ -113,14 +121,16 @@ impl Scene {
     /// Plays the controller along a path.
     pub(crate) async fn drive(&self, path: Path) -> Result<(), RemoteError> {
         let process = self.host.sh().await;
-        let request = TransactionRequest { watched: path == Path::Watched, ..self.request() };
+        let boot_guard = (path == Path::Guarded).then(|| remote(&self.units()));
+        let request =
+            TransactionRequest { watched: path == Path::Watched, boot_guard, ..self.request() };
         let (mut running, _) = Transaction::begin_with(&transaction(), process, request).await?;
         if path == Path::Abort {
             return running.abort().await;
         }
         running.commit().await?;
         match path {
-            Path::Confirm | Path::Watched => running.confirm().await.map(drop),
+            Path::Confirm | Path::Watched | Path::Guarded => running.confirm().await.map(drop),
             _ => running.rollback().await.map(drop),
         }
     }
@@ -209,7 +219,7 @@ pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     scene.stop_at("", "CONT");
     scene.drive(path).await.unwrap();
     match path {
-        Path::Confirm | Path::Watched => scene.assert_new("points"),
+        Path::Confirm | Path::Watched | Path::Guarded => scene.assert_new("points"),
         _ => scene.assert_old("points"),
     }
     scene.passed("main")

@@ -3,7 +3,7 @@
 use crate::event::Failure;
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::build::FailedCheck;
-use crate::remote::{RemoteError, RolledBack, StepFailure};
+use crate::remote::{RemoteError, RolledBack, ServiceBack, StepFailure};
 
 /// How a host left a certificate task.
 #[derive(Clone, Debug)]
@@ -128,12 +128,16 @@ fn after_rollback(rollback: &RolledBack) -> String {
     }
     let mut state = ALL_OLD.to_owned();
     for service in &rollback.services {
-        if let Some(rc) = service.reload.filter(|rc| *rc != 0) {
+        let ran = service.up_before != Some(false);
+        if let Some(rc) = service.reload.filter(|rc| *rc != 0 && ran) {
             state.push_str(&format!("; the reload of {} then ended with {rc}", service.service));
         }
         match (service.recover, service.up) {
             (Some(_), Some(true)) => {
                 state.push_str(&format!("; {} had died and was started again", service.service));
+            }
+            (_, Some(false)) if service.up_before == Some(false) => {
+                state.push_str(&format!("; {} did not run before either", service.service));
             }
             (_, Some(false)) => state.push_str(&format!("; {} is DOWN", service.service)),
             _ => {}
@@ -181,7 +185,10 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
             if !rollback.is_complete() {
                 advice.insert(0, "look at the files named above by hand".to_owned());
             }
-            if rollback.services.iter().any(|service| service.up == Some(false)) {
+            let died = |service: &ServiceBack| {
+                service.up == Some(false) && service.up_before != Some(false)
+            };
+            if rollback.services.iter().any(died) {
                 advice.insert(0, "start the service by hand and read its log".to_owned());
             }
             advice
@@ -258,10 +265,11 @@ mod tests {
     fn a_dead_service_after_a_rollback_is_said_first() {
         let rollback = RolledBack {
             conflicts: Vec::new(),
-            services: vec![crate::remote::ServiceBack {
+            services: vec![ServiceBack {
                 service: "apache".into(),
                 reload: Some(1),
                 recover: Some(1),
+                up_before: Some(true),
                 up: Some(false),
                 output: String::new(),
             }],

@@ -22,6 +22,9 @@ const STAGE_WAIT: Duration = Duration::from_secs(60);
 /// How often they are given one while they wait for the others of a batch.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
+/// Where a host's own units are.
+const UNITS: &str = "/etc/systemd/system";
+
 /// What cannot be asked of a host: a path or name that no host can have.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {source}")]
@@ -54,7 +57,7 @@ pub fn inspect(wanted: &Wanted) -> Result<InspectRequest, BadDestination> {
     if let [only] = variants.as_mut_slice() {
         only.kinds.clear();
     }
-    Ok(InspectRequest { variants, dirs: None })
+    Ok(InspectRequest { variants, boot_guard: wanted.certificate.boot_guard, dirs: None })
 }
 
 /// What [`build`](crate::plan::build::build) looks for in the facts, in its order: destinations and kept
@@ -116,6 +119,7 @@ pub fn transaction(
         services: services.collect::<Result<_, _>>()?,
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
         backups: desired.backups,
+        boot_guard: desired.boot_guard.then(|| remote_path(UNITS)).transpose()?,
         dirs: None,
     })
 }

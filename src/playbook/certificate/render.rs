@@ -53,6 +53,7 @@ pub fn render(
             .number(keys.backups.as_ref(), 0..=1000)
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(3),
+        boot_guard: values.flag(keys.boot_guard.as_ref()).unwrap_or(false),
         validate_timeout: limit(keys.validate_timeout.as_ref(), 30, &mut values),
         reload_timeout: limit(keys.reload_timeout.as_ref(), 30, &mut values),
         confirm_timeout: values.limit(keys.confirm_timeout.as_ref()),

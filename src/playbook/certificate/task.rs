@@ -26,6 +26,8 @@ pub struct CertificateTask {
     pub confirm: Confirm,
     /// Generations to keep.
     pub backups: u32,
+    /// The host settles an interrupted transaction at its next boot as well.
+    pub boot_guard: bool,
     /// Limit of each validation.
     pub validate_timeout: Duration,
     /// Limit of each reload.

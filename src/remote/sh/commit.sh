@@ -23,6 +23,8 @@ arm() {
   while [ $i -lt $nd ]; do get d $i; set -- "$@" "$v/.certroll-$tx" "${v:-/}"; i=$((i+1)); done
   i=0
   while [ $i -lt $nm ]; do get md $i; v=${v%/*}; set -- "$@" "${v:-/}"; i=$((i+1)); done
+  boot_guard
+  [ -z "$units" ] || set -- "$@" "$state/boot.$tx" "$unit" "$units" "${wish%/*}"
   { echo armed >>"$J"; } 2>"$W.err" || fail commit cannot_write_the_journal err
   armed=1
   step arming
@@ -128,6 +130,7 @@ undecided() {
 # The one rename that decides.
 confirm() {
   if [ $nf -gt 0 ]; then
+    deaf
     mv -- "$J" "$state/done.$tx" 2>"$W.err" || fall confirm cannot_rename_the_journal err
     J=$state/done.$tx
     step done

@@ -74,13 +74,13 @@ unescape_mount() {
   esac
 }
 
-# mounts: all mount points, one per line; mp_N and mo_N: each with its options.
+# mounts: all mount points, one per line; mp_N, mt_N and mo_N: each with its type and options.
 read_mounts() {
   mounts=$nl nm=0
   { while read -r m_dev m_at m_type m_opts m_rest; do
       unescape_mount "$m_at"
       mounts=$mounts$v$nl
-      put mp $nm "$v"; put mo $nm "$m_opts"; nm=$((nm+1))
+      put mp $nm "$v"; put mt $nm "$m_type"; put mo $nm "$m_opts"; nm=$((nm+1))
     done </proc/self/mounts; } 2>/dev/null
 }
 

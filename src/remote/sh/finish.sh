@@ -22,6 +22,7 @@ finish() {
   while [ $i -lt $nd ]; do get d $i; set -- "$@" "${v:-/}"; i=$((i+1)); done
   flush "$@" 2>/dev/null
   step finished
+  boot_guard_off
 }
 
 # Whether directory $j has an old file to keep.

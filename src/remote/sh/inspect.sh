@@ -1,13 +1,13 @@
 # Reads the state of the host and changes nothing: no scratch files either, output of commands comes
 # through pipes. The request, of which only the first `kind` that fits this host counts:
 #
-#   inspect NONCE | state DIR | run DIR
+#   inspect NONCE | state DIR | run DIR | boot_guard
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   cmd SECONDS RUNNING# ARG...
 #   go
 # Paths are looked at in files.sh.
-nf=0 nd=0 np=0 nr=0 nc=0 ng=0 pubs= reader= variant=-
+nf=0 nd=0 np=0 nr=0 nc=0 ng=0 pubs= reader= variant=- asked_boot=
 
 read_request() {
   n_kind=0 take=0
@@ -17,6 +17,7 @@ read_request() {
     inspect) nonce=$2; host_kind;;
     state) dec "$2"; state=$v;;
     run) dec "$2"; run=$v;;
+    boot_guard) asked_boot=1;;
     kind)
       shift; take=0
       case $variant:" $* " in -:*" $kind "*|-:*' * '*) take=1 variant=$n_kind;; esac
@@ -95,6 +96,26 @@ tell_host() {
   done
 }
 
+# Whether a unit could settle a transaction at boot, after read_mounts.
+tell_boot_guard() {
+  if [ $systemd = 0 ]; then v=no_systemd
+  elif [ "$uid" != 0 ]; then v=not_root
+  elif [ ! -w /etc/systemd/system ]; then v=read_only
+  elif in_memory "$state" || in_memory /etc/systemd/system; then v=volatile
+  else v=possible; fi
+  say boot_guard way=$v
+}
+in_memory() {
+  best=-1 k=0 type=
+  while [ $k -lt $nm ]; do
+    get mp $k; m=${v%/}
+    case $1/ in "$m"/*) [ ${#m} -lt $best ] || { best=${#m}; get mt $k; type=$v; };; esac
+    k=$((k+1))
+  done
+  case $type in tmpfs|ramfs) return 0;; esac
+  return 1
+}
+
 # SECONDS ARG... -> v: in hex the first of what it said, its end, and how it ended.
 peek() {
   peek_l=$1; shift
@@ -155,6 +176,7 @@ inspect() {
   tell_host
   locate_all
   look_at_directories
+  [ -z "$asked_boot" ] || tell_boot_guard
   list_generations
   read_files
   tell_files

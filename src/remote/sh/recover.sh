@@ -9,6 +9,7 @@ recover() {
     ( recover_one "$e" ) </dev/null
     step recovered
   done
+  boot_orphans
 }
 
 recover_one() {
@@ -17,6 +18,8 @@ recover_one() {
     step torn_removed
     return
   fi
+  # At boot services are not started yet, and who tells one to reload would wait for that.
+  [ -z "$booting" ] || ns=0
   case ${1##*/} in
   done.*)
     # Its writer may have died before it was on disk, and the old files go now.

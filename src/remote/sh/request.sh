@@ -1,14 +1,14 @@
 # The request, one line per thing; the same lines make up the journal, so there is one reader.
 #
 #   tx NONCE ID | state DIR | run DIR | note HEX | times LOCK STAGE CONFIRM GUARD
-#   keep N | made DIR OWNER GROUP MODE | dir DIR
+#   keep N | units DIR (a guard for the next boot) | made DIR OWNER GROUP MODE | dir DIR
 #   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE#
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
 #
 # Texts are encoded (dec reads them); `-` stands for none.
-nf=0 nd=0 nm=0 ns=0 nc=0 keep=0 armed=0 whole=0 plan= J= seal=
+nf=0 nd=0 nm=0 ns=0 nc=0 keep=0 armed=0 whole=0 plan= J= seal= units=
 t_lock=10 t_stage=60 t_confirm=60 t_guard=120
 
 # One line, split into words: 1 when it is none of these.
@@ -17,6 +17,7 @@ parse() {
   [ $# -eq 0 ] || shift
   case $parse_k in
   keep) keep=$1;;
+  units) dec "$1"; units=$v;;
   made)
     dec "$1"; put md $nm "$v"; put mu $nm "$2"; put mg $nm "$3"; put mm $nm "$4"
     nm=$((nm+1));;

@@ -1,6 +1,6 @@
 trap onsig HUP INT TERM
 trap : PIPE
-case ${1-} in guard) shift; guard "$@";; esac
+case ${1-} in guard) shift; guard "$@";; boot) shift; boot "$@";; esac
 
 read_request || exit 1
 tools

@@ -92,10 +92,19 @@ sweep() {
     [ ! -d "$v" ] || rmdir -- "$v" 2>/dev/null
     step directory_removed
   done
+  boot_guard_off
   rm -f -- "$J"
   step journal_removed
   flush "$state" 2>/dev/null
   J=
+}
+
+# A command, and once more if a signal ended it: that was meant for all processes of the login.
+insist() {
+  told_run "$1"
+  step told
+  [ $rc -gt 128 ] || return 0
+  told_run "$1"
 }
 
 # Services load the old files again; one that was up and is down is started. Worst exit code in rrc.
@@ -105,7 +114,7 @@ services_back() {
     back_rc=- back_rec=- out= up=-
     get srel $s
     if [ -n "$v" ]; then
-      told_run "$v"
+      insist "$v"
       step rereloaded
       back_rc=$rc; hex_tail "$W.out"; out=$v
       case $rrc in -|0) rrc=$rc;; esac
@@ -118,28 +127,37 @@ services_back() {
       if [ "$was_up:$up" = 1:1 ] && [ "$1" = patient ]; then sleep 1; running $runs; up=$v; fi
       get srec $s
       if [ "$was_up:$up" = 1:0 ] && [ -n "$v" ]; then
-        told_run "$v"
+        insist "$v"
         step revived
         back_rec=$rc; hex_tail "$W.out"; out=$out$v
         sleep 1
         running $runs; up=$v
       fi
     fi
-    say back service=$s reload=$back_rc recover=$back_rec up=$up out=$out
+    say back service=$s reload=$back_rc recover=$back_rec before=$was_up up=$up out=$out
     s=$((s+1))
   done
 }
 
+# The end of a login may signal every process of it: those that move files must not hear it, and services
+# must not inherit that they do not.
+deaf() { trap '' HUP INT TERM; }
+hears() { trap onsig HUP INT TERM; }
+
 back() {
   rrc=-
+  deaf
   undo
+  hears
   [ $touched = 0 ] || services_back patient
+  deaf
   if [ $restored = 0 ]; then
     # Nothing goes that a way back may need after a loss of power: the next contact tries again.
     :
   elif [ $conflicts = 0 ]; then
     [ -z "$J" ] || sweep
   else
+    boot_guard_off
     mv -- "$J" "$state/conflict.$tx"
     step conflict_kept
     flush "$state" 2>/dev/null

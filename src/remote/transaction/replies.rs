@@ -76,6 +76,7 @@ impl Told {
                     service: service.name.clone(),
                     reload: reply.maybe_number("reload")?,
                     recover: reply.maybe_number("recover")?,
+                    up_before: reply.maybe_bool("before")?,
                     up: reply.maybe_bool("up")?,
                     output: reply.words("out")?,
                 });

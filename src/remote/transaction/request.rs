@@ -75,6 +75,9 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
     let Limits { lock, stage, confirm, guard } = Limits::of(request, &limits);
     lines.push(format!("times {lock} {stage} {confirm} {guard}"));
     lines.push(format!("keep {}", request.backups));
+    lines.extend(
+        request.boot_guard.iter().map(|units| format!("units {}", encode(units.as_bytes()))),
+    );
     for made in &request.directories {
         let path = encode(made.path.as_bytes());
         lines.push(format!("made {path} {}", attributes(&made.attributes)?));

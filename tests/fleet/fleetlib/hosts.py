@@ -1,5 +1,6 @@
 """Hosts: the keeper that holds them, their start and end, and what is written about them."""
 
+import hashlib
 import json
 import os
 import re
@@ -16,7 +17,10 @@ from . import layer, pki, services
 from .place import DIR, HERE, PATH, children, fail, missing_programs, quiet, run, start_time
 
 STATE = DIR / "state.json"
+# The control group of a fleet whose hosts run systemd.
+CGROUP = "fleet-" + hashlib.sha256(bytes(DIR)).hexdigest()[:12]
 CONTROLLER = ("198.18.255.1", "02:c6:12:ff:ff:01")
+WAIT = ["services", "sshd"]
 NEEDED = "unshare nsenter ip bridge openssl ssh-keygen sshd sudo bash mount".split()
 
 
@@ -81,17 +85,20 @@ def plain(st=None):
 
 
 # ---------------------------------------------------------------- up
-def check():
+def check(init="plain"):
     """Says why hosts cannot be started here, or nothing."""
     if os.geteuid() != 0:
         return "needs root"
-    if gone := missing_programs(NEEDED):
+    needed = NEEDED + (["/lib/systemd/systemd", "dbus-daemon", "setpriv"] if init == "systemd" else [])
+    if gone := missing_programs(needed):
         return f"not installed: {', '.join(gone)}"
     probe = (
         "mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/r"
         " && mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r"
         " && ip link add br0 type bridge && ip link add p0 type veth peer name p1 && test -x /mnt/r/usr/sbin/sshd"
     )
+    if init == "systemd":
+        probe += " && mount -t cgroup2 c /mnt"
     done = run(
         *["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--propagation", "private"],
         *["sh", "-c", probe],
@@ -100,12 +107,12 @@ def check():
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    return f"no namespaces, overlay or virtual network here: {done.stderr.strip()}" if done.returncode else None
+    return f"no namespaces, overlay, virtual network or control groups here: {done.stderr.strip()}" if done.returncode else None
 
 
-def up(count, wanted, inner=0, hold=False, generation="gen1"):
+def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain"):
     began = time.monotonic()
-    if why := check():
+    if why := check(init):
         fail(why)
     if keeper():
         fail(f"already up in {DIR}; `fleet down` first")
@@ -113,17 +120,19 @@ def up(count, wanted, inner=0, hold=False, generation="gen1"):
         services.load(name)
         if not services.available(name):
             fail(f"{services.load(name)['program']} is not installed")
+        if init == "systemd" and "unit" not in services.load(name):
+            fail(f"{name} has no unit")
     clean()
     DIR.mkdir(parents=True, exist_ok=True)
     pki.build()
     keys()
     hosts = plan_hosts(count, inner)
-    st = {"hosts": hosts, "services": wanted}
+    st = {"hosts": hosts, "services": wanted, "init": init}
     save(st)
     start_keeper(st, hold)
     ready_to_boot = time.monotonic()
 
-    layer.build(store() / "layers/base", wanted)
+    layer.build(store() / "layers/base", wanted, init)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda h: prepare(h, st, generation), hosts))
     descriptions(st)
@@ -187,7 +196,7 @@ def start_keeper(st, hold):
             stdin=sys.stdin if hold else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "FLEET_HOLD": "1" if hold else ""},
+            env={**os.environ, "FLEET_HOLD": "1" if hold else "", "FLEET_CGROUP": CGROUP if st["init"] == "systemd" else ""},
             start_new_session=True,
         )
     wait(lambda: (DIR / "keeper.ready").exists() or p.poll() is not None, 20, "the keeper")
@@ -219,6 +228,7 @@ def prepare(h, st, generation):
         f"HOST_NICS=({shlex.join(nics)})\n"
         f"HOST_NEIGHBOURS=({shlex.join(near)})\n"
         f"HOST_SERVICES={shlex.quote(' '.join(wanted))}\n"
+        f"HOST_INIT={st['init']}\n"
     )
 
 
@@ -270,24 +280,24 @@ def wait(condition, seconds, what):
         time.sleep(0.02)
 
 
-def wait_ready(hosts, seconds=120):
+def wait_ready(hosts, seconds=120, until="services"):
     left = list(hosts)
 
     def all_ready():
-        left[:] = [h for h in left if not ready(h)]
+        left[:] = [h for h in left if not ready(h, until)]
         return not left
 
     wait(all_ready, seconds, ", ".join(h["name"] for h in hosts))
 
 
-def ready(h):
-    """sshd and every service of the host listen on all their ports."""
+def ready(h, until):
+    """sshd, and every service of the host, listen on all their ports."""
     p = process(h)
     try:
         tables = "".join(Path(f"/proc/{p}/net/{t}").read_text() for t in ("tcp", "tcp6"))
     except OSError:
         return False
-    ports = [22] if h["net"] == "both" else [22, *(int(p) for s in state()["services"] for p in services.load(s)["ports"])]
+    ports = [22] if h["net"] == "both" or until == "sshd" else [22, *(int(p) for s in state()["services"] for p in services.load(s)["ports"])]
     return all(re.search(rf":{port:04X} 0+:0000 0A", tables) for port in ports)
 
 
@@ -299,17 +309,20 @@ def off(host):
     wait(lambda: not Path(f"/proc/{p}").exists(), 20, f"end of {host['name']}")
 
 
-def on(host):
-    """Boots a host that is off, on the files that it had."""
+def on(host, until="services"):
+    """Boots a host that is off, on the files that it had, and waits until its services listen, or sshd alone."""
     if process(host):
         fail(f"{host['name']} is on")
     order("boot", host["name"])
-    wait_ready([host])
+    wait_ready([host], until=until)
 
 
 def down():
     k = keeper()
-    if k:
+    if k and state()["init"] == "systemd":
+        order("quit")
+        wait(lambda: start_time(k) is None, 60, "end of the fleet")
+    elif k:
         os.kill(k, signal.SIGKILL)
         wait(lambda: start_time(k) is None, 60, "end of the fleet")
     clean()

@@ -43,9 +43,12 @@ LogLevel VERBOSE
 Banner /etc/issue.net
 Subsystem sftp internal-sftp
 """
+# Units that need a machine of their own, a terminal, or time.
+MASKED = ["getty.target", "console-getty.service", "dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+          "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "systemd-random-seed.service", "timers.target"]
 
 
-def build(layer, services):
+def build(layer, services, init):
     """Fills `layer`; its directories take owner and mode from the machine's."""
     tree = Tree(layer)
     tree.fresh("/root", 0o700)
@@ -56,11 +59,13 @@ def build(layer, services):
     accounts(tree)
     tree.write("/etc/sudoers", SUDOERS + "".join(f"{u} ALL=(ALL:ALL) NOPASSWD: ALL\n" for u in USERS if u != "admin"), 0o440)
     tree.write("/etc/doas.conf", "permit nopass deploy\npermit admin\n", 0o600)
-    tree.write("/etc/ssh/sshd_config", SSHD)
+    tree.write("/etc/ssh/sshd_config", SSHD if init == "plain" else SSHD.replace("UsePAM no", "UsePAM yes"))
     tree.write("/etc/issue.net", "A test host. Nobody is watched.\n")
     tree.write("/etc/resolv.conf", "")
     tree.write("/etc/ld.so.preload", "")
     tree.write("/etc/environment", "")
+    if init == "systemd":
+        units(tree, services)
     tree.write("/opt/fleet/init", (HERE / "init.sh").read_text(), 0o755)
     for name in services:
         for path in catalogue.load(name)["replaces"]:
@@ -72,6 +77,19 @@ def build(layer, services):
         if program := catalogue.carried(name):
             shutil.copy2(program, tree.directory("/usr/local/bin") / program.name)
         catalogue.install_pair(layer, name, "gen1")
+
+
+def units(tree, services):
+    """What systemd starts: sshd and the services by Debian's own units, and nothing that the machine starts."""
+    system = "/etc/systemd/system"
+    for path in (system, *(f"/etc/rc{level}.d" for level in "0123456S")):
+        tree.fresh(path)
+    tree.link(f"{system}/default.target", "/lib/systemd/system/multi-user.target")
+    for unit in ["ssh", *(catalogue.load(s)["unit"] for s in services)]:
+        tree.link(f"{system}/multi-user.target.wants/{unit}.service", f"/lib/systemd/system/{unit}.service")
+    for unit in MASKED:
+        tree.link(f"{system}/{unit}", "/dev/null")
+    tree.write("/etc/fstab", "")
 
 
 def accounts(tree):

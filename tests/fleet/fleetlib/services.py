@@ -1,9 +1,9 @@
 """The services of a host. Each is a directory services/NAME: service.json, start, reload, root/.
 
-service.json: `program` that must be installed; `ports` port → STARTTLS protocol or null;
+service.json: `program` that must be installed; `unit` that systemd starts it by; `ports` port → STARTTLS protocol or null;
 `tls` directory, layout (`pair` = fullchain.pem and privkey.pem, `joined` = site.pem) and, where the
 service does not start as root, `group` of the key; `replaces`: directories of the machine that a host
-must not inherit. `root/` is laid over the machine's files, `start` and `reload` are run by sh on the host.
+must not inherit. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are run by sh on the host.
 """
 
 import grp
