@@ -11,6 +11,7 @@ mod causes;
 mod generations;
 mod host;
 mod lock;
+mod many;
 mod paths;
 mod validation;
 mod verdicts;

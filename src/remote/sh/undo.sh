@@ -29,12 +29,9 @@ undo() {
 
 undo_directory() {
   get d $j; D=$v
-  back= gone= i=0
-  while [ $i -lt $nf ]; do
-    get fd $i
-    [ "$v" != $j ] || undo_decide
-    i=$((i+1))
-  done
+  back= gone=
+  files_of $j
+  while [ $i -lt $end ]; do undo_decide; i=$((i+1)); done
   if [ -n "$back" ]; then
     set --
     for i in $back; do
