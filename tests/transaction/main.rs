@@ -12,6 +12,7 @@ mod flushes;
 mod generations;
 mod host;
 mod lock;
+mod many;
 mod paths;
 mod tools;
 mod validation;

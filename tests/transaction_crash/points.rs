@@ -163,7 +163,7 @@ async fn every_step_of_the_program_is_passed_by_some_path() {
     let elsewhere = [
         "dead_lock_removed",
         "lock_given_back", // lock.rs
-        "kept_in_part",
+        "written_all",     // many.rs
         "owner_kept",
         "mode_kept",
         "list_kept",

@@ -28,9 +28,9 @@ is_made() {
 
 # Digests of all destinations into sum_0 ...
 live_sums() {
-  i=0; set --
-  while [ $i -lt $nf ]; do get live $i; set -- "$@" "$v"; i=$((i+1)); done
-  sums "$@"
+  i=0 lives=
+  while [ $i -lt $nf ]; do lives="$lives \"\$live_$i\""; i=$((i+1)); done
+  eval "sums $lives"
 }
 
 # Answers `stale` when a destination is not what it was.
@@ -62,7 +62,7 @@ check() {
     get fd $i; get d "$v"; check_d=$v
     get n $i; check_n=$v
     if ! is_made "$check_d"; then
-      get path $i; dec "$v"
+      get more $i; dec "${v##* }"
       resolve "$v" || stale $i link -
       [ "$rdir" = "${check_d%/}" ] && [ "$rname" = "$check_n" ] || stale $i link -
     fi

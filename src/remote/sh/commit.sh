@@ -56,10 +56,10 @@ switch() {
   j=0
   while [ $j -lt $nd ]; do
     get d $j; D=$v
-    set --; i=0
-    while [ $i -lt $nf ]; do
-      get hush $i; hushed=$v; get fd $i
-      [ "$v:$hushed" != $j:0 ] || { get n $i; set -- "$@" "$D/.certroll-$tx.new/$v"; }
+    set --; files_of $j
+    while [ $i -lt $end ]; do
+      get hush $i
+      [ "$v" = 1 ] || { get n $i; set -- "$@" "$D/.certroll-$tx.new/$v"; }
       i=$((i+1))
     done
     [ $# = 0 ] || mv -f -- "$@" "$D/" 2>"$W.err" || fall commit cannot_rename err

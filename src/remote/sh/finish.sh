@@ -27,10 +27,9 @@ finish() {
 
 # Whether directory $j has an old file to keep.
 finish_holds() {
-  i=0
-  while [ $i -lt $nf ]; do
-    get fd $i
-    if [ "$v" = $j ]; then get n $i; [ ! -e "$S/$v" ] || return 0; fi
+  files_of $j
+  while [ $i -lt $end ]; do
+    get n $i; [ ! -e "$S/$v" ] || return 0
     i=$((i+1))
   done
   return 1
@@ -38,17 +37,14 @@ finish_holds() {
 
 # A file that has other names keeps its mode: it is still theirs.
 finish_modes() {
-  if [ -z "${oh_counted-}" ]; then
+  if [ -z "${old_counted-}" ]; then
     have find && find "$S" -type f -links 1 -exec chmod 600 '{}' + 2>/dev/null
     return
   fi
-  i=0; set --
-  while [ $i -lt $nf ]; do
-    get fd $i
-    if [ "$v" = $j ]; then
-      get n $i; N=$v; get before $i
-      [ "$v" = absent ] || { get oh $i; [ "$v" != 1 ] || set -- "$@" "$S/$N"; }
-    fi
+  files_of $j; set --
+  while [ $i -lt $end ]; do
+    get n $i; N=$v; get before $i
+    [ "$v" = absent ] || { get old $i; [ "${v##* }" != 1 ] || set -- "$@" "$S/$N"; }
     i=$((i+1))
   done
   [ $# = 0 ] || chmod 600 -- "$@" 2>/dev/null
@@ -62,15 +58,13 @@ prune() {
   set +f; set -- *; set -f
   all="$*"
   cd /
-  old= i=0
-  while [ $i -lt $nf ]; do
-    get fd $i
-    if [ "$v" = $j ]; then
-      get n $i; N=$v
-      set --
-      for e in $all; do [ ! -e "$D/.certroll/$e/$N" ] || set -- "$@" "$e"; done
-      while [ $# -gt $keep ]; do mount_word "$D/.certroll/$1/$N"; old="$old $v"; shift; done
-    fi
+  old=
+  files_of $j
+  while [ $i -lt $end ]; do
+    get n $i; N=$v
+    set --
+    for e in $all; do [ ! -e "$D/.certroll/$e/$N" ] || set -- "$@" "$e"; done
+    while [ $# -gt $keep ]; do old="$old \"\$D/.certroll/$1/\$n_$i\""; shift; done
     i=$((i+1))
   done
   if [ -n "$old" ]; then

@@ -16,7 +16,7 @@ journal_write() {
 
 # Reads journal $1: 1 when it is not whole.
 journal_read() {
-  J=$1 tx=${1##*/} nf=0 nd=0 nm=0 ns=0 nc=0 armed=0 whole=0 units= oh_counted=
+  J=$1 tx=${1##*/} nf=0 nd=0 nm=0 ns=0 nc=0 armed=0 whole=0 units= old_counted=
   tx=${tx#*.}
   { read -r line <"$J"; } 2>/dev/null || return 1
   [ "$line" = "certroll-journal 1" ] || return 1

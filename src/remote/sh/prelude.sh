@@ -88,13 +88,13 @@ tools() {
 # Digests of files into sum_0, sum_1 ...: hex, or "absent", or "unreadable". One process for all
 # whose names cannot confuse its answer.
 sums() {
-  sums_n=0 sums_batch= sums_named=
+  sums_n=0 sums_batch= sums_named= sums_count=0
   for sums_f; do
     if [ ! -f "$sums_f" ]; then put sum $sums_n absent
     else
-      put sum $sums_n unreadable
       case $sums_f in
       *[!A-Za-z0-9/._=:,@+\ -]*)
+        v=
         case $sumtool in
         sha256sum) v=$(sha256sum <"$sums_f");;
         sha256) v=$(sha256 -q <"$sums_f");;
@@ -102,25 +102,25 @@ sums() {
         openssl) v=$(openssl dgst -sha256 -r <"$sums_f");;
         esac 2>/dev/null
         sums_one $sums_n "$v";;
-      *) put sf $sums_n "$sums_f"; sums_batch="$sums_batch $sums_n"; sums_named="$sums_named \"\$sf_$sums_n\"";;
+      *)
+        sums_batch="$sums_batch $sums_n" sums_count=$((sums_count+1))
+        sums_named="$sums_named \"\${$((sums_n+1))}\"";;
       esac
     fi
     sums_n=$((sums_n+1))
   done
   [ -n "$sums_batch" ] || return 0
+  v=
   case $sumtool in
   sha256sum) eval "v=\$(sha256sum $sums_named 2>/dev/null)";;
   sha256) eval "v=\$(sha256 -q $sums_named 2>/dev/null)";;
   shasum) eval "v=\$(shasum -a 256 $sums_named 2>/dev/null)";;
   openssl) eval "v=\$(openssl dgst -sha256 -r $sums_named 2>/dev/null)";;
   esac
-  sums_out=$v$nl
-  set -- $sums_batch
+  IFS=$nl; set -- $v; IFS=$ifs
   # A file that could not be read has no line: then it is not known whose the others are.
-  sums_lines=0 sums_rest=$sums_out
-  while case $sums_rest in *"$nl"?*) :;; *) false;; esac; do sums_lines=$((sums_lines+1)); sums_rest=${sums_rest#*"$nl"}; done
-  [ $((sums_lines+1)) = $# ] || return 0
-  for sums_i; do sums_one "$sums_i" "${sums_out%%"$nl"*}"; sums_out=${sums_out#*"$nl"}; done
+  [ $# = $sums_count ] || set --
+  for sums_i in $sums_batch; do sums_one "$sums_i" "${1-}"; [ $# = 0 ] || shift; done
 }
 sums_one() {
   v=${2%% *}

@@ -3,12 +3,14 @@
 #   tx NONCE ID | state DIR | run DIR | note HEX | times LOCK STAGE CONFIRM GUARD
 #   keep N | units DIR (a guard for the next boot) | made DIR OWNER GROUP MODE | dir DIR
 #   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE#
+#                                                       (a directory's files one after another)
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
+#   bodies BYTES                                        (of all files' contents)
 #
 # Texts are encoded (dec reads them); `-` stands for none.
-nf=0 nd=0 nm=0 ns=0 nc=0 keep=0 armed=0 whole=0 plan= J= seal= units=
+nf=0 nd=0 nm=0 ns=0 nc=0 keep=0 armed=0 whole=0 plan= J= seal= units= bodies=0
 t_lock=10 t_stage=60 t_confirm=60 t_guard=120
 
 # One line, split into words: 1 when it is none of these.
@@ -23,12 +25,14 @@ parse() {
     nm=$((nm+1));;
   dir) dec "$1"; put d $nd "$v"; nd=$((nd+1));;
   file)
+    [ $nf -gt 0 ] && [ "$1" = "$parse_in" ] || put first "$1" $nf
+    parse_in=$1; put end "$1" $((nf+1))
     put fd $nf "$1"; get d "$1"; parse_d=$v
     dec "$2"; put n $nf "$v"; put live $nf "$parse_d/$v"
-    put before $nf "$3"; put after $nf "$4"
-    put fu $nf "$5"; put fg $nf "$6"; put fm $nf "$7"
-    put du $nf "$8"; put dg $nf "$9"; shift 9
-    put dm $nf "$1"; put content $nf "$2"; put path $nf "$3"; put hush $nf 0
+    put before $nf "$3"; put after $nf "$4"; put hush $nf 0
+    # In one, as dash and busybox look for each variable among all others: owner, group, mode; the defaults;
+    # content, path.
+    shift 4; put more $nf "$*"
     nf=$((nf+1));;
   hush) put hush "$1" 1;;
   service)
@@ -43,6 +47,9 @@ parse() {
   *) return 1;;
   esac
 }
+
+# The files of directory $1: from $i to before $end.
+files_of() { get first "$1"; i=$v; get end "$1"; end=$v; }
 
 # A check is no part of the journal: what is undone is not checked again.
 parse_check() {
@@ -66,6 +73,7 @@ read_request() {
     times) t_lock=$2 t_stage=$3 t_confirm=$4 t_guard=$5;;
     seal) shift; seal="$*";;
     check) shift; parse_check "$@";;
+    bodies) bodies=$2;;
     sweep) dec "$2"; put sweep $n_sweep "$v"; n_sweep=$((n_sweep+1));;
     go) return 0;;
     *) parse "$@" && plan=$plan$line$nl;;

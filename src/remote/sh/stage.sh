@@ -15,28 +15,26 @@ body() {
 stage() {
   journal_write || fail stage cannot_write_the_journal err
   step journalled
+  t_bodies=$((t_bodies+nf/8))
   guard_start
   step guarded
   stage_directories
   stage_old_attributes
-  i=0
-  while [ $i -lt $nf ]; do
-    get n $i; N=$v
-    get live $i; F=$v
-    new_in $i; T=$v/$N
-    stage_content
-    stage_attributes
-    i=$((i+1))
+  stage_names
+  stage_bodies || stage_contents
+  j=0
+  while [ $j -lt $nd ]; do
+    get d $j; D=$v S=$v/.certroll-$tx
+    stage_attributes_of $j
+    stage_old_files_of $j
+    j=$((j+1))
   done
-  stage_old_files
-  set --; i=0
-  while [ $i -lt $nf ]; do new_in $i; N=$v; get n $i; set -- "$@" "$N/$v"; i=$((i+1)); done
-  sums "$@"
+  eval "sums $news"
   digests= i=0
   while [ $i -lt $nf ]; do
     get after $i; want=$v
     get sum $i
-    [ "$v" = "$want" ] || fail stage what_was_written_reads_differently - '' $i
+    [ "$v" = "$want" ] || { get live $i; df -Pk -- "$v" >"$W.err" 2>/dev/null; fail stage what_was_written_reads_differently err '' $i; }
     digests=$digests,$v i=$((i+1))
   done
   guard_tell $((t_stage+t_guard))
@@ -93,25 +91,63 @@ stage_old_attributes() {
   gnu) v=$(stat -c '%a %u %g %h' -- "$@" 2>"$W.err");;
   bsd) v=$(stat -f '%Lp %u %g %l' -- "$@" 2>"$W.err");;
   esac || fail stage cannot_stat_the_files err
-  oh_counted=1
+  old_counted=1
   set -- $v; i=0
   while [ $i -lt $nf ]; do
     get before $i
-    [ "$v" = absent ] || { put om $i "$1"; put ou $i "$2"; put og $i "$3"; put oh $i "$4"; shift 4; }
+    [ "$v" = absent ] || { put old $i "$1 $2 $3 $4"; shift 4; }
+    i=$((i+1))
+  done
+}
+
+# Words that name the new files -> $news
+stage_names() {
+  news= j=0
+  while [ $j -lt $nd ]; do
+    files_of $j
+    while [ $i -lt $end ]; do news="$news \"\$d_$j/.certroll-\$tx.new/\$n_$i\""; i=$((i+1)); done
+    j=$((j+1))
+  done
+}
+
+# Many bodies in one go: `read` costs the shell a system call per byte. 1: none was read, for there are few of
+# them, or not all are lines, or dd has no full blocks, or there is no awk.
+bodies_awk='BEGIN { for (n = 1; n < ARGC; n++) to[n] = ARGV[n]; ARGC = 1; n = 1 }
+$0 == "." { if (close(to[n])) exit 1; n++; next }
+n in to { print >to[n] }
+END { if (NR == 0) exit 3; if (n in to) exit 1 }'
+stage_bodies() {
+  [ $nf -gt 16 ] && [ $bodies -le 33554432 ] && have awk || return 1
+  i=0
+  while [ $i -lt $nf ]; do get more $i; case $v in *" text "*) ;; *) return 1;; esac; i=$((i+1)); done
+  eval "set -- $news"
+  dd bs=$bodies count=1 iflag=fullblock <&3 2>/dev/null | awk "$bodies_awk" "$@" >/dev/null 2>"$W.err"
+  v=$? T=$1 i=
+  step written_all
+  [ $v != 3 ] || return 1
+  [ $v = 0 ] || stage_unwritten
+}
+
+stage_contents() {
+  i=0
+  while [ $i -lt $nf ]; do
+    get n $i; N=$v
+    get live $i; F=$v
+    new_in $i; T=$v/$N
+    stage_content
     i=$((i+1))
   done
 }
 
 stage_content() {
-  get content $i
-  case $v in
+  get more $i; v=${v% *}
+  case ${v##* } in
   text) body >"$T" 2>"$W.err" || stage_unwritten;;
   base64) { body || echo '!'; } | base64 -d >"$T" 2>"$W.err" || stage_unwritten;;
   keep) cp -p -- "$F" "$T" 2>"$W.err" || fail stage cannot_copy_the_file err "" $i;;
   gen:*)
-    get fd $i; get d "$v"; D=$v
-    get content $i
-    cp -p -- "$D/.certroll/${v#gen:}/$N" "$T" 2>"$W.err" || fail stage there_is_no_such_generation err "" $i;;
+    v=${v##*gen:}
+    cp -p -- "${F%/*}/.certroll/$v/$N" "$T" 2>"$W.err" || fail stage there_is_no_such_generation err "" $i;;
   esac
   step written
 }
@@ -123,17 +159,30 @@ stage_unwritten() {
 }
 
 # What the task does not say the old file says; where there is none, the defaults.
-stage_attributes() {
-  get fu $i; u=$v; get fg $i; g=$v; get fm $i; m=$v
-  get before $i
-  if [ "$v" = absent ]; then
-    [ "$u" != - ] || { get du $i; u=$v; }
-    [ "$g" != - ] || { get dg $i; g=$v; }
-    [ "$m" != - ] || { get dm $i; m=$v; }
-  else
-    get ou $i; ou=$v; get og $i; og=$v; get om $i; om=$v
-    keep_attributes
+stage_attributes_of() {
+  files_of "$1"; set --
+  while [ $i -lt $end ]; do get before $i; [ "$v" = absent ] || { get n $i; set -- "$@" "$D/$v"; }; i=$((i+1)); done
+  kept=1
+  if [ $# -gt 0 ]; then
+    keep_attributes "$@" && kept=0
     step attributes_kept
+  fi
+  files_of $j
+  while [ $i -lt $end ]; do stage_attributes; i=$((i+1)); done
+}
+stage_attributes() {
+  get n $i; F=$D/$v T=$S.new/$v
+  get before $i; was=$v
+  get more $i; set -- $v
+  u=$1 g=$2 m=$3
+  if [ "$was" = absent ]; then
+    [ "$u" != - ] || u=$4
+    [ "$g" != - ] || g=$5
+    [ "$m" != - ] || m=$6
+  else
+    get old $i; set -- $v
+    om=$1 ou=$2 og=$3
+    [ $kept = 0 ] || keep_by_hand
     case $u in "$ou") u=-;; root) [ "$ou" != 0 ] || u=-;; esac
     case $g in "$og") g=-;; root) [ "$og" != 0 ] || g=-;; esac
     case $m in "$om"|"0$om") m=-;; esac
@@ -144,12 +193,14 @@ stage_attributes() {
   step moded
 }
 
-# Owner, mode, access list, extended attributes and label of the old file, by one GNU cp or by several others.
+# Owner, mode, access list, extended attributes and label of the old files: by one GNU cp, which finds the new ones
+# by their names, or by several others for each.
 keep_attributes() {
   kinds=mode,ownership,xattr
   [ ! -e /sys/fs/selinux/enforce ] || kinds=$kinds,context
-  cp --attributes-only --preserve=$kinds -- "$F" "$T" 2>/dev/null && return 0
-  step kept_in_part
+  cp --attributes-only --preserve=$kinds -- "$@" "$S.new/" 2>/dev/null
+}
+keep_by_hand() {
   chown -- "$ou:$og" "$T" 2>"$W.err" || fail stage cannot_keep_the_owner err "" $i
   step owner_kept
   chmod "$om" "$T" 2>"$W.err" || fail stage cannot_keep_the_mode err "" $i
@@ -161,22 +212,12 @@ keep_attributes() {
 }
 
 # Hard links to what is there, one process per directory; a copy where the file system has no links.
-stage_old_files() {
-  j=0
-  while [ $j -lt $nd ]; do
-    get d $j; D=$v; S=$v/.certroll-$tx
-    set --; i=0
-    while [ $i -lt $nf ]; do
-      get fd $i
-      if [ "$v" = $j ]; then get before $i; [ "$v" = absent ] || { get live $i; set -- "$@" "$v"; }; fi
-      i=$((i+1))
-    done
-    if [ $# -gt 0 ]; then
-      ln -- "$@" "$S/" 2>"$W.err" || stage_copies "$@"
-      step linked
-    fi
-    j=$((j+1))
-  done
+stage_old_files_of() {
+  files_of "$1"; set --
+  while [ $i -lt $end ]; do get before $i; [ "$v" = absent ] || { get n $i; set -- "$@" "$D/$v"; }; i=$((i+1)); done
+  [ $# -gt 0 ] || return 0
+  ln -- "$@" "$S/" 2>"$W.err" || stage_copies "$@"
+  step linked
 }
 stage_copies() {
   for F; do

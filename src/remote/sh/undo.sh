@@ -30,12 +30,9 @@ undo() {
 
 undo_directory() {
   get d $j; D=$v
-  back= gone= added= i=0
-  while [ $i -lt $nf ]; do
-    get fd $i
-    [ "$v" != $j ] || undo_decide
-    i=$((i+1))
-  done
+  back= gone= added=
+  files_of $j
+  while [ $i -lt $end ]; do undo_decide; i=$((i+1)); done
   if [ -n "$back" ]; then
     set --
     for i in $back; do

@@ -43,35 +43,39 @@ exit 1
 '
 
 # Words that mount the new files over the live ones -> $binds. A bind needs something to mount
-# on; where a file is new, its directory gets an overlay whose upper layer is the stage. The kernel refuses a layer
-# inside another, hence the copy in a tmpfs with the directory's own mode and owner.
-mount_words() {
-  binds=' ' fresh=no i=0
+# on, and takes a process for each file; where a file is new, and in a directory of many, the directory gets an
+# overlay, of which the stage is the upper layer. The kernel refuses a layer inside another, hence the copy
+# in a tmpfs with the directory's own mode and owner.
+mount_words() { # [singly]
+  binds=' ' fresh=no crowded=no i=0
   while [ $i -lt $nf ]; do
     get before $i; [ "$v" != absent ] || fresh=yes
     i=$((i+1))
   done
-  i=0
-  if [ $fresh = no ]; then
-    while [ $i -lt $nf ]; do
-      get n $i; N=$v; new_in $i; mount_word "$v/$N"; a=$v
-      get live $i; mount_word "$v"
-      binds="$binds bind $a $v"; i=$((i+1))
-    done
-    return
-  fi
-  while [ $i -lt $nd ]; do
-    get d $i; D=$v
-    mount_word "$D/.certroll-$tx.new"; a=$v
-    mount_word "$D/.certroll-$tx"; b=$v
-    case $stattool in
-    gnu) v=$(stat -c '%a %u %g' -- "${D:-/}");;
-    *) v='755 0 0';;
-    esac
-    m=$v
-    mount_word "$D"
-    binds="$binds over $a $b $m $v"; i=$((i+1))
+  j=0
+  while [ $j -lt $nd ]; do
+    files_of $j
+    if [ $fresh = yes ] || { [ $((end-i)) -gt 16 ] && [ $# = 0 ]; }; then crowded=yes; mount_over
+    else
+      while [ $i -lt $end ]; do
+        binds="$binds bind \"\$d_$j/.certroll-\$tx.new/\$n_$i\" \"\$live_$i\""; i=$((i+1))
+      done
+    fi
+    j=$((j+1))
   done
+}
+mount_over() {
+  get d $j; D=$v
+  case $stattool in
+  gnu) v=$(stat -c '%a %u %g' -- "${D:-/}");;
+  *) v='755 0 0';;
+  esac
+  binds="$binds over \"\$d_$j/.certroll-\$tx.new\" \"\$d_$j/.certroll-\$tx\" $v \"\$d_$j\""
+}
+# Not every kernel has overlays, and not every path can be a layer: 1 when there is no other way.
+mount_singly() {
+  [ $crowded = yes ] && [ $fresh = no ] || return 1
+  mount_words singly
 }
 mount_word() { n_w=$((n_w+1)); put w $n_w "$1"; v="\"\$w_$n_w\""; }
 
@@ -129,6 +133,7 @@ one_check() {
     [ -n "$binds" ] || mount_words
     get cnet $c
     enter "$v" "$binds" && return 0
+    if mount_singly; then get cnet $c; enter "$v" "$binds" && return 0; fi
     put cvia $c live; one_check;;
   boot) sealed;;
   esac
@@ -154,6 +159,7 @@ sealed() {
   dec "$name"; case $name in -) v=;; esac
   mount_word "$v"; name=$v
   sealed_run "$binds" $leaf
+  if [ ! -s "$W.ns" ] && mount_singly; then sealed_run "$binds" $leaf; fi
   [ -s "$W.ns" ] || { rc=0; return 0; }
   if [ $rc = 0 ]; then way=boot; return 0; fi
   hex_tail "$W.out"; sealed_rc=$rc sealed_out=$v

@@ -105,6 +105,7 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
             checks.push((number, step_number));
         }
     }
+    lines.push(format!("bodies {}", bodies.len()));
     lines.push("go\n".to_owned());
     Ok(Worded { text: lines.join("\n"), bodies, order, checks, limits })
 }
@@ -173,6 +174,8 @@ impl Limits {
 fn waits(request: &TransactionRequest) -> Waits {
     let mut waits =
         Waits { hello: request.limits.lock + WORK, staged: WORK, committed: WORK, ended: WORK };
+    // A loaded host with many files needs longer for them; `stage` of `sh/stage.sh` says the same.
+    waits.staged += Duration::from_secs(request.files.len() as u64 / 8);
     for service in &request.services {
         let running = match &service.running {
             Some(RunningCheck::Command(command)) => command.timeout,
