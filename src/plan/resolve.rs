@@ -145,13 +145,8 @@ fn service_want(
 ) -> Result<ServiceWant, String> {
     let task = &wanted.certificate;
     let resolved = &service.resolved;
-    let live = layout.live.first();
-    let filled = |command: &CommandLine| match live {
-        Some(files) => files.expand(command),
-        None => command.clone(),
-    };
     let limited =
-        |command: &CommandLine, timeout| CommandWant { command: filled(command), timeout };
+        |command: &CommandLine, timeout| CommandWant { command: layout.filled(command), timeout };
     let reload = match (&task.reload, &resolved.reload) {
         (Some(ReloadChoice::None), _) => None,
         // One command of the operator's own stands for all services of the task.
@@ -287,7 +282,7 @@ fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> Validat
 
 /// For people: `look -k KEY`.
 fn label(command: &CommandLine) -> String {
-    command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).to_string()
+    command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).brief()
 }
 
 /// One boot serves all pairs; it is asked for the first, where the task looks for it or else where
@@ -339,7 +334,6 @@ fn prechecks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<PrecheckWant> {
-    let timeout = wanted.certificate.validate_timeout;
     let mut commands: Vec<(CommandLine, String)> = Vec::new();
     if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
@@ -348,16 +342,15 @@ fn prechecks(
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
         let about = &step.step;
-        let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
+        // Paths first: what is wrapped around them quotes them once more.
+        let command = layout.filled(&step.command);
+        let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let command = unseen(command, about.scratch_home, about.as_user.as_deref());
         commands.push((command, label(&step.command)));
     }
-    let live: Option<&Files> = layout.live.first();
+    let timeout = wanted.certificate.validate_timeout;
     commands
         .into_iter()
-        .map(|(command, label)| {
-            let command = live.map_or_else(|| command.clone(), |files| files.expand(&command));
-            PrecheckWant { command: CommandWant { command, timeout }, label }
-        })
+        .map(|(command, label)| PrecheckWant { command: CommandWant { command, timeout }, label })
         .collect()
 }
