@@ -165,6 +165,7 @@ fn service_want(
             Some(limited(command, task.reload_timeout))
         }
     };
+    fits_templates(layout, service)?;
     Ok(ServiceWant {
         name: service.profile.name.clone(),
         validate: checks_of(wanted, service, first)?,
@@ -181,6 +182,25 @@ fn service_want(
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
         caveats: service.profile.caveats.clone(),
     })
+}
+
+/// Paths stand in double quotes in a throwaway configuration, as they are.
+fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> {
+    let named = service.resolved.validate.iter().any(|step| match &step.step.via {
+        Via::Template(text) => names_files(&CommandLine::Shell(text.clone())),
+        _ => false,
+    });
+    let files = layout.files.iter().map(|file| &file.path);
+    let mut paths = files.chain(layout.kept_keys.iter().map(|kept| &kept.path));
+    let odd = |path: &&String| path.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'));
+    match paths.find(odd).filter(|_| named) {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "{path} cannot stand in the configuration that {}'s check is given: it holds a quote, a backslash or \
+             a control character",
+            service.profile.name
+        )),
+    }
 }
 
 /// Told by the pid file where there is one: a process of the same name may belong to a container,
