@@ -58,10 +58,12 @@ fn every_built_in_profile_parses_and_says_something() {
             "nginx",
             "apache",
             "haproxy",
+            "haproxy-runtime",
             "postfix",
             "postfix-chain",
             "dovecot",
             "caddy",
+            "caddy-api",
             "traefik",
             "envoy",
             "files"
@@ -81,10 +83,12 @@ fn every_built_in_profile_parses_and_says_something() {
         nginx: configuration, syntax of certificate, chain and key, pair (of one key type) | reload
         apache: configuration, files exist | reload
         haproxy: configuration, syntax of certificate, chain and key, pair | reload
+        haproxy-runtime: configuration, syntax of certificate, chain and key, pair | reload
         postfix: configuration, syntax of certificate, chain and key, pair | reload
         postfix-chain: configuration, syntax of certificate, chain and key, pair | reload
         dovecot: configuration, files exist | reload
         caddy: configuration, syntax of certificate and key, pair, readable by the service's user | reload
+        caddy-api: configuration, syntax of certificate and key, pair, readable by the service's user | reload
         traefik:  | reload
         envoy: syntax of certificate, chain and key, pair | none
         files:  | required
@@ -114,7 +118,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, layout, dest, reads, modes, owners, names, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, modes, owners, names, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
@@ -150,7 +154,6 @@ services/own.yml:3:21: nothing else stands beside `shell`
 services/own.yml:5:15: variants by init system and by distribution are mixed (nest them: {debian: {systemd: […], plain: […]}})
 services/own.yml:5:57: `net_private` is true or false, not 'yes'
 services/own.yml:6:16: `command` has no key 'debain' [did you mean 'debian'?] (keys: systemd, plain, default, debian, redhat, alpine)
-services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (placeholders: {cert}, {key}, {chain}, {template})
 services/own.yml:8:15: `command` is an argument list, text, {shell: TEXT}, or variants of these, not a mapping
 services/own.yml:9:15: `command` is an argument list, text, {shell: TEXT}, or variants of these, not 'unbalanced ''
 services/own.yml:10:5: `validate` needs `command`: exit code 0 accepts, all else refuses
@@ -158,6 +161,7 @@ services/own.yml:11:37: bad regular expression: Parsing error at position 1: Ope
 services/own.yml:11:42: the pattern has none of the named groups (groups: (?<cert>…), (?<key>…), (?<chain>…), (?<pem>…))
 services/own.yml:11:55: `patterns` holds regular expressions, not an integer
 services/own.yml:12:38: `dest` has no key 'debain' [did you mean 'debian'?] (keys: default, debian, redhat, alpine)
+services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (placeholders: {cert}, {key}, {chain}, {template}, {certs})
 ");
     insta::assert_snapshot!(errors("reload: none\nlayout: {key: last}\ndest: {cert: /a, key: /b}\nvalidate: {command: [x], via: template}\n"), @r"
     services/own.yml:3:7: `dest` has a `key`, but the layout puts the key into the certificate file
@@ -169,7 +173,7 @@ services/own.yml:12:38: `dest` has no key 'debain' [did you mean 'debian'?] (key
     ");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
     insta::assert_snapshot!(errors(""), @"services/own.yml:1:1: a profile is a mapping, not nothing");
-    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, postfix, postfix-chain, dovecot, caddy, traefik, envoy, files, own)");
+    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, files, own)");
 }
 
 #[test]
@@ -200,12 +204,43 @@ fn an_own_profile_extends_another() {
         assert_eq!(choose(profile, HostKind::default()).reload, reload, "{name}");
     }
     assert_eq!(profiles.find("deep").expect("known").description, "deep");
-    assert_eq!(profiles.all().count(), 12);
+    assert_eq!(profiles.all().count(), 14);
     let circle = load(&[("a.yml", "extends: b\n"), ("b.yml", "extends: a\n")]).expect_err("circle");
     assert_eq!(
         circle.0[0].to_string(),
         "services/b.yml:1:10: the profiles extend each other in a circle: a → b → a"
     );
+}
+
+#[test]
+fn settings_stand_in_the_commands_and_are_changed_by_name() {
+    let base = "description: d\nsettings: {socket: /run/a.sock, name: 'it''s'}\n\
+        reload: {command: [ctl, '{socket}', '{cert}', '-n={name}']}\nrecover: {shell: 'ctl {name} {socket} {other}'}\n";
+    let profiles = load(&[
+        ("base.yml", base),
+        ("own.yml", "extends: base\nsettings: {socket: '/run/b c.sock'}\n"),
+        ("uses.yml", "extends: base\nreload: {command: [x, '{socket}', '{certs}']}\n"),
+    ])
+    .expect("no error");
+    let resolved = |name: &str| choose(profiles.find(name).expect("known"), HostKind::default());
+    let reload = |name: &str| match resolved(name).reload {
+        ResolvedReload::Command { command, .. } => command,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reload("base"), argv(&["ctl", "/run/a.sock", "{cert}", "-n=it's"]));
+    assert_eq!(reload("own"), argv(&["ctl", "/run/b c.sock", "{cert}", "-n=it's"]));
+    assert_eq!(reload("uses"), argv(&["x", "/run/a.sock", "{certs}"]));
+    let recover = CommandLine::Shell(r"ctl 'it'\''s' '/run/b c.sock' {other}".into());
+    assert_eq!(resolved("own").recover, Some(recover));
+    insta::assert_snapshot!(errors("extends: haproxy-runtime\nsettings: {cert: a, B: b, socket: '{key}'}\nrecover: [x, '{sockets}']\n"), @r"
+        services/own.yml:2:12: `{cert}` has a meaning already
+        services/own.yml:2:21: the name of a setting is lower-case letters and _, not 'B'
+        services/own.yml:2:35: a setting holds no placeholder and no brace, not '{key}'
+        ");
+    insta::assert_snapshot!(errors("extends: haproxy-runtime\nrecover: [x, '{sockets}']\nvalidate: {command: {shell: 'x {certs}'}, via: staged}\n"), @r"
+        services/own.yml:3:11: `{certs}` are the live files: this step looks at staged ones (use `{cert}`: the step is run for each pair)
+        services/own.yml:2:10: unknown placeholder '{sockets}' [did you mean '{socket}'?] (placeholders: {cert}, {key}, {chain}, {template}, {certs}, {socket})
+        ");
 }
 
 #[test]
@@ -325,6 +360,13 @@ fn paths_in_use_are_read_out_of_each_service() {
     assert_eq!(
         paths("caddy", "\ttls /a.pem \"/k.pem\" {\n\ttls internal\n"),
         "Some(Cert) /a.pem\nSome(Key) /k.pem"
+    );
+    assert_eq!(
+        paths(
+            "caddy-api",
+            "[\n\"certificate\":\"/a.pem\",\"key\":\"/k.pem\",\"tags\":[\"cert0\"]},\n\"certificate\":\"/b.pem\"}]\n"
+        ),
+        "Some(Cert) /a.pem\nSome(Key) /k.pem\nSome(Cert) /b.pem"
     );
     assert_eq!(
         paths("traefik", "  - certFile: /a.pem\n    keyFile: \"/k.pem\"\n certFile = \"/b.pem\"\n"),

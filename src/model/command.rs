@@ -47,13 +47,38 @@ impl CommandLine {
     /// never expanded again. An argument stays one argument; in shell text the value is quoted.
     /// Unknown names stay as they are, because braces are common in shell and awk.
     pub fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Self {
+        self.expand_lists(|name| value(name).map(|value| vec![value]))
+    }
+
+    /// As [`expand`](Self::expand), with any number of values: an argument that is nothing but the
+    /// placeholder becomes one argument each; in shell text they stand apart by blanks.
+    pub fn expand_lists(&self, values: impl Fn(&str) -> Option<Vec<String>>) -> Self {
         match self {
             Self::Argv(argv) => {
-                Self::Argv(argv.iter().map(|argument| replace(argument, &value)).collect())
+                let words = argv.iter().flat_map(|argument| match whole(argument, &values) {
+                    Some(list) => list,
+                    None => vec![replace(argument, &|name| match values(name)?.as_slice() {
+                        [only] => Some(only.clone()),
+                        _ => None,
+                    })],
+                });
+                Self::Argv(words.collect())
             }
-            Self::Shell(text) => {
-                Self::Shell(replace(text, &|name| value(name).map(|value| quote(&value))))
-            }
+            Self::Shell(text) => Self::Shell(replace(text, &|name| {
+                let quoted: Vec<String> = values(name)?.iter().map(|value| quote(value)).collect();
+                Some(quoted.join(" "))
+            })),
+        }
+    }
+
+    /// In one line: a shell text that begins with a comment is called what that says.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Shell(text) => match text.trim_start().strip_prefix("# ") {
+                Some(comment) => comment.lines().next().unwrap_or_default().to_owned(),
+                None => self.to_string(),
+            },
+            Self::Argv(_) => self.to_string(),
         }
     }
 
@@ -99,32 +124,52 @@ pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// `{name}` of lower-case letters and `_`, replaced where `value` knows the name.
-pub fn replace(text: &str, value: &impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let (before, from) = rest.split_at(open);
-        out.push_str(before);
-        let known = placeholder(from).and_then(|name| Some((name.len() + 2, value(name)?)));
-        match known {
-            Some((length, value)) => {
-                out.push_str(&value);
-                rest = &from[length..];
-            }
-            None => {
-                out.push('{');
-                rest = &from[1..];
-            }
+/// A part of a text with placeholders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// As it stands.
+    Text(&'a str),
+    /// `{name}`, without the braces.
+    Name(&'a str),
+}
+
+/// The parts of `text`; `{name}` of lower-case letters and `_` is a placeholder where that name is known.
+pub fn pieces<'a>(text: &'a str, known: impl Fn(&str) -> bool) -> Vec<Piece<'a>> {
+    let (mut pieces, mut begin, mut at) = (Vec::new(), 0, 0);
+    while let Some(open) = text[at..].find('{').map(|open| at + open) {
+        at = open + 1;
+        if let Some(name) = placeholder(&text[open..]).filter(|name| known(name)) {
+            pieces.push(Piece::Text(&text[begin..open]));
+            pieces.push(Piece::Name(name));
+            at = open + name.len() + 2;
+            begin = at;
         }
     }
-    out.push_str(rest);
-    out
+    pieces.push(Piece::Text(&text[begin..]));
+    pieces.retain(|piece| *piece != Piece::Text(""));
+    pieces
+}
+
+/// The text with its placeholders replaced where `value` knows the name.
+pub fn replace(text: &str, value: &impl Fn(&str) -> Option<String>) -> String {
+    pieces(text, |name| value(name).is_some())
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Name(name) => value(name).unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// The values of an argument that is nothing but a placeholder.
+fn whole(argument: &str, values: &impl Fn(&str) -> Option<Vec<String>>) -> Option<Vec<String>> {
+    let name = placeholder(argument).filter(|name| name.len() + 2 == argument.len())?;
+    values(name)
 }
 
 /// The name of the placeholder that `text` starts with.
 fn placeholder(text: &str) -> Option<&str> {
-    let name = &text[1..text.find('}')?];
+    let name = text.strip_prefix('{')?.split_once('}')?.0;
     let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     fits.then_some(name)
 }
@@ -162,6 +207,28 @@ mod tests {
             CommandLine::Shell("cat {cert} {key}; f() { :; }".into()).expand(values),
             CommandLine::Shell(r"cat '/a {key}' '/it'\''s'; f() { :; }".into())
         );
+    }
+
+    #[test]
+    fn a_list_becomes_so_many_words() {
+        let values = |name: &str| {
+            (name == "certs").then(|| vec!["/a {certs}".to_owned(), "/it's".to_owned()])
+        };
+        assert_eq!(
+            argv(&["x", "{certs}", "-c={certs}"]).expand_lists(values),
+            argv(&["x", "/a {certs}", "/it's", "-c={certs}"])
+        );
+        assert_eq!(
+            CommandLine::Shell("for f in {certs}; do cat {cert}; done".into()).expand_lists(values),
+            CommandLine::Shell(r"for f in '/a {certs}' '/it'\''s'; do cat {cert}; done".into())
+        );
+    }
+
+    #[test]
+    fn a_text_with_a_title_is_called_by_it() {
+        let brief = |text: &str| CommandLine::Shell(text.into()).brief();
+        assert_eq!(brief("# asks the service\nnc -U /x\n"), "asks the service");
+        assert_eq!(brief("nc -U /x # asks"), "nc -U /x # asks");
     }
 
     #[test]

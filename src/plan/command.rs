@@ -1,13 +1,22 @@
 //! A profile's commands as the transaction can run them.
 
 use crate::model::CommandLine;
-use crate::model::command::{quote, replace};
+use crate::model::command::{Piece, pieces, quote, replace};
 use crate::services::{Files, Via};
+
+/// The template's file in the scripts made here.
+const TEMPLATE: &str = "\"$d/config.yaml\"";
 
 /// Whether it names one of the files.
 pub(super) fn names_files(command: &CommandLine) -> bool {
-    let marked = command.expand(|name| Files::NAMES.contains(&name).then(|| "\u{1}".to_owned()));
-    marked != *command
+    let names = |text: &String| {
+        let pieces = pieces(text, |name| Files::NAMES.contains(&name));
+        pieces.iter().any(|piece| matches!(piece, Piece::Name(_)))
+    };
+    match command {
+        CommandLine::Argv(argv) => argv.iter().any(names),
+        CommandLine::Shell(text) => names(text),
+    }
 }
 
 /// With an empty home directory, a configuration file made of a template, and silence, where the
@@ -46,53 +55,46 @@ pub(super) fn prepared(
 /// Writes the template with `{cert}` and the others in double quotes, as JSON and YAML want it.
 /// The placeholders stay for the transaction, which knows the staged paths.
 fn write_template(text: &str) -> String {
-    // Marks what is replaced, so that the rest can be quoted piece by piece.
-    const MARK: char = '\u{1}';
-    let marked = replace(text, &|name| {
-        matches!(name, "cert" | "key" | "chain").then(|| format!("{MARK}{{{name}}}{MARK}"))
-    });
     let mut script = "printf '%s' ".to_owned();
-    for (index, piece) in marked.split(MARK).enumerate() {
-        if index % 2 == 1 {
-            script.push_str(&format!("'\"'{piece}'\"'"));
-        } else {
-            // Braces of the text itself must survive the transaction's own replacement.
-            script.push_str(&quote(piece));
+    for piece in pieces(text, is_path) {
+        match piece {
+            Piece::Name(name) => script.push_str(&format!("'\"'{{{name}}}'\"'")),
+            Piece::Text(text) => script.push_str(&quote(text)),
         }
     }
     script.push_str(" >\"$d/config.yaml\" || exit 126; ");
     script
 }
 
+/// The placeholders that are left to the transaction, which knows the staged paths.
+fn is_path(name: &str) -> bool {
+    Files::NAMES.contains(&name) && name != "template"
+}
+
 /// As shell text; placeholders stay, `{template}` is the file written before.
 fn in_shell(command: &CommandLine) -> String {
-    let text = match command {
-        CommandLine::Shell(text) => text.clone(),
+    match command {
+        CommandLine::Shell(text) => {
+            let file = |name: &str| (name == "template").then(|| TEMPLATE.to_owned());
+            format!("( {}\n)", replace(text, &file))
+        }
         CommandLine::Argv(argv) => {
             let words: Vec<String> = argv.iter().map(|word| shell_word(word)).collect();
             words.join(" ")
         }
-    };
-    match command {
-        CommandLine::Shell(_) => format!("( {text}\n)"),
-        CommandLine::Argv(_) => text,
     }
 }
 
 /// One word: quoted, but with its placeholders outside the quotes, because they bring their own.
 fn shell_word(word: &str) -> String {
-    const MARK: char = '\u{1}';
-    let marked = replace(word, &|name| match name {
-        "template" => Some(format!("{MARK}\"$d/config.yaml\"{MARK}")),
-        "cert" | "key" | "chain" => Some(format!("{MARK}{{{name}}}{MARK}")),
-        _ => None,
-    });
-    let pieces = marked.split(MARK).enumerate().map(|(index, piece)| match index % 2 {
-        1 => piece.to_owned(),
-        _ if piece.is_empty() => String::new(),
-        _ => quote(piece),
-    });
-    let text: String = pieces.collect();
+    let text: String = pieces(word, |name| is_path(name) || matches!(name, "template" | "certs"))
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Name("template") => TEMPLATE.to_owned(),
+            Piece::Name(name) => format!("{{{name}}}"),
+            Piece::Text(text) => quote(text),
+        })
+        .collect();
     if text.is_empty() { "''".to_owned() } else { text }
 }
 

@@ -2,7 +2,7 @@
 
 use super::desired::{FileWant, KeptKey, Ownership};
 use super::wanted::{Material, Shape, Wanted};
-use crate::model::FileMode;
+use crate::model::{CommandLine, FileMode};
 use crate::playbook::certificate::Pair;
 use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
 use std::collections::HashSet;
@@ -22,6 +22,17 @@ pub(super) struct Layout {
     /// What placeholders mean in commands about the live files, pair by pair.
     pub live: Vec<Files>,
     pub notes: Vec<String>,
+}
+
+impl Layout {
+    /// The command about live files: `{cert}` and the others are those of the first pair, `{certs}` are the
+    /// certificate files of all.
+    pub(super) fn filled(&self, command: &CommandLine) -> CommandLine {
+        command.expand_lists(|name| match name {
+            "certs" => Some(self.live.iter().map(|files| files.cert.clone()).collect()),
+            _ => self.live.first()?.value(name).map(|path| vec![path]),
+        })
+    }
 }
 
 /// Lays out every pair.

@@ -161,13 +161,8 @@ fn service_want(
 ) -> Result<ServiceWant, String> {
     let task = &wanted.certificate;
     let resolved = &service.resolved;
-    let live = layout.live.first();
-    let filled = |command: &CommandLine| match live {
-        Some(files) => files.expand(command),
-        None => command.clone(),
-    };
     let limited =
-        |command: &CommandLine, timeout| CommandWant { command: filled(command), timeout };
+        |command: &CommandLine, timeout| CommandWant { command: layout.filled(command), timeout };
     let reload = match (&task.reload, &resolved.reload) {
         (Some(ReloadChoice::None), _) => None,
         // One command of the operator's own stands for all services of the task.
@@ -186,6 +181,7 @@ fn service_want(
             Some(limited(command, task.reload_timeout))
         }
     };
+    fits_templates(layout, service)?;
     Ok(ServiceWant {
         name: service.profile.name.clone(),
         validate: checks_of(wanted, service, first)?,
@@ -202,6 +198,25 @@ fn service_want(
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
         caveats: service.profile.caveats.clone(),
     })
+}
+
+/// Paths stand in double quotes in a throwaway configuration, as they are.
+fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> {
+    let named = service.resolved.validate.iter().any(|step| match &step.step.via {
+        Via::Template(text) => names_files(&CommandLine::Shell(text.clone())),
+        _ => false,
+    });
+    let files = layout.files.iter().map(|file| &file.path);
+    let mut paths = files.chain(layout.kept_keys.iter().map(|kept| &kept.path));
+    let odd = |path: &&String| path.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'));
+    match paths.find(odd).filter(|_| named) {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "{path} cannot stand in the configuration that {}'s check is given: it holds a quote, a backslash or \
+             a control character",
+            service.profile.name
+        )),
+    }
 }
 
 /// Told by the pid file where there is one: a process of the same name may belong to a container,
@@ -303,7 +318,7 @@ fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> Validat
 
 /// For people: `look -k KEY`.
 fn label(command: &CommandLine) -> String {
-    command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).to_string()
+    command.expand(|name| Files::NAMES.contains(&name).then(|| name.to_uppercase())).brief()
 }
 
 /// One boot serves all pairs; it is asked for the first, where the task looks for it or else where
@@ -359,7 +374,6 @@ fn prechecks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<PrecheckWant> {
-    let timeout = wanted.certificate.validate_timeout;
     let mut commands: Vec<(CommandLine, String)> = Vec::new();
     if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
@@ -368,16 +382,15 @@ fn prechecks(
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
         let about = &step.step;
-        let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
+        // Paths first: what is wrapped around them quotes them once more.
+        let command = layout.filled(&step.command);
+        let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let command = unseen(command, about.scratch_home, about.as_user.as_deref());
         commands.push((command, label(&step.command)));
     }
-    let live: Option<&Files> = layout.live.first();
+    let timeout = wanted.certificate.validate_timeout;
     commands
         .into_iter()
-        .map(|(command, label)| {
-            let command = live.map_or_else(|| command.clone(), |files| files.expand(&command));
-            PrecheckWant { command: CommandWant { command, timeout }, label }
-        })
+        .map(|(command, label)| PrecheckWant { command: CommandWant { command, timeout }, label })
         .collect()
 }

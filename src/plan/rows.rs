@@ -129,7 +129,7 @@ fn reload(desired: &Desired) -> String {
         .services
         .iter()
         .filter_map(|service| service.reload.as_ref())
-        .map(|reload| reload.command.to_string())
+        .map(|reload| reload.command.brief())
         .collect();
     if commands.is_empty() {
         "nothing: the service notices by itself".to_owned()

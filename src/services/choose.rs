@@ -199,7 +199,8 @@ impl Files {
         })
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    /// What `{name}` stands for.
+    pub fn value(&self, name: &str) -> Option<String> {
         match name {
             "cert" => Some(self.cert.clone()),
             "key" => Some(self.key.clone()),

@@ -1,6 +1,7 @@
 //! From YAML nodes to a [`Profile`]: first everything is checked against the table of keys, every
 //! error at its place; then the checked values are read.
 
+mod placeholders;
 mod table;
 mod values;
 
@@ -11,21 +12,25 @@ use std::sync::Arc;
 use table::check_map;
 use values::{
     by_family, one_or_list, read_command, read_discover, read_layout, read_modes, read_names,
-    read_order, read_owners, read_paths, read_reload, read_running, read_seal, read_step,
-    read_verify, text, texts,
+    read_order, read_owners, read_paths, read_reload, read_running, read_seal, read_settings,
+    read_step, read_verify, text, texts,
 };
 
 /// Checks one file's nodes against the table. The file is one mapping.
 pub(super) fn check(root: &Node) -> Diagnostics {
     let mut found = Diagnostics::default();
     check_map(root, PROFILE, "a profile", &mut found);
+    // What it extends may have settings of its own: then it is looked at once more, whole.
+    if root.entry("extends").is_none() {
+        placeholders::check(root, &mut found);
+    }
     found
 }
 
-/// The child's keys over the parent's. `layout`, `modes`, `names` and `running` are merged key by
-/// key; every other key replaces the parent's value as a whole.
+/// The child's keys over the parent's. `settings`, `layout`, `modes`, `names` and `running` are merged
+/// key by key; every other key replaces the parent's value as a whole.
 pub(super) fn extend(parent: &Node, child: &Node) -> Node {
-    const MERGED: [&str; 4] = ["layout", "modes", "names", "running"];
+    const MERGED: [&str; 5] = ["settings", "layout", "modes", "names", "running"];
     let mut merged: Mapping = parent.as_map().cloned().unwrap_or_default();
     for (key, value) in child.as_map().into_iter().flatten() {
         let name = key.as_str().unwrap_or_default();
@@ -58,12 +63,13 @@ pub(super) fn read(
     built_in: bool,
 ) -> Result<Profile, Diagnostics> {
     let layout = read_layout(root.entry("layout"));
-    let profile = Profile {
+    let mut profile = Profile {
         name: name.to_owned(),
         description: text(root, "description").unwrap_or_default(),
         source: Arc::clone(source),
         built_in,
         extends: text(root, "extends"),
+        settings: read_settings(root.entry("settings")),
         layout,
         dest: by_family(root.entry("dest"), read_paths),
         reads: match text(root, "reads").as_deref() {
@@ -92,6 +98,10 @@ pub(super) fn read(
     };
     let mut found = Diagnostics::default();
     check_together(&profile, root, &mut found);
+    if root.entry("extends").is_some() {
+        placeholders::check(root, &mut found);
+    }
+    placeholders::fill(&mut profile);
     found.into_result(profile).map(|(profile, _)| profile)
 }
 
@@ -132,6 +142,15 @@ fn check_together(profile: &Profile, root: &Node, found: &mut Diagnostics) {
             found.push(
                 Diagnostic::error("`template` goes with `via: template`, and only with it")
                     .at(node.span.as_ref()),
+            );
+        }
+        if matches!(text(node, "via").as_deref(), Some("staged" | "template"))
+            && placeholders::used(node).iter().any(|(name, _)| name == "certs")
+        {
+            found.push(
+                Diagnostic::error("`{certs}` are the live files: this step looks at staged ones")
+                    .at(node.span.as_ref())
+                    .help("use `{cert}`: the step is run for each pair"),
             );
         }
     }

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     WordOr(&'static [&'static str], &'static Kind),
     /// A path, or a mapping with these keys.
     PathOrMap(&'static [Key]),
+    /// A mapping from names of the author's own to texts.
+    Settings,
 }
 
 /// A key of a mapping.
@@ -66,6 +68,11 @@ const STARTTLS: Kind = Kind::Word(&[
 pub(super) const PROFILE: &[Key] = &[
     key("description", Kind::Text, "one line for `certroll services`"),
     key("extends", Kind::Text, "name of a profile whose keys count where this one has none"),
+    key(
+        "settings",
+        Kind::Settings,
+        "what `{name}` stands for in the commands, for a profile that extends this one to change",
+    ),
     key("layout", Kind::Map(LAYOUT), "which file holds what"),
     key(
         "dest",
@@ -234,6 +241,10 @@ const DISCOVER: &[Key] = &[
     key("relative_to", Kind::Path, "what relative paths start from"),
 ];
 
+/// What `{name}` means in every profile: the files of a pair, the template's file, and the certificate
+/// files of all pairs.
+pub(super) const PLACEHOLDERS: [&str; 5] = ["cert", "key", "chain", "template", "certs"];
+
 /// Names of families in profiles.
 pub(super) fn families() -> impl Iterator<Item = &'static str> {
     Family::NAMES.iter().map(|(name, _)| *name)
@@ -296,6 +307,11 @@ fn kind_schema(kind: Kind) -> Value {
             json!({ "anyOf": [{ "enum": words }, kind_schema(*other)] })
         }
         Kind::PathOrMap(keys) => json!({ "anyOf": [kind_schema(Kind::Path), map_schema(keys)] }),
+        Kind::Settings => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[a-z_]+$", "not": { "enum": PLACEHOLDERS } },
+            "additionalProperties": { "type": "string" },
+        }),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Profile {
     pub built_in: bool,
     /// The profile it extends.
     pub extends: Option<String>,
+    /// What further placeholders stand for; the commands below have them filled in already.
+    pub settings: Vec<(String, String)>,
     /// Which file holds what.
     pub layout: Layout,
     /// Default destinations; none where every site has its own.

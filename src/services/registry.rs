@@ -16,14 +16,16 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 10] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 12] = built_in![
     "nginx",
     "apache",
     "haproxy",
+    "haproxy-runtime",
     "postfix",
     "postfix-chain",
     "dovecot",
     "caddy",
+    "caddy-api",
     "traefik",
     "envoy",
     "files",

@@ -50,6 +50,9 @@ pub fn show(profile: &Profile) -> String {
     if let Some(base) = &profile.extends {
         page.row("extends", base);
     }
+    for (name, value) in &profile.settings {
+        page.row("settings", &format!("{name}: {value}"));
+    }
     page.row("files", &layout(profile));
     each_family(&profile.dest, |family, paths| page.row_for("paths", family, &paths_text(paths)));
     page.row("modes", &modes(profile));
@@ -110,7 +113,16 @@ impl Page {
         let _ = writeln!(self.text, "{label}{separator}{value}");
     }
 
+    /// A value of several lines keeps them, each indented.
     fn row(&mut self, label: &str, value: &str) {
+        let mut lines = value.lines();
+        self.row_line(label, lines.next().unwrap_or_default());
+        for line in lines {
+            self.row_line(label, line);
+        }
+    }
+
+    fn row_line(&mut self, label: &str, value: &str) {
         let shown = if label == self.label { "" } else { label };
         let label_column = format!("  {shown:<12}");
         self.line(&label_column, value);

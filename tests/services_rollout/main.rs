@@ -11,6 +11,8 @@
 mod common;
 
 mod added;
+mod caddy_api;
+mod haproxy_runtime;
 
 mod kinds;
 mod looking;

@@ -47,7 +47,7 @@ fn blocks(pem: &str) -> Vec<String> {
 }
 
 /// Plan, apply, a second apply; other key types; what was sent and what lies there.
-fn renewed(service: &Service) {
+pub fn renewed(service: &Service) {
     let Some(host) = host(&[service]) else { return };
     let before = host.state_with_times(service);
     let task = Task::of(service, "gen2");
@@ -81,7 +81,7 @@ fn renewed(service: &Service) {
 }
 
 /// A handshake that shows another certificate, a check of the operator's that fails.
-fn rolled_back(service: &Service) {
+pub fn rolled_back(service: &Service) {
     let Some(host) = host(&[service]) else { return };
     let before = host.state(service);
     let elsewhere = host.other_address();
@@ -137,7 +137,7 @@ fn first_time(service: &Service, usual: [&str; 2]) {
 }
 
 /// New files whose service was never told.
-fn drifted(service: &Service) {
+pub fn drifted(service: &Service) {
     let Some(host) = host(&[service]) else { return };
     host.apply(&Task::of(service, "gen2"), "changed");
     // The process holds gen1, the files are gen2.

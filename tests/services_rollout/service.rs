@@ -63,6 +63,13 @@ pub const HAPROXY: Service = Service {
     fresh: ["root:root 600", ""],
 };
 
+pub const HAPROXY_RUNTIME: Service = Service {
+    profile: "haproxy-runtime",
+    // No process tells how often: the certificate that counts does.
+    reloads: "echo 'show ssl cert /etc/haproxy/tls/site.pem' | socat - /run/haproxy/admin.sock",
+    ..HAPROXY
+};
+
 pub const CADDY: Service = Service {
     name: "caddy",
     profile: "caddy",
@@ -74,6 +81,18 @@ pub const CADDY: Service = Service {
     reloads: "grep -c '\"load complete\"' /var/log/caddy.log || true",
     broken: Some("echo 'no end {' >>/etc/caddy/Caddyfile"),
     fresh: ["root:root 644", "root:caddy 640"],
+};
+
+pub const CADDY_API: Service = Service {
+    name: "caddy-api",
+    profile: "caddy-api",
+    directory: "/etc/caddy-api",
+    cert: "/etc/caddy-api/tls/fullchain.pem",
+    key: Some("/etc/caddy-api/tls/privkey.pem"),
+    port: 12443,
+    reloads: "grep -c '\"method\":\"POST\"' /var/log/caddy-api.log || true",
+    broken: None,
+    ..CADDY
 };
 
 pub const TRAEFIK: Service = Service {

@@ -218,7 +218,8 @@ fn validate_step(step: &ValidateWant, desired: &Desired) -> Result<ValidateStep,
     })
 }
 
-/// What `{cert}`, `{key}` and `{chain}` stand for, for the pair that a step is about.
+/// What `{cert}`, `{key}` and `{chain}` stand for, for the pair that a step is about; and `{certs}`, which are those of
+/// all pairs.
 fn placeholders(
     desired: &Desired,
     pair: usize,
@@ -245,6 +246,10 @@ fn placeholders(
         && let Some((_, cert)) = names.iter().find(|(name, _)| name == "cert")
     {
         names.push(("chain".to_owned(), cert.clone()));
+    }
+    let all = desired.files.iter().filter(|file| matches!(file.role, Role::Cert | Role::Combined));
+    for file in all {
+        names.push(("certs".to_owned(), remote_path(&file.path)?));
     }
     Ok(names)
 }
@@ -300,7 +305,7 @@ pub fn command_of(
     let service = services.find(|want| service.is_none_or(|name| name == want.name))?;
     match step {
         Step::Validate => service.validate.first().map(|validate| validate.label.clone()),
-        Step::Reload => service.reload.as_ref().map(|reload| reload.command.to_string()),
+        Step::Reload => service.reload.as_ref().map(|reload| reload.command.brief()),
         _ => None,
     }
 }

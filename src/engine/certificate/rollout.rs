@@ -254,7 +254,7 @@ fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> S
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
             && let Some(command) = &service.reload
         {
-            parts.push(format!("`{}`", command.command));
+            parts.push(format!("`{}`", command.command.brief()));
         }
     }
     if !committed.guarded && count > 0 {

@@ -1,7 +1,7 @@
 //! From templates to the plain types, once a host's variables are known.
 
 use super::endpoints::verify;
-use super::spec::CertificateSpec;
+use super::spec::{CertificateSpec, DEST, PAIR, SOURCE, known};
 use super::task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
     Validation,
@@ -129,12 +129,32 @@ fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> V
     }
     let mut pairs = Vec::new();
     for item in items {
+        let Some(item) = mapping(item, "certificates", &PAIR, values) else { continue };
         match item.entry("source") {
             Some(source) => pairs.extend(pair(source, item.entry("dest"), directory, values)),
-            None => values.wrong(item, "each certificate needs 'source' and 'dest'", ""),
+            None => values.wrong(&item, "each certificate needs 'source' and 'dest'", ""),
         }
     }
     pairs
+}
+
+/// The node, rendered if it is a template: it must be a mapping with these keys.
+fn mapping(
+    node: &Node,
+    what: &'static str,
+    keys: &[&str],
+    values: &mut Values<'_>,
+) -> Option<Node> {
+    let rendered = match node.as_map() {
+        Some(_) => node.clone(),
+        None => from_json(&values.json(node)?, node.span.as_ref()),
+    };
+    if rendered.as_map().is_none() {
+        values.wrong(node, format!("'{what}' takes a mapping"), "");
+        return None;
+    }
+    known(Some(&rendered), what, keys, &mut values.found);
+    Some(rendered)
 }
 
 fn pair(
@@ -143,6 +163,13 @@ fn pair(
     directory: &Path,
     values: &mut Values<'_>,
 ) -> Option<Pair> {
+    // A template may give a whole mapping.
+    let source = mapping(source, "source", &SOURCE, values)?;
+    let written = match dest {
+        Some(dest) => Some(mapping(dest, "dest", &DEST, values)?),
+        None => None,
+    };
+    let (source, written) = (&source, written.as_ref());
     let mut path = |key| {
         let node = source.entry(key).filter(|node| node.value != Value::Null);
         values.text(node).map(|text| local_path(&text, directory))
@@ -151,7 +178,6 @@ fn pair(
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
-    let written = dest;
     let mut remote = |key| values.text(written.and_then(|dest| dest.entry(key)));
     let dest = Dest {
         cert: remote("cert"),

@@ -36,9 +36,10 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
-const SOURCE: [&str; 5] = ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
-const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
-const PAIR: [&str; 2] = ["source", "dest"];
+pub(super) const SOURCE: [&str; 5] =
+    ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
+pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
+pub(super) const PAIR: [&str; 2] = ["source", "dest"];
 const VERIFY: [&str; 11] = [
     "endpoint",
     "server_name",
@@ -132,7 +133,13 @@ impl Keys {
 }
 
 /// Reports keys of a mapping that are not in `allowed`.
-fn known(node: Option<&Node>, what: &'static str, allowed: &[&str], found: &mut Diagnostics) {
+/// Unknown keys of a mapping; a template is looked at when it is rendered.
+pub(super) fn known(
+    node: Option<&Node>,
+    what: &'static str,
+    allowed: &[&str],
+    found: &mut Diagnostics,
+) {
     use crate::source::Diagnostic;
     let Some(node) = node else { return };
     let Some(entries) = node.as_map() else {

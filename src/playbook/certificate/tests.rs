@@ -18,6 +18,10 @@ fn rendered(text: &str) -> Result<CertificateTask, RenderError> {
     let vars = Vars::from([
         ("host".to_owned(), Node::text("h1")),
         ("odd".to_owned(), Node::text("a b; $(c) 'd")),
+        (
+            "places".to_owned(),
+            yaml::parse(&SourceFile::new("v", "{cert: /c.pem, key: /k.pem}")).unwrap().0,
+        ),
     ]);
     let scope =
         Scope::new(templates, vec![Arc::new(vars)]).mark_unknown(["later".to_owned()].into());
@@ -29,6 +33,24 @@ fn refused(text: &str) -> String {
         Err(RenderError::Wrong(found)) => shown(&found, false, 100),
         other => panic!("not refused: {other:?}"),
     }
+}
+
+#[test]
+fn a_template_may_give_a_whole_mapping() {
+    let written =
+        |dest: &str| format!("service: nginx\nsource: \"{{{{ places }}}}\"\ndest: {dest}\n");
+    let pair = &rendered(&written("\"{{ places }}\"")).unwrap().pairs[0];
+    assert_eq!(pair.cert, Path::new("/c.pem"));
+    assert_eq!(
+        (pair.dest.cert.as_deref(), pair.dest.key.as_deref()),
+        (Some("/c.pem"), Some("/k.pem"))
+    );
+    let list = "service: nginx\ncertificates: ['{{ {\"source\": places, \"dest\": places} }}']\n";
+    assert_eq!(rendered(list).unwrap().pairs[0].dest.cert.as_deref(), Some("/c.pem"));
+    // What is none is not left out silently.
+    assert!(refused(&written("'{{ host }}'")).contains("'dest' takes a mapping"));
+    let misspelt = list.replace("\"dest\"", "\"desk\"");
+    assert!(refused(&misspelt).contains("unknown key 'desk'"));
 }
 
 #[test]

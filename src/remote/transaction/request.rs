@@ -419,12 +419,14 @@ fn expand(
         values.push((name, placed.and_then(|path| path.to_str().map(str::to_owned))));
     }
     let missing = std::cell::Cell::new(None);
-    let expanded = step.command.expand(|name| {
-        let (known, value) = values.iter().find(|(known, _)| *known == name)?;
-        if value.is_none() {
-            missing.set(Some((*known).clone()));
+    let expanded = step.command.expand_lists(|name| {
+        let of_name: Vec<_> = values.iter().filter(|(known, _)| *known == name).collect();
+        if of_name.iter().any(|(_, value)| value.is_none()) {
+            missing.set(Some(name.to_owned()));
         }
-        value.clone()
+        // Several for `{certs}`, one for all others.
+        (!of_name.is_empty())
+            .then(|| of_name.iter().filter_map(|(_, value)| value.clone()).collect())
     });
     match missing.take() {
         None => Ok(expanded),

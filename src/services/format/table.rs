@@ -1,10 +1,9 @@
 //! A profile's nodes against the table of keys: every error at its place.
 
 use super::values::{command_line, duration, is_by_family, is_path, owner, port};
+use crate::model::FileMode;
 use crate::model::text::printable;
-use crate::model::{CommandLine, FileMode};
-use crate::services::choose::Files;
-use crate::services::keys::{Key, Kind, families};
+use crate::services::keys::{Key, Kind, PLACEHOLDERS, families};
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 
@@ -107,6 +106,31 @@ fn check_kind(node: &Node, kind: Kind, name: &str, found: &mut Diagnostics) {
             Some(_) => check_map(node, keys, &format!("`{name}`"), found),
             None => check_kind(node, Kind::Path, name, found),
         },
+        Kind::Settings => check_settings(node, name, found),
+    }
+}
+
+fn check_settings(node: &Node, name: &str, found: &mut Diagnostics) {
+    let Some(entries) = node.as_map() else {
+        return mismatch(node, &format!("`{name}` is a mapping from names to texts"), found);
+    };
+    for (key, value) in entries {
+        let word = key.as_str().unwrap_or_default();
+        let fits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        if !fits {
+            mismatch(key, "the name of a setting is lower-case letters and _", found);
+        } else if PLACEHOLDERS.contains(&word) {
+            found.push(
+                Diagnostic::error(format!("`{{{word}}}` has a meaning already"))
+                    .at(key.span.as_ref()),
+            );
+        }
+        match value.as_str() {
+            Some(text) if text.contains('{') => {
+                mismatch(value, "a setting holds no placeholder and no brace", found);
+            }
+            _ => check_kind(value, Kind::Text, word, found),
+        }
     }
 }
 
@@ -143,24 +167,7 @@ fn check_command(node: &Node, name: &str, found: &mut Diagnostics) {
         );
     };
     if let Err(problem) = command.check() {
-        return found.push(Diagnostic::error(problem.to_string()).at(node.span.as_ref()));
-    }
-    if let CommandLine::Argv(argv) = &command {
-        for argument in argv {
-            let word = argument.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-            let looks = |word: &&str| {
-                !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-            };
-            if let Some(word) = word.filter(looks).filter(|word| !Files::NAMES.contains(word)) {
-                let diagnostic = Diagnostic::error(format!("unknown placeholder '{{{word}}}'"))
-                    .at(node.span.as_ref())
-                    .help("placeholders: {cert}, {key}, {chain}, {template}");
-                found.push(match nearest(word, Files::NAMES) {
-                    Some(near) => diagnostic.label(format!("did you mean '{{{near}}}'?")),
-                    None => diagnostic,
-                });
-            }
-        }
+        found.push(Diagnostic::error(problem.to_string()).at(node.span.as_ref()));
     }
 }
 

@@ -31,6 +31,13 @@ pub(super) fn read_layout(node: Option<&Node>) -> Layout {
     }
 }
 
+pub(super) fn read_settings(node: Option<&Node>) -> Vec<(String, String)> {
+    let entries = node.and_then(Node::as_map).into_iter().flatten();
+    entries
+        .filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.as_str()?.to_owned())))
+        .collect()
+}
+
 pub(super) fn read_paths(node: &Node) -> Option<Paths> {
     Some(Paths { cert: text(node, "cert")?, key: text(node, "key"), chain: text(node, "chain") })
 }

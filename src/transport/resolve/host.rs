@@ -65,7 +65,7 @@ impl Route<'_> {
         policy(&mut target, &settings).map_err(said)?;
         match &settings.proxy {
             Some(Proxy::Command(Some(command))) => {
-                target.proxy_command = Some(tokens.expand(command).map_err(said)?);
+                target.proxy_command = Some(tokens.expand_command(command).map_err(said)?);
             }
             Some(Proxy::Jump(hops)) if !hops.is_empty() => {
                 let hops: Result<Vec<Hop>, String> = hops

@@ -298,3 +298,30 @@ fn another_file_by_dash_f_holds_for_jump_hosts_too() {
         "{said:?}"
     );
 }
+
+#[test]
+fn names_that_a_shell_would_read_are_kept_out_of_commands() {
+    let fits = |host: &str, user: &str, command: &str| {
+        let args = format!("-o 'ProxyCommand={command}'");
+        let pairs = [
+            ("ansible_host", host),
+            ("ansible_user", user),
+            ("ansible_ssh_common_args", args.as_str()),
+        ];
+        let host = HostName::new("web1");
+        let options = ConnectOptions::default();
+        target_from(&host, &vars(&pairs), &Keywords::default(), &options, &config("")).is_ok()
+    };
+    for bad in
+        ["$(id)", "a;id", "a b", "-oProxyCommand=id", "a`id`", "a'b", "a\\b", "a|b", "x{a,b}"]
+    {
+        assert!(!fits(bad, "u", "nc %h %p"), "{bad}");
+        assert!(!fits("h", bad, "nc -l %r h %p"), "{bad}");
+        // Where it does not stand in the command it does no harm.
+        assert!(fits("h", bad, "nc %h %p"), "{bad}");
+    }
+    for good in ["www.example.net", "2001:db8::1", "fe80::1%eth0", "bücher.example", "under_score"]
+    {
+        assert!(fits(good, "u.v@w", "nc %h %p # %r"), "{good}");
+    }
+}

@@ -127,7 +127,7 @@ impl Pass<'_> {
             port: self.settings.port.unwrap_or(22),
             user,
         };
-        let command = tokens.expand(command)?;
+        let command = tokens.expand_command(command)?;
         let mut executed = self.config.executed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = executed.get(&command) {
             return Ok(*result);

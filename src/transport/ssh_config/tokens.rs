@@ -41,6 +41,29 @@ impl Tokens<'_> {
         })
     }
 
+    /// Replaces the tokens in a command that a shell runs. Names of hosts and users come from inventories, and nobody
+    /// knows within which quotes the author put them: those that a shell would not take as one plain word are
+    /// refused, as OpenSSH does.
+    ///
+    /// # Errors
+    /// As [`expand`](Self::expand); such a name.
+    pub(in crate::transport) fn expand_command(&self, text: &str) -> Result<String, String> {
+        for (token, what, name) in [
+            ("%h", "host", self.host),
+            ("%n", "host", self.original),
+            ("%k", "host", self.alias),
+            ("%r", "user", self.user),
+        ] {
+            if text.contains(token) && !is_plain_word(name) {
+                return Err(format!(
+                    "the {what} '{}' cannot stand in the command '{text}': a shell would read more than a name",
+                    crate::model::text::printable(name.as_bytes(), 255)
+                ));
+            }
+        }
+        self.expand(text)
+    }
+
     /// Replaces `~`, tokens and environment variables: what OpenSSH does for most file names.
     ///
     /// # Errors
@@ -53,6 +76,12 @@ impl Tokens<'_> {
         let path = path.to_str().ok_or("the home directory's name is not UTF-8")?;
         Ok(variables(path, |piece| self.expand(piece))?.into())
     }
+}
+
+fn is_plain_word(name: &str) -> bool {
+    let special =
+        |c: char| c.is_whitespace() || c.is_control() || "'`\"$\\;&<>|(){}*?[]!#~^".contains(c);
+    !name.is_empty() && !name.starts_with('-') && !name.contains(special)
 }
 
 /// `HostName` knows `%h` (and `%%`) alone.
