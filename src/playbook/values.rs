@@ -207,7 +207,7 @@ impl<'a> Values<'a> {
         Some(limit)
     }
 
-    /// Back-off from its three keys.
+    /// Back-off from its three keys. A default gives way to the wait that is given.
     pub(super) fn backoff(
         &mut self,
         attempts: Option<&Node>,
@@ -216,22 +216,25 @@ impl<'a> Values<'a> {
     ) -> Backoff {
         let default = Backoff::default();
         let attempts = self.number(attempts, 1..=1000).and_then(|n| u32::try_from(n).ok());
-        let (first, longest) = (first.zip(self.duration(first)), self.duration(max));
-        let backoff = Backoff {
-            attempts: attempts.unwrap_or(default.attempts),
-            first: first.map_or(default.first, |(_, wait)| wait),
-            max: longest.unwrap_or(default.max),
-        };
-        let place = first.map(|(node, _)| node).or(max);
-        if let Some(place) = place.filter(|_| backoff.first > backoff.max) {
+        let (shortest, longest) = (self.duration(first), self.duration(max));
+        if let (Some(place), Some(shortest), Some(longest)) = (first, shortest, longest)
+            && shortest > longest
+        {
             let shown = humantime::format_duration;
-            let (first, max) = (shown(backoff.first), shown(backoff.max));
             self.wrong(
                 place,
-                format!("'backoff' ({first}) is longer than 'max_backoff' ({max})"),
-                "set both; with both equal the wait is constant",
+                format!(
+                    "'backoff' ({}) is longer than 'max_backoff' ({})",
+                    shown(shortest),
+                    shown(longest)
+                ),
+                "with both equal the wait is constant",
             );
         }
-        backoff
+        Backoff {
+            attempts: attempts.unwrap_or(default.attempts),
+            first: shortest.unwrap_or(longest.map_or(default.first, |max| default.first.min(max))),
+            max: longest.unwrap_or(shortest.map_or(default.max, |first| default.max.max(first))),
+        }
     }
 }

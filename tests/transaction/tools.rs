@@ -50,8 +50,11 @@ async fn a_missing_tool_is_named_at_inspect_and_nothing_is_begun() {
     for tools in cases {
         let name = tools[0];
         hide(&mut host, tools);
-        let inspect =
-            InspectRequest { variants: vec![InspectVariant::default()], dirs: Some(host.dirs()) };
+        let inspect = InspectRequest {
+            variants: vec![InspectVariant::default()],
+            boot_guard: false,
+            dirs: Some(host.dirs()),
+        };
         let facts = remote::inspect(host.sh().await, &inspect).await.unwrap();
         let missing = facts.missing_tools();
         assert_eq!(missing.len(), 1, "{name}: {missing:?}");

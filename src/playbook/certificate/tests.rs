@@ -97,7 +97,6 @@ fn waits_that_make_no_sense_are_told() {
         "attempts: 1001, max_backoff: -5s",
         "attempts: 2.5, backoff: 20s",
         "backoff: 10s, max_backoff: 5s",
-        "max_backoff: 500ms",
         "attempts: yes, consecutive: 0",
     ];
     let list: Vec<String> =
@@ -106,6 +105,20 @@ fn waits_that_make_no_sense_are_told() {
         "service: nginx\nsource: {{cert: a.pem}}\nverify:\n{}",
         list.concat()
     )));
+}
+
+#[test]
+fn a_wait_that_is_given_alone_counts() {
+    let waits = |keys: &str| {
+        let text = format!(
+            "service: nginx\nsource: {{cert: a.pem}}\nverify: {{endpoint: 'h:443', attempts: 4, {keys}}}\n"
+        );
+        let VerifyChoice::Endpoints(places) = rendered(&text).unwrap().verify else { panic!() };
+        places[0].backoff.waits().map(|wait| wait.as_millis()).collect::<Vec<_>>()
+    };
+    assert_eq!(waits("backoff: 20s"), [20_000; 3]);
+    assert_eq!(waits("max_backoff: 500ms"), [500; 3]);
+    assert_eq!(waits("backoff: 100ms, max_backoff: 300ms"), [100, 200, 300]);
 }
 
 #[test]
