@@ -131,9 +131,9 @@ async fn the_guard_alone_settles_it_wherever_the_program_dies() {
             let all = points(shell, path).await;
             let at = |name| all.iter().position(|point| point == name).unwrap();
             let done = if path == Path::Confirm { at("main done#1") } else { usize::MAX };
-            for point in at(first)..at(last) {
-                runs.push((shell, path, all[point].clone(), point >= done));
-            }
+            let range = at(first)..at(last);
+            let points = all.iter().enumerate().take(range.end).skip(range.start);
+            runs.extend(points.map(|(at, point)| (shell, path, point.clone(), at >= done)));
         }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();

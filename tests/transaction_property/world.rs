@@ -299,8 +299,8 @@ impl World {
         for dir in self.directories() {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
-                let known = NAMES.contains(&name.as_str()) || name == ".certroll";
-                if !known && !(self.strayed && name.starts_with(".certroll-")) {
+                let strayed = self.strayed && name.starts_with(".certroll-");
+                if !(strayed || NAMES.contains(&name.as_str()) || name == ".certroll") {
                     return fail(format!("left behind: {name}"));
                 }
             }
