@@ -267,7 +267,9 @@ impl ConnectFailure {
             Self::Onwards(_) => list(&[
                 "the service is down, listens elsewhere, or its name is not known on the machine that connects (via:)",
             ]),
-            Self::Other(_) => Vec::new(),
+            Self::Other(_) => {
+                list(&["look with: openssl s_client -connect HOST:PORT -servername NAME"])
+            }
         }
     }
 }

@@ -92,6 +92,91 @@ fn the_operators_checks_run_on_the_controller_and_on_the_host() {
 }
 
 #[test]
+fn checks_that_hang_flood_or_leave_a_process_behind_are_bounded_and_roll_back() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let before = host.state(&NGINX);
+    let mark = format!("{}.25", 7000 + std::process::id() % 1000);
+    let hang = format!("sleep {mark} & sleep {mark}; echo never");
+    let flood = "yes 'line after line' | head -c 50000000; printf '\\033[31mlast words\\n'; exit 3";
+    for place in ["controller", "host"] {
+        for (shell, words) in [(hang.as_str(), "its time was over"), (flood, "ended with 3")] {
+            let check = serde_json::json!([{"shell": shell, "on": place, "timeout": "2s"}]);
+            let task = Task::of(&NGINX, "gen2").with(&format!("checks: {check}"));
+            let ran = host.apply(&task, "rolled_back");
+            assert_eq!(step(&ran, &host), "checks", "{place}: {ran}");
+            assert!(ran.stdout.contains(words), "{place} {words}: {ran}");
+            assert!(ran.stdout.contains(&format!("on the {place}")), "{ran}");
+            assert!(ran.stdout.len() < 60_000, "{} bytes", ran.stdout.len());
+            if shell == flood {
+                assert!(ran.stdout.contains("last words"), "{place}: {ran}");
+                assert!(!ran.stdout.contains("u001b"), "{place}: {ran}");
+            }
+            assert_eq!(host.state(&NGINX), before);
+            host.expect(&NGINX, "gen1");
+        }
+        // The whole process group is gone.
+        let left = format!("pgrep -fx 'sleep {mark}' || true");
+        let found = match place {
+            "host" => host.sh(&left),
+            _ => {
+                let found = host.fleet().controller("sh", &["-c", &left]).output().unwrap();
+                String::from_utf8(found.stdout).unwrap()
+            }
+        };
+        assert_eq!(found, "", "{place}");
+    }
+    // What stays behind without holding anything up is the operator's.
+    let quiet = serde_json::json!([{"shell": "sleep 30 >/dev/null 2>&1 & exit 0", "on": "host"}]);
+    let begun = std::time::Instant::now();
+    host.apply(&Task::of(&NGINX, "gen2").with(&format!("checks: {quiet}")), "changed");
+    assert!(begun.elapsed().as_secs() < 25);
+    host.sh("pkill -fx 'sleep 30' || true");
+}
+
+#[test]
+fn a_service_that_is_gone_for_some_seconds_is_waited_for() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let slow = "reload: {shell: 'nginx -s quit; (sleep 3; nginx) >/dev/null 2>&1 &'}";
+    let at = "verify: {endpoint: '{{ ansible_host }}:443', server_name: www.fleet.test, attempts: 8, backoff: 1s, max_backoff: 1s}";
+    let ran = host.apply(&Task::of(&NGINX, "gen2").with(slow).with(at), "changed");
+    let events = ran.events();
+    let tries: Vec<_> = events.iter().filter(|event| event["event"] == "verify_attempt").collect();
+    assert!(tries.len() >= 2, "{ran}");
+    for (index, attempt) in tries.iter().enumerate() {
+        assert_eq!(
+            (attempt["attempt"].as_u64(), attempt["attempts"].as_u64()),
+            (Some(index as u64 + 1), Some(8))
+        );
+    }
+    assert!(tries[0]["detail"].as_str().unwrap().starts_with("connection refused"), "{ran}");
+    host.expect(&NGINX, "gen2");
+}
+
+#[test]
+fn the_chain_must_lead_to_the_roots_that_are_named() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let pki = host.fleet().dir().join("pki");
+    let at = |trust: &str| {
+        Task::of(&NGINX, "gen2")
+            .seen_at(&format!("endpoint: '{{{{ ansible_host }}}}:443', trust: {trust}"))
+    };
+    let stranger = crate::common::pki::Authority::new("Stranger");
+    std::fs::write(host.file("stranger.pem"), &stranger.root_pem).unwrap();
+    for trust in ["stranger.pem", "system"] {
+        let ran = host.apply(&at(trust), "rolled_back");
+        assert!(ran.stdout.contains("is served, but it leads to no trusted root"), "{ran}");
+        host.expect(&NGINX, "gen1");
+    }
+    let root = pki.join("ca.crt");
+    host.apply(&at(root.to_str().unwrap()), "changed");
+    // A file that holds no roots is found before anything is connected to.
+    std::fs::write(host.file("empty.pem"), "nothing").unwrap();
+    let ran = host.run("apply", &[at("empty.pem")], &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("empty.pem: no certificates in PEM form"), "{ran}");
+}
+
+#[test]
 fn without_an_endpoint_the_places_that_serve_it_count() {
     let usual = |service: &Service| {
         Task::of(service, "gen2")

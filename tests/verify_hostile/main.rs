@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod arbitrary_bytes;
+mod breaks;
+#[path = "../common/mod.rs"]
 mod common;
 
 use certroll::model::StartTls;
-use certroll::verify::{ConnectFailure, Dial, Phase, Probe, Refusal, Stream, Tcp, handshake};
+use certroll::verify::{ConnectFailure, Phase, Probe, Refusal, Tcp, handshake};
 use common::pki::{Authority, server_config};
-use futures::future::BoxFuture;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -304,94 +306,6 @@ async fn silence_drips_and_closes_end_in_time_and_name_the_phase() {
     );
 }
 
-/// What a good server says up to its consent; an empty line waits for the client.
-const GOOD: [(StartTls, &[&[u8]]); 10] = [
-    (StartTls::Smtp, &[b"220 x\r\n", EHLO, b"220 go\r\n"]),
-    (StartTls::Lmtp, &[b"220 x\r\n", EHLO, b"220 go\r\n"]),
-    (StartTls::Imap, &[b"* OK\r\n", b"* CAPABILITY STARTTLS\r\na1 OK\r\n", b"a2 OK go\r\n"]),
-    (StartTls::Pop3, &[b"+OK\r\n", b"+OK\r\nSTLS\r\n.\r\n", b"+OK go\r\n"]),
-    (StartTls::Sieve, &[b"\"STARTTLS\"\r\nOK\r\n", b"OK go\r\n"]),
-    (StartTls::Ftp, &[b"220 x\r\n", b"234 go\r\n"]),
-    (StartTls::Ldap, &[b"", b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00"]),
-    (StartTls::Postgres, &[b"", b"S"]),
-    (StartTls::Mysql, &[b"\x16\0\0\0\x0a8.0\0\x01\0\0\0saltsalt\0\xff\xff\x2d\x02"]),
-    (StartTls::Xmpp, &[b"", XMPP_OPEN, b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"]),
-];
-
-/// Says `lines` in turn, all but the first after having heard something, and ends with `after`.
-async fn told_so_far<F, R>(lines: Vec<Vec<u8>>, after: F) -> SocketAddr
-where
-    F: Fn(TcpStream) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = io::Result<()>> + Send + 'static,
-{
-    hostile(move |mut stream| {
-        let (lines, after) = (lines.clone(), after.clone());
-        async move {
-            let mut heard = [0; 4096];
-            for (n, line) in lines.iter().enumerate() {
-                if n > 0 && stream.read(&mut heard).await? == 0 {
-                    return Ok(());
-                }
-                stream.write_all(line).await?;
-            }
-            after(stream).await
-        }
-    })
-    .await
-}
-
-/// Every dialogue cut after every byte: by a close, and by bytes without end.
-#[tokio::test]
-async fn a_dialogue_that_breaks_off_anywhere_is_told_as_such() {
-    let close = |stream: TcpStream| async move {
-        // Politely, so that what was said arrives.
-        let (mut reader, mut writer) = stream.into_split();
-        writer.shutdown().await?;
-        let mut sink = [0; 4096];
-        while reader.read(&mut sink).await? > 0 {}
-        Ok(())
-    };
-    let flood = |mut stream: TcpStream| async move {
-        let piece = [b'7'; 4096];
-        loop {
-            stream.write_all(&piece).await?;
-        }
-    };
-    for (protocol, lines) in GOOD {
-        let whole: usize = lines.iter().map(|line| line.len()).sum();
-        for cut in 0..=whole {
-            let mut left = cut;
-            let mut said: Vec<Vec<u8>> = Vec::new();
-            for line in lines {
-                said.push(line[..left.min(line.len())].to_vec());
-                left = left.saturating_sub(line.len());
-                if left == 0 {
-                    break;
-                }
-            }
-            let case = format!("{} after {cut} of {whole} bytes", protocol.name());
-            let closed = refusal(told_so_far(said.clone(), close).await, protocol).await;
-            let told = matches!(
-                closed,
-                Refusal::Closed { .. } | Refusal::Unexpected { .. } | Refusal::NotOffered { .. }
-            );
-            assert!(told && !closed.advice().is_empty(), "{case}: {closed:?}");
-            if cut == whole {
-                assert_eq!(closed, Refusal::Closed { phase: Phase::Tls }, "{case}");
-            }
-            // Not at every byte: the endings alone differ.
-            if cut == whole || said.last().is_some_and(Vec::is_empty) {
-                let flooded = refusal(told_so_far(said, flood).await, protocol).await;
-                assert!(!matches!(flooded, Refusal::Timeout { .. }), "{case}: {flooded:?}");
-                assert!(flooded.words().len() < 600, "{case}: {flooded:?}");
-                if cut == whole {
-                    assert!(matches!(flooded, Refusal::Injected { .. }), "{case}: {flooded:?}");
-                }
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_plain_port_and_a_tls_port_are_told_apart() {
     let http = conversation(&[b"", b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n"]).await;
@@ -457,74 +371,4 @@ async fn a_given_address_is_dialled_in_place_of_the_name() {
     probe.address = Some(address);
     let served = handshake(&probe, &Tcp).await.unwrap();
     assert_eq!((served.leaf, served.address), (pair.fingerprint(), Some(address)));
-}
-
-mod arbitrary_bytes {
-    use super::*;
-    use proptest::prelude::*;
-
-    const PROTOCOLS: usize = StartTls::NAMES.len();
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
-
-        /// Whatever a server says, in whatever pieces: an answer comes, and it is printable.
-        #[test]
-        fn never_panic_or_hang(
-            protocol in 0..PROTOCOLS,
-            prefix in 0..PREFIXES.len(),
-            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..6),
-        ) {
-            let (name, starttls) = StartTls::NAMES[protocol];
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .unwrap();
-            let pieces = [vec![PREFIXES[prefix].to_vec()], pieces].concat();
-            let refusal = runtime.block_on(async {
-                let dial = Pieces(pieces);
-                let mut probe = Probe::new("www.example.org:443".parse().unwrap());
-                probe.starttls = starttls;
-                tokio::time::timeout(Duration::from_secs(60), handshake(&probe, &dial)).await
-            });
-            let refusal = refusal.expect("an answer in time").expect_err("random bytes are no TLS");
-            let words = refusal.words();
-            prop_assert!(!words.chars().any(char::is_control), "{name}: {words:?}");
-            prop_assert!(words.chars().count() < 600, "{name}: {words:?}");
-        }
-    }
-
-    /// Openings that lead deeper into each dialogue.
-    const PREFIXES: [&[u8]; 9] = [
-        b"",
-        b"220 x\r\n250-x\r\n250 STARTTLS\r\n",
-        b"* OK\r\n* CAPABILITY STARTTLS\r\na1 OK\r\n",
-        b"+OK\r\n+OK\r\nSTLS\r\n.\r\n",
-        b"\"STARTTLS\"\r\n",
-        b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01",
-        MYSQL_GREETING,
-        XMPP_OPEN,
-        b"\x16\x03\x03\x00\x30\x02",
-    ];
-
-    /// Sends the pieces one by one, then stays silent.
-    struct Pieces(Vec<Vec<u8>>);
-
-    impl Dial for Pieces {
-        fn dial(&self, _: &str, _: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-            let pieces = self.0.clone();
-            Box::pin(async move {
-                let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-                tokio::spawn(async move {
-                    for piece in pieces {
-                        theirs.write_all(&piece).await?;
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                    theirs.read_to_end(&mut Vec::new()).await
-                });
-                Ok(Box::new(ours) as Box<dyn Stream>)
-            })
-        }
-    }
 }
