@@ -16,8 +16,8 @@ struct Site {
     directory: TempDir,
 }
 
-fn site(hosts: usize) -> Option<Site> {
-    let fleet = Fleet::up_with(hosts, &["nginx"], &["--init", "systemd"])?;
+fn site(hosts: usize, init: &str) -> Option<Site> {
+    let fleet = Fleet::up_with(hosts, &["nginx"], &["--init", init])?;
     Some(Site { fleet, directory: tempfile::tempdir().unwrap() })
 }
 
@@ -89,7 +89,7 @@ impl Site {
 
 #[test]
 fn with_a_guard_the_host_settles_it_before_its_services_start() {
-    let Some(site) = site(2) else { return };
+    let Some(site) = site(2, "systemd") else { return };
     let nginx = "systemctl is-active nginx || :";
     let before = site.fleet.snapshot("h001", &["/etc/nginx/tls"]);
 
@@ -132,7 +132,7 @@ fn with_a_guard_the_host_settles_it_before_its_services_start() {
 /// The unit is good in systemd's own eyes, and is there while a transaction waits.
 #[test]
 fn the_unit_passes_systemds_own_check() {
-    let Some(site) = site(1) else { return };
+    let Some(site) = site(1, "systemd") else { return };
     site.play(true);
     site.power_is_lost_between_the_renames("h001");
     let upper = site.fleet.upper("h001");
@@ -143,4 +143,19 @@ fn the_unit_passes_systemds_own_check() {
     std::fs::write(site.fleet.root("h001").join("run").join(&link), unit).unwrap();
     let check = format!("cd /run && systemd-analyze verify --man=no ./{} 2>&1", link.display());
     assert_eq!(site.fleet.sh("h001", &check), "");
+}
+
+/// Where there can be no guard the plan says so, and the rollout goes on without.
+#[test]
+fn without_systemd_the_next_contact_settles_it_and_the_plan_says_so() {
+    let Some(site) = site(1, "plain") else { return };
+    site.play(true);
+    let note =
+        "boot_guard: no systemd here; after a power loss in the middle the next contact settles it";
+    let plan = site.run("plan", "h001");
+    assert!(plan.stdout.contains(note), "{plan}");
+    let ran = site.run("apply", "h001");
+    assert_eq!(ran.outcome("h001"), "changed", "{ran}");
+    assert!(ran.stdout.contains(note), "{ran}");
+    assert_eq!(site.guard("h001"), "");
 }

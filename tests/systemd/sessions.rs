@@ -86,7 +86,7 @@ fn the_host_goes_back_also_where_the_end_of_a_login_ends_its_processes() {
     let leave = "sudo -n setsid sleep 4321 </dev/null >/dev/null 2>&1 & sleep 1";
     host.fleet().controller("ssh", &["-F", &config, host.name, leave]).status().unwrap();
     let end = Instant::now() + Duration::from_secs(20);
-    while host.sh("pgrep -fx 'sleep 4321' || :") != "" {
+    while !host.sh("pgrep -fx 'sleep 4321' || :").is_empty() {
         assert!(Instant::now() < end, "logind ends nothing");
         std::thread::sleep(Duration::from_millis(100));
     }
