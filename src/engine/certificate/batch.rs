@@ -254,7 +254,6 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
             let mut ended = failure::before_commit(job.task(), *step, why.clone());
             ended.failure.output = failure::last_lines(output);
             "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
-            ended.failure.command = super::request::command_of(desired, *step, None);
             return TaskEnd::failed(host, ended);
         }
     };

@@ -58,7 +58,6 @@ pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
         Decision::Blocked { step, why, output } => {
             let mut ended = failure::before_commit(job.task(), *step, why.clone());
             ended.failure.output = failure::last_lines(output);
-            ended.failure.command = request::command_of(&observed.desired, *step, None);
             return Prepared::Ended(Box::new(ended), Some(Box::new(observed)));
         }
         Decision::Change | Decision::ReloadOnly => {}
@@ -106,7 +105,7 @@ async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transa
 fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
     let command = match error {
         RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } => {
-            request::command_of(desired, inner.step, inner.service.as_deref())
+            request::command_of(desired, inner)
         }
         _ => None,
     };
@@ -194,7 +193,7 @@ pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost,
 }
 
 fn failed_step(step: Step, why: String) -> StepFailure {
-    StepFailure { step, why, service: None, rc: None, output: String::new() }
+    StepFailure { step, why, service: None, check: None, rc: None, output: String::new() }
 }
 
 async fn verify(
