@@ -106,6 +106,7 @@ fn take(
         }
         "failed" => {
             return Ok(Some(Err(RemoteError::Failed(StepFailure {
+                check: None,
                 step: Step::Task,
                 why: reply.text("why")?.replace('_', " "),
                 service: None,

@@ -144,6 +144,8 @@ pub struct StepFailure {
     pub why: String,
     /// The service concerned, by the name in the request.
     pub service: Option<String>,
+    /// Which of that service's checks refused.
+    pub check: Option<usize>,
     /// Exit code of the command that failed; 124: its time was over, 125: too much output.
     pub rc: Option<i32>,
     /// Tail of its output; printable.

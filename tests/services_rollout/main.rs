@@ -12,6 +12,7 @@ mod common;
 
 mod added;
 mod caddy_api;
+mod examples;
 mod haproxy_runtime;
 
 mod kinds;

@@ -75,6 +75,7 @@ fn failed(check: &CheckWant, result: &CommandResult) -> StepFailure {
 fn step_failure(check: &CheckWant, why: String, rc: Option<i32>, output: String) -> StepFailure {
     let place = if check.on_host { "on the host" } else { "on the controller" };
     StepFailure {
+        check: None,
         step: Step::Checks,
         why: format!("`{}` {place}: {why}", check.command),
         service: None,

@@ -230,6 +230,7 @@ mod tests {
 
     fn failure(step: Step) -> StepFailure {
         StepFailure {
+            check: None,
             step,
             why: "refused".into(),
             service: Some("nginx".into()),

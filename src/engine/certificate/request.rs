@@ -1,6 +1,6 @@
 //! From a plan to what is asked of the host.
 
-use crate::model::{RemotePath, StartTls, Timestamp};
+use crate::model::{RemotePath, StartTls, Step, Timestamp};
 use crate::plan::build::{FileAction, FilePlan, HostPlan};
 use crate::plan::desired::{
     BootWant, CommandWant, Desired, Role, RunningWant, ServiceWant, ValidateWant, ViaWant,
@@ -10,7 +10,7 @@ use crate::plan::resolve::{kinds, resolve};
 use crate::plan::wanted::Wanted;
 use crate::remote::{
     Attributes, BootRecipe, Content, FileChange, FileRole, InspectCommand, InspectRequest,
-    InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, TimedCommand,
+    InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, StepFailure, TimedCommand,
     TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };
 use crate::verify::SignatureChoice;
@@ -295,16 +295,12 @@ fn timed(want: &CommandWant) -> TimedCommand {
 }
 
 /// The command that a failed step ran, as it would be typed.
-pub fn command_of(
-    desired: &Desired,
-    step: crate::model::Step,
-    service: Option<&str>,
-) -> Option<String> {
-    use crate::model::Step;
+pub fn command_of(desired: &Desired, failed: &StepFailure) -> Option<String> {
+    let name = failed.service.as_deref();
     let mut services = desired.services.iter();
-    let service = services.find(|want| service.is_none_or(|name| name == want.name))?;
-    match step {
-        Step::Validate => service.validate.first().map(|validate| validate.label.clone()),
+    let service = services.find(|want| name.is_none_or(|name| name == want.name))?;
+    match failed.step {
+        Step::Validate => service.validate.get(failed.check?).map(|check| check.label.clone()),
         Step::Reload => service.reload.as_ref().map(|reload| reload.command.brief()),
         _ => None,
     }

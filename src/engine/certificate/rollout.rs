@@ -104,7 +104,7 @@ async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transa
 fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
     let command = match error {
         RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } => {
-            request::command_of(desired, inner.step, inner.service.as_deref())
+            request::command_of(desired, inner)
         }
         _ => None,
     };
@@ -202,7 +202,7 @@ pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost,
 }
 
 fn failed_step(step: Step, why: String) -> StepFailure {
-    StepFailure { step, why, service: None, rc: None, output: String::new() }
+    StepFailure { step, why, service: None, check: None, rc: None, output: String::new() }
 }
 
 async fn verify(

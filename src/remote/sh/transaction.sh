@@ -13,11 +13,14 @@ output() {
   esac
 }
 
+# The check that refused, if one did.
+refused_c=-
+
 # Nothing live has changed: STEP WHY [OUTPUT] [RC] [FILE] [SERVICE]
 fail() {
   output "${3-}"; out=$v
   [ -z "$J" ] || sweep
-  leave 1 failed step=$1 why=$2 out=$out rc=${4:--} file=${5:--} service=${6:--}
+  leave 1 failed step=$1 why=$2 out=$out rc=${4:--} file=${5:--} service=${6:--} check=$refused_c
 }
 discard() {
   [ -z "$J" ] || sweep
@@ -34,7 +37,7 @@ fall() {
   back
   i=0
   while [ $i -lt $nf ]; do get cf $i; [ "$v" = 0 ] || say conflict file=$i; i=$((i+1)); done
-  leave 2 rolled_back step=$1 why=$2 out=$fall_out rc=${4:--} file=${5:--} service=${6:--}
+  leave 2 rolled_back step=$1 why=$2 out=$fall_out rc=${4:--} file=${5:--} service=${6:--} check=$refused_c
 }
 
 take_lock() {

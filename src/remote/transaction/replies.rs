@@ -94,12 +94,12 @@ impl Told {
                 return Ok(Some(Ok(())));
             }
             "rolled_back" => {
-                let failure = failure(reply, request, order)?;
+                let failure = failure(reply, request, order, checks)?;
                 let rollback = std::mem::take(&mut self.back);
                 return Ok(Some(Err(RemoteError::RolledBack { failure, rollback })));
             }
             "failed" => {
-                return Ok(Some(Err(RemoteError::Failed(failure(reply, request, order)?))));
+                return Ok(Some(Err(RemoteError::Failed(failure(reply, request, order, checks)?))));
             }
             "aborted" => return Ok(Some(Err(RemoteError::Aborted { why: text(reply, "why")? }))),
             "stale" => {
@@ -122,6 +122,7 @@ impl Told {
             "done" => Ok(Some(Ok(()))),
             "failed" => {
                 let failure = StepFailure {
+                    check: None,
                     step: step(reply.text("step")?)?,
                     why: text(reply, "why")?,
                     service: None,
@@ -188,12 +189,15 @@ fn failure(
     reply: &Reply,
     request: &TransactionRequest,
     order: &[usize],
+    checks: &[(usize, usize)],
 ) -> Result<StepFailure, BadReply> {
     let file = reply.maybe_number::<usize>("file")?;
     let path = file.and_then(|number| request.files.get(*order.get(number)?));
     let service = reply.maybe_number::<usize>("service")?;
     let words = text(reply, "why")?;
+    let check = reply.maybe_number::<usize>("check")?.and_then(|number| checks.get(number));
     Ok(StepFailure {
+        check: check.map(|(_, step)| *step),
         step: step(reply.text("step")?)?,
         why: match path {
             Some(file) => format!("{}: {words}", file.path),
