@@ -3,43 +3,49 @@
 use crate::material::Certificate;
 use crate::verify::dial::Dial;
 use crate::verify::handshake::handshake;
-use crate::verify::probe::{Probe, Served, SignatureChoice};
+use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
 use crate::verify::refusal::Refusal;
 use tokio::time::Instant;
 
-/// Makes one handshake, and a second one where the server turns the first down and that may be for the
-/// kind of key that `probe` asks for: then whatever it shows without such a wish is the answer, and
-/// [`Served::lacks`] says that the kind was not there.
+/// Makes one handshake as any client would. Where that shows another kind of key than `probe` asks for, a
+/// second one offers nothing but that kind, and its certificate is the answer. A server that has none
+/// turns it down: then the answer is what it shows to everybody, and [`Served::lacks`] names the kind.
+///
+/// In this order because servers are at their best with usual clients: some close the connection without a
+/// word when they have nothing that fits, and some look at the issuers' signatures too.
 ///
 /// Both have to be done within `probe.timeout`.
 ///
 /// # Errors
-/// As [`handshake`]; after a second handshake its refusal, unless only its time was up.
+/// As [`handshake`].
 pub async fn ask(probe: &Probe, dial: &dyn Dial) -> Result<Served, Refusal> {
     let begun = Instant::now();
-    let refusal = match handshake(probe, dial).await {
-        Err(refusal) if may_lack(probe.signature, &refusal) => refusal,
-        ended => return ended,
-    };
+    let usual = Probe { signature: SignatureChoice::Any, ..probe.clone() };
+    let served = handshake(&usual, dial).await?;
+    let asked = probe.signature;
+    if asked == SignatureChoice::Any || kind_of(&served).is_none_or(|kind| kind == asked) {
+        return Ok(served);
+    }
     let timeout = probe.timeout.saturating_sub(begun.elapsed());
-    let anything = Probe { signature: SignatureChoice::Any, timeout, ..probe.clone() };
-    match handshake(&anything, dial).await {
-        Ok(served) => {
-            // An issuer's signature of another kind makes some servers refuse a leaf that they have.
-            let lacks = (kind_of(&served) != Some(probe.signature)).then_some(probe.signature);
-            Ok(Served { lacks, ..served })
+    match handshake(&Probe { timeout, ..probe.clone() }, dial).await {
+        Err(refusal) if means_none(&refusal) => Ok(Served { lacks: Some(asked), ..served }),
+        Err(Refusal::Timeout { phase, .. }) => {
+            Err(Refusal::Timeout { phase, after: probe.timeout })
         }
-        Err(Refusal::Timeout { .. }) => Err(refusal),
-        Err(other) => Err(other),
+        ended => ended,
     }
 }
 
-/// A server without a fitting certificate sends an alert (RFC 8446 §4.4.2.2), mostly
-/// `handshake_failure`, or signs with what it has although that was not offered.
-fn may_lack(asked: SignatureChoice, refusal: &Refusal) -> bool {
-    asked != SignatureChoice::Any && matches!(refusal, Refusal::Alert { .. } | Refusal::Tls { .. })
+/// A server without a fitting certificate sends an alert (RFC 8446 §4.4.2.2), mostly `handshake_failure`,
+/// or just closes, or signs with what it has although that was not offered.
+fn means_none(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Alert { .. } | Refusal::Tls { .. } | Refusal::Closed { phase: Phase::Tls }
+    )
 }
 
+/// `None` when the certificate cannot be read.
 fn kind_of(served: &Served) -> Option<SignatureChoice> {
     let leaf = Certificate::from_der(served.chain.first()?)?;
     Some(SignatureChoice::of(&leaf.public_key))

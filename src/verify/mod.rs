@@ -2,7 +2,7 @@
 //!
 //! A reload's exit code proves nothing; only a fresh handshake does. [`handshake()`] makes one, after
 //! the STARTTLS dialogue where there is one, and reports what was served without any opinion; [`ask()`]
-//! looks a second time, for anything, at a server without a certificate of the kind that is asked for.
+//! looks a second time where a server shows another kind of key than is asked for.
 //! [`verify`] repeats it with back-off and judges: the leaf, the chain as served, names, dates and
 //! trust. Nothing here changes a host, reads a playbook or prints; bytes from a server are bounded
 //! and made printable before they appear in a message.
