@@ -2,7 +2,7 @@
 
 use super::conversation::{BadReply, Conversation, Reply};
 use super::error::{RemoteError, StepFailure};
-use super::program::{Program, encode, is_plain_text, nonce};
+use super::program::{COMMANDING, encode, is_plain_text, nonce};
 use super::request::CommandRequest;
 use super::transaction::{BadRequest, argv, body, seconds};
 use crate::model::Step;
@@ -24,8 +24,7 @@ pub async fn run(process: Process, request: &CommandRequest) -> Result<CommandRe
     let started = Instant::now();
     let nonce = nonce();
     let text = word(request, &nonce)?;
-    let program = Program::command();
-    let mut host = Conversation::open(process, &program, &nonce, &text, Step::Task).await?;
+    let mut host = Conversation::open(process, &COMMANDING, &nonce, &text, Step::Task).await?;
     let mut result = CommandResult::default();
     let mut limit = Duration::ZERO;
     loop {

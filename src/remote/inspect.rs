@@ -4,7 +4,7 @@ mod values;
 
 use super::conversation::{BadReply, Conversation, Reply};
 use super::error::RemoteError;
-use super::program::{LOCK, Program, RUN, encode, encode_all, nonce};
+use super::program::{INSPECTING, encode, encode_all, nonce};
 use super::request::{InspectRequest, InspectVariant, RunningCheck, TimedCommand};
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
@@ -17,9 +17,6 @@ use crate::transport::Process;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use values::{Taken, bytes, certificates, list, number, peeked, pem_block, product, text};
-
-const FILES: &str = include_str!("sh/files.sh");
-const INSPECT: &str = include_str!("sh/inspect.sh");
 
 /// For the files: a slow disk may have to read many.
 const FILES_LIMIT: Duration = Duration::from_secs(60);
@@ -34,9 +31,8 @@ const MOST_ITEMS: usize = 100_000;
 pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce).map_err(RemoteError::BadRequest)?;
-    let program = Program::new(&[RUN, LOCK, FILES, INSPECT]);
     let mut conversation =
-        Conversation::open(process, &program, &nonce, &text, Step::Inspect).await?;
+        Conversation::open(process, &INSPECTING, &nonce, &text, Step::Inspect).await?;
     let mut reader =
         Reader { request, facts: HostFacts::default(), files: Vec::new(), chosen: None };
     let mut items = 0;

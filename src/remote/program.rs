@@ -5,6 +5,7 @@
 //! sudo's log.
 
 use crate::transport::{Become, Launch};
+use std::sync::LazyLock;
 
 /// Reads lines up to `#go` and evaluates what came after the last `#script`; so a password that
 /// sudo did not ask for is never evaluated. One line, no `'` within, no `!`, no double backslash.
@@ -52,6 +53,18 @@ pub fn launch(become_as: Option<Become>) -> Launch {
 #[derive(Clone, Debug)]
 pub struct Program(String);
 
+/// What every host is sent is put together once.
+pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::transaction(None));
+/// The same, to settle what earlier transactions left.
+pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
+/// The same, to read a host.
+pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
+    Program::new(&[RUN, LOCK, include_str!("sh/files.sh"), include_str!("sh/inspect.sh")])
+});
+/// The same, for a single command.
+pub(super) static COMMANDING: LazyLock<Program> =
+    LazyLock::new(|| Program::new(&[RUN, include_str!("sh/command.sh")]));
+
 impl Program {
     /// A transaction.
     pub fn transaction(hook: Option<&str>) -> Self {
@@ -64,11 +77,6 @@ impl Program {
     /// Settles what earlier transactions left.
     pub fn recovery(hook: Option<&str>) -> Self {
         Self::assemble(&[&TRANSACTION[..], &[include_str!("sh/recover_main.sh")]].concat(), hook)
-    }
-
-    /// A single command.
-    pub fn command() -> Self {
-        Self::new(&[RUN, include_str!("sh/command.sh")])
     }
 
     /// The prelude followed by `parts`.

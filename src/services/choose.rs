@@ -250,7 +250,7 @@ impl Discover {
         let mut found: Vec<Discovered> = Vec::new();
         let lines = output.lines().take(10_000).filter(|line| line.len() <= 4096);
         for line in lines {
-            for captures in self.patterns.iter().flat_map(|regex| regex.captures_iter(line)) {
+            for captures in self.patterns.iter().flat_map(|one| one.captures_iter(line)) {
                 // A pattern that gives up on a hostile line has found nothing there.
                 let Ok(captures) = captures else { break };
                 for (name, role) in ROLES {

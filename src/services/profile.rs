@@ -4,7 +4,7 @@ use super::family::ByFamily;
 use crate::model::{CommandLine, FileMode, StartTls};
 use crate::source::SourceFile;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Everything known about one kind of service.
@@ -400,6 +400,28 @@ pub struct VerifyDefault {
     pub settle: Duration,
 }
 
+/// A regular expression, made when it is first used: a run needs the patterns of few profiles.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    made: Arc<OnceLock<Option<fancy_regex::Regex>>>,
+}
+
+impl Pattern {
+    pub(super) fn new(text: String) -> Self {
+        Self { text, made: Arc::default() }
+    }
+
+    /// Its matches in a line; none of one that is no regular expression, which no profile that was checked has.
+    pub(super) fn captures_iter<'a>(
+        &'a self,
+        line: &'a str,
+    ) -> impl Iterator<Item = Result<fancy_regex::Captures<'a>, fancy_regex::Error>> {
+        let made = self.made.get_or_init(|| fancy_regex::Regex::new(&self.text).ok());
+        made.iter().flat_map(|regex| regex.captures_iter(line))
+    }
+}
+
 /// Reading the paths in use out of the service's configuration.
 #[derive(Clone, Debug)]
 pub struct Discover {
@@ -407,7 +429,7 @@ pub struct Discover {
     pub command: CommandSpec,
     /// Tried on every line, each match counts; the named groups `cert`, `key`, `chain` and `pem`
     /// (all in one file or directory) hold paths.
-    pub patterns: Vec<fancy_regex::Regex>,
+    pub patterns: Vec<Pattern>,
     /// What relative paths start from.
     pub relative_to: Option<String>,
 }

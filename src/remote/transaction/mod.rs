@@ -8,7 +8,7 @@ mod request;
 
 use super::conversation::{BadReply, Conversation, MARGIN};
 use super::error::{RemoteError, RolledBack};
-use super::program::{Program, nonce};
+use super::program::{Program, RECOVERING, TRANSACTING, nonce};
 use super::reports::{Committed, Done, Recovered, Staged};
 use super::request::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
@@ -42,7 +42,7 @@ impl Transaction {
         process: Process,
         request: TransactionRequest,
     ) -> Result<(Self, Staged), RemoteError> {
-        Self::begin_with(&Program::transaction(None), process, request).await
+        Self::begin_with(&TRANSACTING, process, request).await
     }
 
     /// The same with a given program: one that tests can stop at every step.
@@ -193,7 +193,7 @@ pub async fn recover(
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<Recovered>, RemoteError> {
-    recover_with(&Program::recovery(None), process, holder, lock, files, dirs).await
+    recover_with(&RECOVERING, process, holder, lock, files, dirs).await
 }
 
 /// The same with a given program: one that tests can stop at every step.

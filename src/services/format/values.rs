@@ -5,7 +5,7 @@ use crate::services::family::{ByFamily, Family};
 use crate::services::keys::families;
 use crate::services::profile::{
     CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, FileRole, KeyPlace, Layout,
-    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Reload, Running, SealedBoot,
+    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
     ValidateStep, VerifyDefault, Via,
 };
 use crate::source::{Node, Value};
@@ -164,13 +164,9 @@ pub(super) fn read_verify(node: &Node) -> Option<VerifyDefault> {
 }
 
 pub(super) fn read_discover(node: &Node) -> Option<Discover> {
-    let patterns = texts(node, "patterns");
     Some(Discover {
         command: read_command(node.entry("command")?)?,
-        patterns: patterns
-            .iter()
-            .filter_map(|pattern| fancy_regex::Regex::new(pattern).ok())
-            .collect(),
+        patterns: texts(node, "patterns").into_iter().map(Pattern::new).collect(),
         relative_to: text(node, "relative_to"),
     })
 }

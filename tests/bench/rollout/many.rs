@@ -46,6 +46,7 @@ pub(crate) fn prepare(
         .map_err(io::Error::other)?;
     }
     fs::write(root.join("etc/nginx/sites-enabled/many.conf"), sites)?;
+    tell_reloads(&root.join("etc/nginx/nginx.conf"))?;
     fleet.fleet(&["reload", host, "nginx"]);
     let playbook = directory.join("many.yml");
     fs::write(
@@ -63,14 +64,24 @@ pub(crate) fn prepare(
     Ok(vec![certroll, "apply".to_owned(), text(playbook), "-i".to_owned(), inventory])
 }
 
+/// nginx mentions a reload at the level `notice`, which is below what it logs by itself.
+fn tell_reloads(config: &Path) -> io::Result<()> {
+    let quiet = "error_log /var/log/nginx/error.log;";
+    let text = fs::read_to_string(config)?;
+    if !text.contains(quiet) {
+        return Err(io::Error::other("nginx.conf has another error_log than expected"));
+    }
+    fs::write(config, text.replace(quiet, "error_log /var/log/nginx/error.log notice;"))
+}
+
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
-/// How often nginx was told to reload since `log` was as long as `from`, as it says itself.
+/// How often nginx has been told to reload, as it says itself.
 pub(crate) fn reloads(fleet: &Fleet, host: &str) -> usize {
     let log = fs::read_to_string(fleet.root(host).join("var/log/nginx/error.log"));
-    log.unwrap_or_default().matches("signal process started").count()
+    log.unwrap_or_default().matches("(SIGHUP) received").count()
 }
