@@ -87,7 +87,7 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
         let argv = move |generation: &str| {
             let script = format!(
                 "export SSH_CONFIG='{config}'; \
-                 xargs -a '{hosts}' -P {at_once} -I H sh '{script}' H '{pki}/{generation}'"
+                 xargs -a '{hosts}' -P {at_once} -I {{}} sh '{script}' {{}} '{pki}/{generation}'"
             );
             vec!["sh".to_owned(), "-c".to_owned(), script]
         };
