@@ -168,3 +168,39 @@ fn what_it_needs_is_told_before_the_change() {
     // The control.
     host.apply(&Task::of(&HAPROXY_RUNTIME, "gen2"), "changed");
 }
+
+#[test]
+fn several_certificates_are_all_committed() {
+    let Some(host) = host(&[&HAPROXY_RUNTIME]) else { return };
+    if !host.fleet().pki("api", "fullchain.pem").exists() {
+        host.fleet().fleet(&["issue", "api", "--san", "DNS:api.fleet.test"]);
+    }
+    host.sh(
+        "cp -p /etc/haproxy/tls/site.pem /etc/haproxy/tls/api.pem
+         sed -i 's#crt /etc/haproxy/tls/site.pem#& crt /etc/haproxy/tls/api.pem#' /etc/haproxy/haproxy.cfg
+         kill -USR2 $(cat /run/haproxy.pid); sleep 1",
+    );
+    let before = workers(&host);
+    let pair = |generation: &str, file: &str| {
+        format!(
+            "          - {{source: {{cert: PKI/{generation}/fullchain.pem, key: PKI/{generation}/privkey.pem}}, \
+             dest: {{cert: /etc/haproxy/tls/{file}}}}}\n"
+        )
+    };
+    let both =
+        format!("        certificates:\n{}{}", pair("gen2", "site.pem"), pair("api", "api.pem"));
+    let task = Task::of(&HAPROXY_RUNTIME, "gen2").files(&both);
+    let loaded = |file: &str| {
+        host.sh(&format!(
+            "echo 'show ssl cert /etc/haproxy/tls/{file}' | socat - /run/haproxy/admin.sock | grep 'Alternative Name'"
+        ))
+    };
+
+    host.apply(&task, "changed");
+
+    host.expect(&HAPROXY_RUNTIME, "gen2");
+    assert!(loaded("site.pem").contains("www.fleet.test"));
+    assert!(loaded("api.pem").contains("api.fleet.test"));
+    assert_eq!(workers(&host), before);
+    host.apply(&task, "unchanged");
+}
