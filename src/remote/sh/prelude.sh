@@ -16,7 +16,7 @@ uid= mask=
 umask 077
 # Input is descriptor 3: no command that is run can eat the request.
 exec 3<&0 </dev/null
-nonce=- tx=- state= run= note= W= sig=0 rd= tok= boot= own=
+nonce=- tx=- state= run= note= W= sig=0 rd= tok= boot= own= apart=
 
 say() { echo "@certroll1 $nonce $*"; }
 have() { command -v "$1" >/dev/null 2>&1; }

@@ -6,7 +6,7 @@ recover() {
     [ -f "$e" ] || continue
     say recovering
     # A process of its own: the request's variables are in the same places as the journal's.
-    ( recover_one "$e" ) </dev/null
+    ( apart=1; recover_one "$e" ) </dev/null
     step recovered
   done
   boot_orphans
