@@ -6,8 +6,8 @@
 # SECONDS ARG... -> rc (124: late, 125: too much output, 126: no scratch space), output in $W.out
 run() {
   run_limit=$1; shift
-  # A recovery that outlives its program has no lock any more, once somebody else has come.
-  [ -z "$apart" ] || [ -e "$run/lock/$tok" ] || exit 1
+  # A recovery that outlives its program, which had the lock, begins nothing.
+  [ -z "$apart" ] || { born $$; [ "$boot.$$.$v" = "$tok" ]; } || exit 1
   { true >"$W.cut" && true >"$W.out"; } 2>/dev/null || { rc=126; return; }
   { run_named; umask "$mask"; exec $own "$@"; } </dev/null >"$W.out" 2>&1 3<&- &
   [ -e /proc/self/stat ] || { born $!; { echo "$! $v" >"$W.cmd"; } 2>/dev/null; }
