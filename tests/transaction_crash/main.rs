@@ -15,6 +15,7 @@ mod crash;
 mod endings;
 #[path = "../transaction/host.rs"]
 mod host;
+mod many;
 mod points;
 mod scene;
 mod stragglers;
