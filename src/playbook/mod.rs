@@ -11,7 +11,7 @@ mod task;
 mod values;
 
 pub use model::{
-    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, Serial, Task,
-    TaskKind, WaitFor,
+    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, RunsOn, Serial,
+    Task, TaskKind, WaitFor,
 };
 pub use parse::parse;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "model",
     "source",
     "clock",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 19] = [
     "verify",
     "plan",
     "remote",
+    "inputs",
     "engine",
     "report",
     "lab",
