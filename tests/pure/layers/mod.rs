@@ -9,12 +9,13 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "model",
     "source",
     "clock",
     "load",
     "event",
+    "host",
     "material",
     "vault",
     "template",
