@@ -34,6 +34,12 @@ const WITHHELD: &str = "[withheld]";
 /// Lines of PEM have 64 characters (RFC 7468 §2).
 const PEM_LINE: usize = 60;
 
+/// `: TEXT`, or nothing where there is no text.
+pub fn after_colon(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
 /// Replaces private key blocks, and everything that could be a part of one: long runs of base64 and the
 /// shorter lines of base64 around them, for an output may be cut in the middle of a key.
 pub fn withhold_keys(text: String) -> String {
