@@ -1,11 +1,11 @@
 //! How hosts are reached: variables and keywords resolved once per task, sessions shared by tasks.
 
 use super::link::Link;
+use crate::host::StateDirs;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::{PlayScope, Variables, node};
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
-use crate::remote::StateDirs;
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
 use crate::template::{Scope, TemplateError};
 use crate::transport::{ConnectOptions, Connector, Keywords, SshConfig, Way, target_from};

@@ -11,6 +11,7 @@ use super::fan_out;
 use super::link::Link;
 use super::verification::{look, verify_all};
 use crate::event::{Kind, TaskResult};
+use crate::host::{Inspection, StateDirs};
 use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::PlayScope;
@@ -19,7 +20,7 @@ use crate::model::{HostName, RemotePath, Step};
 use crate::plan::probes::probes;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::RenderError;
-use crate::remote::{self, InspectRequest, StateDirs};
+use crate::remote::{self};
 use crate::source::Diagnostics;
 use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
@@ -225,7 +226,7 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 }
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let observed = observe(job, &context).await?;
+    let observed = observe(job, context).await?;
     let places =
         probes(&job.wanted).map_err(|why| failure::before_commit(job.task(), Step::Verify, why))?;
     let looks = look(&places, &job.link.dialers()).await;
@@ -265,12 +266,12 @@ async fn recover_host(
 ) -> Result<Vec<String>, HostFailure> {
     let mut files: IndexSet<RemotePath> = IndexSet::new();
     for job in jobs {
-        let observed = observe(job, &context).await?;
+        let observed = observe(job, context).await?;
         files.extend(observed.facts.files.iter().map(|file| file.path.clone()));
     }
     let files: Vec<RemotePath> = files.into_iter().collect();
     let (host, dirs) = (first.host(), first.dirs.as_ref());
-    recover(host, "recover", &first.link, &files, dirs, &context).await
+    recover(host, "recover", &first.link, &files, dirs, context).await
 }
 
 /// Does what a verb outside a rollout asks of every host.
@@ -323,7 +324,7 @@ async fn ping_host(
 ) -> Result<String, HostFailure> {
     let running = context.emitter.step(host, Step::Connect);
     let process = link.sh().await.map_err(|error| error.ended("ping"))?;
-    let request = InspectRequest { dirs, ..InspectRequest::default() };
+    let request = Inspection { dirs, ..Inspection::default() };
     let facts = remote::inspect(process, &request)
         .await
         .map_err(|error| failure::remote("ping", host, &error, None))?;

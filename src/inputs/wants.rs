@@ -3,9 +3,10 @@
 use super::bundles::{Bundles, uncovered};
 use super::project::Book;
 use super::selection::ChosenTask;
+use crate::host::HostKind;
 use crate::model::HostName;
 use crate::plan::probes::probes;
-use crate::plan::resolve::{kinds, resolve};
+use crate::plan::resolve::resolve;
 use crate::plan::wanted::{Material, Wanted};
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
@@ -128,7 +129,7 @@ fn impossible(wanted: &Wanted) -> Option<String> {
         return Some(why);
     }
     let mut first = None;
-    for kind in kinds() {
+    for kind in HostKind::all() {
         match resolve(wanted, kind) {
             Ok(_) => return None,
             Err(why) => first = first.or(Some(why)),

@@ -6,7 +6,6 @@ mod dry_run;
 mod ends;
 pub mod job;
 pub mod observe;
-pub mod request;
 pub mod rollout;
 pub mod status;
 pub mod task;

@@ -4,18 +4,18 @@
 //! validates, and changes nothing live; [`finish`] commits, reloads, verifies and confirms, or
 //! rolls back. Every failure is an [`HostFailure`], never an early return out of the run.
 
+use super::checks;
 use super::observe::{Job, Observed, observe, recover};
-use super::{checks, request};
 use crate::engine::context::Context;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Unverified};
+use crate::host::{Committed, RolledBack, Staged, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName, Outcome, Step};
 use crate::plan::build::{Decision, FileAction, HostPlan, SeenBefore};
 use crate::plan::desired::{Desired, ProbeWant};
-use crate::remote::{
-    Committed, RemoteError, RolledBack, Staged, StepFailure, Transaction, Validation, ValidationWay,
-};
+use crate::plan::transaction as request;
+use crate::remote::{RemoteError, Transaction};
 use std::sync::Arc;
 
 /// How the first half ended.
