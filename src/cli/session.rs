@@ -5,8 +5,10 @@ use super::console::Reporters;
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::context::{Context, Identity, Operator};
+use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
+use crate::engine::identity::Identity;
+use crate::engine::rollout::targets::files::FilesOverSsh;
 use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
@@ -53,7 +55,7 @@ impl Session<'_> {
         let stop = Stop::default();
         let run = format!("{:016x}", rand::random::<u64>());
         let verb = project.options.verb.clone();
-        let holder = format!("certroll {} by {} since {now}", verb.name(), whoami());
+        let holder = format!("certroll {} by {} since {now}, run {run}", verb.name(), whoami());
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
             Arc::new(project),
@@ -61,6 +63,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
+            Arc::new(FilesOverSsh),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {

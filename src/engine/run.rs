@@ -18,7 +18,7 @@ fn announce(context: &Context) {
         schema: SCHEMA,
         command: project.options.verb.name().to_owned(),
         playbooks: books.collect(),
-        run: context.run.clone(),
+        run: context.identity.run.clone(),
     });
 }
 

@@ -1,0 +1,4 @@
+//! The kinds of targets.
+
+pub mod files;
+mod observe;
