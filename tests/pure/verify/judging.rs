@@ -145,7 +145,7 @@ async fn a_stapled_answer_is_seen() {
     let pair = authority.leaf(&["www.example.org"]);
     for staple in [None, Some(b"an OCSP response".to_vec())] {
         let mut config = server_config(&pair.chain(), pair.private_key());
-        let key = rustls::crypto::ring::sign::any_supported_type(&pair.private_key()).unwrap();
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&pair.private_key()).unwrap();
         let chain = pair.chain().into_iter().map(Into::into).collect();
         let mut certified = rustls::sign::CertifiedKey::new(chain, key);
         certified.ocsp = staple.clone();
