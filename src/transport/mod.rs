@@ -10,6 +10,7 @@ mod channel;
 mod client;
 mod connect;
 pub mod error;
+mod greeting;
 mod host_key;
 pub mod launch;
 pub mod local;
