@@ -3,7 +3,7 @@
 use super::certificate::failure::{self, Ended};
 use super::certificate::observe::{Job, observe, recover};
 use super::certificate::status::host_status;
-use super::link::Link;
+use super::connection::HostConnection;
 use super::play;
 use super::run::Run;
 use super::selection;
@@ -267,7 +267,7 @@ async fn settle_host(run: &Run, jobs: &[Job], first: &Job) -> Result<Vec<String>
 /// # Errors
 /// What is wrong with variables.
 pub async fn ping(run: &Arc<Run>) -> Result<(), Diagnostics> {
-    let mut hosts: IndexMap<HostName, (Link, Option<StateDirs>)> = IndexMap::new();
+    let mut hosts: IndexMap<HostName, (HostConnection, Option<StateDirs>)> = IndexMap::new();
     let book = &run.project.books[0];
     let parsed = &book.playbook.plays[0];
     let names = play::hosts(run, 0, 0).map_err(|problem| Diagnostics(vec![problem]))?;
@@ -291,7 +291,7 @@ pub async fn ping(run: &Arc<Run>) -> Result<(), Diagnostics> {
 async fn ping_host(
     run: &Run,
     host: &HostName,
-    link: &Link,
+    link: &HostConnection,
     dirs: Option<StateDirs>,
 ) -> Result<String, Ended> {
     let running = run.shared.emitter.step(host, Step::Connect);

@@ -123,7 +123,7 @@ impl Connector {
         async move {
             let attempt = connector.attempt(&slot, &target);
             let result = attempt.clone().await;
-            if result.is_err() {
+            if result.as_ref().is_err_and(|error| !error.is_final()) {
                 // All who waited share the failure; who comes later tries anew.
                 let mut bastions =
                     connector.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +140,7 @@ impl Connector {
         let mut bastions = self.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
         let open = |bastion: &Bastion| match bastion.peek() {
             Some(Ok(session)) => !session.is_closed(),
-            Some(Err(_)) => false,
+            Some(Err(error)) => error.is_final(),
             None => true,
         };
         if let Some(bastion) = bastions.get(slot).filter(|bastion| open(bastion)) {

@@ -6,7 +6,7 @@ mod simple;
 mod wait_for;
 
 use super::certificate::failure::Ended;
-use super::link::Link;
+use super::connection::HostConnection;
 use super::run::Run;
 use crate::model::HostName;
 use crate::playbook::{Play, Task, TaskKind};
@@ -27,7 +27,7 @@ pub struct Action<'a> {
     /// Its variables.
     pub scope: &'a Scope,
     /// Where the task runs.
-    pub link: &'a Link,
+    pub link: &'a HostConnection,
     /// Nothing may be changed.
     pub check: bool,
 }

@@ -197,6 +197,21 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether another attempt in the same run would end alike: the host was reached, and it or its key
+    /// was refused. Such attempts count against us where sshd keeps `PerSourcePenalties`.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::AuthFailed { .. }
+            | Self::HostKeyUnknown(_)
+            | Self::HostKeyChanged(_)
+            | Self::HostKeyRevoked { .. }
+            | Self::HostCertificate { .. }
+            | Self::NoCommonAlgorithm { .. } => true,
+            Self::Jump { source, .. } => source.is_final(),
+            _ => false,
+        }
+    }
+
     /// Whether another attempt a moment later could end otherwise.
     pub(in crate::transport) fn may_pass(&self) -> bool {
         matches!(

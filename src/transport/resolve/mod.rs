@@ -1,4 +1,4 @@
-//! From a host's variables to the way to it: what Ansible would tell `ssh`, and what `ssh` would
+//! From a host's variables to the route to it: what Ansible would tell `ssh`, and what `ssh` would
 //! make of it. `docs/connection.md` has the order of precedence.
 
 mod becoming;
@@ -68,8 +68,8 @@ pub struct Keywords {
 /// How a host is reached, and as whom programs run there.
 #[derive(Clone, Debug)]
 pub struct ConnectionPlan {
-    /// The way.
-    pub way: Way,
+    /// How the host is reached.
+    pub route: Route,
     /// The account to become, after the log-in.
     pub become_as: Option<Become>,
     /// The host's name or address as the network knows it: where its services answer, if nothing
@@ -77,9 +77,9 @@ pub struct ConnectionPlan {
     pub address: String,
 }
 
-/// The way to a host.
+/// How a host is reached.
 #[derive(Clone, Debug)]
-pub enum Way {
+pub enum Route {
     /// By SSH.
     Ssh(Box<Target>),
     /// On the controller itself (`ansible_connection: local`).
@@ -118,7 +118,7 @@ pub fn target_from(
     };
     if local {
         let address = name.unwrap_or_else(|| "localhost".into());
-        return vars.finish(ConnectionPlan { way: Way::Local, become_as, address });
+        return vars.finish(ConnectionPlan { route: Route::Local, become_as, address });
     }
     let name = name.unwrap_or_else(|| host.as_str().to_owned());
     let (settings, other) = settings(&mut vars, keywords, options, config);
@@ -151,7 +151,7 @@ pub fn target_from(
     target.password = password;
     target.passphrase = passphrase;
     let address = target.address.clone();
-    let plan = ConnectionPlan { way: Way::Ssh(Box::new(target)), become_as, address };
+    let plan = ConnectionPlan { route: Route::Ssh(Box::new(target)), become_as, address };
     found.into_result(plan).map(|(plan, _)| plan)
 }
 

@@ -224,7 +224,12 @@ async fn payloads_of_any_size_come_back_as_they_went() {
 
 fn nowhere(port: u16) -> Target {
     let timeout = Duration::from_millis(700);
-    Target { port, connect_timeout: timeout, ..Target::new("web1".into(), "127.0.0.1", "alice") }
+    Target {
+        port,
+        connect_timeout: timeout,
+        password: secret("any"),
+        ..Target::new("web1".into(), "127.0.0.1", "alice")
+    }
 }
 
 async fn failure(target: &Target) -> ConnectError {
