@@ -6,15 +6,19 @@
 
 mod arguments;
 mod auth;
+pub mod become_user;
 mod channel;
 mod client;
+mod command_line;
 mod connect;
 pub mod error;
+pub mod exit;
 mod greeting;
 mod host_key;
 pub mod launch;
 pub mod local;
 pub mod process;
+mod prompt;
 mod proxy;
 mod pump;
 pub mod resolve;
@@ -24,10 +28,12 @@ pub mod ssh_config;
 pub mod target;
 pub mod tcp;
 
+pub use become_user::{Become, Method};
 pub use connect::Connector;
 pub use error::{ConnectError, DialError, StartError};
-pub use launch::{Become, Launch, Method};
-pub use process::{Ending, Exit, Process, Stdin, Stdout};
+pub use exit::Exit;
+pub use launch::Launch;
+pub use process::{Ending, Process, Stdin, Stdout};
 pub use pump::{LinkLost, TooMuchOutput};
 pub use resolve::{ConnectOptions, ConnectionPlan, Keywords, Route, target_from};
 pub use session::{Session, Tunnel};

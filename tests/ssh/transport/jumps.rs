@@ -1,6 +1,6 @@
 //! Bastions: one, two in a row, shared by many hosts, failing; resolved from configuration files.
 
-use super::{chain, connector, whoami};
+use super::{chain, connector, secret, whoami};
 use crate::common::sshd::Sshd;
 use certroll::model::HostName;
 use certroll::source::{Node, Vars};

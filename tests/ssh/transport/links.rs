@@ -1,6 +1,6 @@
 //! Links that are slow, frozen, cut, refused, or end at something that is no sshd.
 
-use super::{chain, connector, output, whoami};
+use super::{chain, connector, output, secret, whoami};
 use crate::common::daemon::free_port;
 use crate::common::sshd::Sshd;
 use certroll::transport::ssh_config::AddressFamily;
