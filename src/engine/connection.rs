@@ -1,7 +1,7 @@
 //! One connection per host, opened when first needed and shared by every task.
 
-use super::certificate::failure::{self, Ended};
 use super::dialer::SshDialer;
+use super::failure::{self, HostFailure};
 use super::verification::Dialers;
 use crate::model::text::chain;
 use crate::remote;
@@ -52,7 +52,7 @@ impl From<HostError> for ConnectionError {
 
 impl ConnectionError {
     /// The end of `task` on the host: it could not be reached as the account that was asked for.
-    pub fn ended(self, task: &str) -> Ended {
+    pub fn ended(self, task: &str) -> HostFailure {
         match self {
             Self::Connect(_) => failure::unreachable(task, self.to_string()),
             Self::Start(_) => failure::refused(task, self.to_string()),

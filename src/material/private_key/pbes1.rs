@@ -3,12 +3,12 @@
 //! OpenSSL no longer opens them either.
 
 use super::pbes::Problem;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use pkcs8::ObjectIdentifier as Oid;
 use pkcs8::der::asn1::{AnyRef, OctetStringRef};
 use pkcs8::der::{Decode, Reader, SliceReader};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use zeroize::Zeroizing;
 
 const THREE_KEYS: Oid = Oid::new_unwrap("1.2.840.113549.1.12.1.3");

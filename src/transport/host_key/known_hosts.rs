@@ -4,9 +4,9 @@
 //! drops keys of kinds that it does not know.
 
 use super::pattern;
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use ring::hmac;
 use russh::keys::key::parse_public_key;
 use std::collections::HashMap;
 use std::io;

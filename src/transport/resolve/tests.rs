@@ -1,11 +1,10 @@
 use super::*;
-use crate::model::Secret;
-use std::path::PathBuf;
-use std::time::Duration;
 use crate::source::{Node, Value};
 use crate::transport::become_user::Method;
 use crate::transport::ssh_config::Controller;
 use crate::transport::target::{AgentChoice, HostKeyChecking};
+use std::path::PathBuf;
+use std::time::Duration;
 
 fn controller() -> Controller {
     Controller {
