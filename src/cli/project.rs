@@ -135,6 +135,7 @@ fn options(args: &RunArgs, mode: Mode) -> Options {
         diff: args.diff,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
+        seed: rand::random(),
     }
 }
 
@@ -207,6 +208,7 @@ pub(super) fn hosts_only(
             diff: false,
             pending_exit_code: false,
             allow_empty: false,
+            seed: rand::random(),
         },
     })
 }

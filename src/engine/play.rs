@@ -13,6 +13,8 @@ use crate::model::{HostName, Outcome};
 use crate::playbook::{Meta, Order, Play, Task, TaskKind};
 use crate::source::{Diagnostic, Node};
 use indexmap::{IndexMap, IndexSet};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -66,7 +68,7 @@ pub fn hosts(run: &Run, book: usize, play: usize) -> Result<Vec<HostName>, Diagn
 }
 
 /// Puts hosts into the order that a play asks for.
-fn arrange(mut hosts: Vec<HostName>, order: Order) -> Vec<HostName> {
+fn arrange(mut hosts: Vec<HostName>, order: Order, seed: u32) -> Vec<HostName> {
     match order {
         Order::Inventory => {}
         Order::ReverseInventory => hosts.reverse(),
@@ -75,7 +77,7 @@ fn arrange(mut hosts: Vec<HostName>, order: Order) -> Vec<HostName> {
             hosts.sort();
             hosts.reverse();
         }
-        Order::Shuffle => hosts.shuffle(&mut rand::rng()),
+        Order::Shuffle => hosts.shuffle(&mut StdRng::seed_from_u64(u64::from(seed))),
     }
     hosts
 }
@@ -85,14 +87,19 @@ pub async fn run(run: &Arc<Run>, book: usize, play: usize) {
     let loaded = &run.project.books[book];
     let parsed = &loaded.playbook.plays[play];
     let chosen = selection::tasks(&run.project, book, play);
-    let hosts = arrange(hosts(run, book, play).unwrap_or_default(), parsed.order);
+    let hosts =
+        arrange(hosts(run, book, play).unwrap_or_default(), parsed.order, run.project.options.seed);
     let hosts: Vec<HostName> =
         hosts.into_iter().filter(|host| !run.tally().has_failed(host)).collect();
     for host in &hosts {
         run.tally().enter(host);
     }
     let emitter = &run.shared.emitter;
-    emitter.run(Kind::PlayStart { play: parsed.name.clone(), hosts: hosts.len() });
+    emitter.run(Kind::PlayStart {
+        play: parsed.name.clone(),
+        hosts: hosts.len(),
+        seed: (parsed.order == Order::Shuffle).then_some(run.project.options.seed),
+    });
     if chosen.is_empty() || hosts.is_empty() {
         return;
     }
@@ -212,7 +219,7 @@ impl Batch<'_> {
         if let TaskKind::Meta(meta) = task.kind {
             return self.meta(task, meta, &active).await;
         }
-        self.run.shared.emitter.run(Kind::TaskStart { task: task.title() });
+        self.run.shared.emitter.run(Kind::TaskStart { task: task.title(), place: task.place() });
         self.work(task, &active).await;
         false
     }
@@ -256,6 +263,7 @@ impl Batch<'_> {
         }
         let kind = Kind::TaskEnd {
             task: task.title(),
+            place: task.place(),
             result: if ignored { TaskResult::Ignored } else { end.result },
             message: end.message.clone(),
             output: end.output.clone(),
@@ -402,7 +410,10 @@ impl Batch<'_> {
             if hosts.is_empty() || self.run.shared.stop.is_interrupt() {
                 continue;
             }
-            self.run.shared.emitter.run(Kind::TaskStart { task: handler.title() });
+            self.run
+                .shared
+                .emitter
+                .run(Kind::TaskStart { task: handler.title(), place: handler.place() });
             self.work(handler, &hosts).await;
         }
     }

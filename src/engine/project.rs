@@ -52,6 +52,8 @@ pub struct Options {
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.
     pub allow_empty: bool,
+    /// From which number `order: shuffle` draws.
+    pub seed: u32,
 }
 
 /// What a run does with the certificate tasks.

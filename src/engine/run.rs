@@ -7,7 +7,7 @@ use super::project::Project;
 use super::tally::Tally;
 use super::variables::Variables;
 use super::{exit, play};
-use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
+use crate::event::{Kind, NoteLevel, Summary};
 use crate::model::{HostName, Outcome};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,17 +95,6 @@ impl Run {
         self.project.options.is_plan()
     }
 
-    /// Announces the run.
-    pub fn announce(&self, command: &str) {
-        let books = self.project.books.iter().map(|book| book.playbook.name.clone());
-        self.shared.emitter.run(Kind::RunStart {
-            schema: SCHEMA,
-            command: command.to_owned(),
-            playbooks: books.collect(),
-            run: self.shared.run.clone(),
-        });
-    }
-
     /// Runs every play of every playbook and tells how it ended. Warnings are those of the preflight.
     pub async fn run(self: &Arc<Self>, warnings: &[String]) -> Summary {
         for warning in warnings {
@@ -150,7 +139,7 @@ impl Run {
                 Outcome::Changed | Outcome::Unchanged => None,
                 _ => tally.reason(host).map(str::to_owned),
             };
-            let kind = Kind::HostEnd { outcome, step: outcome.step(), reason };
+            let kind = Kind::HostEnd { outcome, reason };
             self.shared.emitter.host(host, kind);
         }
         let (failed, unreachable) = tally.failures();

@@ -127,6 +127,7 @@ fn tell(run: &Run, title: &str, end: TaskEnd, begun: Instant) {
     drop(tally);
     let kind = Kind::TaskEnd {
         task: title.to_owned(),
+        place: None,
         result: end.result,
         message: end.message,
         output: end.output,

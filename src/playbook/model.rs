@@ -194,6 +194,11 @@ impl Task {
         name.unwrap_or(self.kind.name()).to_owned()
     }
 
+    /// Where it is written, as `FILE:LINE`.
+    pub fn place(&self) -> Option<String> {
+        self.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line))
+    }
+
     /// Whether `--tags` and `--skip-tags` choose it (Ansible, `playbook/taggable.py`): `always` runs
     /// unless skipped by name, `never` only when one of its tags is named.
     pub fn is_selected(&self, only: &[String], skip: &[String]) -> bool {

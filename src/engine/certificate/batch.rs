@@ -10,7 +10,7 @@ use crate::engine::run::Run;
 use crate::engine::task::{self, TaskEnd, rounds, together};
 use crate::engine::wants;
 use crate::event::planned::PlanRow;
-use crate::event::{StopReason, TaskResult};
+use crate::event::{Kind, StopReason, TaskResult};
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::build::Decision;
@@ -266,18 +266,25 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
     let run = batch.run;
     let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
     let eager = is_eager(task);
-    let prepared = each(run, jobs, move |run, job: Job| async move {
-        if run.shared.stop.is_interrupt() {
-            return (job, None);
+    let place = (batch.play.name.clone(), batch.number);
+    let prepared = each(run, jobs, move |run, job: Job| {
+        let place = place.clone();
+        async move {
+            if run.shared.stop.is_interrupt() {
+                return (job, None);
+            }
+            let work = async { Ok(prepare(job.clone(), &run.shared).await) };
+            let prepared = unless_cut(&run, &job, work)
+                .await
+                .unwrap_or_else(|ended| Prepared::Ended(Box::new(ended), None));
+            if let Some(observed) = prepared.observed() {
+                tell_plan(&run, place, observed);
+            }
+            if let Prepared::Ended(ended, _) = &prepared {
+                tell_now(&run, job.host(), ended, eager);
+            }
+            (job, Some(prepared))
         }
-        let work = async { Ok(prepare(job.clone(), &run.shared).await) };
-        let prepared = unless_cut(&run, &job, work)
-            .await
-            .unwrap_or_else(|ended| Prepared::Ended(Box::new(ended), None));
-        if let Prepared::Ended(ended, _) = &prepared {
-            tell_now(&run, job.host(), ended, eager);
-        }
-        (job, Some(prepared))
     })
     .await;
     let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
@@ -302,6 +309,13 @@ async fn apply(batch: &Batch<'_>, task: &Task, jobs: Vec<Job>) -> Vec<TaskEnd> {
     ends.extend(after_barrier(batch, task, staged, failed).await);
     ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
     ends
+}
+
+/// Tells what is about to be done, old and new, as a plan would.
+fn tell_plan(run: &Run, (play, batch): (String, usize), observed: &Observed) {
+    let Observed { desired, facts, plan } = observed;
+    let rows = rows(desired, plan, facts, run.shared.now);
+    run.shared.emitter.host(&desired.host, Kind::PlanHost { play, batch, rows });
 }
 
 /// Work that changes nothing live, dropped at the second interrupt: the link is cut and the host

@@ -60,11 +60,7 @@ pub(super) fn tell_services(shared: &Shared, observed: &Observed, outcome: Outco
             not_after: ends.min(),
         }
     });
-    let kind = Kind::CertificateEnd {
-        task: desired.task.clone(),
-        services: services.collect(),
-        outcome,
-        step: outcome.step(),
-    };
+    let kind =
+        Kind::CertificateEnd { task: desired.task.clone(), services: services.collect(), outcome };
     shared.emitter.host(&desired.host, kind);
 }

@@ -27,6 +27,17 @@ pub enum Prepared {
     Ended(Box<Ended>, Option<Box<Observed>>),
 }
 
+impl Prepared {
+    /// What was observed of the host, if it came so far.
+    pub fn observed(&self) -> Option<&Observed> {
+        match self {
+            Self::Unchanged(observed) => Some(observed),
+            Self::Staged(host) => Some(host.observed()),
+            Self::Ended(_, observed) => observed.as_deref(),
+        }
+    }
+}
+
 /// A host that holds its stage, waiting for the word to commit.
 pub struct StagedHost {
     job: Job,

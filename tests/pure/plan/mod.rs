@@ -321,7 +321,7 @@ fn files_right_and_served_otherwise_is_drift() {
     let note = &second.notes[0];
     assert!(note.starts_with("drift: the files are right, but 192.0.2.1:443 serves"), "{note}");
     let shown = rows(&desired, &second, &after, NOW);
-    assert!(shown.iter().all(|row| row.action.words() == "reload only"));
+    assert!(shown.iter().all(|row| row.action.name() == "reload_only"));
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn only_root_gives_files_away() {
 #[test]
 fn a_host_without_an_answer_has_one_row() {
     let row = blocked_row(&certroll::model::HostName::new("h"), "nginx", "unreachable");
-    assert_eq!((row.service.as_str(), row.action.words()), ("nginx", "blocked"));
+    assert_eq!((row.service.as_str(), row.action.name()), ("nginx", "blocked"));
 }
 
 proptest! {
