@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod event;
+pub mod host;
 pub mod inventory;
 pub mod lab;
 pub mod load;

@@ -126,8 +126,8 @@ impl Page<'_> {
         let mut hosts: Vec<(&HostName, &HostSummary)> = self.summary.hosts.iter().collect();
         hosts.sort_by_key(|(_, counts)| words::rank(counts.outcome));
         // Rows that are the same but for the host and the time.
-        let mut rows: IndexMap<(Option<&HostName>, Outcome, [String; 2]), Vec<&HostName>> =
-            IndexMap::new();
+        type Row<'a> = (Option<&'a HostName>, Outcome, [String; 2]);
+        let mut rows: IndexMap<Row<'_>, Vec<&HostName>> = IndexMap::new();
         for (host, counts) in &hosts {
             let crowd = hosts.len() >= CROWD && !counts.outcome.is_failure();
             let run = self.view.hosts.get(*host);

@@ -113,8 +113,8 @@ fn failed<'a>(view: &'a RunView, run: &'a BatchRun) -> Vec<(&'a HostName, &'stat
     hosts
         .filter(|(_, host)| host.rows_in(place).next().is_none())
         .filter_map(|(name, host)| {
-            let mine = host.failures.iter().filter(|(own, _)| *own == Some(place));
-            let (_, failure) = mine.last()?;
+            let mut mine = host.failures.iter().filter(|(own, _)| *own == Some(place));
+            let (_, failure) = mine.next_back()?;
             let word = match failure.step {
                 Step::Connect => "unreachable",
                 _ => "failed",

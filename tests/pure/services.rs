@@ -1,9 +1,10 @@
 //! Service profiles: the built-in ones, errors at their place, extension, choice and expansion.
 
+use certroll::host::{Family, HostKind};
 use certroll::model::{CommandLine, StartTls};
 use certroll::services::{
-    Family, FileRole, Files, HostKind, Paths, Profile, Profiles, Reload, ResolvedReload, Via,
-    choose, json_schema, list, show,
+    FileRole, Files, Paths, Profile, Profiles, Reload, ResolvedReload, Via, choose, json_schema,
+    list, show,
 };
 use certroll::source::{Diagnostics, SourceFile};
 use proptest::prelude::*;
@@ -289,21 +290,6 @@ fn commands_follow_init_system_and_distribution() {
     assert_eq!(recover(false), None);
     assert_eq!(choose(&built_in("files"), HostKind::default()).reload, ResolvedReload::Required);
     assert_eq!(built_in("envoy").reload, Reload::None);
-}
-
-#[test]
-fn distributions_are_known_by_os_release() {
-    let cases = [
-        ("ID=debian\nVERSION_ID=\"12\"\n", Family::Debian),
-        ("NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Family::Debian),
-        ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Family::RedHat),
-        ("ID='alpine'\n", Family::Alpine),
-        ("ID=arch\n", Family::Other),
-        ("", Family::Other),
-    ];
-    for (text, family) in cases {
-        assert_eq!(Family::from_os_release(text), family, "{text}");
-    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! The outputs were captured on Debian 12 from the packages named; paths in them are Debian's own.
 
 use crate::common::world::{AUTHORITY, desired, facts, file, nothing, plan, put, wanted};
+use certroll::host::{CommandResult, FileState, HostFacts};
 use certroll::model::{FileMode, RemotePath};
-use certroll::plan::facts::{CommandResult, FileState, HostFacts};
 use certroll::plan::wanted::Wanted;
 use certroll::playbook::certificate::Dest;
 

@@ -4,14 +4,14 @@ mod discovery;
 mod looks;
 
 use crate::common::world::{
-    AUTHORITY, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for,
+    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for,
 };
-use certroll::engine::certificate::request;
+use certroll::host::{CommandResult, Family, FileState, HostKind};
 use certroll::model::{CommandLine, FileMode, StartTls};
 use certroll::plan::build::{Decision, FileAction, SeenBefore};
 use certroll::plan::desired::{Desired, Role, ViaWant};
-use certroll::plan::facts::{CommandResult, FileState, OsFamily};
-use certroll::plan::resolve::{self, kind, kinds, resolve};
+use certroll::plan::inspection;
+use certroll::plan::resolve::resolve;
 use certroll::plan::rows::{blocked_row, rows};
 use certroll::plan::wanted::Wanted;
 use certroll::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
@@ -75,11 +75,7 @@ fn told(desired: &Desired) -> String {
     lines.join("\n")
 }
 
-fn table(
-    desired: &Desired,
-    facts: &certroll::plan::facts::HostFacts,
-    seen: &[SeenBefore],
-) -> String {
+fn table(desired: &Desired, facts: &certroll::host::HostFacts, seen: &[SeenBefore]) -> String {
     let plan = plan(desired, facts, seen);
     let rows = rows(desired, &plan, facts, NOW);
     let shown = rows.iter().map(|row| {
@@ -118,9 +114,9 @@ fn every_profile_is_resolved_on_debian_with_systemd() {
 fn apache_differs_between_families() {
     let wanted = wanted(&["apache"]);
     for (name, systemd, family) in
-        [("alpine", false, OsFamily::Alpine), ("rocky", true, OsFamily::Redhat)]
+        [("alpine", false, Family::Alpine), ("rocky", true, Family::RedHat)]
     {
-        let desired = resolve(&wanted, kind(systemd, family)).unwrap();
+        let desired = resolve(&wanted, HostKind { systemd, family }).unwrap();
         insta::assert_snapshot!(format!("apache_{name}"), told(&desired));
     }
 }
@@ -174,13 +170,13 @@ fn an_own_check_leaves_the_loaders_of_staged_files() {
 fn nginx_has_no_recipe_for_a_boot() {
     let mut wanted = wanted(&["nginx"]);
     wanted.certificate.validate = Some(Validation::Boot);
-    let why = resolve(&wanted, kind(true, OsFamily::Debian)).unwrap_err();
+    let why = resolve(&wanted, DEBIAN).unwrap_err();
     assert_eq!(why, "the profile 'nginx' knows no `validate: boot`");
 }
 
 #[test]
 fn what_is_missing_is_said() {
-    let refused = |wanted: &Wanted| resolve(wanted, kind(true, OsFamily::Debian)).unwrap_err();
+    let refused = |wanted: &Wanted| resolve(wanted, DEBIAN).unwrap_err();
     let mut files = wanted(&["files"]);
     insta::assert_snapshot!(refused(&files), @"dest.cert is missing: files has no usual path here");
     files.certificate.pairs[0].dest.cert = Some("/c".into());
@@ -256,13 +252,13 @@ fn three_hundred_certificates_share_one_validation_and_one_reload() {
     assert_eq!(desired.services[0].validate.len(), 1);
     assert_eq!(desired.probes.len(), 300);
     assert_eq!(desired.probes[299].server_name.as_deref(), Some("n299.example.net"));
-    let request = request::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted).unwrap();
     assert_eq!(request.variants.len(), 1);
     assert_eq!(request.variants[0].files.len(), 600);
     assert!(request.variants[0].kinds.is_empty());
     let again = wanted.certificate.pairs[0].dest.clone();
     wanted.certificate.pairs[1].dest = again;
-    let why = resolve(&wanted, kinds()[0]).unwrap_err();
+    let why = resolve(&wanted, HostKind::default()).unwrap_err();
     assert_eq!(why, "two files of this task have the same destination, /etc/nginx/certs/0.key");
 }
 
@@ -329,7 +325,7 @@ fn a_key_that_stays_must_fit() {
     let leaf = AUTHORITY.leaf(&["www.example.net"]);
     let wanted = wanted_for(&["nginx"], std::slice::from_ref(&leaf), false);
     let desired = desired(&wanted);
-    let request = request::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted).unwrap();
     assert_eq!(request.variants[0].public_keys, [1]);
     assert_eq!(desired.kept_keys[0].path, "/etc/nginx/certs/key.pem");
     let mut facts = facts(&desired);
@@ -352,12 +348,15 @@ fn a_key_that_stays_must_fit() {
 #[test]
 fn an_optional_check_is_left_out_where_its_program_is_missing() {
     let wanted = wanted(&["postfix"]);
-    let request = request::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted).unwrap();
     assert_eq!(request.variants[0].programs, ["posttls-finger"]);
     let mut facts = facts(&desired(&wanted));
-    assert_eq!(resolve::desired(&wanted, &facts).unwrap().services[0].validate.len(), 2);
+    assert_eq!(
+        certroll::plan::resolve::desired(&wanted, &facts).unwrap().services[0].validate.len(),
+        2
+    );
     facts.absent = vec!["posttls-finger".to_owned()];
-    let without = resolve::desired(&wanted, &facts).unwrap();
+    let without = certroll::plan::resolve::desired(&wanted, &facts).unwrap();
     assert_eq!(without.services[0].validate.len(), 1);
     assert!(
         without.notes[0].starts_with("postfix: the host has no posttls-finger, so `posttls-finger")
@@ -367,10 +366,10 @@ fn an_optional_check_is_left_out_where_its_program_is_missing() {
 #[test]
 fn the_inspection_asks_each_kind_for_its_own() {
     let wanted = wanted(&["apache"]);
-    let request = request::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted).unwrap();
     assert!(request.variants.len() > 1);
     let kinds: usize = request.variants.iter().map(|variant| variant.kinds.len()).sum();
-    assert_eq!(kinds, resolve::kinds().len());
+    assert_eq!(kinds, HostKind::all().count());
     for variant in &request.variants {
         for kind in &variant.kinds {
             let Ok(desired) = resolve(&wanted, *kind) else {

@@ -2,11 +2,11 @@
 
 use super::causes::{check, with_check};
 use super::host::*;
-use certroll::model::Fingerprint;
-use certroll::remote::{
-    BootRecipe, FileRole, RemoteError, Staged, TransactionRequest, ValidateStep, ValidateVia,
-    ValidationWay,
+use certroll::host::{
+    BootRecipe, FileRole, Staged, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
 };
+use certroll::model::Fingerprint;
+use certroll::remote::RemoteError;
 use std::time::Duration;
 
 pub(crate) fn may_mount() -> bool {

@@ -1,7 +1,7 @@
-//! What a host told on the way to a good end.
+//! What a host reports of a transaction.
 
-use crate::model::Fingerprint;
-use std::time::Duration;
+use crate::model::text::after_colon;
+use crate::model::{Fingerprint, RemotePath, Step};
 
 /// An interrupted transaction that this contact settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,6 @@ pub struct Staged {
     pub validations: Vec<Validation>,
     /// Digests of the staged files as the host reads them, in request order; they are the wanted ones.
     pub files: Vec<Fingerprint>,
-    /// How long staging and checking took, seen from here.
-    pub took: Duration,
 }
 
 /// One check and how it was made.
@@ -99,18 +97,16 @@ pub struct Committed {
     /// Checks made after the renames.
     pub validations: Vec<Validation>,
     /// Per service of the request, in order.
-    pub reloads: Vec<Reload>,
+    pub reloads: Vec<Reloaded>,
     /// Digests of the live files, in request order; they are the wanted ones.
     pub files: Vec<Fingerprint>,
     /// Whether the guard that goes back without a controller is alive.
     pub guarded: bool,
-    /// From the commit to this report, seen from here.
-    pub took: Duration,
 }
 
 /// One service's reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reload {
+pub struct Reloaded {
     /// Index into the request's services.
     pub service: usize,
     /// Exit code; `None`: it has no reload command.
@@ -123,9 +119,87 @@ pub struct Reload {
     pub output: String,
 }
 
-/// Confirmed and cleared up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// From the confirmation to this report, seen from here.
-    pub took: Duration,
+/// A step that failed on the host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{step} failed: {why}{}{}{}", for_service(.service), code(.rc), after_colon(.output))]
+pub struct StepFailure {
+    /// Which step.
+    pub step: Step,
+    /// Why, in words.
+    pub why: String,
+    /// The service concerned, by the name in the request.
+    pub service: Option<String>,
+    /// Which of that service's checks refused.
+    pub check: Option<usize>,
+    /// Exit code of the command that failed; 124: its time was over, 125: too much output.
+    pub rc: Option<i32>,
+    /// Tail of its output; printable.
+    pub output: String,
+}
+
+/// How the way back went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RolledBack {
+    /// Files that somebody else had changed meanwhile and that were left alone.
+    pub conflicts: Vec<RemotePath>,
+    /// Per service of the request: how telling it went.
+    pub services: Vec<ServiceBack>,
+}
+
+/// One service after a rollback.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceBack {
+    /// The name in the request.
+    pub service: String,
+    /// Exit code of the reload; `None`: none was needed, or there is none.
+    pub reload: Option<i32>,
+    /// Exit code of the recover command; `None`: it was not needed.
+    pub recover: Option<i32>,
+    /// Whether it ran before the transaction; `None`: cannot tell.
+    pub up_before: Option<bool>,
+    /// Whether it runs now; `None`: cannot tell.
+    pub up: Option<bool>,
+    /// Tail of the output of these commands; printable.
+    pub output: String,
+}
+
+impl RolledBack {
+    /// Every file is back. (Whether the service serves the old certificate is seen by a handshake.)
+    pub fn is_complete(&self) -> bool {
+        self.conflicts.is_empty()
+    }
+}
+
+impl std::fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("rolled back")?;
+        for path in &self.conflicts {
+            write!(f, ", except {path}, which somebody else changed")?;
+        }
+        for service in &self.services {
+            if let Some(rc) = service.reload.filter(|rc| *rc != 0) {
+                write!(f, ", reload of {} ended with {rc}", service.service)?;
+            }
+            if let Some(rc) = service.recover {
+                write!(f, ", {} had to be started again (exit code {rc})", service.service)?;
+            }
+            if service.up == Some(false) {
+                write!(f, ", {} is down", service.service)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn code(rc: &Option<i32>) -> String {
+    match rc {
+        None => String::new(),
+        Some(124) => " (its time was over)".into(),
+        Some(125) => " (too much output)".into(),
+        Some(rc) => format!(" (exit code {rc})"),
+    }
+}
+
+fn for_service(service: &Option<String>) -> String {
+    service.as_ref().map(|service| format!(" for {service}")).unwrap_or_default()
 }

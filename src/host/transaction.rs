@@ -1,8 +1,10 @@
-//! What is asked of a host: plain data, built by `engine` from a plan.
+//! One transaction on one host: which files change, and what its services are told.
 
+use super::command::{RunningCheck, TimedCommand};
+use super::inspection::StateDirs;
 use crate::model::command::CommandLine;
 use crate::model::{FileMode, Fingerprint, RemotePath, Secret, Timestamp};
-use crate::services::HostKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Names one transaction. Sorts by time; also the name of the backup generation that it leaves.
@@ -34,77 +36,6 @@ impl std::fmt::Display for TransactionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
     }
-}
-
-/// Where the host keeps journals and locks. Chosen by the host (`/var/lib/certroll` and
-/// `/run/certroll` for root, below `~/.local/state/certroll` for others) unless given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateDirs {
-    /// Journals; must survive a reboot.
-    pub state: RemotePath,
-    /// Locks and scratch.
-    pub run: RemotePath,
-}
-
-/// What to read. Changes nothing on the host.
-#[derive(Clone, Debug, Default)]
-pub struct InspectRequest {
-    /// What to read on which kinds of host; the host picks the first that fits it, so that facts
-    /// come back for that one alone.
-    pub variants: Vec<InspectVariant>,
-    /// Whether the host could settle a transaction at boot.
-    pub boot_guard: bool,
-    /// Where journals are, if not at the usual place.
-    pub dirs: Option<StateDirs>,
-}
-
-/// What to read on some kinds of host. Facts come back in the order of these lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InspectVariant {
-    /// For these kinds; empty: for any.
-    pub kinds: Vec<HostKind>,
-    /// Destinations.
-    pub files: Vec<RemotePath>,
-    /// Of these (indices into `files`) the public half of the key in them is wanted.
-    pub public_keys: Vec<usize>,
-    /// Whether this user could read each file.
-    pub reader: Option<String>,
-    /// Programs to look for.
-    pub programs: Vec<String>,
-    /// Services to look for.
-    pub running: Vec<RunningCheck>,
-    /// Commands to run (checks of the untouched configuration, discovery).
-    pub commands: Vec<InspectCommand>,
-}
-
-/// A command of an inspection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InspectCommand {
-    /// What to run.
-    pub command: TimedCommand,
-    /// Skipped when this service (an index into `running`) is known not to run: the checks of some
-    /// (`nginx -t`) leave files behind then.
-    pub only_if_running: Option<usize>,
-}
-
-/// A command and the time it may take. Its whole process group is ended after that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimedCommand {
-    /// What to run.
-    pub command: CommandLine,
-    /// Rounded up to whole seconds.
-    pub timeout: Duration,
-}
-
-/// How to tell that a service runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunningCheck {
-    /// The process whose id is in this file is alive.
-    PidFile(RemotePath),
-    /// A process of this name exists (`comm`, at most 15 bytes).
-    Process(String),
-    /// This command ends with 0.
-    Command(TimedCommand),
 }
 
 /// One transaction on one host: any number of files and services, all or nothing.
@@ -162,7 +93,7 @@ pub struct Attributes {
 pub struct FileChange {
     /// The destination as the task names it.
     pub path: RemotePath,
-    /// Where that led when the plan was made ([`FileFacts::real_path`](crate::plan::facts::FileFacts)).
+    /// Where that led when the plan was made ([`FileFacts::real_path`](super::FileFacts)).
     /// If it leads elsewhere now the host answers `stale`.
     pub real_path: RemotePath,
     /// Digest that the plan saw; `None`: no file.
@@ -182,8 +113,8 @@ pub struct FileChange {
 /// Where the new bytes come from.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// From the controller.
-    Bytes(Secret<Vec<u8>>),
+    /// From the controller; shared by all hosts that get these bytes.
+    Bytes(Arc<Secret<Vec<u8>>>),
     /// The bytes stay; only owner, group or mode change.
     Keep,
     /// From a generation kept beside the file. The host copies; the bytes never travel.
@@ -297,24 +228,4 @@ impl Default for Limits {
             confirm: Duration::from_secs(60),
         }
     }
-}
-
-/// A single command on a host, for tasks and checks outside a transaction.
-#[derive(Clone, Debug)]
-pub struct CommandRequest {
-    /// What to run.
-    pub command: CommandLine,
-    /// Directory to run in.
-    pub chdir: Option<RemotePath>,
-    /// Additional environment. Travels on standard input, but the command's own environment is visible to
-    /// root and the same user on the host.
-    pub env: Vec<(String, String)>,
-    /// Standard input; `None`: empty.
-    pub stdin: Option<Secret<Vec<u8>>>,
-    /// Its whole process group is ended after this.
-    pub timeout: Duration,
-    /// Skip when this path (a shell glob, as in Ansible) exists.
-    pub creates: Option<String>,
-    /// Skip when this path (a shell glob) does not exist.
-    pub removes: Option<String>,
 }

@@ -3,8 +3,9 @@
 //! `remote::inspect` fills these in; `plan` only reads them. Nothing here is secret: of a file
 //! that holds a key only digest, owner, mode and its CERTIFICATE blocks ever leave the host.
 
+use super::command::CommandResult;
+use super::kind::HostKind;
 use crate::model::{FileMode, Fingerprint, RemotePath};
-use std::time::Duration;
 
 /// The state of one host, read in one go without changing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,14 +14,10 @@ pub struct HostFacts {
     pub uid: u32,
     /// The user's name.
     pub user: String,
-    /// Which family of distributions, for profile defaults.
-    pub os_family: OsFamily,
+    /// What decides between the variants of a profile.
+    pub kind: HostKind,
     /// `ID` of `/etc/os-release`, as `debian` or `rocky`; empty when there is none.
     pub os_id: String,
-    /// Whether systemd runs the services (`/run/systemd/system` exists).
-    pub systemd: bool,
-    /// Whether SELinux is enabled (enforcing or permissive).
-    pub selinux: bool,
     /// What the transaction can work with.
     pub tools: Tools,
     /// The requested files, in the order of the request.
@@ -61,42 +58,6 @@ impl HostFacts {
             .find(|known| known == name)
         }));
         missing
-    }
-}
-
-/// Distribution families, told by `ID` and `ID_LIKE` of `/etc/os-release`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OsFamily {
-    /// Debian, Ubuntu and their like.
-    Debian,
-    /// RHEL, Fedora, Rocky, Alma, CentOS, Amazon Linux.
-    Redhat,
-    /// Alpine.
-    Alpine,
-    /// SUSE and openSUSE.
-    Suse,
-    /// Arch.
-    Arch,
-    /// FreeBSD.
-    Freebsd,
-    /// Anything else, or unknown.
-    #[default]
-    Other,
-}
-
-impl OsFamily {
-    /// The key used by service profiles.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Debian => "debian",
-            Self::Redhat => "redhat",
-            Self::Alpine => "alpine",
-            Self::Suse => "suse",
-            Self::Arch => "arch",
-            Self::Freebsd => "freebsd",
-            Self::Other => "other",
-        }
     }
 }
 
@@ -141,16 +102,8 @@ pub struct Tools {
     pub sync: Option<String>,
     /// `gnu` (`stat -c`, also busybox) or `bsd` (`stat -f`).
     pub stat: Option<String>,
-    /// Commands get their own process group and are ended as a whole.
-    pub setsid: bool,
     /// `unshare` may make a mount namespace, so staged files can be checked over the live paths.
     pub mount_namespace: bool,
-    /// As above with a private network too.
-    pub net_namespace: bool,
-    /// `openssl` for the handshake inside a sealed boot.
-    pub openssl: bool,
-    /// Bodies that are no plain text can be decoded.
-    pub base64: bool,
     /// Required or useful tools that are not there.
     pub missing: Vec<String>,
 }
@@ -297,33 +250,4 @@ pub struct LockHolder {
     pub pid: u32,
     /// What the holder wrote about itself: since when, who, from where. Printable.
     pub note: String,
-}
-
-/// How a command on a host ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandResult {
-    /// Exit code; 128 + signal when it was ended by one, 127 when the program is not there.
-    pub rc: i32,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// First and last part of standard output, bounded. Where a command's streams are read
-    /// together (checks, reloads) all of it is here.
-    pub stdout: Vec<u8>,
-    /// Standard error, bounded.
-    pub stderr: Vec<u8>,
-    /// It was ended because its time was over.
-    pub late: bool,
-    /// It was ended because it printed more than it may.
-    pub too_much_output: bool,
-    /// `creates`/`removes` said that there is nothing to do; it was not run.
-    pub skipped: bool,
-    /// How long it took, as far as known.
-    pub took: Duration,
-}
-
-impl CommandResult {
-    /// Ran and ended with 0.
-    pub fn success(&self) -> bool {
-        self.rc == 0 && !self.late && !self.too_much_output
-    }
 }

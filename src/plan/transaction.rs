@@ -1,19 +1,17 @@
-//! From a plan to what is asked of the host.
+//! From a plan to the transaction that carries it out.
 
-use crate::model::{RemotePath, StartTls, Step, Timestamp};
-use crate::plan::build::{FileAction, FilePlan, HostPlan};
-use crate::plan::desired::{
+use super::build::{FileAction, FilePlan, HostPlan};
+use super::desired::{
     BootWant, CommandWant, Desired, Role, RunningWant, ServiceWant, ValidateWant, ViaWant,
 };
-use crate::plan::facts::HostFacts;
-use crate::plan::resolve::{kinds, resolve};
-use crate::plan::wanted::Wanted;
-use crate::remote::{
-    Attributes, BootRecipe, Content, FileChange, FileRole, InspectCommand, InspectRequest,
-    InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, StepFailure, TimedCommand,
-    TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+use crate::host::{
+    Attributes, BootRecipe, Content, FileChange, FileRole, HostFacts, Limits, NewDirectory,
+    RunningCheck, ServiceCommands, StepFailure, TimedCommand, TransactionId, TransactionRequest,
+    ValidateStep, ValidateVia,
 };
+use crate::model::{RemotePath, StartTls, Step, Timestamp};
 use crate::verify::SignatureChoice;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long hosts hold their stage, and their lock, after the last sign of life. A link that swallows packets
@@ -31,70 +29,6 @@ const UNITS: &str = "/etc/systemd/system";
 pub struct BadDestination {
     path: String,
     source: crate::model::remote_path::BadPath,
-}
-
-/// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
-/// the task says too little have nothing read; [`resolve`](crate::plan::resolve::desired) says why later.
-///
-/// # Errors
-/// A destination that is no path.
-pub fn inspect(wanted: &Wanted) -> Result<InspectRequest, BadDestination> {
-    let mut variants: Vec<InspectVariant> = Vec::new();
-    for kind in kinds() {
-        let variant = match resolve(wanted, kind) {
-            Ok(desired) => variant(&desired)?,
-            Err(_) => InspectVariant::default(),
-        };
-        // Most tasks are the same everywhere: what is equal is sent once.
-        let same = variants.iter_mut().find(|known| {
-            InspectVariant { kinds: Vec::new(), ..InspectVariant::clone(known) } == variant
-        });
-        match same {
-            Some(known) => known.kinds.push(kind),
-            None => variants.push(InspectVariant { kinds: vec![kind], ..variant }),
-        }
-    }
-    if let [only] = variants.as_mut_slice() {
-        only.kinds.clear();
-    }
-    Ok(InspectRequest { variants, boot_guard: wanted.certificate.boot_guard, dirs: None })
-}
-
-/// What [`build`](crate::plan::build::build) looks for in the facts, in its order: destinations and kept
-/// keys; service by service the checks, then the discovery.
-fn variant(desired: &Desired) -> Result<InspectVariant, BadDestination> {
-    let files = desired.files.iter().map(|file| file.path.as_str());
-    let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
-    let paths: Vec<RemotePath> = files.chain(kept).map(remote_path).collect::<Result<_, _>>()?;
-    let mut variant = InspectVariant {
-        kinds: Vec::new(),
-        public_keys: (desired.files.len()..paths.len()).collect(),
-        files: paths,
-        reader: desired.reader.clone(),
-        ..InspectVariant::default()
-    };
-    for service in &desired.services {
-        let only_if_running = match &service.running {
-            Some(want) => {
-                variant.running.push(running_check(want)?);
-                Some(variant.running.len() - 1)
-            }
-            None => None,
-        };
-        let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let prechecks = service.prechecks.iter().map(|check| &check.command);
-        let commands = prechecks.chain(discover);
-        variant
-            .commands
-            .extend(commands.map(|want| InspectCommand { command: timed(want), only_if_running }));
-        let programs = service.validate.iter().filter_map(|step| step.optional.as_ref());
-        for program in programs {
-            if !variant.programs.contains(program) {
-                variant.programs.push(program.clone());
-            }
-        }
-    }
-    Ok(variant)
 }
 
 /// What to do: the plan's files, and every service.
@@ -124,7 +58,7 @@ pub fn transaction(
     })
 }
 
-fn remote_path(path: &str) -> Result<RemotePath, BadDestination> {
+pub(super) fn remote_path(path: &str) -> Result<RemotePath, BadDestination> {
     RemotePath::new(path).map_err(|source| BadDestination { path: path.to_owned(), source })
 }
 
@@ -162,7 +96,7 @@ fn file_change(file: &FilePlan) -> Result<FileChange, BadDestination> {
     let content = match (&file.action, generation) {
         (FileAction::RepairMode, _) => Content::Keep,
         (_, Some(generation)) => Content::Generation(generation),
-        (_, None) => Content::Bytes(file.want.content.as_ref().clone()),
+        (_, None) => Content::Bytes(Arc::clone(&file.want.content)),
     };
     Ok(FileChange {
         real_path: file.real_path.clone().unwrap_or_else(|| path.clone()),
@@ -282,7 +216,7 @@ fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
     }
 }
 
-fn running_check(want: &RunningWant) -> Result<RunningCheck, BadDestination> {
+pub(super) fn running_check(want: &RunningWant) -> Result<RunningCheck, BadDestination> {
     Ok(match want {
         RunningWant::PidFile(path) => RunningCheck::PidFile(remote_path(path)?),
         RunningWant::Process(name) => RunningCheck::Process(name.clone()),
@@ -290,7 +224,7 @@ fn running_check(want: &RunningWant) -> Result<RunningCheck, BadDestination> {
     })
 }
 
-fn timed(want: &CommandWant) -> TimedCommand {
+pub(super) fn timed(want: &CommandWant) -> TimedCommand {
     TimedCommand { command: want.command.clone(), timeout: want.timeout }
 }
 
