@@ -4,13 +4,14 @@ use super::args::{ConnectionArgs, Output, OutputArgs};
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::certificate::Shared;
+use crate::engine::context::{Context, Identity, Operator};
 use crate::engine::emit::Emitter;
-use crate::engine::preflight;
-use crate::engine::project::Project;
-use crate::engine::run::{Operator, Run};
+use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
+use crate::inputs::preflight;
+use crate::inputs::project::Project;
+use crate::inputs::verb::Verb;
 use crate::report::{Pause, Reporter, RunView};
 use crate::source::{Diagnostics, render};
 use std::io::Write;
@@ -18,8 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session is about.
 pub(super) struct Session<'a> {
-    /// The verb, for events and locks.
-    pub(super) command: &'static str,
     /// How to log in.
     pub(super) connection: &'a ConnectionArgs,
     /// How to print.
@@ -32,23 +31,8 @@ pub(super) struct Session<'a> {
     pub(super) reporters: Vec<Box<dyn Reporter + Send>>,
 }
 
-/// What a verb does with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Plays, batches, tasks.
-    Plays,
-    /// Handshakes only.
-    Verify,
-    /// What hosts hold.
-    Status,
-    /// Settle interrupted transactions.
-    Recover,
-    /// Log in and become.
-    Ping,
-}
-
 impl Session<'_> {
-    /// Runs `work` on `project` and returns how it ended.
+    /// Does what the project's verb asks and returns how it ended.
     ///
     /// # Errors
     /// What stopped it before any host was touched.
@@ -56,7 +40,6 @@ impl Session<'_> {
         mut self,
         project: Project,
         mut warnings: Diagnostics,
-        work: Work,
     ) -> Result<Summary, Failure> {
         let now = clock::now();
         let (links, more) = project::links(self.connection, now)?;
@@ -64,19 +47,21 @@ impl Session<'_> {
         let (emitter, inbox) = Emitter::channel(clock::now);
         let stop = Stop::default();
         let run = format!("{:016x}", rand::random::<u64>());
+        let verb = project.options.verb.clone();
         let start = self.start(&project, &run);
-        let holder = format!("certroll {} by {} since {now}", self.command, start.by);
-        let shared = Shared { emitter: emitter.clone(), stop: stop.clone(), now, run, holder };
+        let holder = format!("certroll {} by {} since {now}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
-        let run = Arc::new(Run::new(
+        let context = Arc::new(Context::new(
             Arc::new(project),
             links,
-            shared,
+            emitter.clone(),
+            stop.clone(),
+            Identity { run, holder, now },
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
-        let findings = match work {
-            Work::Ping => preflight::Findings::default(),
-            _ => preflight::check(&run)?,
+        let findings = match verb {
+            Verb::Ping => preflight::Findings::default(),
+            _ => preflight::check(&context.inputs, operator.is_there())?,
         };
         let mut notes = findings.warnings;
         if self.output.output == Output::Json {
@@ -92,26 +77,11 @@ impl Session<'_> {
             interrupted.run(Kind::Stopping { reason });
         })?;
         drop(emitter);
-        run.shared.emitter.run(Kind::RunStart(Box::new(start)));
-        let result = match work {
-            Work::Plays => Ok(run.run(&notes).await),
-            other => {
-                for note in notes {
-                    run.shared.emitter.warn(None, note);
-                }
-                let surveyed = match other {
-                    Work::Verify => crate::engine::survey::verify(&run).await,
-                    Work::Status => crate::engine::survey::status(&run).await,
-                    Work::Recover => crate::engine::survey::settle(&run).await,
-                    Work::Ping | Work::Plays => crate::engine::survey::ping(&run).await,
-                };
-                surveyed.map(|()| run.summary())
-            }
-        };
+        let result = run::run(&context, start, notes).await;
         watcher.abort();
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
-        drop(run);
+        drop(context);
         writer.finish().await?;
         Ok(result?)
     }
@@ -124,7 +94,7 @@ impl Session<'_> {
             rerun: self.rerun.clone(),
             by: whoami(),
             directory: directory.unwrap_or_default(),
-            ..begin(self.command, run.to_owned())
+            ..begin(project.options.verb.name(), run.to_owned())
         }
     }
 }
