@@ -88,8 +88,8 @@ async fn settled(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
 
 async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transaction, Ended> {
     let Observed { desired, facts, plan } = observed;
-    let mut request = request::transaction(desired, plan, facts, &shared.holder, shared.now)
-        .map_err(|error| failure::before_commit(job.task(), Step::Check, error.to_string()))?;
+    let mut request =
+        request::transaction(desired, plan, facts, &shared.holder, crate::clock::since_epoch());
     request.dirs.clone_from(&job.dirs);
     let running = shared.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
