@@ -1,10 +1,9 @@
 //! `verify:` from values to the places to look at.
 
-use super::render::{Switch, Written, local_path, written};
 use super::spec::{VERIFY, known};
 use super::task::{Trust, VerifyChoice, VerifySpec};
 use crate::model::{Endpoint, StartTls, Via};
-use crate::playbook::values::Values;
+use crate::playbook::values::{Switch, Values, Written, local_path, written};
 use crate::source::{Node, Value};
 use std::path::Path;
 use std::time::Duration;

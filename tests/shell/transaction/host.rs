@@ -5,7 +5,7 @@ use certroll::host::{
     Attributes, Committed, Content, FileChange, FileRole, Limits, RolledBack, ServiceCommands,
     Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
 };
-use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath, Timestamp};
+use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
 use certroll::remote::program::Program;
 use certroll::remote::{self, RemoteError, Transaction};
 use certroll::transport::{Process, local};

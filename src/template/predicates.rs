@@ -1,8 +1,8 @@
 //! Ansible's tests (`is …`), beyond those that minijinja has already.
 
 use super::convert::json;
-use super::evaluation::is_missing;
 use super::filters::{regex, to_bool};
+use super::record::is_missing;
 use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind};
 use serde_json::Value as Json;
