@@ -109,7 +109,7 @@ impl ActiveKeyExchange for Secp521r1Exchange {
             return Err(misbehaved);
         }
         let peer = UnparsedPublicKey::new(&agreement::ECDH_P521, peer);
-        agreement::agree_ephemeral(self.key, &peer, misbehaved, |secret| {
+        agreement::agree_ephemeral(self.key, peer, misbehaved, |secret| {
             Ok(SharedSecret::from(secret))
         })
     }
