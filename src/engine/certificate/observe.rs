@@ -67,8 +67,7 @@ pub struct Observed {
 pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request =
-        inspection::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
+    let mut request = inspection::inspect(&job.wanted);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(host, Step::Connect);
     let process = job.link.sh().await.map_err(|error| error.ended(task))?;

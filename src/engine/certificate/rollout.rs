@@ -104,8 +104,8 @@ async fn stage(
     context: &Context,
 ) -> Result<Transaction, HostFailure> {
     let Observed { desired, facts, plan } = observed;
-    let mut request = request::transaction(desired, plan, facts, &context.holder, context.now)
-        .map_err(|error| failure::before_commit(job.task(), Step::Check, error.to_string()))?;
+    let moment = crate::clock::since_epoch();
+    let mut request = request::transaction(desired, plan, facts, &context.holder, moment);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
