@@ -6,7 +6,9 @@
 
 pub mod batch;
 pub mod budget;
+pub mod connection;
 pub mod context;
+mod dialer;
 pub mod emit;
 pub mod end;
 pub mod exit;
@@ -14,7 +16,6 @@ pub mod failure;
 mod fan_out;
 pub mod identity;
 pub mod ledger;
-pub mod link;
 pub mod links;
 pub mod plays;
 pub mod rollout;
@@ -22,5 +23,4 @@ pub mod run;
 pub mod stop;
 pub mod survey;
 pub mod tally;
-mod through;
 pub mod verification;

@@ -1,7 +1,8 @@
 //! The operator's own checks, after the handshake: a failure rolls the host back.
 
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
-use crate::engine::link::{Link, chain};
+use crate::model::text::chain;
 use crate::host::CommandResult;
 use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
@@ -16,7 +17,7 @@ use crate::transport::local;
 /// The check that failed, as a step failure for the rollback.
 pub(super) async fn run(
     desired: &Desired,
-    connection: Option<&Link>,
+    connection: Option<&HostConnection>,
     context: &Context,
 ) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
@@ -39,7 +40,7 @@ pub(super) async fn run(
 
 async fn one(
     check: &CheckWant,
-    connection: Option<&Link>,
+    connection: Option<&HostConnection>,
     context: &Context,
 ) -> Result<CommandResult, String> {
     let request = CommandRequest {

@@ -36,6 +36,18 @@ pub enum Prepared {
     Failed(Box<HostFailure>, Option<Arc<Observed>>),
 }
 
+impl Prepared {
+    /// What was observed of the host, if it came so far.
+    pub fn observed(&self) -> Option<&Observed> {
+        match self {
+            Self::Unchanged(observed) => Some(observed),
+            Self::Staged(host) => Some(host.observed()),
+            Self::Later => None,
+            Self::Failed(_, observed) => observed.as_deref(),
+        }
+    }
+}
+
 /// A host that holds its stage, waiting for the word to commit.
 pub struct StagedHost {
     job: Job,
@@ -238,7 +250,11 @@ async fn verify(
     for note in verified.notes {
         context.emitter.warn(Some(&desired.host), note);
     }
-    running.end(verified.detail);
+    running.end(match plan.unproven.as_slice() {
+        [] => verified.detail,
+        // The plan's notes, told before, say why and what to do.
+        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+    });
     Ok(())
 }
 

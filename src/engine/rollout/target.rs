@@ -7,7 +7,7 @@
 use crate::engine::emit::Emitter;
 use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
-use crate::engine::link::Link;
+use crate::engine::connection::HostConnection;
 use crate::engine::verification::Dialers;
 use crate::host::{HostFacts, StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName};
@@ -52,7 +52,7 @@ pub trait Target: Send + Sync {
     fn dialers(&self) -> Dialers;
 
     /// Where the operator's own checks `on: host` run, if such a place is there.
-    fn connection(&self) -> Option<&Link>;
+    fn connection(&self) -> Option<&HostConnection>;
 
     /// Ends when the way to the target is lost, after which a change is undone as [`guarantee`](Self::guarantee) says.
     fn lost(&self) -> BoxFuture<'_, ()>;
@@ -114,7 +114,7 @@ pub trait Targets: Send + Sync {
     fn target(
         &self,
         wanted: &Arc<Wanted>,
-        connection: Link,
+        connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target>;
 }

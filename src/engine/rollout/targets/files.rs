@@ -2,7 +2,7 @@
 
 use super::observe::{observe, recover};
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::link::Link;
+use crate::engine::connection::HostConnection;
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
@@ -13,7 +13,7 @@ use crate::plan::desired::Desired;
 use crate::plan::transaction as request;
 use crate::plan::wanted::Wanted;
 use crate::remote::{RemoteError, Transaction};
-use crate::transport::Way;
+use crate::transport::Route;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Targets for FilesOverSsh {
     fn target(
         &self,
         _: &Arc<Wanted>,
-        connection: Link,
+        connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target> {
         Arc::new(Files { connection, dirs })
@@ -34,7 +34,7 @@ impl Targets for FilesOverSsh {
 
 /// The files of a certificate task on one host.
 struct Files {
-    connection: Link,
+    connection: HostConnection,
     /// Where it keeps journals, if not at the usual place.
     dirs: Option<StateDirs>,
 }
@@ -78,7 +78,7 @@ impl Target for Files {
         self.connection.dialers()
     }
 
-    fn connection(&self) -> Option<&Link> {
+    fn connection(&self) -> Option<&HostConnection> {
         Some(&self.connection)
     }
 
@@ -90,10 +90,9 @@ impl Target for Files {
 impl Files {
     async fn stage(&self, job: &Job, observed: &Arc<Observed>) -> Result<StagedFiles, NotBegun> {
         let Observed { desired, facts, plan } = &**observed;
-        let refuse = |why: String| failure::before_commit(job.task(), Step::Check, why);
+        let moment = crate::clock::since_epoch();
         let mut request =
-            request::transaction(desired, plan, facts, &job.identity.holder, job.identity.now)
-                .map_err(|error| NotBegun::Failed(refuse(error.to_string())))?;
+            request::transaction(desired, plan, facts, &job.identity.holder, moment);
         request.dirs.clone_from(&self.dirs);
         let running = job.emitter.step(job.host(), Step::Stage);
         let process = self.connection.sh().await;
@@ -108,10 +107,10 @@ impl Files {
 }
 
 /// Address and port, and the way there: the same address behind another bastion is another machine.
-fn machine(connection: &Link) -> String {
-    match connection.way() {
-        Way::Local => "the controller".to_owned(),
-        Way::Ssh(target) => {
+fn machine(connection: &HostConnection) -> String {
+    match connection.route() {
+        Route::Local => "the controller".to_owned(),
+        Route::Ssh(target) => {
             let jumps = target.jumps.iter().map(|jump| (jump.address.as_str(), jump.port));
             let way = jumps.chain([(target.address.as_str(), target.port)]);
             let way: Vec<String> = way.map(|(address, port)| format!("{address}:{port}")).collect();

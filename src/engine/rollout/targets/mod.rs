@@ -2,3 +2,4 @@
 
 pub mod files;
 mod observe;
+mod proof;

@@ -1,12 +1,13 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
+use super::proof;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::link::Link;
+use crate::engine::connection::HostConnection;
 use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{RemotePath, Step};
-use crate::plan::build::{Decision, HostPlan, Observation, SeenBefore, build};
+use crate::plan::build::{Decision, HostPlan, SeenBefore};
 use crate::plan::earlier::earlier;
 use crate::plan::inspection;
 use crate::plan::{probes, resolve};
@@ -22,13 +23,12 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// The host is unreachable or does not answer sensibly.
 pub(super) async fn observe(
     job: &Job,
-    link: &Link,
+    link: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request =
-        inspection::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
+    let mut request = inspection::inspect(&job.wanted);
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
     let process = link.sh().await.map_err(|error| error.ended(task))?;
@@ -48,12 +48,13 @@ pub(super) async fn observe(
         .collect();
     let desired = resolve::desired(&job.wanted, &facts)
         .map_err(|why| failure::before_commit(task, Step::Inspect, why))?;
-    let desired = match &job.earlier {
+    let mut desired = match &job.earlier {
         None => desired,
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan = build(&desired, Observation { facts: &facts, seen: &seen, now: job.identity.now });
+    let plan =
+        proof::sought(job, &mut desired, &facts, seen, &dialers, job.identity.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }
@@ -73,7 +74,7 @@ fn describe(plan: &HostPlan) -> String {
 /// The host is unreachable, busy, or does not answer sensibly.
 pub(super) async fn recover(
     job: &Job,
-    link: &Link,
+    link: &HostConnection,
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
