@@ -328,6 +328,8 @@ pub struct CommandSpec {
     pub removes: Option<Node>,
     /// Standard input.
     pub stdin: Option<Node>,
+    /// Whether a newline follows it.
+    pub stdin_newline: bool,
     /// Limit.
     pub timeout: Option<Node>,
 }

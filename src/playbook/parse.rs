@@ -1,5 +1,6 @@
 //! From YAML to plays.
 
+use super::elsewhere;
 use super::model::{Order, Play, Playbook, Serial, Task};
 use super::reader::{Reader, becoming, unsupported, wrong_type};
 use super::task;
@@ -7,16 +8,6 @@ use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Keys that Ansible knows and certroll does not, with what to do instead.
-const NOT_IN_A_PLAY: [(&str, &str); 6] = [
-    ("roles", "write the role's tasks into `tasks:`"),
-    ("strategy", "certroll runs every task on a whole batch before the next, as `linear` does"),
-    ("vars_prompt", "pass the value with -e"),
-    ("connection", "set the variable `ansible_connection: local` for the hosts concerned"),
-    ("port", "set the variable `ansible_port`"),
-    ("collections", "certroll has no collections: leave it out"),
-];
 
 /// Parses a playbook. `directory` is where its relative paths start; `templates` checks the syntax of every
 /// template. Warnings come beside the playbook.
@@ -61,6 +52,8 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let mut reader = Reader::new(node, "a play", found)?;
     let hosts = match reader.node("hosts") {
         Some(hosts) => pattern(hosts, found),
+        // Said below, and only that.
+        None if node.entry("import_playbook").is_some() => Node::text(""),
         None => {
             let problem = Diagnostic::error("the play has no 'hosts'").at(node.span.as_ref());
             found.push(problem.help("name a group or a pattern: `hosts: web`"));
@@ -87,18 +80,12 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         tasks.extend(section_tasks(&mut reader, section, &context, found));
     }
     let handlers = section_tasks(&mut reader, "handlers", &context, found);
-    for (name, value) in reader.rest() {
+    for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
-        match NOT_IN_A_PLAY.iter().find(|(known, _)| *known == text) {
-            Some((_, remedy)) => found.push(unsupported(text, remedy, name)),
-            None if text == "import_playbook" => found.push(unsupported(
-                text,
-                "name both playbooks on the command line, in order",
-                name,
-            )),
+        match elsewhere::in_a_play(text) {
+            Some(remedy) => found.push(unsupported(text, remedy, name)),
             None => found.push(reader.unknown(name)),
         }
-        let _ = value;
     }
     check_syntax(node, templates, found);
     check_handlers(&tasks, &handlers, found);

@@ -40,11 +40,19 @@ fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Fa
         command,
         chdir,
         env: action.environment()?,
-        stdin: action.text(spec.stdin.as_ref())?.map(|text| Secret::new(text.into_bytes())),
+        stdin: action.text(spec.stdin.as_ref())?.map(|text| stdin(text, spec.stdin_newline)),
         timeout: timeout.map_or(COMMAND_TIMEOUT, Duration::from_secs_f64),
         creates: action.text(spec.creates.as_ref())?,
         removes: action.text(spec.removes.as_ref())?,
     })
+}
+
+/// Ansible adds a newline to what is written to a program unless told otherwise.
+fn stdin(mut text: String, newline: bool) -> Secret<Vec<u8>> {
+    if newline {
+        text.push('\n');
+    }
+    Secret::new(text.into_bytes())
 }
 
 /// Runs a request where the action runs.
