@@ -63,7 +63,8 @@ pub(super) fn read(
             return parsed(here.to_owned());
         }
     }
-    let others = [home.map(|home| home.join(".ansible.cfg")), Some("/etc/ansible/ansible.cfg".into())];
+    let others =
+        [home.map(|home| home.join(".ansible.cfg")), Some("/etc/ansible/ansible.cfg".into())];
     match others.into_iter().flatten().find(|path| path.is_file()) {
         Some(path) => parsed(path),
         None => Ok(ConfigFile::default()),
@@ -141,7 +142,9 @@ mod tests {
         let entries = entries(&SourceFile::new("ansible.cfg", text)).unwrap();
         let shown: Vec<String> = entries
             .iter()
-            .map(|e| format!("{}.{}={} @{}", e.section, e.key, e.value.replace('\n', "|"), e.span.line))
+            .map(|e| {
+                format!("{}.{}={} @{}", e.section, e.key, e.value.replace('\n', "|"), e.span.line)
+            })
             .collect();
         assert_eq!(
             shown,

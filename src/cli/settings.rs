@@ -200,7 +200,8 @@ impl Settings {
                 .iter()
                 .find_map(|&name| Some((variable(name)?, Origin::Environment(name))));
             let written = || {
-                let entry = setting.file.iter().find_map(|(section, key)| file.get(section, key))?;
+                let entry =
+                    setting.file.iter().find_map(|(section, key)| file.get(section, key))?;
                 Some((unquoted(&entry.value).to_owned(), Origin::File(entry.span.clone())))
             };
             let Some((text, origin)) = given.or_else(written) else { continue };
@@ -240,6 +241,12 @@ impl Settings {
             return Err(problems);
         }
         Ok(Self { found, file: file.path.clone(), warnings })
+    }
+
+    /// The file that was read.
+    pub(super) fn file(&self) -> Option<String> {
+        let file = std::path::absolute(self.file.as_ref()?).ok()?;
+        Some(file.display().to_string())
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -395,7 +402,8 @@ mod tests {
 
     #[test]
     fn the_environment_beats_the_file_and_flags_beat_both() {
-        let text = "[defaults]\nforks = 7\nremote_user = 'file'\n[privilege_escalation]\nbecome = yes\n";
+        let text =
+            "[defaults]\nforks = 7\nremote_user = 'file'\n[privilege_escalation]\nbecome = yes\n";
         let settings = read(text, &[("ANSIBLE_REMOTE_USER", "environment")]).unwrap();
         let mut args = ConnectionArgs::default();
         settings.fill_connection(&mut args);
@@ -415,8 +423,10 @@ mod tests {
 
     #[test]
     fn what_would_change_the_meaning_is_warned_about() {
-        let settings = read("[defaults]\nhash_behaviour = merge\ngathering = smart\n", &[]).unwrap();
-        let shown: Vec<String> = settings.warnings.0.iter().map(|one| one.message.clone()).collect();
+        let settings =
+            read("[defaults]\nhash_behaviour = merge\ngathering = smart\n", &[]).unwrap();
+        let shown: Vec<String> =
+            settings.warnings.0.iter().map(|one| one.message.clone()).collect();
         assert_eq!(shown, ["certroll does not support the setting 'hash_behaviour'"]);
         assert!(read("[defaults]\nhash_behaviour = replace\n", &[]).unwrap().warnings.0.is_empty());
     }

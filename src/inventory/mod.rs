@@ -38,6 +38,12 @@ impl Inventory {
         self.hosts.contains_key(host)
     }
 
+    /// The file that names a host first; `None` for hosts of a list, and for those of a program.
+    pub fn file_of(&self, host: &str) -> Option<std::path::PathBuf> {
+        let span = self.hosts.get(host)?.span.as_ref()?;
+        Some(std::path::PathBuf::from(&span.file.name))
+    }
+
     /// Groups of a host, sorted, without `all`.
     pub fn group_names(&self, host: &str) -> Vec<String> {
         self.hosts.get(host).map(|host| host.groups.clone()).unwrap_or_default()

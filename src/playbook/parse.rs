@@ -67,14 +67,18 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let order = order(&mut reader, found);
     let becoming = becoming(&mut reader);
     let remote_user = reader.node("remote_user");
-    let any_errors_fatal = reader.flag("any_errors_fatal", found).unwrap_or(false);
+    let any_errors_fatal = reader.flag("any_errors_fatal", found);
     let max_fail_percentage = percentage(&mut reader, found);
     let environment = reader.vars("environment", found);
     let tags = reader.words("tags", found);
     let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
     // certroll gathers no facts of this kind: nothing depends on the answer.
     reader.flag("gather_facts", found);
-    let context = task::Context { templates, play_tags: &tags, any_errors_fatal };
+    let context = task::Context {
+        templates,
+        play_tags: &tags,
+        any_errors_fatal: any_errors_fatal == Some(true),
+    };
     let mut tasks = Vec::new();
     for section in ["pre_tasks", "tasks", "post_tasks"] {
         tasks.extend(section_tasks(&mut reader, section, &context, found));
@@ -221,7 +225,7 @@ fn section_tasks(
     items.iter().filter_map(|item| task::parse(item, context, found)).collect()
 }
 
-/// Every plain name in `notify` must be a handler's.
+/// Every plain name in `notify` must be a handler's. Where handlers have templates for names, the preflight tells.
 fn check_handlers(tasks: &[Task], handlers: &[Task], found: &mut Diagnostics) {
     let known: Vec<&str> = handlers
         .iter()
@@ -230,6 +234,9 @@ fn check_handlers(tasks: &[Task], handlers: &[Task], found: &mut Diagnostics) {
             name.into_iter().chain(handler.listen.iter().map(String::as_str))
         })
         .collect();
+    if known.iter().any(|name| crate::template::is_template(name)) {
+        return;
+    }
     for notified in tasks.iter().chain(handlers).flat_map(|task| &task.notify) {
         let Some(name) = notified.as_str() else { continue };
         if crate::template::is_template(name) || known.contains(&name) {

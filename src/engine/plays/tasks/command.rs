@@ -25,11 +25,10 @@ pub(super) async fn perform(action: &Action<'_>, spec: &CommandSpec) -> Result<D
 }
 
 fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Failed> {
-    let words: Vec<String> = spec
-        .words
-        .iter()
-        .map(|word| Ok(action.scope.text(word)?))
-        .collect::<Result<_, Failed>>()?;
+    let mut words = Vec::with_capacity(spec.words.len());
+    for word in &spec.words {
+        words.extend(action.text(Some(word))?);
+    }
     let command =
         if spec.shell { CommandLine::Shell(words.join(" ")) } else { CommandLine::Argv(words) };
     command.check().map_err(|error| Failed::module(error.to_string()))?;
@@ -60,7 +59,7 @@ pub(super) async fn run(
     action: &Action<'_>,
     request: &CommandRequest,
 ) -> Result<CommandResult, Failed> {
-    let title = action.task.title();
+    let title = action.title.to_owned();
     let work = async {
         let process = action.link.sh().await.map_err(|error| error.ended(&title))?;
         remote::command::run(process, request)
@@ -75,12 +74,20 @@ pub(super) async fn run(
     }
 }
 
+/// As Ansible registers it: a list of words, or the text of a shell.
+fn cmd(command: &CommandLine) -> Json {
+    match command {
+        CommandLine::Argv(words) => json!(words),
+        CommandLine::Shell(text) => json!(text),
+    }
+}
+
 fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> {
     let stdout = printable(&result.stdout, SHOWN).trim_end_matches('\n').to_owned();
     let stderr = printable(&result.stderr, SHOWN).trim_end_matches('\n').to_owned();
     let lines = |text: &str| json!(text.lines().collect::<Vec<_>>());
     let value = [
-        ("cmd", json!(command.to_string())),
+        ("cmd", cmd(command)),
         ("rc", json!(result.rc)),
         ("stdout_lines", lines(&stdout)),
         ("stderr_lines", lines(&stderr)),
