@@ -140,6 +140,7 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         any_errors_fatal: args.any_errors_fatal,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
+        seed: rand::random(),
     }
 }
 
@@ -216,6 +217,7 @@ pub(super) fn hosts_only(
             any_errors_fatal: false,
             pending_exit_code: false,
             allow_empty: false,
+            seed: rand::random(),
         },
     })
 }

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::{console, demo, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
-use crate::report::Again;
+use crate::report::{Metrics, Reporter};
 use crate::services::{self, Profiles};
 use crate::source::{Diagnostic, Diagnostics};
 use clap::CommandFactory;
@@ -147,12 +147,17 @@ async fn on_playbooks(given: &RunArgs, verb: Verb, pending_exit_code: bool) -> R
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
-        metrics: args.metrics.clone(),
-        again: console::again(given),
-        also: None,
+        rerun: console::rerun(given),
+        reporters: reporters(args),
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;
     Ok(summary.exit_code)
+}
+
+/// What is written besides the console's output.
+fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
+    let metrics = args.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
+    metrics.into_iter().collect()
 }
 
 async fn ping(given: &PingArgs) -> Result<u8, Failure> {
@@ -171,9 +176,8 @@ async fn ping(given: &PingArgs) -> Result<u8, Failure> {
         connection: &args.connection,
         output: &args.output,
         diff: false,
-        metrics: None,
-        again: console::again_ping(given),
-        also: None,
+        rerun: console::rerun_ping(given),
+        reporters: Vec::new(),
     };
     Ok(session.run(project, warnings).await?.exit_code)
 }
@@ -282,6 +286,6 @@ fn services(args: &ServicesArgs) -> Result<u8, Failure> {
         }
         return print(text.as_bytes());
     }
-    let options = console::options(&args.output, false, Again::default());
+    let options = console::options(&args.output, false);
     print(crate::report::services::table(&options.stdout, &rows).as_bytes())
 }

@@ -137,6 +137,7 @@ fn tell(context: &Context, title: &str, end: TaskEnd, begun: Instant) {
     }
     let kind = Kind::TaskEnd {
         task: title.to_owned(),
+        place: None,
         result: end.result,
         message: end.message,
         output: end.output,

@@ -213,6 +213,11 @@ impl Task {
             .collect()
     }
 
+    /// Where it is written, as `FILE:LINE`.
+    pub fn place(&self) -> Option<String> {
+        self.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line))
+    }
+
     /// The variables that it sets when it runs: its own, and where its result is registered.
     pub fn sets(&self) -> impl Iterator<Item = &str> {
         self.register.as_deref().into_iter().chain(self.kind.sets())

@@ -153,7 +153,9 @@ fn names_are_rendered_and_what_is_undefined_in_them_stops_nothing() {
          - {name: 'with {{ w }}', debug: {msg: hi}, vars: {w: x}}\n",
     );
     same_story(&[("hosts", TWO), ("site.yml", &site)], &[], 0);
-    let broken = book("  tasks:\n  - {name: 'put {{ nope }}', debug: {msg: hi}}\n  - {name: v, debug: {var: nope}}\n");
+    let broken = book(
+        "  tasks:\n  - {name: 'put {{ nope }}', debug: {msg: hi}}\n  - {name: v, debug: {var: nope}}\n",
+    );
     let Some(mut ansible) = Ansible::start() else { return };
     let run = both(&mut ansible, &[("hosts", "a\n"), ("site.yml", &broken)], &[]);
     assert_eq!((run.answer.code, run.code), (0, Some(0)), "{}", run.answer.stdout);
@@ -173,13 +175,16 @@ fn the_hosts_of_the_play_are_those_still_in_it() {
 fn the_order_of_hosts_is_that_of_the_inventory() {
     let hosts = "all:\n  hosts:\n    canary1:\n    web1:\n    lone:\n  children:\n    canary:\n      hosts:\n        canary1:\n    \
                  web:\n      hosts:\n        web1:\n        web2:\n";
-    let site = book("  serial: [1, 100%]\n  tasks:\n  - {name: who, debug: {msg: '{{ ansible_play_batch }}'}}\n");
+    let site = book(
+        "  serial: [1, 100%]\n  tasks:\n  - {name: who, debug: {msg: '{{ ansible_play_batch }}'}}\n",
+    );
     same_story(&[("hosts", hosts), ("site.yml", &site)], &[], 0);
 }
 
 #[test]
 fn a_failed_playbook_keeps_the_next_from_running() {
-    let first = book("  tasks:\n  - {name: fails, fail: {msg: no}, when: inventory_hostname == 'a'}\n");
+    let first =
+        book("  tasks:\n  - {name: fails, fail: {msg: no}, when: inventory_hostname == 'a'}\n");
     let second = book("  tasks:\n  - {name: later, debug: {msg: hi}}\n");
     let files = [("hosts", TWO), ("first.yml", first.as_str()), ("site.yml", second.as_str())];
     same_story(&files, &["first.yml"], 2);
@@ -187,7 +192,9 @@ fn a_failed_playbook_keeps_the_next_from_running() {
 
 #[test]
 fn ignored_failures_count_as_changes_too() {
-    let site = book("  tasks:\n  - {name: fails, command: 'false', ignore_errors: true}\n  - {name: ok, debug: {msg: hi}}\n");
+    let site = book(
+        "  tasks:\n  - {name: fails, command: 'false', ignore_errors: true}\n  - {name: ok, debug: {msg: hi}}\n",
+    );
     let Some(mut ansible) = Ansible::start() else { return };
     let run = both(&mut ansible, &[("hosts", "a\n"), ("site.yml", &site)], &[]);
     let recap = run.answer.stdout.lines().find(|line| line.starts_with("a ")).expect("a recap");
@@ -250,11 +257,19 @@ fn an_inventory_of_the_configuration_is_read() {
     assert_eq!((code, stdout.trim()), (Some(0), graph.stdout.trim()), "{stderr}");
 }
 
-fn certroll(site: &Site, args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+fn certroll(
+    site: &Site,
+    args: &[&str],
+    environment: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
     program(site, &[&["apply"], args].concat(), environment)
 }
 
-fn program(site: &Site, args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+fn program(
+    site: &Site,
+    args: &[&str],
+    environment: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
     let ended = Command::new(env!("CARGO_BIN_EXE_certroll"))
         .args(args)
         .envs(environment.iter().copied())
