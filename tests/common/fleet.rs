@@ -140,9 +140,9 @@ impl Fleet {
     /// leaf by its SHA-256, to openssl and not to ourselves.
     ///
     /// # Panics
-    /// When it does not within ten seconds.
+    /// When it does not within a minute.
     pub fn expect(&self, host: &str, service: &str, wanted: &str) {
-        self.fleet(&["expect", host, service, wanted, "--within", "10"]);
+        self.fleet(&["expect", host, service, wanted, "--within", "60"]);
     }
 
     /// Type, mode, owner, size, digest and attributes of everything below the services' TLS
@@ -187,7 +187,7 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         drop(self.hold.take());
         // Gone when its directory is: the keeper removes it last.
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while self.dir.exists() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -97,7 +97,8 @@ pub fn rolled_back(service: &Service) {
     let Service { port, starttls, .. } = service;
     // Nothing can serve this generation there.
     let lost = Task::of(service, "gen4-p384")
-        .seen_at(&format!("endpoint: '{elsewhere}:{port}', starttls: {starttls}, timeout: 3s"));
+        .seen_at(&format!("endpoint: '{elsewhere}:{port}', starttls: {starttls}, timeout: 3s"))
+        .attempts(8);
     let refused =
         Task::of(service, "gen3-rsa").with("checks: [{command: ['false'], on: controller}]");
 

@@ -214,6 +214,7 @@ pub struct Task {
     /// `certificates:`, or `source:` and `dest:`, as written.
     files: String,
     verify: String,
+    attempts: u32,
     more: Vec<String>,
 }
 
@@ -240,6 +241,8 @@ impl Task {
             services: service.profile.to_owned(),
             files,
             verify: format!("endpoint: '{{{{ ansible_host }}}}:{port}', starttls: {starttls}"),
+            // About a minute: what is to be served is served in the end, however busy the machine.
+            attempts: 60,
             more: Vec::new(),
         }
     }
@@ -262,6 +265,12 @@ impl Task {
         self
     }
 
+    /// Looks no more often than this, where it looks in vain.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
     /// One more key.
     pub fn with(mut self, line: &str) -> Self {
         self.more.push(line.to_owned());
@@ -269,7 +278,7 @@ impl Task {
     }
 
     fn yaml(&self, fleet: &Fleet) -> String {
-        let Self { services, files, verify, more } = self;
+        let Self { services, files, verify, attempts, more } = self;
         let pki = fleet.dir().join("pki");
         let files = files.replace("PKI", pki.to_str().unwrap());
         let mut text = format!(
@@ -278,7 +287,7 @@ impl Task {
         if !more.iter().any(|line| line.starts_with("verify:")) {
             writeln!(
                 text,
-                "        verify: {{{verify}, server_name: {NAME}, attempts: 8, backoff: 100ms, max_backoff: 1s}}"
+                "        verify: {{{verify}, server_name: {NAME}, attempts: {attempts}, backoff: 100ms, max_backoff: 1s}}"
             )
             .unwrap();
         }
