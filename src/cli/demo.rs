@@ -4,10 +4,10 @@ use super::args::{Cli, Command, DemoArgs, Output, RunArgs};
 use super::console;
 use super::failure::Failure;
 use super::project;
-use super::session::{Session, Work};
+use super::session::Session;
 use crate::engine::exit;
-use crate::engine::project::Mode;
 use crate::event::{Event, Kind, Summary};
+use crate::inputs::verb::Verb;
 use crate::lab::story::{Expected, demo, expected};
 use crate::lab::{Lab, words};
 use crate::report::Reporter;
@@ -46,12 +46,12 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8, Failure> {
 async fn play(lab: &Lab, args: &DemoArgs) -> Result<u8, Failure> {
     say(args, &words::intro(lab))?;
     say(args, &format!("{}\n", words::BEFORE_PLAN))?;
-    let (plan, rows) = stage(lab, args, "plan", Mode::Plan).await?;
+    let (plan, rows) = stage(lab, args, Verb::Plan).await?;
     if plan.stopped.is_some() {
         return Ok(plan.exit_code);
     }
     say(args, &format!("\n{}\n", words::BEFORE_APPLY))?;
-    let (summary, _) = stage(lab, args, "apply", Mode::Apply).await?;
+    let (summary, _) = stage(lab, args, Verb::Apply).await?;
     if summary.exit_code == exit::INTERRUPTED {
         return Ok(summary.exit_code);
     }
@@ -72,14 +72,12 @@ async fn play(lab: &Lab, args: &DemoArgs) -> Result<u8, Failure> {
 async fn stage(
     lab: &Lab,
     args: &DemoArgs,
-    verb: &'static str,
-    mode: Mode,
+    verb: Verb,
 ) -> Result<(Summary, HashMap<String, Vec<String>>), Failure> {
-    let run = flags(lab, args, verb)?;
-    let loaded = project::load(&run, mode)?;
+    let run = flags(lab, args, verb.name())?;
+    let loaded = project::load(&run, verb)?;
     let actions = Actions::default();
     let session = Session {
-        command: verb,
         connection: &run.connection,
         output: &args.output,
         diff: false,
@@ -87,7 +85,7 @@ async fn stage(
         again: console::again(&run),
         also: Some(Box::new(actions.clone())),
     };
-    let summary = session.run(loaded.project, loaded.warnings, Work::Plays).await?;
+    let summary = session.run(loaded.project, loaded.warnings).await?;
     let rows = actions.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((summary, rows))
 }

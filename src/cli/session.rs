@@ -5,13 +5,14 @@ use super::console::Reporters;
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::certificate::Shared;
+use crate::engine::context::{Context, Identity, Operator};
 use crate::engine::emit::Emitter;
-use crate::engine::preflight;
-use crate::engine::project::Project;
-use crate::engine::run::{Operator, Run};
+use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
+use crate::inputs::preflight;
+use crate::inputs::project::Project;
+use crate::inputs::verb::Verb;
 use crate::report::{Again, Pause, Reporter};
 use crate::source::{Diagnostics, render};
 use indexmap::IndexMap;
@@ -21,8 +22,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session is about.
 pub(super) struct Session<'a> {
-    /// The verb, for events and locks.
-    pub(super) command: &'static str,
     /// How to log in.
     pub(super) connection: &'a ConnectionArgs,
     /// How to print.
@@ -37,23 +36,8 @@ pub(super) struct Session<'a> {
     pub(super) also: Option<Box<dyn Reporter + Send>>,
 }
 
-/// What a verb does with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Plays, batches, tasks.
-    Plays,
-    /// Handshakes only.
-    Verify,
-    /// What hosts hold.
-    Status,
-    /// Settle interrupted transactions.
-    Recover,
-    /// Log in and become.
-    Ping,
-}
-
 impl Session<'_> {
-    /// Runs `work` on `project` and returns how it ended.
+    /// Does what the project's verb asks and returns how it ended.
     ///
     /// # Errors
     /// What stopped it before any host was touched.
@@ -61,7 +45,6 @@ impl Session<'_> {
         mut self,
         project: Project,
         mut warnings: Diagnostics,
-        work: Work,
     ) -> Result<Summary, Failure> {
         let now = clock::now();
         let (links, more) = project::links(self.connection, now)?;
@@ -69,18 +52,20 @@ impl Session<'_> {
         let (emitter, inbox) = Emitter::channel();
         let stop = Stop::default();
         let run = format!("{:016x}", rand::random::<u64>());
-        let holder = format!("certroll {} by {} since {now}", self.command, whoami());
-        let shared = Shared { emitter: emitter.clone(), stop: stop.clone(), now, run, holder };
+        let verb = project.options.verb.clone();
+        let holder = format!("certroll {} by {} since {now}", verb.name(), whoami());
         let operator = Arc::new(Terminal::default());
-        let run = Arc::new(Run::new(
+        let context = Arc::new(Context::new(
             Arc::new(project),
             links,
-            shared,
+            emitter.clone(),
+            stop.clone(),
+            Identity { run, holder, now },
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
-        let findings = match work {
-            Work::Ping => preflight::Findings::default(),
-            _ => preflight::check(&run)?,
+        let findings = match verb {
+            Verb::Ping => preflight::Findings::default(),
+            _ => preflight::check(&context.inputs, operator.is_there())?,
         };
         let mut notes = findings.warnings;
         if self.output.output == Output::Json {
@@ -97,26 +82,11 @@ impl Session<'_> {
             interrupted.run(Kind::Stopping { reason });
         })?;
         drop(emitter);
-        run.announce(self.command);
-        let result = match work {
-            Work::Plays => Ok(run.run(&notes).await),
-            other => {
-                for note in notes {
-                    run.shared.emitter.warn(None, note);
-                }
-                let surveyed = match other {
-                    Work::Verify => crate::engine::survey::verify(&run).await,
-                    Work::Status => crate::engine::survey::status(&run).await,
-                    Work::Recover => crate::engine::survey::settle(&run).await,
-                    Work::Ping | Work::Plays => crate::engine::survey::ping(&run).await,
-                };
-                surveyed.map(|()| run.summary())
-            }
-        };
+        let result = run::run(&context, notes).await;
         watcher.abort();
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
-        drop(run);
+        drop(context);
         writer.finish().await?;
         Ok(result?)
     }

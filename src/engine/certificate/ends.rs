@@ -1,8 +1,8 @@
 //! How a certificate task ended on a host: what is registered, and what its services serve now.
 
-use super::Shared;
 use super::observe::Observed;
-use crate::engine::task::TaskEnd;
+use crate::engine::context::Context;
+use crate::engine::end::TaskEnd;
 use crate::event::planned::ServiceEnd;
 use crate::event::{Kind, TaskResult};
 use crate::material::certificates_in;
@@ -30,7 +30,7 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
 }
 
 /// Tells what each service of the task serves now.
-pub(super) fn tell_services(shared: &Shared, observed: &Observed, outcome: Outcome) {
+pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
     let Observed { desired, facts, plan } = observed;
     let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
     let services = desired.services.iter().map(|service| {
@@ -66,5 +66,5 @@ pub(super) fn tell_services(shared: &Shared, observed: &Observed, outcome: Outco
         outcome,
         step: outcome.step(),
     };
-    shared.emitter.host(&desired.host, kind);
+    context.emitter.host(&desired.host, kind);
 }
