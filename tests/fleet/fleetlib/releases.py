@@ -61,6 +61,13 @@ def of_fleet():
     return root(json.loads(state.read_text()).get("release", "") if state.exists() else "")
 
 
+def check(release):
+    """Says why there can be no hosts of a release here, or nothing."""
+    if root(release) == Path("/") or (KEPT / f"{release}.complete").exists():
+        return None
+    return None if shutil.which("debootstrap", path=PATH) else "not installed: debootstrap"
+
+
 def build(release):
     """Makes a base unless it is there; of several processes one works and the others wait."""
     base = root(release)
