@@ -10,7 +10,7 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
         let mut out = [0; 32];
         out.copy_from_slice(digest.as_ref());
         Self(out)

@@ -25,6 +25,8 @@ pub struct HostPlan {
     pub before: Vec<SeenBefore>,
     /// What the operator should know; stops nothing.
     pub notes: Vec<String>,
+    /// Why the change is not proven even when all `probes` show the new leaf; empty when it is.
+    pub unproven: Vec<String>,
 }
 
 /// What it comes to on a host.
@@ -147,7 +149,7 @@ pub fn build(desired: &Desired, observation: Observation<'_>) -> HostPlan {
     notes.extend(discovery::warnings(desired, facts, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
-    HostPlan { files, decision, probes, before, notes }
+    HostPlan { files, decision, probes, before, notes, unproven: Vec::new() }
 }
 
 /// Why nothing can be done, whatever is served.

@@ -89,6 +89,8 @@ pub struct ProbeWant {
     pub all_addresses: bool,
     /// Equal answers in a row that count as one.
     pub consecutive: u32,
+    /// A change that no handshake can prove is not made.
+    pub proof_required: bool,
     /// The leaf that must be served.
     pub leaf: Fingerprint,
     /// Its kind of key: a server with one certificate per kind is asked for this one.

@@ -213,6 +213,7 @@ fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
         }
         SignatureChoice::Ecdsa => Some("ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512"),
         SignatureChoice::Ed25519 => Some("ed25519"),
+        SignatureChoice::MlDsa => Some("mldsa44:mldsa65:mldsa87"),
     }
 }
 

@@ -19,9 +19,13 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
         "failed": false,
         "skipped": false,
         "served": leaves,
+        "proven": !leaves.is_empty() && observed.plan.unproven.is_empty(),
     });
     let result = if changed { TaskResult::Changed } else { TaskResult::Ok };
     let message = match (changed, leaves.is_empty()) {
+        (true, _) if !observed.plan.unproven.is_empty() => {
+            Some(format!("changed, not proven: {}", observed.plan.unproven.join("; ")))
+        }
         (true, _) => None,
         (false, false) => Some("files as wanted, and served".to_owned()),
         (false, true) => Some("files as wanted; nobody looked what is served".to_owned()),

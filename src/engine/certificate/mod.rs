@@ -6,6 +6,7 @@ mod dry_run;
 mod ends;
 pub mod job;
 pub mod observe;
+mod proof;
 pub mod rollout;
 pub mod status;
 pub mod task;

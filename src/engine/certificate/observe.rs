@@ -1,5 +1,6 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
+use super::proof;
 use crate::engine::context::Context;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::link::Link;
@@ -7,7 +8,7 @@ use crate::engine::verification;
 use crate::host::HostFacts;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
-use crate::plan::build::{Decision, HostPlan, Observation, SeenBefore, build};
+use crate::plan::build::{Decision, HostPlan, SeenBefore};
 use crate::plan::desired::Desired;
 use crate::plan::earlier::earlier;
 use crate::plan::inspection;
@@ -87,12 +88,12 @@ pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailu
         .collect();
     let desired = resolve::desired(&job.wanted, &facts)
         .map_err(|why| failure::before_commit(task, Step::Inspect, why))?;
-    let desired = match &job.earlier {
+    let mut desired = match &job.earlier {
         None => desired,
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan = build(&desired, Observation { facts: &facts, seen: &seen, now: context.now });
+    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, context.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }

@@ -237,7 +237,11 @@ async fn verify(
     for note in verified.notes {
         context.emitter.warn(Some(&desired.host), note);
     }
-    running.end(verified.detail);
+    running.end(match plan.unproven.as_slice() {
+        [] => verified.detail,
+        // The plan's notes, told before, say why and what to do.
+        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+    });
     Ok(())
 }
 

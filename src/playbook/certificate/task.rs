@@ -148,6 +148,8 @@ pub struct VerifySpec {
     pub all_addresses: bool,
     /// Equal answers in a row.
     pub consecutive: u32,
+    /// `proof: required`: a change that no handshake can prove is not made.
+    pub proof_required: bool,
 }
 
 impl Default for VerifySpec {
@@ -162,6 +164,7 @@ impl Default for VerifySpec {
             trust: None,
             all_addresses: false,
             consecutive: 1,
+            proof_required: false,
         }
     }
 }
