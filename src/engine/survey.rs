@@ -1,11 +1,11 @@
 //! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
 
+use super::connection::HostConnection;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
-use super::connection::HostConnection;
 use super::rollout::job::job;
 use super::rollout::status::host_status;
 use super::rollout::target::{Job, NotBegun};

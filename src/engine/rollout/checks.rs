@@ -2,10 +2,10 @@
 
 use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
-use crate::model::text::chain;
 use crate::host::CommandResult;
 use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
+use crate::model::text::chain;
 use crate::model::text::printable;
 use crate::plan::desired::{CheckWant, Desired};
 use crate::remote::{self, command};

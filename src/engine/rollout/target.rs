@@ -4,10 +4,10 @@
 //! dialogue of [`Staged`] with it: commit, then confirm or roll back. Files on a host behind SSH are the first
 //! implementation ([`files`](super::targets::files)). `docs/adding-a-target.md` walks through another.
 
+use crate::engine::connection::HostConnection;
 use crate::engine::emit::Emitter;
 use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
-use crate::engine::connection::HostConnection;
 use crate::engine::verification::Dialers;
 use crate::host::{HostFacts, StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName};

@@ -1,8 +1,8 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
 use super::observe::{observe, recover};
-use crate::engine::failure::{self, HostFailure};
 use crate::engine::connection::HostConnection;
+use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
@@ -13,7 +13,6 @@ use crate::plan::desired::Desired;
 use crate::plan::transaction as request;
 use crate::plan::wanted::Wanted;
 use crate::remote::{RemoteError, Transaction};
-use crate::transport::Route;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +44,7 @@ impl Target for Files {
     }
 
     fn machine(&self) -> Option<String> {
-        Some(machine(&self.connection))
+        Some(self.connection.machine())
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
@@ -91,8 +90,7 @@ impl Files {
     async fn stage(&self, job: &Job, observed: &Arc<Observed>) -> Result<StagedFiles, NotBegun> {
         let Observed { desired, facts, plan } = &**observed;
         let moment = crate::clock::since_epoch();
-        let mut request =
-            request::transaction(desired, plan, facts, &job.identity.holder, moment);
+        let mut request = request::transaction(desired, plan, facts, &job.identity.holder, moment);
         request.dirs.clone_from(&self.dirs);
         let running = job.emitter.step(job.host(), Step::Stage);
         let process = self.connection.sh().await;
@@ -103,19 +101,6 @@ impl Files {
         let detail = stage_detail(desired, &staged);
         running.end(detail.clone());
         Ok(StagedFiles { observed: Arc::clone(observed), transaction, detail })
-    }
-}
-
-/// Address and port, and the way there: the same address behind another bastion is another machine.
-fn machine(connection: &HostConnection) -> String {
-    match connection.route() {
-        Route::Local => "the controller".to_owned(),
-        Route::Ssh(target) => {
-            let jumps = target.jumps.iter().map(|jump| (jump.address.as_str(), jump.port));
-            let way = jumps.chain([(target.address.as_str(), target.port)]);
-            let way: Vec<String> = way.map(|(address, port)| format!("{address}:{port}")).collect();
-            way.join(" ")
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
 use super::proof;
-use crate::engine::failure::{self, HostFailure};
 use crate::engine::connection::HostConnection;
+use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
@@ -53,8 +53,7 @@ pub(super) async fn observe(
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan =
-        proof::sought(job, &mut desired, &facts, seen, &dialers, job.identity.now).await;
+    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, job.identity.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }
