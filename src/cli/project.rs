@@ -136,6 +136,7 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         diff: args.diff,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
+        seed: rand::random(),
     }
 }
 
@@ -208,6 +209,7 @@ pub(super) fn hosts_only(
             diff: false,
             pending_exit_code: false,
             allow_empty: false,
+            seed: rand::random(),
         },
     })
 }

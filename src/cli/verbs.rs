@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{console, demo, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
-use crate::report::Again;
+use crate::report::{Metrics, Reporter};
 use crate::services::{self, Profiles};
 use crate::source::Diagnostic;
 use clap::CommandFactory;
@@ -110,12 +110,17 @@ async fn on_playbooks(args: &RunArgs, verb: Verb, pending_exit_code: bool) -> Re
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
-        metrics: args.metrics.clone(),
-        again: console::again(args),
-        also: None,
+        rerun: console::rerun(args),
+        reporters: reporters(args),
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;
     Ok(summary.exit_code)
+}
+
+/// What is written besides the console's output.
+fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
+    let metrics = args.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
+    metrics.into_iter().collect()
 }
 
 async fn ping(args: &PingArgs) -> Result<u8, Failure> {
@@ -127,9 +132,8 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
         connection: &args.connection,
         output: &args.output,
         diff: false,
-        metrics: None,
-        again: console::again_ping(args),
-        also: None,
+        rerun: console::rerun_ping(args),
+        reporters: Vec::new(),
     };
     Ok(session.run(project, warnings).await?.exit_code)
 }
@@ -187,6 +191,6 @@ fn services(args: &ServicesArgs) -> Result<u8, Failure> {
         }
         return print(text.as_bytes());
     }
-    let options = console::options(&args.output, false, Again::default());
+    let options = console::options(&args.output, false);
     print(crate::report::services::table(&options.stdout, &rows).as_bytes())
 }

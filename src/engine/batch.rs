@@ -189,14 +189,19 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Tells what is about to be done on a host, old and new, as a plan would.
+    pub fn tell_rows(&self, host: &HostName, rows: Vec<PlanRow>) {
+        let kind = Kind::PlanHost { play: self.at.play.name.clone(), batch: self.number, rows };
+        self.context.emitter.host(host, kind);
+    }
+
     /// Tells the rows of one host, and keeps them for the batch's sums.
     pub fn plan_rows(&mut self, host: &HostName, rows: Vec<PlanRow>) {
         if rows.iter().any(|row| row.action.is_pending()) {
             self.context.ledger().mark_pending(host);
         }
         self.view.rows.extend(rows.iter().cloned());
-        let kind = Kind::PlanHost { play: self.at.play.name.clone(), batch: self.number, rows };
-        self.context.emitter.host(host, kind);
+        self.tell_rows(host, rows);
     }
 }
 
@@ -208,6 +213,7 @@ pub fn tell(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd, beg
     }
     let kind = Kind::TaskEnd {
         task: task.title(),
+        place: task.place(),
         result: if ignored { TaskResult::Ignored } else { end.result },
         message: end.message.clone(),
         output: end.output.clone(),

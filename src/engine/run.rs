@@ -5,29 +5,22 @@ use super::context::Context;
 use super::exit;
 use super::plays::play;
 use super::survey;
-use crate::event::{Kind, SCHEMA, Summary};
+use crate::event::{Kind, RunStart, Summary};
 use crate::inputs::verb::Verb;
 use crate::model::Outcome;
 use crate::source::Diagnostics;
 use std::sync::Arc;
 
-fn announce(context: &Context) {
-    let project = &context.inputs.project;
-    let books = project.books.iter().map(|book| book.playbook.name.clone());
-    context.emitter.run(Kind::RunStart {
-        schema: SCHEMA,
-        command: project.options.verb.name().to_owned(),
-        playbooks: books.collect(),
-        run: context.run.clone(),
-    });
-}
-
 /// Does what the verb asks and tells how it ended. Warnings are those of the preflight.
 ///
 /// # Errors
 /// For verbs that run no play: what is wrong with the playbook's values.
-pub async fn run(context: &Arc<Context>, warnings: Vec<String>) -> Result<Summary, Diagnostics> {
-    announce(context);
+pub async fn run(
+    context: &Arc<Context>,
+    start: RunStart,
+    warnings: Vec<String>,
+) -> Result<Summary, Diagnostics> {
+    context.emitter.run(Kind::RunStart(Box::new(start)));
     for warning in warnings {
         context.emitter.warn(None, warning);
     }
@@ -74,7 +67,7 @@ fn summary(context: &Context) -> Summary {
             Outcome::Changed | Outcome::Unchanged => None,
             _ => tally.reason(host).map(str::to_owned),
         };
-        let kind = Kind::HostEnd { outcome, step: outcome.step(), reason };
+        let kind = Kind::HostEnd { outcome, reason };
         context.emitter.host(host, kind);
     }
     let (failed, unreachable) = tally.failures();

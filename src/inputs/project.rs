@@ -53,6 +53,8 @@ pub struct Options {
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.
     pub allow_empty: bool,
+    /// From which number `order: shuffle` draws.
+    pub seed: u32,
 }
 
 impl Options {

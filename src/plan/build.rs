@@ -451,11 +451,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         notes.push(format!("{path} is a link; {real} is what will be replaced"));
     }
     if !there.missing_directories.is_empty() {
-        let missing: Vec<_> = there
-            .missing_directories
-            .iter()
-            .map(|directory| crate::model::text::printable(directory, 4096))
-            .collect();
+        let missing: Vec<_> = there.missing_directories.iter().map(ToString::to_string).collect();
         notes.push(format!("{} will be created", missing.join(", ")));
     }
     if let Some(file) = there.file()

@@ -197,6 +197,11 @@ impl Task {
         name.unwrap_or(self.kind.name()).to_owned()
     }
 
+    /// Where it is written, as `FILE:LINE`.
+    pub fn place(&self) -> Option<String> {
+        self.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line))
+    }
+
     /// The variables that it sets when it runs: its own, and where its result is registered.
     pub fn sets(&self) -> impl Iterator<Item = &str> {
         self.register.as_deref().into_iter().chain(self.kind.sets())

@@ -12,6 +12,7 @@ use crate::engine::fan_out;
 use crate::event::StopReason;
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
+use crate::plan::rows::rows;
 use crate::playbook::Task;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,6 +78,11 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd>
     let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
     let mut staged = Vec::new();
     for (host, prepared) in prepared {
+        if let Some(Observed { desired, facts, plan }) =
+            prepared.as_ref().and_then(Prepared::observed)
+        {
+            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.now));
+        }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),
             Some(Prepared::Unchanged(observed)) => {

@@ -64,11 +64,7 @@ pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Out
             not_after: ends.min(),
         }
     });
-    let kind = Kind::CertificateEnd {
-        task: desired.task.clone(),
-        services: services.collect(),
-        outcome,
-        step: outcome.step(),
-    };
+    let kind =
+        Kind::CertificateEnd { task: desired.task.clone(), services: services.collect(), outcome };
     context.emitter.host(&desired.host, kind);
 }

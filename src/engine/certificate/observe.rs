@@ -1,9 +1,9 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
 use super::proof;
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::link::Link;
 use crate::engine::verification;
 use crate::host::HostFacts;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
@@ -30,7 +30,7 @@ pub struct Job {
     /// What is wanted.
     pub wanted: Arc<Wanted>,
     /// How the host is reached.
-    pub link: Link,
+    pub link: HostConnection,
     /// Where it keeps journals, if not at the usual place.
     pub dirs: Option<StateDirs>,
     /// An earlier generation is wanted instead of the task's files.
@@ -67,8 +67,7 @@ pub struct Observed {
 pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request =
-        inspection::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
+    let mut request = inspection::inspect(&job.wanted);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(host, Step::Connect);
     let process = job.link.sh().await.map_err(|error| error.ended(task))?;
@@ -114,7 +113,7 @@ fn describe(plan: &HostPlan) -> String {
 pub async fn recover(
     host: &HostName,
     task: &str,
-    link: &Link,
+    link: &HostConnection,
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
     context: &Context,

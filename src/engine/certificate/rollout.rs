@@ -28,6 +28,17 @@ pub enum Prepared {
     Failed(Box<HostFailure>, Option<Box<Observed>>),
 }
 
+impl Prepared {
+    /// What was observed of the host, if it came so far.
+    pub fn observed(&self) -> Option<&Observed> {
+        match self {
+            Self::Unchanged(observed) => Some(observed),
+            Self::Staged(host) => Some(host.observed()),
+            Self::Failed(_, observed) => observed.as_deref(),
+        }
+    }
+}
+
 /// A host that holds its stage, waiting for the word to commit.
 pub struct StagedHost {
     job: Job,
@@ -93,8 +104,8 @@ async fn stage(
     context: &Context,
 ) -> Result<Transaction, HostFailure> {
     let Observed { desired, facts, plan } = observed;
-    let mut request = request::transaction(desired, plan, facts, &context.holder, context.now)
-        .map_err(|error| failure::before_commit(job.task(), Step::Check, error.to_string()))?;
+    let moment = crate::clock::since_epoch();
+    let mut request = request::transaction(desired, plan, facts, &context.holder, moment);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;

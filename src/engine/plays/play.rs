@@ -14,12 +14,14 @@ use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::PlayScope;
 use crate::model::{HostName, Step};
 use crate::playbook::{Meta, Order, RunsOn, TaskKind};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Puts hosts into the order that a play asks for.
-fn arrange(mut hosts: Vec<HostName>, order: Order) -> Vec<HostName> {
+fn arrange(mut hosts: Vec<HostName>, order: Order, seed: u32) -> Vec<HostName> {
     match order {
         Order::Inventory => {}
         Order::ReverseInventory => hosts.reverse(),
@@ -28,7 +30,7 @@ fn arrange(mut hosts: Vec<HostName>, order: Order) -> Vec<HostName> {
             hosts.sort();
             hosts.reverse();
         }
-        Order::Shuffle => hosts.shuffle(&mut rand::rng()),
+        Order::Shuffle => hosts.shuffle(&mut StdRng::seed_from_u64(u64::from(seed))),
     }
     hosts
 }
@@ -44,7 +46,8 @@ pub async fn run(context: &Arc<Context>, at: PlayAt<'_>) {
 async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
     let chosen: Vec<ChosenTask<'_>> = at.tasks().collect();
     let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
-    let hosts = arrange(hosts, at.play.order);
+    let seed = context.inputs.project.options.seed;
+    let hosts = arrange(hosts, at.play.order, seed);
     let hosts: Vec<HostName> = {
         let tally = &mut context.ledger().tally;
         let hosts: Vec<HostName> =
@@ -52,7 +55,8 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
         hosts.iter().for_each(|host| tally.enter(host));
         hosts
     };
-    let kind = Kind::PlayStart { play: at.play.name.clone(), hosts: hosts.len() };
+    let seed = (at.play.order == Order::Shuffle).then_some(seed);
+    let kind = Kind::PlayStart { play: at.play.name.clone(), hosts: hosts.len(), seed };
     context.emitter.run(kind);
     if chosen.is_empty() || hosts.is_empty() {
         return;
@@ -128,7 +132,8 @@ impl<'a> Driver<'a> {
     /// Runs a task or handler for `active` and records what became of it.
     async fn work(&mut self, chosen: &ChosenTask<'a>, active: &[HostName]) {
         let task = chosen.task;
-        self.batch.context.emitter.run(Kind::TaskStart { task: task.title() });
+        let kind = Kind::TaskStart { task: task.title(), place: task.place() };
+        self.batch.context.emitter.run(kind);
         let once = task.run_once || task.kind.runs_on() == RunsOn::FirstHost;
         let hosts = if once { &active[..1] } else { active };
         self.batch.vars = self.batch.vars.with_hosts(&self.batch.active(), &self.batch.hosts);

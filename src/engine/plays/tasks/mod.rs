@@ -5,9 +5,9 @@ mod pause;
 mod simple;
 mod wait_for;
 
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
 use crate::engine::failure::HostFailure;
-use crate::engine::link::Link;
 use crate::model::HostName;
 use crate::playbook::{Play, Task, TaskKind};
 use crate::source::{Diagnostic, Node, Vars};
@@ -27,7 +27,7 @@ pub(super) struct Action<'a> {
     /// Its variables.
     pub(super) scope: &'a Scope,
     /// Where the task runs.
-    pub(super) link: &'a Link,
+    pub(super) link: &'a HostConnection,
     /// Nothing may be changed.
     pub(super) check: bool,
 }
