@@ -92,7 +92,7 @@ pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailu
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, context.now).await;
+    let plan = proof::sought(&job.wanted, &mut desired, &facts, seen, &dialers, context.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }

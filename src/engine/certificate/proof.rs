@@ -1,17 +1,17 @@
 //! Looks at the host itself where a handshake from elsewhere proves nothing.
 
-use super::observe::Job;
 use crate::engine::verification::{self, Dialers};
 use crate::host::HostFacts;
 use crate::model::Timestamp;
 use crate::plan::build::{HostPlan, Observation, SeenBefore, build};
 use crate::plan::desired::Desired;
 use crate::plan::proof;
+use crate::plan::wanted::Wanted;
 
 /// A plan whose handshakes prove as much as can be had: with looks at the host itself for those that showed
 /// the new leaf before anything was done.
 pub(super) async fn sought(
-    job: &Job,
+    wanted: &Wanted,
     desired: &mut Desired,
     facts: &HostFacts,
     mut seen: Vec<SeenBefore>,
@@ -19,7 +19,7 @@ pub(super) async fn sought(
     now: Timestamp,
 ) -> HostPlan {
     let mut plan = build(desired, Observation { facts, seen: &seen, now });
-    let candidates = proof::candidates(&plan, &job.wanted);
+    let candidates = proof::candidates(&plan, wanted);
     let places: Vec<_> = candidates.iter().map(|one| one.probe.clone()).collect();
     let looks = verification::look(&places, dialers).await;
     let mut said: Vec<(usize, String)> = Vec::new();
