@@ -11,6 +11,7 @@ pub mod mode;
 pub mod outcome;
 pub mod remote_path;
 pub mod secret;
+pub mod shard;
 pub mod text;
 pub mod time;
 
@@ -23,4 +24,5 @@ pub use mode::FileMode;
 pub use outcome::{Outcome, Step};
 pub use remote_path::{BadPath, RemotePath};
 pub use secret::Secret;
+pub use shard::Shard;
 pub use time::{Timestamp, Validity};
