@@ -233,24 +233,67 @@ fn from_json(value: &serde_json::Value, span: Option<&Span>) -> Node {
     Node { value: inner, span: span.cloned() }
 }
 
-fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {
+/// `false`, `none` and `true` in the place of something longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Switch {
+    Off,
+    Default,
+}
+
+/// What stands where a word, a mapping or a text may: as written, or as a template gives it.
+pub(super) enum Written {
+    Switch(Switch),
+    Node(Node),
+}
+
+/// A template that is a whole value counts for what it gives, with its type; a text that it gives is left
+/// as the template, for its reader to render. `null` is as if nothing were written; so is a template that
+/// went wrong, which `values` remembers.
+pub(super) fn written(node: Option<&Node>, values: &mut Values<'_>) -> Option<Written> {
     let node = node?;
-    match &node.value {
-        Value::Bool(false) => Some(Validation::Off),
-        Value::Bool(true) => None,
-        _ if matches!(node.as_str(), Some("false" | "none")) => Some(Validation::Off),
-        _ if node.as_str() == Some("boot") => Some(Validation::Boot),
-        _ => values.command(node).map(Validation::Command),
+    let node = match node.as_str().filter(|text| crate::template::is_template(text)) {
+        None => node.clone(),
+        Some(_) => match values.json(node)? {
+            serde_json::Value::String(text) if switch(&text).is_none() => node.clone(),
+            value => from_json(&value, node.span.as_ref()),
+        },
+    };
+    let switch = match &node.value {
+        Value::Null => return None,
+        Value::Bool(false) => Some(Switch::Off),
+        Value::Bool(true) => Some(Switch::Default),
+        _ => node.as_str().and_then(switch),
+    };
+    Some(switch.map_or(Written::Node(node), Written::Switch))
+}
+
+fn switch(text: &str) -> Option<Switch> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "none" | "false" | "no" | "off" => Some(Switch::Off),
+        "true" | "yes" | "on" => Some(Switch::Default),
+        _ => None,
+    }
+}
+
+fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {
+    match written(node, values)? {
+        Written::Switch(Switch::Off) => Some(Validation::Off),
+        Written::Switch(Switch::Default) => None,
+        Written::Node(node) => {
+            let word = node.as_str().and_then(|_| values.json(&node));
+            if word.as_ref().and_then(serde_json::Value::as_str) == Some("boot") {
+                return Some(Validation::Boot);
+            }
+            values.command(&node).map(Validation::Command)
+        }
     }
 }
 
 fn reload(node: Option<&Node>, values: &mut Values<'_>) -> Option<ReloadChoice> {
-    let node = node?;
-    match &node.value {
-        Value::Bool(false) => Some(ReloadChoice::None),
-        Value::Bool(true) => None,
-        _ if matches!(node.as_str(), Some("none" | "false")) => Some(ReloadChoice::None),
-        _ => values.command(node).map(ReloadChoice::Command),
+    match written(node, values)? {
+        Written::Switch(Switch::Off) => Some(ReloadChoice::None),
+        Written::Switch(Switch::Default) => None,
+        Written::Node(node) => values.command(&node).map(ReloadChoice::Command),
     }
 }
 
@@ -267,9 +310,13 @@ fn confirm(node: Option<&Node>, values: &mut Values<'_>) -> Confirm {
 }
 
 fn checks(node: Option<&Node>, values: &mut Values<'_>) -> Vec<Check> {
-    let Some(node) = node else { return Vec::new() };
+    let node = match written(node, values) {
+        None | Some(Written::Switch(Switch::Off)) => return Vec::new(),
+        Some(Written::Switch(Switch::Default)) => node.cloned().unwrap_or_else(|| Node::text("")),
+        Some(Written::Node(node)) => node,
+    };
     let Some(items) = node.as_list() else {
-        values.wrong(node, "'checks' takes a list", "checks: [{command: […], on: controller}]");
+        values.wrong(&node, "'checks' takes a list", "checks: [{command: […], on: controller}]");
         return Vec::new();
     };
     items.iter().filter_map(|item| check(item, values)).collect()
