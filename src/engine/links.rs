@@ -1,14 +1,14 @@
 //! How hosts are reached: variables and keywords resolved once per task, sessions shared by tasks.
 
-use super::link::Link;
-use super::run::Run;
-use super::variables::{PlayScope, Variables, node};
+use super::connection::HostConnection;
+use crate::host::StateDirs;
+use crate::inputs::selection::ChosenTask;
+use crate::inputs::variables::{PlayScope, Variables, node};
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
-use crate::remote::StateDirs;
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
 use crate::template::{Scope, TemplateError};
-use crate::transport::{ConnectOptions, Connector, Keywords, SshConfig, Way, target_from};
+use crate::transport::{ConnectOptions, Connector, Keywords, Route, SshConfig, target_from};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub struct Links {
     connector: Connector,
     options: ConnectOptions,
     config: SshConfig,
-    known: Mutex<HashMap<Place, Link>>,
+    known: Mutex<HashMap<Place, HostConnection>>,
 }
 
 /// What makes two links share a session.
@@ -44,17 +44,17 @@ impl Links {
     /// Every wrong value, with its place and its remedy.
     pub fn of_task(
         &self,
-        run: &Run,
-        play: &Play,
+        variables: &Arc<Variables>,
+        chosen: &ChosenTask<'_>,
         vars: &PlayScope,
-        task: &Task,
         host: &HostName,
         scope: &Scope,
-    ) -> Result<Link, Diagnostics> {
-        let keywords = keywords(play, Some(task), scope)?;
+    ) -> Result<HostConnection, Diagnostics> {
+        let task = chosen.task;
+        let keywords = keywords(chosen.at.play, Some(task), scope)?;
         let Some(elsewhere) = &task.delegate_to else { return self.link(host, &keywords, scope) };
         let name = HostName::new(scope.text(elsewhere).map_err(one)?);
-        let there = run.variables.task_scope(vars, &name, task)?;
+        let there = variables.task_scope(vars, &name, task)?;
         self.link(&name, &keywords, &there)
     }
 
@@ -67,7 +67,7 @@ impl Links {
         variables: &Arc<Variables>,
         play: &PlayScope,
         host: &HostName,
-    ) -> Result<Link, Diagnostics> {
+    ) -> Result<HostConnection, Diagnostics> {
         let scope = variables.scope(play, host)?;
         self.link(host, &Keywords::default(), &scope)
     }
@@ -77,14 +77,18 @@ impl Links {
         host: &HostName,
         keywords: &Keywords,
         scope: &Scope,
-    ) -> Result<Link, Diagnostics> {
+    ) -> Result<HostConnection, Diagnostics> {
         let vars = connection_variables(scope)?;
         let plan = target_from(host, &vars, keywords, &self.options, &self.config)?;
-        let place = match &plan.way {
-            Way::Local => {
-                return Ok(Link::new(Way::Local, plan.become_as, self.connector.clone()));
+        let place = match &plan.route {
+            Route::Local => {
+                return Ok(HostConnection::new(
+                    Route::Local,
+                    plan.become_as,
+                    self.connector.clone(),
+                ));
             }
-            Way::Ssh(target) => Place {
+            Route::Ssh(target) => Place {
                 host: host.clone(),
                 address: target.address.clone(),
                 port: target.port,
@@ -92,8 +96,9 @@ impl Links {
             },
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let link =
-            known.entry(place).or_insert_with(|| Link::new(plan.way, None, self.connector.clone()));
+        let link = known
+            .entry(place)
+            .or_insert_with(|| HostConnection::new(plan.route, None, self.connector.clone()));
         Ok(link.as_user(plan.become_as))
     }
 

@@ -29,10 +29,22 @@ fn readable(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// An error and its causes on one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// What stands in place of a key.
 const WITHHELD: &str = "[withheld]";
 /// Lines of PEM have 64 characters (RFC 7468 §2).
 const PEM_LINE: usize = 60;
+
+/// `: TEXT`, or nothing where there is no text.
+pub fn after_colon(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
 
 /// Replaces private key blocks, and everything that could be a part of one: long runs of base64 and the
 /// shorter lines of base64 around them, for an output may be cut in the middle of a key.

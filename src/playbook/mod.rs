@@ -9,9 +9,10 @@ mod parse;
 mod reader;
 mod task;
 mod values;
+mod words;
 
 pub use model::{
-    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, Serial, Task,
-    TaskKind, WaitFor,
+    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, RunsOn, Serial,
+    Task, TaskKind, WaitFor,
 };
 pub use parse::parse;

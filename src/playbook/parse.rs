@@ -1,7 +1,7 @@
 //! From YAML to plays.
 
-use super::model::{Becoming, Order, Play, Playbook, Serial, Task};
-use super::reader::{Reader, wrong_type};
+use super::model::{Order, Play, Playbook, Serial, Task};
+use super::reader::{Reader, becoming, unsupported, wrong_type};
 use super::task;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;
@@ -78,9 +78,9 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let max_fail_percentage = percentage(&mut reader, found);
     let environment = reader.vars("environment", found);
     let tags = reader.words("tags", found);
-    for accepted in ["gather_facts", "force_handlers"] {
-        reader.flag(accepted, found);
-    }
+    let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
+    // certroll gathers no facts of this kind: nothing depends on the answer.
+    reader.flag("gather_facts", found);
     let context = task::Context { templates, play_tags: &tags, any_errors_fatal };
     let mut tasks = Vec::new();
     for section in ["pre_tasks", "tasks", "post_tasks"] {
@@ -113,19 +113,13 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         remote_user,
         any_errors_fatal,
         max_fail_percentage,
+        force_handlers,
         environment,
         tags,
         tasks,
         handlers,
         span: node.span.clone(),
     })
-}
-
-/// A known but unsupported key.
-pub(super) fn unsupported(key: &str, remedy: &str, name: &Node) -> Diagnostic {
-    Diagnostic::error(format!("certroll does not support '{key}'"))
-        .at(name.span.as_ref())
-        .help(remedy)
 }
 
 /// Templates of the play's own values; those of tasks are checked where conditions are told apart.
@@ -224,17 +218,6 @@ fn order(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Order {
         found.push(wrong_type("order", &format!("one of {}", names.join(", ")), node));
     }
     known.map(|(_, order)| *order).unwrap_or_default()
-}
-
-/// `become` and its relatives, of a play or a task.
-pub(super) fn becoming(reader: &mut Reader<'_>) -> Becoming {
-    Becoming {
-        enabled: reader.node("become"),
-        user: reader.node("become_user"),
-        method: reader.node("become_method"),
-        flags: reader.node("become_flags"),
-        exe: reader.node("become_exe"),
-    }
 }
 
 fn section_tasks(

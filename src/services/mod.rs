@@ -12,12 +12,12 @@ mod profile;
 mod registry;
 mod show;
 
-pub use choose::{Files, HostKind, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
-pub use family::{ByFamily, Family};
+pub use choose::{Files, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
+pub use family::ByFamily;
 pub use keys::json_schema;
 pub use profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace,
-    Layout, MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Profile, Reads, Reload,
+    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout,
+    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Profile, Reads, Reload,
     Running, SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
 };
 pub use registry::Profiles;

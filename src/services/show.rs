@@ -1,11 +1,12 @@
 //! Profiles as text for `certroll services`. Pure: the caller writes it.
 
-use super::family::{ByFamily, Family};
+use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, FileRole, KeyPlace, NameRule, Paths,
-    Profile, Reads, Reload, SelfReload, ValidateStep, VerifyDefault,
+    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, NameRule, Paths, Profile, Reads,
+    Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
+use crate::host::{Family, FileRole};
 use crate::model::StartTls;
 use std::fmt::Write;
 
@@ -196,7 +197,7 @@ fn order(profile: &Profile) -> String {
         .iter()
         .filter(|role| roles.contains(role))
         .map(|role| match role {
-            FileRole::Cert => "cert",
+            FileRole::Certificate | FileRole::Combined => "cert",
             FileRole::Key => "key",
             FileRole::Chain => "chain",
         })

@@ -1,14 +1,14 @@
 //! A host and a task without a network: wanted data and facts made by hand.
 
 use super::pki::{Authority, Pair as Made};
+use certroll::host::{
+    CommandResult, Family, FileFacts, FileState, HostFacts, HostKind, RegularFile, Tools,
+};
 use certroll::material::{Input, check};
 use certroll::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
 use certroll::plan::build::{HostPlan, Observation, SeenBefore, build};
 use certroll::plan::desired::Desired;
-use certroll::plan::facts::{
-    CommandResult, FileFacts, FileState, HostFacts, OsFamily, RegularFile, Tools,
-};
-use certroll::plan::resolve::{kind, resolve};
+use certroll::plan::resolve::resolve;
 use certroll::plan::wanted::{Material, Wanted};
 use certroll::playbook::certificate::{
     CertificateTask, Confirm, Dest, Ownership, Pair, VerifyChoice,
@@ -85,15 +85,18 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
     }
 }
 
+/// A Debian host with systemd.
+pub(crate) const DEBIAN: HostKind = HostKind { systemd: true, family: Family::Debian };
+
 /// The task on a Debian host with systemd.
 pub(crate) fn desired(wanted: &Wanted) -> Desired {
-    resolve(wanted, kind(true, OsFamily::Debian)).expect("complete")
+    resolve(wanted, DEBIAN).expect("complete")
 }
 
 /// A capable host with none of the files.
 pub(crate) fn facts(desired: &Desired) -> HostFacts {
-    let files = desired.files.iter().map(|file| file.path.as_str());
-    let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
+    let files = desired.files.iter().map(|file| &file.path);
+    let kept = desired.kept_keys.iter().map(|kept| &kept.path);
     let asked: usize = desired
         .services
         .iter()
@@ -101,14 +104,12 @@ pub(crate) fn facts(desired: &Desired) -> HostFacts {
         .sum();
     HostFacts {
         user: "root".to_owned(),
-        os_family: OsFamily::Debian,
-        systemd: true,
+        kind: DEBIAN,
         tools: Tools {
             sha256: Some("sha256sum".to_owned()),
             stat: Some("gnu".to_owned()),
             sync: Some("sync".to_owned()),
             mount_namespace: true,
-            net_namespace: true,
             ..Tools::default()
         },
         files: files.chain(kept).map(absent).collect(),
@@ -123,11 +124,10 @@ pub(crate) fn facts(desired: &Desired) -> HostFacts {
     }
 }
 
-fn absent(path: &str) -> FileFacts {
-    let path = RemotePath::new(path).expect("absolute");
+fn absent(path: &RemotePath) -> FileFacts {
     FileFacts {
         real_path: Some(path.clone()),
-        path,
+        path: path.clone(),
         via_links: Vec::new(),
         missing_directories: Vec::new(),
         read_only: false,

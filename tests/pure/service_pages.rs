@@ -2,9 +2,9 @@
 //! ports is what the profile says. `CERTROLL_BLESS=1` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+use certroll::host::Family;
 use certroll::services::{
-    ByFamily, CommandSpec, ExitCode, Family, KeyPlace, Owners, Paths, Profile, Profiles, Reads,
-    Reload,
+    ByFamily, CommandSpec, ExitCode, KeyPlace, Owners, Paths, Profile, Profiles, Reads, Reload,
 };
 use std::fmt::Write;
 use std::fs;

@@ -1,12 +1,13 @@
 //! The operator's own checks, after the handshake: a failure rolls the host back.
 
-use super::Shared;
-use crate::engine::link::Link;
+use crate::engine::connection::HostConnection;
+use crate::engine::context::Context;
+use crate::host::CommandResult;
+use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
 use crate::model::text::printable;
 use crate::plan::desired::{CheckWant, Desired};
-use crate::plan::facts::CommandResult;
-use crate::remote::{CommandRequest, StepFailure, command};
+use crate::remote::command;
 
 /// Runs the checks in order and stops at the first that fails.
 ///
@@ -14,15 +15,15 @@ use crate::remote::{CommandRequest, StepFailure, command};
 /// The check that failed, as a step failure for the rollback.
 pub(super) async fn run(
     desired: &Desired,
-    link: &Link,
-    shared: &Shared,
+    link: &HostConnection,
+    context: &Context,
 ) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
         return Ok(());
     }
-    let running = shared.emitter.step(&desired.host, Step::Checks);
+    let running = context.emitter.step(&desired.host, Step::Checks);
     for check in &desired.checks {
-        let outcome = one(check, link, shared).await;
+        let outcome = one(check, link, context).await;
         match outcome {
             Ok(result) if result.success() => {}
             Ok(result) => return Err(failed(check, &result)),
@@ -35,7 +36,11 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandResult, String> {
+async fn one(
+    check: &CheckWant,
+    link: &HostConnection,
+    context: &Context,
+) -> Result<CommandResult, String> {
     let local;
     let link = if check.on_host {
         link
@@ -58,7 +63,7 @@ async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandR
     };
     tokio::select! {
         result = work => result,
-        () = shared.stop.hard().cancelled() => Err("cut off by the second interrupt".to_owned()),
+        () = context.stop.hard().cancelled() => Err("cut off by the second interrupt".to_owned()),
     }
 }
 

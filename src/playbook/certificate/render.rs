@@ -6,11 +6,11 @@ use super::task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
     Validation,
 };
-use crate::model::CommandLine;
-use crate::playbook::values::Values;
-use crate::source::{Diagnostics, Node, Span, Value};
+use crate::model::{CommandLine, RemotePath};
+use crate::playbook::values::{Switch, Values, Written, local_path, written};
+use crate::source::{Diagnostics, Node, Value};
 use crate::template::Scope;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Why a task could not be rendered for a host.
@@ -114,7 +114,7 @@ fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> V
         Value::List(items) => items,
         _ => {
             let Some(value) = values.json(list) else { return Vec::new() };
-            rendered = from_json(&value, list.span.as_ref());
+            rendered = Node::from_json(&value, list.span.as_ref());
             match &rendered.value {
                 Value::List(items) => items,
                 _ => {
@@ -147,7 +147,7 @@ fn mapping(
 ) -> Option<Node> {
     let rendered = match node.as_map() {
         Some(_) => node.clone(),
-        None => from_json(&values.json(node)?, node.span.as_ref()),
+        None => Node::from_json(&values.json(node)?, node.span.as_ref()),
     };
     if rendered.as_map().is_none() {
         values.wrong(node, format!("'{what}' takes a mapping"), "");
@@ -178,7 +178,18 @@ fn pair(
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
-    let mut remote = |key| values.text(written.and_then(|dest| dest.entry(key)));
+    let mut remote = |key| {
+        let node = written.and_then(|dest| dest.entry(key));
+        let text = values.text(node)?;
+        match RemotePath::new(text.as_bytes().to_vec()) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                let message = format!("dest '{text}': {error}");
+                values.wrong(node.unwrap_or(source), message, "paths on hosts are absolute");
+                None
+            }
+        }
+    };
     let dest = Dest {
         cert: remote("cert"),
         chain: remote("chain"),
@@ -188,91 +199,7 @@ fn pair(
     if source.entry("cert").is_none() {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
     }
-    for (key, path) in [
-        ("cert", &dest.cert),
-        ("chain", &dest.chain),
-        ("key", &dest.key),
-        ("combined", &dest.combined),
-    ] {
-        let Some(path) = path else { continue };
-        if let Err(error) = crate::model::RemotePath::new(path.as_bytes().to_vec()) {
-            let place = written.and_then(|dest| dest.entry(key)).unwrap_or(source);
-            values.wrong(place, format!("dest '{path}': {error}"), "paths on hosts are absolute");
-        }
-    }
     Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
-}
-
-/// `~` is the home directory, as in Ansible; other relative paths start beside the playbook.
-pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
-        // Shown as the author wrote it.
-        _ if directory == Path::new(".") => PathBuf::from(text),
-        _ => directory.join(text),
-    }
-}
-
-fn from_json(value: &serde_json::Value, span: Option<&Span>) -> Node {
-    use serde_json::Value as Json;
-    let inner = match value {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Unsafe(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(|item| from_json(item, span)).collect()),
-        Json::Object(map) => Value::Map(
-            map.iter()
-                .map(|(key, value)| (Node::text(key.as_str()), from_json(value, span)))
-                .collect(),
-        ),
-    };
-    Node { value: inner, span: span.cloned() }
-}
-
-/// `false`, `none` and `true` in the place of something longer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Switch {
-    Off,
-    Default,
-}
-
-/// What stands where a word, a mapping or a text may: as written, or as a template gives it.
-pub(super) enum Written {
-    Switch(Switch),
-    Node(Node),
-}
-
-/// A template that is a whole value counts for what it gives, with its type; a text that it gives is left
-/// as the template, for its reader to render. `null` is as if nothing were written; so is a template that
-/// went wrong, which `values` remembers.
-pub(super) fn written(node: Option<&Node>, values: &mut Values<'_>) -> Option<Written> {
-    let node = node?;
-    let node = match node.as_str().filter(|text| crate::template::is_template(text)) {
-        None => node.clone(),
-        Some(_) => match values.json(node)? {
-            serde_json::Value::String(text) if switch(&text).is_none() => node.clone(),
-            value => from_json(&value, node.span.as_ref()),
-        },
-    };
-    let switch = match &node.value {
-        Value::Null => return None,
-        Value::Bool(false) => Some(Switch::Off),
-        Value::Bool(true) => Some(Switch::Default),
-        _ => node.as_str().and_then(switch),
-    };
-    Some(switch.map_or(Written::Node(node), Written::Switch))
-}
-
-fn switch(text: &str) -> Option<Switch> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "none" | "false" | "no" | "off" => Some(Switch::Off),
-        "true" | "yes" | "on" => Some(Switch::Default),
-        _ => None,
-    }
 }
 
 fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {

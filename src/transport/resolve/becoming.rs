@@ -1,8 +1,8 @@
 //! Which account programs run as, and how they get there.
 
+use super::options::{ConnectOptions, Keywords};
 use super::variables::Variables;
-use super::{ConnectOptions, Keywords};
-use crate::transport::launch::{Become, Method};
+use crate::transport::become_user::{Become, Method};
 
 pub(super) fn resolve(
     vars: &mut Variables<'_>,

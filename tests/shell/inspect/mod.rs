@@ -4,12 +4,9 @@ mod place;
 
 use crate::common::pki::{Authority, Pair};
 use crate::common::{am_root, have, world};
+use certroll::host::{FileFacts, FileState, HostKind, JournalState, LockHolder, RegularFile};
+use certroll::host::{InspectCommand, Inspection, InspectionVariant, RunningCheck, TimedCommand};
 use certroll::model::{CommandLine, FileMode, Fingerprint};
-use certroll::plan::facts::{FileFacts, FileState, JournalState, LockHolder, RegularFile};
-use certroll::plan::resolve::{kind, kinds};
-use certroll::remote::{
-    InspectCommand, InspectRequest, InspectVariant, RunningCheck, TimedCommand,
-};
 use place::{Place, remote};
 use std::ffi::OsStr;
 use std::fs;
@@ -109,8 +106,11 @@ fn files_are_told_byte_by_byte_in_every_shell() {
         assert_eq!(absent.state, FileState::Absent);
         assert_eq!(deep.state, FileState::Absent);
         let missing: Vec<PathBuf> = ["no", "no/such", "no/such/dir"].map(|d| place.path(d)).into();
-        let told: Vec<PathBuf> =
-            deep.missing_directories.iter().map(|d| OsStr::from_bytes(d).into()).collect();
+        let told: Vec<PathBuf> = deep
+            .missing_directories
+            .iter()
+            .map(|d| OsStr::from_bytes(d.as_bytes()).into())
+            .collect();
         assert_eq!(told, missing, "{shell}");
         assert_eq!(directory.state, FileState::Directory);
         assert_eq!(special.state, FileState::Special);
@@ -256,7 +256,7 @@ fn commands_are_bounded_and_services_looked_for() {
         command: timed(words, 2),
         only_if_running,
     };
-    let request = place.request(InspectVariant {
+    let request = place.request(InspectionVariant {
         programs: vec!["sh".into(), "no such program".into()],
         running: vec![
             RunningCheck::PidFile(pid),
@@ -277,7 +277,7 @@ fn commands_are_bounded_and_services_looked_for() {
             command(&["sh", "-c", "cat; printf 'no newline'"], None),
             command(&["sh", "-c", "head -c 70000 /dev/zero | tr '\\0' x; exit 1"], None),
         ],
-        ..InspectVariant::default()
+        ..InspectionVariant::default()
     });
     let before = place.everything();
     for shell in shells() {
@@ -313,24 +313,54 @@ fn the_host_picks_what_fits_its_kind() {
     let place = Place::new();
     let file = place.put("one", "x", 0o644);
     let own = place.inspect("dash", &place.ask(vec![file.clone()]));
-    let own = kind(own.systemd, own.os_family);
-    let others = kinds().into_iter().filter(|kind| *kind != own).collect();
-    let variant = |kinds, files| InspectVariant { kinds, files, ..InspectVariant::default() };
+    let own = own.kind;
+    let others = HostKind::all().filter(|kind| *kind != own).collect();
+    let variant = |kinds, files| InspectionVariant { kinds, files, ..InspectionVariant::default() };
     let wrong = remote(&place.path("wrong"));
     let variants = vec![
         variant(others, vec![wrong.clone()]),
         variant(vec![own], vec![file.clone()]),
         variant(Vec::new(), vec![wrong]),
     ];
-    let request = InspectRequest { variants, boot_guard: false, dirs: Some(place.dirs()) };
+    let request = Inspection { variants, boot_guard: false, dirs: Some(place.dirs()) };
     for shell in shells() {
         let facts = place.inspect(shell, &request);
         assert_eq!(facts.files.len(), 1, "{shell}");
         assert_eq!(facts.files[0].path, file, "{shell}");
     }
-    let nothing =
-        InspectRequest { variants: Vec::new(), boot_guard: false, dirs: Some(place.dirs()) };
+    let nothing = Inspection { variants: Vec::new(), boot_guard: false, dirs: Some(place.dirs()) };
     assert!(place.inspect("dash", &nothing).files.is_empty());
+}
+
+/// `host_kind` of the program, reading another file than the host's own.
+#[test]
+fn distributions_are_known_by_os_release() {
+    let program = include_str!("../../../src/remote/sh/inspect.sh");
+    let start = program.find("host_kind() {").expect("the function");
+    let end = start + program[start..].find("\n}\n").expect("its end") + 3;
+    let place = Place::new();
+    let file = place.path("os-release");
+    let function = program[start..end].replace("/etc/os-release", file.to_str().expect("UTF-8"));
+    assert_ne!(function, program[start..end], "another file is read");
+    let cases = [
+        ("ID=debian\nVERSION_ID=\"12\"\n", "debian", "debian-"),
+        ("NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", "debian", "debian-"),
+        ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", "redhat", "redhat-"),
+        ("ID='alpine'\n", "alpine", "alpine-"),
+        ("ID=arch\n", "arch", "other-"),
+        ("", "other", "other-"),
+    ];
+    for (text, family, kind) in cases {
+        fs::write(&file, text).expect("writable");
+        for shell in shells() {
+            let script = format!("{function}\nhost_kind; echo \"$family $kind\"");
+            let mut words = shell.split(' ');
+            let program = words.next().expect("a name");
+            let output = Command::new(program).args(words).args(["-c", &script]).output();
+            let told = String::from_utf8(output.expect("runs").stdout).expect("UTF-8");
+            assert!(told.starts_with(&format!("{family} {kind}")), "{shell}: {told} of {text}");
+        }
+    }
 }
 
 #[test]
@@ -347,10 +377,10 @@ fn the_public_half_of_a_kept_key() {
         remote(&place.path("absent")),
         place.put("not asked", &LEAF.key_pem, 0o600),
     ];
-    let request = place.request(InspectVariant {
+    let request = place.request(InspectionVariant {
         files,
         public_keys: vec![0, 1, 2, 3],
-        ..InspectVariant::default()
+        ..InspectionVariant::default()
     });
     let public = |pair: &Pair| rcgen::KeyPair::from_pem(&pair.key_pem).unwrap().public_key_pem();
     // Where openssl cannot do it ssh-keygen does.
@@ -391,10 +421,10 @@ fn what_only_root_can_prepare() {
     let lists = set.is_ok_and(|status| status.success());
     let mounted = place.put("open/mounted point", "m", 0o644);
     let files = vec![open, closed, hidden, listed, mounted];
-    let request = place.request(InspectVariant {
+    let request = place.request(InspectionVariant {
         files,
         reader: Some("nobody".into()),
-        ..InspectVariant::default()
+        ..InspectionVariant::default()
     });
     let mount = format!(
         "unshare -m sh -c 'mount --bind {0}/cert.pem \"{0}/mounted point\" && \
@@ -469,7 +499,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let mut request = certroll::engine::certificate::request::inspect(&wanted).expect("paths");
+        let mut request = certroll::plan::inspection::inspect(&wanted);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.

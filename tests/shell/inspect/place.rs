@@ -1,8 +1,9 @@
 //! A directory with files to inspect, and an inspection of it by any shell.
 
+use certroll::host::HostFacts;
+use certroll::host::{Inspection, InspectionVariant, StateDirs};
 use certroll::model::{Fingerprint, RemotePath};
-use certroll::plan::facts::HostFacts;
-use certroll::remote::{BOOTSTRAP, InspectRequest, InspectVariant, READY, StateDirs, inspect};
+use certroll::remote::{BOOTSTRAP, READY, inspect};
 use certroll::transport::{Launch, local};
 use std::ffi::OsStr;
 use std::fs;
@@ -46,12 +47,12 @@ impl Place {
         StateDirs { state: at("state"), run: at("run") }
     }
 
-    pub(crate) fn ask(&self, files: Vec<RemotePath>) -> InspectRequest {
-        self.request(InspectVariant { files, ..InspectVariant::default() })
+    pub(crate) fn ask(&self, files: Vec<RemotePath>) -> Inspection {
+        self.request(InspectionVariant { files, ..InspectionVariant::default() })
     }
 
-    pub(crate) fn request(&self, variant: InspectVariant) -> InspectRequest {
-        InspectRequest { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) }
+    pub(crate) fn request(&self, variant: InspectionVariant) -> Inspection {
+        Inspection { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) }
     }
 
     pub(crate) fn raw(&self) -> PathBuf {
@@ -59,12 +60,7 @@ impl Place {
     }
 
     /// Inspects with that shell; all its output is kept in [`raw`](Self::raw).
-    pub(crate) fn inspect_as(
-        &self,
-        prefix: &str,
-        shell: &str,
-        request: &InspectRequest,
-    ) -> HostFacts {
+    pub(crate) fn inspect_as(&self, prefix: &str, shell: &str, request: &Inspection) -> HostFacts {
         let line = BOOTSTRAP.strip_prefix("sh ").expect("begins with sh");
         let tmp = self.dir.path().join("tmp");
         let raw = self.raw();
@@ -77,7 +73,7 @@ impl Place {
         })
     }
 
-    pub(crate) fn inspect(&self, shell: &str, request: &InspectRequest) -> HostFacts {
+    pub(crate) fn inspect(&self, shell: &str, request: &Inspection) -> HostFacts {
         self.inspect_as("", shell, request)
     }
 

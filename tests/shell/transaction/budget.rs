@@ -2,7 +2,7 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::remote::{FileRole, ValidateStep, ValidateVia};
+use certroll::host::{FileRole, ValidateStep, ValidateVia};
 use std::process::Command;
 use std::time::Instant;
 

@@ -1,11 +1,12 @@
 //! Everything that can go wrong in the middle, and what the host holds then.
 
 use super::host::*;
-use certroll::model::Step;
-use certroll::remote::{
-    RecoveredEnd, RemoteError, RunningCheck, ServiceCommands, StepFailure, TransactionRequest,
-    ValidateStep, ValidateVia,
+use certroll::host::{
+    RecoveredEnd, RunningCheck, ServiceCommands, StepFailure, TransactionRequest, ValidateStep,
+    ValidateVia,
 };
+use certroll::model::Step;
+use certroll::remote::RemoteError;
 use std::time::{Duration, Instant};
 
 pub(crate) fn check(argv: &[&str], via: ValidateVia) -> ValidateStep {

@@ -1,7 +1,8 @@
 //! What is on disk before what: a host that loses power must find the way.
 
 use super::host::*;
-use certroll::remote::{RecoveredEnd, RemoteError};
+use certroll::host::RecoveredEnd;
+use certroll::remote::RemoteError;
 use std::path::Path;
 
 /// Puts a script in the place of `name` that does the real thing unless the text ended it. busybox's sh has its own.

@@ -1,7 +1,8 @@
 //! Backups: kept, counted, hidden, restored.
 
 use super::host::*;
-use certroll::remote::{Content, FileRole, RemoteError, TransactionId};
+use certroll::host::{Content, FileRole, TransactionId};
+use certroll::remote::RemoteError;
 use std::os::unix::fs::PermissionsExt;
 
 /// Ids below the directory, oldest first.

@@ -1,13 +1,13 @@
 //! A directory that plays the host: files, state, and any installed shell as its `sh`.
 #![allow(dead_code, unreachable_pub, reason = "shared by test binaries that use parts of it")]
 
-use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath, Timestamp};
-use certroll::remote::program::Program;
-use certroll::remote::{
-    self, Attributes, Committed, Content, FileChange, FileRole, Limits, RemoteError, RolledBack,
-    ServiceCommands, Staged, StateDirs, TimedCommand, Transaction, TransactionId,
-    TransactionRequest,
+use certroll::host::{
+    Attributes, Committed, Content, FileChange, FileRole, Limits, RolledBack, ServiceCommands,
+    Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
 };
+use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
+use certroll::remote::program::Program;
+use certroll::remote::{self, RemoteError, Transaction};
 use certroll::transport::{Process, local};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,8 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub const OLD_CERT: &[u8] = b"-----BEGIN CERTIFICATE-----\nold\n-----END CERTIFICATE-----\n";
@@ -261,14 +261,14 @@ impl Host {
         transaction.rollback().await
     }
 
-    pub async fn recover(&self) -> Result<Vec<remote::Recovered>, RemoteError> {
+    pub async fn recover(&self) -> Result<Vec<certroll::host::Recovered>, RemoteError> {
         self.recover_with(&Program::recovery(None)).await
     }
 
     pub async fn recover_with(
         &self,
         program: &Program,
-    ) -> Result<Vec<remote::Recovered>, RemoteError> {
+    ) -> Result<Vec<certroll::host::Recovered>, RemoteError> {
         let files = [self.path("cert.pem"), self.path("key.pem")];
         let dirs = self.dirs();
         let process = self.sh().await;
@@ -335,10 +335,10 @@ impl Host {
     }
 }
 
-/// Ids sort by time to the second; here they sort by their making.
+/// As if each were made a second after the last.
 pub fn next_id() -> TransactionId {
-    static SECONDS: AtomicI64 = AtomicI64::new(1_700_000_000);
-    TransactionId::new(Timestamp::from_unix(SECONDS.fetch_add(1, Ordering::Relaxed)))
+    static SECONDS: AtomicU64 = AtomicU64::new(1_700_000_000);
+    TransactionId::new(Duration::from_secs(SECONDS.fetch_add(1, Ordering::Relaxed)))
 }
 
 pub fn is_root() -> bool {
@@ -363,7 +363,7 @@ pub fn change(path: &Path, bytes: &[u8], role: FileRole) -> FileChange {
         after: Fingerprint::of(bytes),
         attributes: Attributes::default(),
         defaults: Attributes { mode: Some(FileMode::new(0o600)), ..Attributes::default() },
-        content: Content::Bytes(bytes.to_vec().into()),
+        content: Content::Bytes(Arc::new(bytes.to_vec().into())),
         role,
     }
 }

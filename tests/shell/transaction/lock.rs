@@ -1,7 +1,8 @@
 //! One at a time, and what the dead leave behind.
 
 use super::host::*;
-use certroll::remote::{FileRole, RecoveredEnd, RemoteError};
+use certroll::host::{FileRole, RecoveredEnd};
+use certroll::remote::RemoteError;
 use std::time::Duration;
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::remote::{self, InspectRequest, InspectVariant, RemoteError};
+use certroll::host::{Inspection, InspectionVariant};
+use certroll::remote::{self, RemoteError};
 
 /// Every tool without which no transaction can be made.
 const TOOLS: [&str; 14] = [
@@ -50,8 +51,8 @@ async fn a_missing_tool_is_named_at_inspect_and_nothing_is_begun() {
     for tools in cases {
         let name = tools[0];
         hide(&mut host, tools);
-        let inspect = InspectRequest {
-            variants: vec![InspectVariant::default()],
+        let inspect = Inspection {
+            variants: vec![InspectionVariant::default()],
             boot_guard: false,
             dirs: Some(host.dirs()),
         };

@@ -2,11 +2,11 @@
 
 use super::causes::{check, with_check};
 use super::host::*;
-use certroll::model::Fingerprint;
-use certroll::remote::{
-    BootRecipe, FileRole, RemoteError, Staged, TransactionRequest, ValidateStep, ValidateVia,
-    ValidationWay,
+use certroll::host::{
+    BootRecipe, FileRole, Staged, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
 };
+use certroll::model::Fingerprint;
+use certroll::remote::RemoteError;
 use std::time::Duration;
 
 pub(crate) fn may_mount() -> bool {
@@ -233,7 +233,7 @@ fn sealed(host: &Host, port: u16, leaf: Fingerprint, start: &str) -> ValidateSte
             mkdir: vec![remote(&host.root.join("var/log"))],
             start: command(&["sh", "-c", start]),
             port,
-            starttls: None,
+            starttls: certroll::model::StartTls::None,
             signatures: None,
             server_name: Some("example.test".into()),
             leaf,

@@ -1,7 +1,8 @@
 //! Each way a transaction can end.
 
 use super::host::*;
-use certroll::remote::{RecoveredEnd, RemoteError};
+use certroll::host::RecoveredEnd;
+use certroll::remote::RemoteError;
 use std::time::Duration;
 
 #[tokio::test]

@@ -214,7 +214,7 @@ async fn a_unit_that_is_started_meanwhile_leaves_the_transaction_alone() {
     for shell in shells() {
         let mut scene = Scene::new(shell);
         scene.stop_at("", "CONT");
-        let request = certroll::remote::TransactionRequest {
+        let request = certroll::host::TransactionRequest {
             boot_guard: Some(remote(&scene.units())),
             ..scene.request()
         };

@@ -2,7 +2,8 @@
 
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::remote::{Recovered, RecoveredEnd, RemoteError};
+use certroll::host::{Recovered, RecoveredEnd};
+use certroll::remote::RemoteError;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 

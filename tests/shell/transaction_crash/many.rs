@@ -3,7 +3,8 @@
 use super::crash::{assert_settled, stands};
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::remote::{FileRole, RecoveredEnd, RemoteError, Transaction, TransactionRequest};
+use certroll::host::{FileRole, RecoveredEnd, TransactionRequest};
+use certroll::remote::{RemoteError, Transaction};
 use futures::StreamExt;
 
 /// Runs at once: most of their time is waiting.

@@ -3,7 +3,8 @@
 
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::remote::{FileRole, RecoveredEnd, RemoteError};
+use certroll::host::{FileRole, RecoveredEnd};
+use certroll::remote::RemoteError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ fn without_guard(shell: &'static Shell) -> Host {
 
 async fn apply(
     host: &Host,
-    request: certroll::remote::TransactionRequest,
+    request: certroll::host::TransactionRequest,
 ) -> Result<(), RemoteError> {
     let process = host.sh().await;
     let begun = certroll::remote::Transaction::begin_with(&transaction(), process, request).await;

@@ -1,14 +1,15 @@
 //! One host of the embedded fleet, and a transaction that gives it its new certificate.
 
+use certroll::host::HostFacts;
+use certroll::host::{
+    Attributes, Content, FileChange, FileRole, Inspection, InspectionVariant, Limits,
+    ServiceCommands, Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
+    ValidateStep, ValidateVia,
+};
 use certroll::lab::story::{HostStory, Kind, Twist};
 use certroll::lab::{Fault, Host, Lab};
 use certroll::model::{CommandLine, Fingerprint, HostName, Outcome, RemotePath, Secret, Timestamp};
-use certroll::plan::facts::HostFacts;
-use certroll::remote::{
-    Attributes, Content, FileChange, FileRole, InspectRequest, InspectVariant, Limits, RemoteError,
-    ServiceCommands, Staged, StateDirs, TimedCommand, Transaction, TransactionId,
-    TransactionRequest, ValidateStep, ValidateVia, inspect, launch,
-};
+use certroll::remote::{RemoteError, Transaction, inspect, launch};
 use certroll::transport::{Connector, Process, Target};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -74,7 +75,7 @@ impl Site {
             after: Fingerprint::of(&self.after[index]),
             attributes: Attributes::default(),
             defaults: Attributes::default(),
-            content: Content::Bytes(Secret::new(self.after[index].clone())),
+            content: Content::Bytes(Secret::new(self.after[index].clone()).into()),
             role,
         };
         let validate = ValidateStep {
@@ -94,7 +95,7 @@ impl Site {
             ..ServiceCommands::default()
         };
         TransactionRequest {
-            id: TransactionId::new(Timestamp::from_unix(1_800_000_000)),
+            id: TransactionId::new(Duration::from_secs(1_800_000_000)),
             holder: "tests".into(),
             directories: Vec::new(),
             files: vec![file(0, &certificate, FileRole::Certificate), file(1, &key, FileRole::Key)],
@@ -115,9 +116,9 @@ impl Site {
     /// Reads the state of both files.
     pub async fn look(&self) -> Result<HostFacts, RemoteError> {
         let files = Host::files(&self.host().directory).map(|path| remote(&path)).to_vec();
-        let variant = InspectVariant { files, ..InspectVariant::default() };
+        let variant = InspectionVariant { files, ..InspectionVariant::default() };
         let request =
-            InspectRequest { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) };
+            Inspection { variants: vec![variant], boot_guard: false, dirs: Some(self.dirs()) };
         inspect(self.shell().await, &request).await
     }
 

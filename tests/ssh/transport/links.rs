@@ -1,6 +1,6 @@
 //! Links that are slow, frozen, cut, refused, or end at something that is no sshd.
 
-use super::{chain, connector, output, whoami};
+use super::{chain, connector, output, secret, whoami};
 use crate::common::daemon::free_port;
 use crate::common::sshd::Sshd;
 use certroll::transport::ssh_config::AddressFamily;
@@ -224,7 +224,12 @@ async fn payloads_of_any_size_come_back_as_they_went() {
 
 fn nowhere(port: u16) -> Target {
     let timeout = Duration::from_millis(700);
-    Target { port, connect_timeout: timeout, ..Target::new("web1".into(), "127.0.0.1", "alice") }
+    Target {
+        port,
+        connect_timeout: timeout,
+        password: secret("any"),
+        ..Target::new("web1".into(), "127.0.0.1", "alice")
+    }
 }
 
 async fn failure(target: &Target) -> ConnectError {

@@ -1,0 +1,304 @@
+//! What the operator reads when a step failed: what, where, the host's state, what next.
+
+use crate::event::Failure;
+use crate::host::{RolledBack, ServiceBack, StepFailure};
+use crate::model::{HostName, Outcome, Step};
+use crate::plan::build::FailedCheck;
+use crate::remote::RemoteError;
+
+/// How a host failed, and what the operator reads of it.
+#[derive(Clone, Debug)]
+pub struct HostFailure {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// For the terminal and the log.
+    pub failure: Failure,
+}
+
+/// Nothing live was changed.
+pub const UNTOUCHED: &str = "untouched: no file was changed, the service was not reloaded";
+/// Everything is as before.
+pub const ALL_OLD: &str =
+    "rolled back: files are exactly as before and the service was told to load them";
+
+/// A failure before anything live changed.
+pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> HostFailure {
+    HostFailure {
+        outcome: Outcome::Failed(step),
+        failure: plain(task, step, message.into(), UNTOUCHED),
+    }
+}
+
+/// The plan says that nothing can be done.
+pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -> HostFailure {
+    let mut ended = before_commit(task, step, why);
+    if let Some(check) = check {
+        let failure = &mut ended.failure;
+        failure.command = Some(check.command.clone());
+        failure.exit_code = check.exit_code;
+        failure.output = last_lines(&check.output);
+        failure.advice.push(
+            "it fails without the new files too: mend the service's configuration on the host first"
+                .to_owned(),
+        );
+    }
+    ended
+}
+
+/// The host could not be reached.
+pub fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
+    let state = "unreachable: this task changed nothing there";
+    let mut failure = plain(task, Step::Connect, message.into(), state);
+    failure.advice.push("run the same command again when the host can be reached".to_owned());
+    HostFailure { outcome: Outcome::Unreachable, failure }
+}
+
+/// The host could be reached, but not as the account that was asked for. The message says what to do.
+pub fn refused(task: &str, message: impl Into<String>) -> HostFailure {
+    let state = "unreachable as this account: this task changed nothing there";
+    let failure = plain(task, Step::Connect, message.into(), state);
+    HostFailure { outcome: Outcome::Unreachable, failure }
+}
+
+/// The link was cut by the operator between the commit and its confirmation.
+pub fn cut_off(task: &str) -> HostFailure {
+    let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
+    let state = "UNKNOWN: without a confirmation the host goes back to its old files by itself, now \
+                 that the link is gone";
+    let mut failure = plain(task, Step::Confirm, message, state);
+    failure.advice.push("`certroll status` shows what the host holds".to_owned());
+    failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
+    HostFailure { outcome: Outcome::Unknown(Step::Confirm), failure }
+}
+
+/// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
+pub fn lost(task: &str, step: Step, why: &str) -> HostFailure {
+    let message = format!("certroll itself failed on this host: {why}");
+    let state = "UNKNOWN: a stage is discarded, and a change that was not confirmed is rolled back by the host \
+                 itself";
+    let mut failure = plain(task, step, message, state);
+    failure.advice.push("`certroll status` shows what the host holds".to_owned());
+    failure.advice.push("please report this as a fault of certroll".to_owned());
+    HostFailure { outcome: Outcome::Unknown(step), failure }
+}
+
+/// A remote error, in an operator's words. `command` is what the failed step ran, if known.
+pub fn remote(
+    task: &str,
+    host: &HostName,
+    error: &RemoteError,
+    command: Option<String>,
+) -> HostFailure {
+    if let RemoteError::Refused(why) = error {
+        return refused(task, why.to_string());
+    }
+    let outcome = error.outcome();
+    let step = outcome.step().unwrap_or(Step::Inspect);
+    let mut failure = match error {
+        RemoteError::Failed(inner) => step_failure(task, inner, UNTOUCHED.to_owned()),
+        RemoteError::RolledBack { failure: inner, rollback } => {
+            let mut failure = step_failure(task, inner, after_rollback(rollback));
+            failure.rolled_back = Some(rollback.is_complete());
+            failure
+        }
+        other => plain(task, step, other.to_string(), state_of(other)),
+    };
+    failure.command = command;
+    failure.advice.extend(advice(host, error));
+    HostFailure { outcome, failure }
+}
+
+fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {
+    Failure {
+        task: task.to_owned(),
+        step,
+        message,
+        command: None,
+        exit_code: None,
+        output: Vec::new(),
+        state: state.to_owned(),
+        advice: Vec::new(),
+        rolled_back: None,
+    }
+}
+
+fn step_failure(task: &str, inner: &StepFailure, state: String) -> Failure {
+    let service = inner.service.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    Failure {
+        exit_code: inner.rc,
+        output: last_lines(&inner.output),
+        state,
+        ..plain(task, inner.step, format!("{service}{}", inner.why), "")
+    }
+}
+
+/// The last twenty lines of an output.
+pub fn last_lines(output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+fn after_rollback(rollback: &RolledBack) -> String {
+    if !rollback.is_complete() {
+        let left: Vec<_> = rollback.conflicts.iter().map(ToString::to_string).collect();
+        return format!(
+            "rolled back except for {}, which somebody else changed meanwhile and which was left alone",
+            left.join(", ")
+        );
+    }
+    let mut state = ALL_OLD.to_owned();
+    for service in &rollback.services {
+        let ran = service.up_before != Some(false);
+        if let Some(rc) = service.reload.filter(|rc| *rc != 0 && ran) {
+            state.push_str(&format!("; the reload of {} then ended with {rc}", service.service));
+        }
+        match (service.recover, service.up) {
+            (Some(_), Some(true)) => {
+                state.push_str(&format!("; {} had died and was started again", service.service));
+            }
+            (_, Some(false)) if service.up_before == Some(false) => {
+                state.push_str(&format!("; {} did not run before either", service.service));
+            }
+            (_, Some(false)) => state.push_str(&format!("; {} is DOWN", service.service)),
+            _ => {}
+        }
+    }
+    state
+}
+
+fn state_of(error: &RemoteError) -> &'static str {
+    let changed = match error {
+        RemoteError::Closed { may_have_changed, .. }
+        | RemoteError::Silent { may_have_changed, .. }
+        | RemoteError::Garbage { may_have_changed, .. }
+        | RemoteError::TooMuchOutput { may_have_changed, .. } => *may_have_changed,
+        _ => false,
+    };
+    if changed {
+        "UNKNOWN: the link died after the commit was asked for; without a confirmation the host goes \
+         back to its old files by itself"
+    } else {
+        UNTOUCHED
+    }
+}
+
+fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
+    let again = "run the same command again: it settles whatever is unfinished first".to_owned();
+    match error {
+        RemoteError::Refused(_) => Vec::new(),
+        RemoteError::NoBoot { .. } => vec![
+            format!("try the login by hand: ssh to {host} and run `sh -c 'echo ok'`"),
+            "accounts with a nologin shell cannot be used".to_owned(),
+        ],
+        RemoteError::ToolMissing { name } => vec![format!("install {name} on the host")],
+        RemoteError::Busy { .. } => {
+            vec!["wait until the other run is done, then run the same command again".to_owned()]
+        }
+        RemoteError::Stale { .. } => vec![
+            "somebody changed the file between plan and apply: look who (an ACME client?)"
+                .to_owned(),
+            "run the same command again to plan against what is there now".to_owned(),
+        ],
+        RemoteError::Failed(failure) => step_advice(failure.step),
+        RemoteError::RolledBack { failure, rollback } => {
+            let mut advice = step_advice(failure.step);
+            if !rollback.is_complete() {
+                advice.insert(0, "look at the files named above by hand".to_owned());
+            }
+            let died = |service: &ServiceBack| {
+                service.up == Some(false) && service.up_before != Some(false)
+            };
+            if rollback.services.iter().any(died) {
+                advice.insert(0, "start the service by hand and read its log".to_owned());
+            }
+            advice
+        }
+        RemoteError::Aborted { .. } => vec![again],
+        RemoteError::Closed { .. } | RemoteError::Silent { .. } => {
+            vec![format!("`certroll status` shows what {host} holds once it can be reached"), again]
+        }
+        RemoteError::Garbage { .. } | RemoteError::TooMuchOutput { .. } => vec![
+            "something on the host answers in the shell's place: look at its start-up files"
+                .to_owned(),
+            again,
+        ],
+        RemoteError::BadRequest(_) => vec!["correct the playbook".to_owned()],
+    }
+}
+
+fn step_advice(step: Step) -> Vec<String> {
+    match step {
+        Step::Validate => vec![
+            "the service refuses the configuration with the new files: read its last lines above"
+                .to_owned(),
+            "run the same check by hand on the host; it may fail for an unrelated reason"
+                .to_owned(),
+        ],
+        Step::Reload => {
+            vec!["run the reload by hand on the host and read the service's log".to_owned()]
+        }
+        Step::Stage => {
+            vec!["check space, permissions and mounts of the destination's directory".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(step: Step) -> StepFailure {
+        StepFailure {
+            check: None,
+            step,
+            why: "refused".into(),
+            service: Some("nginx".into()),
+            rc: Some(1),
+            output: "one\n\ntwo\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_validation_failure_says_untouched() {
+        let error = RemoteError::Failed(failure(Step::Validate));
+        let ended = remote("t", &HostName::new("h"), &error, Some("nginx -t".into()));
+        assert_eq!(ended.outcome, Outcome::Failed(Step::Validate));
+        assert_eq!(ended.failure.message, "nginx: refused");
+        assert_eq!(ended.failure.output, ["one", "two"]);
+        assert_eq!(ended.failure.state, UNTOUCHED);
+        assert_eq!(ended.failure.rolled_back, None);
+    }
+
+    #[test]
+    fn a_cut_link_after_the_commit_is_unknown() {
+        let error = RemoteError::Closed {
+            during: Step::Confirm,
+            may_have_changed: true,
+            noise: String::new(),
+        };
+        let ended = remote("t", &HostName::new("h"), &error, None);
+        assert_eq!(ended.outcome, Outcome::Unknown(Step::Confirm));
+        assert!(ended.failure.state.starts_with("UNKNOWN"));
+    }
+
+    #[test]
+    fn a_dead_service_after_a_rollback_is_said_first() {
+        let rollback = RolledBack {
+            conflicts: Vec::new(),
+            services: vec![ServiceBack {
+                service: "apache".into(),
+                reload: Some(1),
+                recover: Some(1),
+                up_before: Some(true),
+                up: Some(false),
+                output: String::new(),
+            }],
+        };
+        let error = RemoteError::RolledBack { failure: failure(Step::Reload), rollback };
+        let ended = remote("t", &HostName::new("h"), &error, None);
+        assert_eq!(ended.outcome, Outcome::RolledBack(Step::Reload));
+        assert!(ended.failure.state.ends_with("apache is DOWN"), "{}", ended.failure.state);
+        assert!(ended.failure.advice[0].starts_with("start the service"));
+    }
+}

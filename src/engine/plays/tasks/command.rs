@@ -1,0 +1,107 @@
+//! `command` and `shell`.
+
+use super::{Action, Done, Failed, ModuleFailure};
+use crate::engine::failure;
+use crate::host::CommandRequest;
+use crate::host::CommandResult;
+use crate::model::text::printable;
+use crate::model::{CommandLine, RemotePath, Secret};
+use crate::playbook::{COMMAND_TIMEOUT, CommandSpec};
+use crate::remote::{self};
+use serde_json::{Map, Value as Json, json};
+use std::time::Duration;
+
+/// How much of an output is shown.
+const SHOWN: usize = 16 * 1024;
+
+pub(super) async fn perform(action: &Action<'_>, spec: &CommandSpec) -> Result<Done, Failed> {
+    let request = request(action, spec)?;
+    if action.check {
+        return Ok(action.in_check_mode());
+    }
+    let command = request.command.clone();
+    let result = run(action, &request).await?;
+    judge(&command, &result)
+}
+
+fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Failed> {
+    let words: Vec<String> = spec
+        .words
+        .iter()
+        .map(|word| Ok(action.scope.text(word)?))
+        .collect::<Result<_, Failed>>()?;
+    let command =
+        if spec.shell { CommandLine::Shell(words.join(" ")) } else { CommandLine::Argv(words) };
+    command.check().map_err(|error| Failed::module(error.to_string()))?;
+    let chdir = action.text(spec.chdir.as_ref())?.map(RemotePath::of_directory);
+    let chdir = chdir.transpose().map_err(|error| Failed::module(format!("chdir: {error}")))?;
+    let timeout = action.seconds(spec.timeout.as_ref())?;
+    Ok(CommandRequest {
+        command,
+        chdir,
+        env: action.environment()?,
+        stdin: action.text(spec.stdin.as_ref())?.map(|text| Secret::new(text.into_bytes())),
+        timeout: timeout.map_or(COMMAND_TIMEOUT, Duration::from_secs_f64),
+        creates: action.text(spec.creates.as_ref())?,
+        removes: action.text(spec.removes.as_ref())?,
+    })
+}
+
+/// Runs a request where the action runs.
+pub(super) async fn run(
+    action: &Action<'_>,
+    request: &CommandRequest,
+) -> Result<CommandResult, Failed> {
+    let title = action.task.title();
+    let work = async {
+        let process = action.link.sh().await.map_err(|error| error.ended(&title))?;
+        remote::command::run(process, request)
+            .await
+            .map_err(|error| failure::remote(&title, action.host, &error, None))
+    };
+    tokio::select! {
+        result = work => result.map_err(|ended| Failed::Host(Box::new(ended))),
+        () = action.context.stop.hard().cancelled() => {
+            Err(Failed::module("cut off by the second interrupt"))
+        }
+    }
+}
+
+fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> {
+    let stdout = printable(&result.stdout, SHOWN).trim_end_matches('\n').to_owned();
+    let stderr = printable(&result.stderr, SHOWN).trim_end_matches('\n').to_owned();
+    let lines = |text: &str| json!(text.lines().collect::<Vec<_>>());
+    let value = [
+        ("cmd", json!(command.to_string())),
+        ("rc", json!(result.rc)),
+        ("stdout_lines", lines(&stdout)),
+        ("stderr_lines", lines(&stderr)),
+        ("stdout", json!(stdout)),
+        ("stderr", json!(stderr)),
+    ];
+    let mut value: Map<String, Json> =
+        value.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    if result.skipped {
+        value.insert("msg".to_owned(), json!("nothing to do: creates or removes says so"));
+        let message = Some("nothing to do: creates or removes says so".to_owned());
+        return Ok(Done { message, value, ..Done::default() });
+    }
+    let output = [stdout, stderr].into_iter().filter(|text| !text.is_empty());
+    let output = output.collect::<Vec<_>>().join("\n");
+    if result.success() {
+        let output = Some(output).filter(|text| !text.is_empty());
+        return Ok(Done { changed: true, output, value, ..Done::default() });
+    }
+    let message = if result.late {
+        "timed out; its whole process group was killed".to_owned()
+    } else if result.too_much_output {
+        "printed too much output and was killed".to_owned()
+    } else if let Some(signal) = result.signal {
+        format!("killed by signal {signal}")
+    } else {
+        format!("exited with code {}", result.rc)
+    };
+    value.insert("msg".to_owned(), json!(message));
+    let command = Some((command.to_string(), result.rc, output));
+    Err(ModuleFailure { message, command, value }.into())
+}

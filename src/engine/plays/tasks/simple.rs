@@ -1,0 +1,73 @@
+//! `debug`, `assert`, `fail` and `set_fact`: no host is touched.
+
+use super::{Action, Done, Failed, ModuleFailure};
+use crate::inputs::variables::node;
+use crate::source::{Node, Value, Vars};
+use serde_json::{Map, Value as Json, json};
+
+pub(super) fn debug(
+    action: &Action<'_>,
+    message: Option<&Node>,
+    variable: Option<&Node>,
+) -> Result<Done, Failed> {
+    let (key, value) = match (message, variable) {
+        (_, Some(variable)) => {
+            let name = action.text(Some(variable))?.unwrap_or_default();
+            let expression = Node {
+                value: Value::Text(format!("{{{{ {name} }}}}")),
+                span: variable.span.clone(),
+            };
+            (name, action.scope.render(&expression)?)
+        }
+        (Some(message), None) => ("msg".to_owned(), action.scope.render(message)?),
+        (None, None) => ("msg".to_owned(), json!("Hello world!")),
+    };
+    let shown = match &value {
+        Json::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    };
+    let shown = if variable.is_some() { format!("{key}: {shown}") } else { shown };
+    Ok(Done { output: Some(shown), value: Map::from_iter([(key, value)]), ..Done::default() })
+}
+
+pub(super) fn assert(
+    action: &Action<'_>,
+    that: &[Node],
+    fail_message: Option<&Node>,
+    success_message: Option<&Node>,
+) -> Result<Done, Failed> {
+    for condition in that {
+        if !action.scope.condition(condition)? {
+            let text = condition.as_str().unwrap_or("false");
+            let message = match action.text(fail_message)? {
+                Some(message) => format!("{message} (`{text}` is false)"),
+                None => format!("assertion failed: `{text}` is false"),
+            };
+            let value = [("assertion", json!(text)), ("evaluated_to", json!(false))];
+            let value = value.map(|(key, value)| (key.to_owned(), value));
+            let value = Map::from_iter(value);
+            return Err(ModuleFailure { message, command: None, value }.into());
+        }
+    }
+    let message =
+        action.text(success_message)?.unwrap_or_else(|| "all assertions are true".to_owned());
+    let value = Map::from_iter([("msg".to_owned(), json!(message))]);
+    Ok(Done { message: Some(message), value, ..Done::default() })
+}
+
+pub(super) fn fail(action: &Action<'_>, message: Option<&Node>) -> Result<Done, Failed> {
+    let message = action.text(message)?;
+    Err(Failed::module(message.unwrap_or_else(|| "failed, as the task asks for".to_owned())))
+}
+
+pub(super) fn set_fact(action: &Action<'_>, vars: &Vars) -> Result<Done, Failed> {
+    let mut done = Done::default();
+    let mut facts = Map::new();
+    for (name, template) in vars {
+        let value = action.scope.render(template)?;
+        done.facts.push((name.clone(), node(&value)));
+        facts.insert(name.clone(), value);
+    }
+    done.value.insert("ansible_facts".to_owned(), Json::Object(facts));
+    Ok(done)
+}

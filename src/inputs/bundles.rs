@@ -1,0 +1,222 @@
+//! Certificates, chains, keys and trusted roots of the controller: each file read and checked once per run.
+
+use super::selection::Place;
+use crate::load;
+use crate::material::{self, Input, MaterialError};
+use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
+use crate::plan::wanted::Material;
+use crate::playbook::certificate::{Pair, Passphrase, Trust};
+use crate::source::{Diagnostic, Diagnostics};
+use crate::template::Decrypt;
+use crate::vault;
+use crate::verify::Roots;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A checked certificate with its chain and, unless the host keeps its own, its key.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The material, with the file contents made of it.
+    pub material: Arc<Material>,
+    /// What deserves attention, one line each.
+    pub warnings: Vec<String>,
+    /// What was put right or is good to know.
+    pub notes: Vec<String>,
+}
+
+/// What was loaded so far. A key is wiped when the last task that uses it is done; see [`Bundles::done_with`].
+pub struct Bundles {
+    now: Timestamp,
+    decrypt: Decrypt,
+    known: Mutex<HashMap<Files, Known>>,
+    roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
+}
+
+struct Known {
+    loaded: Result<Arc<Loaded>, Diagnostics>,
+    /// Tasks that asked for it and are not done.
+    users: HashSet<Place>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Files {
+    cert: PathBuf,
+    chain: Option<PathBuf>,
+    key: Option<PathBuf>,
+    passphrase: Option<Fingerprint>,
+    warn: Duration,
+}
+
+impl Bundles {
+    /// Nothing loaded yet; dates are judged at `now`.
+    pub fn new(now: Timestamp, decrypt: Decrypt) -> Self {
+        Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
+    }
+
+    /// The material of one certificate, for the task at `user`. Warns about a certificate that ends within `warn`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files, at the place that names them.
+    pub fn load(
+        &self,
+        user: Place,
+        pair: &Pair,
+        warn: Duration,
+    ) -> Result<Arc<Loaded>, Diagnostics> {
+        let passphrase = self.passphrase(pair)?;
+        let files = Files {
+            cert: pair.cert.clone(),
+            chain: pair.chain.clone(),
+            key: pair.key.clone(),
+            passphrase: passphrase.as_ref().map(|text| Fingerprint::of(text.expose().as_bytes())),
+            warn,
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry(files).or_insert_with(|| Known {
+            loaded: self.read(pair, passphrase.as_ref(), warn).map(Arc::new),
+            users: HashSet::new(),
+        });
+        entry.users.insert(user);
+        let loaded = entry.loaded.clone();
+        drop(known);
+        loaded.map_err(|problems| {
+            let placed = problems.0.into_iter().map(|problem| problem.at(pair.span.as_ref()));
+            Diagnostics(placed.collect())
+        })
+    }
+
+    /// The task will not be run any more: what no other task uses is dropped, and its keys are wiped with the last
+    /// host's copy.
+    pub fn done_with(&self, user: Place) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, entry| {
+            let used = entry.users.remove(&user);
+            !used || !entry.users.is_empty()
+        });
+    }
+
+    /// The roots that `trust` names.
+    ///
+    /// # Errors
+    /// They cannot be read, or there are none.
+    pub fn roots(&self, trust: &Trust) -> Result<Roots, Diagnostic> {
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = roots.iter().find(|(known, _)| known == trust) {
+            return known.clone();
+        }
+        let loaded = read_roots(trust);
+        roots.push((trust.clone(), loaded.clone()));
+        loaded
+    }
+
+    fn passphrase(&self, pair: &Pair) -> Result<Option<Secret<String>>, Diagnostics> {
+        let one = |problem: Diagnostic| Diagnostics(vec![problem.at(pair.span.as_ref())]);
+        match &pair.passphrase {
+            None => Ok(None),
+            Some(Passphrase::Given(text)) => Ok(Some(text.clone())),
+            Some(Passphrase::File(path)) => {
+                let (bytes, _) = self.bytes(path).map_err(one)?;
+                let text = std::str::from_utf8(bytes.expose()).map_err(|_| {
+                    one(Diagnostic::error(format!("{}: not UTF-8", path.display())))
+                })?;
+                Ok(Some(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned())))
+            }
+        }
+    }
+
+    /// A file's bytes, decrypted when it is a vault text.
+    fn bytes(&self, path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
+        let (bytes, mode) = load::read_bytes(path)?;
+        match std::str::from_utf8(bytes.expose()).ok().filter(|text| vault::is_vault(text)) {
+            None => Ok((bytes, mode)),
+            Some(sealed) => (self.decrypt)(sealed)
+                .map(|text| (Secret::new(text.into_bytes()), FileMode::new(0o600)))
+                .map_err(|why| Diagnostic::error(format!("{}: {why}", path.display()))),
+        }
+    }
+
+    fn read(
+        &self,
+        pair: &Pair,
+        passphrase: Option<&Secret<String>>,
+        warn: Duration,
+    ) -> Result<Loaded, Diagnostics> {
+        let mut problems = Diagnostics::default();
+        let mut keep = |path: &Path| match self.bytes(path) {
+            Ok(file) => Some(file),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let cert = keep(&pair.cert);
+        let chain = pair.chain.as_deref().map(&mut keep);
+        let key = pair.key.as_deref().map(&mut keep);
+        let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
+            return Err(problems);
+        };
+        let (chain, key) = (chain.flatten(), key.flatten());
+        let input = Input {
+            cert_pem: cert.expose(),
+            chain_pem: chain.as_ref().map(|(bytes, _)| bytes.expose().as_slice()),
+            key: key.as_ref().map(|(bytes, _)| bytes),
+            passphrase,
+            server_names: &[],
+            now: self.now,
+            warn,
+        };
+        let bundle = material::check(&input).map_err(|errors| {
+            Diagnostics(errors.iter().map(|error| located(error, pair)).collect())
+        })?;
+        let label = pair.cert.display();
+        let (warnings, notes): (Vec<_>, Vec<_>) =
+            bundle.notes.iter().partition(|note| note.is_warning());
+        let lines = |list: Vec<&material::Note>| {
+            list.iter().map(|note| format!("{label}: {note}")).collect()
+        };
+        let (mut warnings, notes): (Vec<String>, _) = (lines(warnings), lines(notes));
+        if let (Some(path), Some((_, mode))) = (&pair.key, &key)
+            && mode.bits() & 0o044 != 0
+        {
+            let path = path.display();
+            warnings.push(format!(
+                "{path}: others can read this private key (mode {mode}); chmod 600 {path}"
+            ));
+        }
+        Ok(Loaded { material: Arc::new(Material::new(Arc::new(bundle))), warnings, notes })
+    }
+}
+
+fn read_roots(trust: &Trust) -> Result<Roots, Diagnostic> {
+    match trust {
+        Trust::System => Roots::system().map_err(|error| Diagnostic::error(error.to_string())),
+        Trust::File(path) => {
+            let (bytes, _): (Secret<Vec<u8>>, _) = load::read_bytes(path)?;
+            Roots::from_pem(bytes.expose())
+                .map_err(|error| Diagnostic::error(format!("{}: {error}", path.display())))
+        }
+    }
+}
+
+/// The error with the files that it is about.
+fn located(error: &MaterialError, pair: &Pair) -> Diagnostic {
+    let mut problem = error.diagnostic();
+    let mut files = vec![format!("cert: {}", pair.cert.display())];
+    files.extend(pair.chain.iter().map(|path| format!("chain: {}", path.display())));
+    files.extend(pair.key.iter().map(|path| format!("key: {}", path.display())));
+    problem.message = format!("{} ({})", problem.message, files.join(", "));
+    problem
+}
+
+/// A name that must be served and that none of the certificates covers.
+pub fn uncovered(name: &str, materials: &[Arc<Material>]) -> Option<Diagnostic> {
+    if materials.iter().any(|material| material.leaf.covers(name)) {
+        return None;
+    }
+    let covered: Vec<String> = materials.iter().map(|material| material.leaf.names()).collect();
+    let error =
+        MaterialError::NameNotCovered { name: name.to_owned(), covered: covered.join("; ") };
+    Some(error.diagnostic())
+}

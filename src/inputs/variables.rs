@@ -1,0 +1,327 @@
+//! The variables that one host sees in one task: Ansible's precedence over lazily rendered layers.
+//!
+//! Weakest first: connection defaults, inventory, play `vars`, `vars_files`, task `vars`, registered and
+//! `set_fact`, loop, extra variables, and above all the names that the run itself gives (`inventory_hostname`,
+//! `groups`, …), which nobody overrides.
+
+use super::project::{Book, Project};
+use crate::inventory::Inventory;
+use crate::load;
+use crate::model::HostName;
+use crate::playbook::{Play, Task};
+use crate::source::{Diagnostic, Diagnostics, Mapping, Node, Value, Vars};
+use crate::template::{Decrypt, HostVars, Scope, TemplateError, Templates};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What hosts know: the inventory's variables and what tasks have set since.
+pub struct Variables {
+    inventory: Arc<Inventory>,
+    extra: Arc<Vars>,
+    /// The same for every host and task.
+    global: Arc<Vars>,
+    /// Registered results and facts.
+    made: Mutex<HashMap<HostName, Arc<Vars>>>,
+    /// Names that only `apply` would set.
+    unknown: Mutex<HashMap<HostName, Arc<HashSet<String>>>>,
+    decrypt: Decrypt,
+    files: Mutex<HashMap<PathBuf, Arc<Vars>>>,
+}
+
+/// What a play adds to the variables of its hosts.
+#[derive(Clone)]
+pub struct PlayScope {
+    templates: Arc<Templates>,
+    directory: PathBuf,
+    vars: Arc<Vars>,
+    files: Vec<Node>,
+    magic: Arc<Vars>,
+}
+
+impl PlayScope {
+    /// The variables of `play`, which has these hosts.
+    pub fn new(book: &Book, play: &Play, hosts: &[HostName]) -> Self {
+        let directory = book.playbook.directory.clone();
+        let absolute = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
+        let magic = Vars::from([
+            ("playbook_dir".to_owned(), Node::text(absolute.display().to_string())),
+            ("ansible_play_name".to_owned(), Node::text(&play.name)),
+            ("ansible_play_hosts_all".to_owned(), names(hosts)),
+            ("ansible_play_hosts".to_owned(), names(hosts)),
+            ("play_hosts".to_owned(), names(hosts)),
+            ("ansible_play_batch".to_owned(), names(hosts)),
+        ]);
+        Self {
+            templates: Arc::clone(&book.templates),
+            directory,
+            vars: Arc::new(play.vars.clone()),
+            files: play.vars_files.clone(),
+            magic: Arc::new(magic),
+        }
+    }
+
+    /// The same play with the hosts that are still in it, and those of the batch.
+    pub fn with_hosts(&self, active: &[HostName], batch: &[HostName]) -> Self {
+        let mut magic = Vars::clone(&self.magic);
+        magic.insert("ansible_play_hosts".to_owned(), names(active));
+        magic.insert("play_hosts".to_owned(), names(batch));
+        magic.insert("ansible_play_batch".to_owned(), names(batch));
+        Self { magic: Arc::new(magic), ..self.clone() }
+    }
+}
+
+/// A list of host names as a value.
+pub fn names<'a>(hosts: impl IntoIterator<Item = &'a HostName>) -> Node {
+    Node::made(Value::List(hosts.into_iter().map(|host| Node::text(host.as_str())).collect()))
+}
+
+impl Variables {
+    /// The variables at the start of a run.
+    pub fn new(project: &Project) -> Self {
+        let inventory = Arc::clone(&project.inventory);
+        let options = &project.options;
+        let texts = |list: &[String]| {
+            Node::made(Value::List(list.iter().map(|text| Node::text(text.as_str())).collect()))
+        };
+        let groups: Mapping = inventory
+            .groups()
+            .into_iter()
+            .map(|(group, hosts)| (Node::text(group), names(&hosts)))
+            .collect();
+        let tags =
+            if options.tags.is_empty() { vec!["all".to_owned()] } else { options.tags.clone() };
+        let mut global = Vars::from([
+            ("groups".to_owned(), Node::made(Value::Map(groups))),
+            ("ansible_check_mode".to_owned(), Node::made(Value::Bool(options.is_plan()))),
+            ("ansible_diff_mode".to_owned(), Node::made(Value::Bool(options.diff))),
+            (
+                "ansible_forks".to_owned(),
+                Node::made(Value::Int(i64::try_from(options.forks).unwrap_or(i64::MAX))),
+            ),
+            ("ansible_run_tags".to_owned(), texts(&tags)),
+            ("ansible_skip_tags".to_owned(), texts(&options.skip_tags)),
+            ("ansible_inventory_sources".to_owned(), texts(&inventory.sources)),
+        ]);
+        if let Some(limit) = &options.limit {
+            global.insert("ansible_limit".to_owned(), Node::text(limit));
+        }
+        if let Some(directory) = &inventory.directory {
+            let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+            global.insert("inventory_dir".to_owned(), Node::text(absolute.display().to_string()));
+        }
+        Self {
+            inventory,
+            extra: Arc::clone(&project.extra),
+            global: Arc::new(global),
+            made: Mutex::default(),
+            unknown: Mutex::default(),
+            decrypt: Arc::clone(&project.decrypt),
+            files: Mutex::default(),
+        }
+    }
+
+    /// Sets a variable of a host: a registered result, a fact.
+    pub fn set(&self, host: &HostName, name: &str, value: Node) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let layer = made.entry(host.clone()).or_default();
+        Arc::make_mut(layer).insert(name.to_owned(), value);
+    }
+
+    /// From here on only `apply` would know this name.
+    pub fn forget(&self, host: &HostName, name: &str) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(unknown.entry(host.clone()).or_default()).insert(name.to_owned());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = made.get_mut(host) {
+            Arc::make_mut(layer).shift_remove(name);
+        }
+    }
+
+    /// What `host` sees in a play.
+    ///
+    /// # Errors
+    /// A file of `vars_files` that is not there or cannot be read.
+    pub fn scope(
+        self: &Arc<Self>,
+        play: &PlayScope,
+        host: &HostName,
+    ) -> Result<Scope, Diagnostics> {
+        self.build(play, host, None)
+    }
+
+    /// What `host` sees in a task.
+    ///
+    /// # Errors
+    /// As [`scope`](Self::scope).
+    pub fn task_scope(
+        self: &Arc<Self>,
+        play: &PlayScope,
+        host: &HostName,
+        task: &Task,
+    ) -> Result<Scope, Diagnostics> {
+        self.build(play, host, Some(task))
+    }
+
+    fn build(
+        self: &Arc<Self>,
+        play: &PlayScope,
+        host: &HostName,
+        task: Option<&Task>,
+    ) -> Result<Scope, Diagnostics> {
+        let mut layers = self.base(host);
+        layers.push(Arc::clone(&play.vars));
+        if !play.files.is_empty() {
+            let scope = self.finish(play, host, layers.clone(), None);
+            layers.extend(self.vars_files(play, &scope)?);
+        }
+        Ok(self.finish(play, host, layers, task))
+    }
+
+    fn base(&self, host: &HostName) -> Vec<Arc<Vars>> {
+        let defaults = Vars::from([("ansible_host".to_owned(), Node::text(host.as_str()))]);
+        let mut layers = vec![Arc::new(defaults)];
+        layers.extend(self.inventory.layers(host.as_str()));
+        layers
+    }
+
+    fn finish(
+        self: &Arc<Self>,
+        play: &PlayScope,
+        host: &HostName,
+        mut layers: Vec<Arc<Vars>>,
+        task: Option<&Task>,
+    ) -> Scope {
+        if let Some(task) = task.filter(|task| !task.vars.is_empty()) {
+            layers.push(Arc::new(task.vars.clone()));
+        }
+        layers.extend(self.made_for(host));
+        layers.push(Arc::clone(&self.extra));
+        layers.push(Arc::clone(&self.global));
+        layers.push(Arc::clone(&play.magic));
+        layers.push(Arc::new(self.own(host)));
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = unknown.get(host).map(|names| HashSet::clone(names)).unwrap_or_default();
+        Scope::new(Arc::clone(&play.templates), layers)
+            .with_hostvars(Arc::new(Others(Arc::clone(self))))
+            .mark_unknown(unknown)
+    }
+
+    /// Variables that are there without any host: for a play's `hosts`.
+    pub fn bare_scope(&self, book: &Book, play: &Play) -> Scope {
+        let layers = vec![Arc::new(play.vars.clone()), Arc::clone(&self.extra)];
+        Scope::new(Arc::clone(&book.templates), layers)
+    }
+
+    fn made_for(&self, host: &HostName) -> Option<Arc<Vars>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+    }
+
+    fn own(&self, host: &HostName) -> Vars {
+        let short = host.as_str().split('.').next().unwrap_or_default();
+        let groups = self.inventory.group_names(host.as_str());
+        let groups = groups.into_iter().map(Node::text).collect();
+        Vars::from([
+            ("inventory_hostname".to_owned(), Node::text(host.as_str())),
+            ("inventory_hostname_short".to_owned(), Node::text(short)),
+            ("group_names".to_owned(), Node::made(Value::List(groups))),
+        ])
+    }
+
+    fn vars_files(&self, play: &PlayScope, scope: &Scope) -> Result<Vec<Arc<Vars>>, Diagnostics> {
+        let mut layers = Vec::new();
+        let mut found = Diagnostics::default();
+        for entry in &play.files {
+            match self.vars_file(play, scope, entry) {
+                Ok(Some(layer)) => layers.push(layer),
+                Ok(None) => {}
+                Err(problems) => found.extend(problems),
+            }
+        }
+        if found.has_errors() { Err(found) } else { Ok(layers) }
+    }
+
+    /// One entry: a file, or a list of which the first that exists counts.
+    fn vars_file(
+        &self,
+        play: &PlayScope,
+        scope: &Scope,
+        entry: &Node,
+    ) -> Result<Option<Arc<Vars>>, Diagnostics> {
+        let choices = entry.as_list().unwrap_or_else(|| std::slice::from_ref(entry));
+        let mut missing = Vec::new();
+        for choice in choices {
+            let name = match scope.text(choice) {
+                Ok(name) => name,
+                // A name that only the run sets: Ansible reads the file then, so do we.
+                Err(TemplateError::NotYetKnown(_)) => return Ok(None),
+                Err(error) => return Err(Diagnostics(vec![error.diagnostic()])),
+            };
+            let path = play.directory.join(&name);
+            if choices.len() > 1 && !path.exists() {
+                missing.push(name);
+                continue;
+            }
+            return self.read(path, choice).map(Some);
+        }
+        let problem = format!("none of the files exists: {}", missing.join(", "));
+        Err(Diagnostics(vec![Diagnostic::error(problem).at(entry.span.as_ref())]))
+    }
+
+    fn read(&self, path: PathBuf, named: &Node) -> Result<Arc<Vars>, Diagnostics> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = files.get(&path) {
+            return Ok(Arc::clone(known));
+        }
+        let (vars, _) = load::vars_file(&path, &*self.decrypt).map_err(|problems| {
+            let place = |problem: Diagnostic| match problem.span {
+                Some(_) => problem,
+                None => problem.at(named.span.as_ref()),
+            };
+            Diagnostics(problems.0.into_iter().map(place).collect())
+        })?;
+        let vars = Arc::new(vars);
+        files.insert(path, Arc::clone(&vars));
+        Ok(vars)
+    }
+}
+
+/// `hostvars`: what other hosts have, without the variables of plays.
+struct Others(Arc<Variables>);
+
+impl HostVars for Others {
+    fn layers(&self, host: &str) -> Option<Vec<Arc<Vars>>> {
+        if self.0.inventory.layers(host).is_empty() && !self.0.inventory.contains(host) {
+            return None;
+        }
+        let host = HostName::new(host);
+        let mut layers = self.0.base(&host);
+        layers.extend(self.0.made_for(&host));
+        layers.push(Arc::clone(&self.0.extra));
+        layers.push(Arc::clone(&self.0.global));
+        layers.push(Arc::new(self.0.own(&host)));
+        Some(layers)
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.0.inventory.hosts().iter().map(|host| host.as_str().to_owned()).collect()
+    }
+}
+
+/// A JSON value as one that templates read; texts in it are no templates.
+pub fn node(value: &serde_json::Value) -> Node {
+    use serde_json::Value as Json;
+    Node::made(match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Int(integer),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::Unsafe(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(node).collect()),
+        Json::Object(entries) => {
+            Value::Map(entries.iter().map(|(key, value)| (Node::text(key), node(value))).collect())
+        }
+    })
+}

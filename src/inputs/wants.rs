@@ -1,0 +1,139 @@
+//! What a certificate task wants of a host: the task rendered, its profiles found, its files checked.
+
+use super::bundles::{Bundles, uncovered};
+use super::project::Book;
+use super::selection::ChosenTask;
+use crate::host::HostKind;
+use crate::model::HostName;
+use crate::plan::probes::probes;
+use crate::plan::resolve::resolve;
+use crate::plan::wanted::{Material, Wanted};
+use crate::playbook::certificate::{
+    self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
+};
+use crate::services::Profile;
+use crate::source::{Diagnostic, Diagnostics, Node};
+use crate::template::Scope;
+use crate::verify::Roots;
+use std::sync::Arc;
+
+/// A task for one host, and what deserves attention.
+pub struct Want {
+    /// The task.
+    pub wanted: Arc<Wanted>,
+    /// One line each; the same for many hosts as a rule.
+    pub warnings: Vec<String>,
+}
+
+/// Renders a task for a host and checks everything that the controller can check.
+///
+/// # Errors
+/// Everything that is wrong; or a name that only the run sets.
+pub fn want(
+    bundles: &Bundles,
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    host: &HostName,
+    scope: &Scope,
+) -> Result<Want, RenderError> {
+    let (book, task) = (chosen.at.book, chosen.task);
+    let rendered = certificate::render(spec, scope, &book.playbook.directory)?;
+    let mut found = Diagnostics::default();
+    let profiles = profiles(book, &rendered, &mut found);
+    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
+    let mut materials = Vec::new();
+    for pair in &rendered.pairs {
+        match bundles.load(chosen.place, pair, rendered.expiry_warning) {
+            Ok(loaded) => {
+                warnings.extend(loaded.warnings.iter().cloned());
+                notes.extend(loaded.notes.iter().cloned());
+                materials.push(Arc::clone(&loaded.material));
+            }
+            Err(problems) => found.extend(problems),
+        }
+    }
+    if !found.has_errors() {
+        check_names(&rendered, &materials, &mut found);
+    }
+    let roots = roots(bundles, &rendered, &mut found);
+    if found.has_errors() {
+        return Err(RenderError::Wrong(found));
+    }
+    let span = rendered.span.clone();
+    let address = scope.text(&Node::made(crate::source::Value::Text("{{ ansible_host }}".into())));
+    let wanted = Wanted {
+        host: host.clone(),
+        address: address.unwrap_or_else(|_| host.as_str().to_owned()),
+        task: task.title(),
+        certificate: rendered,
+        materials,
+        profiles,
+        roots,
+        notes,
+    };
+    if let Some(why) = impossible(&wanted) {
+        let problem = Diagnostic::error(why).at(span.as_ref());
+        return Err(RenderError::Wrong(Diagnostics(vec![problem])));
+    }
+    Ok(Want { wanted: Arc::new(wanted), warnings })
+}
+
+fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {
+    let mut profiles = Vec::new();
+    for name in &rendered.services {
+        match book.profiles.find(name) {
+            Ok(profile) => profiles.push(Arc::new(profile.clone())),
+            Err(problem) => found.push(problem.at(rendered.span.as_ref())),
+        }
+    }
+    profiles
+}
+
+/// Every name that a handshake will ask for is covered by one of the certificates.
+fn check_names(rendered: &CertificateTask, materials: &[Arc<Material>], found: &mut Diagnostics) {
+    let VerifyChoice::Endpoints(specs) = &rendered.verify else { return };
+    for name in specs.iter().filter_map(|spec| spec.server_name.as_deref()) {
+        if let Some(problem) = uncovered(name, materials) {
+            let mut problem = problem.at(rendered.span.as_ref());
+            let files = rendered.pairs.iter().map(|pair| pair.cert.display().to_string());
+            let files = files.collect::<Vec<_>>().join(", ");
+            problem.message = format!("{} (cert: {files})", problem.message);
+            found.push(problem);
+        }
+    }
+}
+
+fn roots(
+    bundles: &Bundles,
+    rendered: &CertificateTask,
+    found: &mut Diagnostics,
+) -> Vec<(Trust, Roots)> {
+    let VerifyChoice::Endpoints(specs) = &rendered.verify else { return Vec::new() };
+    let mut roots: Vec<(Trust, Roots)> = Vec::new();
+    for trust in specs.iter().filter_map(|spec| spec.trust.as_ref()) {
+        if roots.iter().any(|(known, _)| known == trust) {
+            continue;
+        }
+        match bundles.roots(trust) {
+            Ok(loaded) => roots.push((trust.clone(), loaded)),
+            Err(problem) => found.push(problem.at(rendered.span.as_ref())),
+        }
+    }
+    roots
+}
+
+/// Why the task cannot be done on any kind of host.
+fn impossible(wanted: &Wanted) -> Option<String> {
+    if let Err(why) = probes(wanted) {
+        return Some(why);
+    }
+    let mut first = None;
+    for kind in HostKind::all() {
+        match resolve(wanted, kind) {
+            Ok(_) => return None,
+            Err(why) => first = first.or(Some(why)),
+        }
+    }
+    first
+}

@@ -1,0 +1,110 @@
+//! From a plan to the transaction that carries it out.
+
+use super::build::{FileAction, FilePlan, HostPlan};
+use super::desired::{Desired, ServiceWant};
+use crate::host::{
+    Attributes, Content, FileChange, HostFacts, Limits, NewDirectory, ServiceCommands, StepFailure,
+    TransactionId, TransactionRequest,
+};
+use crate::model::{RemotePath, Step};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long hosts hold their stage, and their lock, after the last sign of life. A link that swallows packets
+/// never ends their input.
+const STAGE_WAIT: Duration = Duration::from_secs(60);
+/// How often they are given one while they wait for the others of a batch.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+
+/// Where a host's own units are.
+const UNITS: &str = "/etc/systemd/system";
+
+/// What to do: the plan's files, and every service. `moment`: when it is made, since 1970.
+pub fn transaction(
+    desired: &Desired,
+    plan: &HostPlan,
+    facts: &HostFacts,
+    holder: &str,
+    moment: Duration,
+) -> TransactionRequest {
+    let changes = plan.files.iter().filter(|file| file.action != FileAction::Keep);
+    TransactionRequest {
+        id: TransactionId::new(moment),
+        holder: holder.to_owned(),
+        directories: directories(desired, facts),
+        files: changes.map(file_change).collect(),
+        watched: desired.services.iter().any(|service| service.watches_renames),
+        services: desired.services.iter().map(service_commands).collect(),
+        limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
+        backups: desired.backups,
+        boot_guard: desired.boot_guard.then(|| RemotePath::new(UNITS).ok()).flatten(),
+        dirs: None,
+    }
+}
+
+fn directories(desired: &Desired, facts: &HostFacts) -> Vec<NewDirectory> {
+    let mut missing: Vec<&RemotePath> = facts
+        .files
+        .iter()
+        .take(desired.files.len())
+        .flat_map(|file| &file.missing_directories)
+        .collect();
+    missing.sort_by_key(|directory| directory.as_bytes().len());
+    missing.dedup();
+    // Only root can give a directory away.
+    let owners = Some(&desired.directory).filter(|_| facts.uid == 0);
+    let attributes = Attributes {
+        owner: owners.and_then(|owners| owners.owner.clone()),
+        group: owners.and_then(|owners| owners.group.clone()),
+        mode: desired.directory.mode,
+    };
+    let new =
+        |path: &RemotePath| NewDirectory { path: path.clone(), attributes: attributes.clone() };
+    missing.into_iter().map(new).collect()
+}
+
+fn file_change(file: &FilePlan) -> FileChange {
+    let want = &file.want;
+    let content = match (&file.action, &want.generation) {
+        (FileAction::RepairMode, _) => Content::Keep,
+        (_, Some(generation)) => Content::Generation(generation.clone()),
+        (_, None) => Content::Bytes(Arc::clone(&want.content)),
+    };
+    FileChange {
+        path: want.path.clone(),
+        real_path: file.real_path.clone().unwrap_or_else(|| want.path.clone()),
+        before: file.before,
+        after: want.digest,
+        attributes: Attributes {
+            owner: file.owner.clone(),
+            group: file.group.clone(),
+            mode: file.mode,
+        },
+        // What is not there yet has owner and mode in `attributes`.
+        defaults: Attributes { mode: want.fallback.mode, ..Attributes::default() },
+        content,
+        role: want.role,
+    }
+}
+
+fn service_commands(service: &ServiceWant) -> ServiceCommands {
+    ServiceCommands {
+        name: service.name.clone(),
+        validate: service.validate.iter().map(|check| check.step.clone()).collect(),
+        reload: service.reload.clone(),
+        recover: service.recover.clone(),
+        running: service.running.clone(),
+    }
+}
+
+/// The command that a failed step ran, as it would be typed.
+pub fn command_of(desired: &Desired, failed: &StepFailure) -> Option<String> {
+    let name = failed.service.as_deref();
+    let mut services = desired.services.iter();
+    let service = services.find(|want| name.is_none_or(|name| name == want.name))?;
+    match failed.step {
+        Step::Validate => service.validate.get(failed.check?).map(|check| check.label.clone()),
+        Step::Reload => service.reload.as_ref().map(|reload| reload.command.brief()),
+        _ => None,
+    }
+}
