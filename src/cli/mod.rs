@@ -10,6 +10,7 @@ mod project;
 mod prompt;
 mod secrets;
 mod session;
+mod shard;
 mod signals;
 mod verbs;
 

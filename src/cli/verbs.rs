@@ -127,7 +127,8 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
     let sources = project::sources(&args.inventory, Vec::new())?;
     let warnings = sources.warnings.clone();
     let limit = args.inventory.limit.clone();
-    let project = project::hosts_only(sources, &args.pattern, limit, args.forks)?;
+    let shard = args.inventory.shard;
+    let project = project::hosts_only(sources, &args.pattern, limit, shard, args.forks)?;
     let session = Session {
         connection: &args.connection,
         output: &args.output,
