@@ -60,9 +60,14 @@ impl Script {
         self.log.lock().unwrap().clone()
     }
 
-    /// Whether the store of `host` holds anything.
-    pub(crate) fn holds(&self, host: &str) -> bool {
-        self.live.lock().unwrap().contains_key(host)
+    /// Somebody else locks a machine.
+    pub(crate) fn hold(&self, machine: &str, holder: &str) {
+        self.locks.lock().unwrap().insert(machine.to_owned(), holder.to_owned());
+    }
+
+    /// Its lock is given back.
+    pub(crate) fn release(&self, machine: &str) {
+        self.locks.lock().unwrap().remove(machine);
     }
 
     fn done(&self, host: &str, word: &str) {
