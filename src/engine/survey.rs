@@ -1,7 +1,7 @@
 //! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
 
 use super::certificate::job::job;
-use super::certificate::observe::{Job, observe, recover};
+use super::certificate::observe::{Job, look, recover};
 use super::certificate::status::host_status;
 use super::context::Context;
 use super::emit;
@@ -9,29 +9,34 @@ use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
 use super::link::Link;
-use super::verification::{look, verify_all};
+use super::verification::{Sought, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
 use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::PlayScope;
 use crate::inputs::verb::Verb;
+use crate::inputs::wants;
 use crate::model::{HostName, RemotePath, Step};
-use crate::plan::probes::probes;
+use crate::plan::desired::ProbeWant;
 use crate::playbook::TaskKind;
-use crate::playbook::certificate::RenderError;
+use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::remote::{self};
 use crate::source::Diagnostics;
 use crate::template::{Scope, TemplateError};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Every certificate task of every host, rendered; hosts in the order of the plays.
-fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
-    let mut all: IndexMap<HostName, Vec<Job>> = IndexMap::new();
+/// Every certificate task of every host, as `make` renders it; hosts in the order of the plays.
+fn each_task<T>(
+    context: &Context,
+    make: impl Fn(&ChosenTask<'_>, &CertificateSpec, &PlayScope, &HostName, &Scope) -> Rendered<T>,
+) -> Result<IndexMap<HostName, Vec<T>>, Diagnostics> {
+    let mut all: IndexMap<HostName, Vec<T>> = IndexMap::new();
     let mut found = Diagnostics::default();
     let variables = &context.inputs.variables;
     for at in context.inputs.project.plays() {
@@ -40,9 +45,13 @@ fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> 
         for host in &hosts {
             let mine = all.entry(host.clone()).or_default();
             for (chosen, scope) in at.foresee(variables, &vars, host, at.tasks()) {
-                let jobs = scope.and_then(|scope| jobs_of(context, &chosen, &vars, host, &scope));
-                match jobs {
-                    Ok(jobs) => mine.extend(jobs),
+                let TaskKind::Certificate(spec) = &chosen.task.kind else { continue };
+                let made = scope.and_then(|scope| {
+                    let make = |scope: &Scope| make(&chosen, spec, &vars, host, scope);
+                    each_item(context, &chosen, host, &scope, make)
+                });
+                match made {
+                    Ok(made) => mine.extend(made),
                     Err(problems) => found.extend(problems),
                 }
             }
@@ -51,16 +60,17 @@ fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> 
     if found.has_errors() { Err(found) } else { Ok(all) }
 }
 
-/// The jobs of a task on a host: one per item of its loop; none for other kinds of tasks.
-fn jobs_of(
+type Rendered<T> = Result<T, RenderError>;
+
+/// One for each item of the task's loop.
+fn each_item<T>(
     context: &Context,
     chosen: &ChosenTask<'_>,
-    vars: &PlayScope,
     host: &HostName,
     scope: &Scope,
-) -> Result<Vec<Job>, Diagnostics> {
+    make: impl Fn(&Scope) -> Rendered<T>,
+) -> Result<Vec<T>, Diagnostics> {
     let task = chosen.task;
-    let TaskKind::Certificate(spec) = &task.kind else { return Ok(Vec::new()) };
     let unknown = |name: &str| {
         let title = task.title();
         let words = format!("task '{title}' is left out: '{name}' is not known outside a run");
@@ -74,19 +84,26 @@ fn jobs_of(
         }
         Err(TemplateError::Wrong(problem)) => return Err(Diagnostics(vec![*problem])),
     };
-    let mut jobs = Vec::new();
+    let mut made = Vec::new();
     for (scope, _) in list {
         // What only the run would decide is looked at all the same.
         if let Ok(false) = all_true(&task.when, &scope) {
             continue;
         }
-        match job(context, chosen, spec, vars, host, &scope) {
-            Ok(job) => jobs.push(job),
+        match make(&scope) {
+            Ok(one) => made.push(one),
             Err(RenderError::NotYetKnown(name)) => unknown(&name),
             Err(RenderError::Wrong(problems)) => return Err(problems),
         }
     }
-    Ok(jobs)
+    Ok(made)
+}
+
+/// Every certificate task of every host, with its material checked.
+fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
+    each_task(context, |chosen, spec, vars, host, scope| {
+        job(context, chosen, spec, vars, host, scope)
+    })
 }
 
 /// One piece of work per host; records and tells what became of it.
@@ -173,9 +190,10 @@ async fn verify(context: &Arc<Context>) -> Result<(), Diagnostics> {
 
 async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure> {
     let wrong = |why: String| failure::before_commit(job.task(), Step::Verify, why);
-    let mut places = probes(&job.wanted).map_err(wrong)?;
     // Nothing was reloaded that would need its time.
-    places.iter_mut().for_each(|place| place.settle = Duration::ZERO);
+    let now = |probe: &ProbeWant| ProbeWant { settle: Duration::ZERO, ..probe.clone() };
+    let probes = job.variants.probes().iter().map(now);
+    let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
     if places.is_empty() {
         return Ok("verify is off for this task: nothing was looked at".to_owned());
     }
@@ -183,7 +201,6 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     let verified = verify_all(
         job.host(),
         &places,
-        &[],
         &job.link.dialers(),
         context.now,
         context.stop.soft(),
@@ -227,11 +244,7 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 }
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let observed = observe(job, context).await?;
-    let places =
-        probes(&job.wanted).map_err(|why| failure::before_commit(job.task(), Step::Verify, why))?;
-    let looks = look(&places, &job.link.dialers()).await;
-    let status = host_status(&observed, &places, &looks, context.now);
+    let status = host_status(&look(job, context).await?, context.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false => "asked",
@@ -241,38 +254,41 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
     Ok(ok(job.host(), words))
 }
 
-/// Settles what interrupted runs left on every host; nothing else.
+/// What the repair of a host needs of a task: how the host is reached and where the files are.
+struct Repair {
+    link: Link,
+    dirs: Option<StateDirs>,
+    files: BTreeSet<RemotePath>,
+}
+
+/// Settles what interrupted runs left on every host; nothing else. Asks neither for certificates nor for
+/// commands: a task that could not be applied now does not keep its hosts from being repaired.
 ///
 /// # Errors
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    over(context, jobs(context)?, |context, host, jobs| async move {
-        let Some(first) = jobs.first() else { return Vec::new() };
-        let title = "recover".to_owned();
-        let end = match recover_host(&context, &jobs, first).await {
+    let repairs = each_task(context, |chosen, spec, vars, host, scope| {
+        let files = wants::paths(chosen, spec, scope)?;
+        let links = &context.links;
+        let link = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let link = link.map_err(RenderError::Wrong)?;
+        let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
+        Ok(Repair { link, dirs, files })
+    })?;
+    over(context, repairs, |context, host, repairs| async move {
+        let Some(first) = repairs.first() else { return Vec::new() };
+        let files: BTreeSet<&RemotePath> = repairs.iter().flat_map(|one| &one.files).collect();
+        let files: Vec<RemotePath> = files.into_iter().cloned().collect();
+        let (link, dirs) = (&first.link, first.dirs.as_ref());
+        let end = match recover(&host, "recover", link, &files, dirs, &context).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
         };
-        vec![(title, end)]
+        vec![("recover".to_owned(), end)]
     })
     .await;
     Ok(())
-}
-
-async fn recover_host(
-    context: &Context,
-    jobs: &[Job],
-    first: &Job,
-) -> Result<Vec<String>, HostFailure> {
-    let mut files: IndexSet<RemotePath> = IndexSet::new();
-    for job in jobs {
-        let observed = observe(job, context).await?;
-        files.extend(observed.facts.files.iter().map(|file| file.path.clone()));
-    }
-    let files: Vec<RemotePath> = files.into_iter().collect();
-    let (host, dirs) = (first.host(), first.dirs.as_ref());
-    recover(host, "recover", &first.link, &files, dirs, context).await
 }
 
 /// Does what a verb outside a rollout asks of every host.

@@ -78,10 +78,8 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd>
     let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
     let mut staged = Vec::new();
     for (host, prepared) in prepared {
-        if let Some(Observed { desired, facts, plan }) =
-            prepared.as_ref().and_then(Prepared::observed)
-        {
-            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.now));
+        if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
+            rollout.batch.tell_rows(&host, rows(view, plan, context.now));
         }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),
@@ -138,7 +136,7 @@ async fn after_barrier(
             }
             let observed = Arc::clone(host.observed());
             let by_person = host.wants_person();
-            let task = observed.desired.task.clone();
+            let task = observed.view.desired().task.clone();
             let finished = tokio::select! {
                 finished = finish(host, &context) => finished,
                 () = context.stop.hard().cancelled() => Err(failure::cut_off(&task)),

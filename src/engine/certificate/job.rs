@@ -32,5 +32,5 @@ pub fn job(
         Verb::Rollback { to } => Some(Earlier(to.clone())),
         _ => None,
     };
-    Ok(Job { wanted: want.wanted, link, dirs, earlier })
+    Ok(Job { wanted: want.wanted, variants: want.variants, link, dirs, earlier })
 }

@@ -2,17 +2,17 @@
 
 use super::proof;
 use crate::engine::context::Context;
+use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::link::Link;
 use crate::engine::verification;
-use crate::host::HostFacts;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
-use crate::plan::build::{Decision, HostPlan, SeenBefore};
-use crate::plan::desired::Desired;
 use crate::plan::earlier::earlier;
-use crate::plan::inspection;
-use crate::plan::{probes, resolve, wanted::Wanted};
+use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::inspection::{HostView, ask};
+use crate::plan::resolve::Variants;
+use crate::plan::wanted::Wanted;
 use crate::remote::{self};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct Earlier(pub Option<String>);
 pub struct Job {
     /// What is wanted.
     pub wanted: Arc<Wanted>,
+    /// The same, made concrete for each kind of host.
+    pub variants: Arc<Variants>,
     /// How the host is reached.
     pub link: Link,
     /// Where it keeps journals, if not at the usual place.
@@ -52,49 +54,59 @@ impl Job {
 /// What a host showed, and what follows.
 #[derive(Debug)]
 pub struct Observed {
-    /// What is wanted of a host of this kind.
-    pub desired: Desired,
-    /// What the host said.
-    pub facts: HostFacts,
+    /// What is wanted of a host of this kind, and what it showed.
+    pub view: HostView,
     /// What will be done.
     pub plan: HostPlan,
 }
 
-/// Reads the host and looks at what is served, at the same time. Changes nothing.
+/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing.
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
 pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
+    let (view, running) = look_at(job, context).await?;
+    let view = match &job.earlier {
+        None => view,
+        Some(Earlier(to)) => {
+            let desired = earlier(&view, to.as_deref()).map_err(|why| {
+                failure::before_commit(job.task(), Step::Inspect, why.to_string())
+            })?;
+            view.with_desired(desired)
+        }
+    };
+    let (view, plan) = proof::sought(job, view, &job.link.dialers(), context.now).await;
+    running.end(describe(&plan));
+    Ok(Observed { view, plan })
+}
+
+/// What a host holds and serves now, without a plan.
+///
+/// # Errors
+/// As [`observe`].
+pub async fn look(job: &Job, context: &Context) -> Result<HostView, HostFailure> {
+    let (view, running) = look_at(job, context).await?;
+    running.end("asked");
+    Ok(view)
+}
+
+async fn look_at(job: &Job, context: &Context) -> Result<(HostView, Running), HostFailure> {
     let (host, task) = (job.host(), job.task());
-    let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request = inspection::inspect(&job.wanted);
+    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
+    let mut request = ask(&job.variants);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(host, Step::Connect);
     let process = job.link.sh().await.map_err(|error| error.ended(task))?;
     running.end(job.link.describe());
     let running = context.emitter.step(host, Step::Inspect);
     let dialers = job.link.dialers();
-    let places = probes::probes(&job.wanted).map_err(refuse)?;
+    let places = job.variants.probes();
     let (facts, looks) =
-        tokio::join!(remote::inspect(process, &request), verification::look(&places, &dialers));
+        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
     let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
-    let seen: Vec<SeenBefore> = looks
-        .into_iter()
-        .map(|look| match look {
-            Ok(served) => SeenBefore::Leaf(served.leaf),
-            Err(why) => SeenBefore::Nothing(why.to_string()),
-        })
-        .collect();
-    let desired = resolve::desired(&job.wanted, &facts)
-        .map_err(|why| failure::before_commit(task, Step::Inspect, why))?;
-    let mut desired = match &job.earlier {
-        None => desired,
-        Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
-            .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
-    };
-    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, context.now).await;
-    running.end(describe(&plan));
-    Ok(Observed { desired, facts, plan })
+    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+    let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
+    Ok((view, running))
 }
 
 fn describe(plan: &HostPlan) -> String {

@@ -8,12 +8,12 @@ use super::checks;
 use super::observe::{Job, Observed, observe, recover};
 use crate::engine::context::Context;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::verification::{self, Dialers, Unverified};
+use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::{Committed, RolledBack, Staged, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
-use crate::model::{Fingerprint, HostName, Outcome, Step};
-use crate::plan::build::{Decision, FileAction, HostPlan, SeenBefore};
+use crate::model::{HostName, Outcome, Step};
 use crate::plan::desired::{Desired, ProbeWant};
+use crate::plan::host_plan::{Decision, FileAction, HostPlan};
 use crate::plan::transaction as request;
 use crate::remote::{RemoteError, Transaction};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub async fn prepare(job: Job, context: &Context) -> Prepared {
     for note in &observed.plan.notes {
         context.emitter.warn(Some(job.host()), note.clone());
     }
-    for note in &observed.desired.notes {
+    for note in &observed.view.desired().notes {
         context.emitter.info(Some(job.host()), note.clone());
     }
     match &observed.plan.decision {
@@ -86,10 +86,11 @@ pub async fn prepare(job: Job, context: &Context) -> Prepared {
 /// ruins, or on what may yet go back, would be wrong.
 async fn settled(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
     let observed = observe(job, context).await?;
-    if observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
+    let facts = observed.view.facts();
+    if facts.journals.is_empty() && facts.lock.is_none() {
         return Ok(observed);
     }
-    let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
+    let files: Vec<_> = facts.files.iter().map(|file| file.path.clone()).collect();
     let words =
         recover(job.host(), job.task(), &job.link, &files, job.dirs.as_ref(), context).await?;
     for line in words {
@@ -103,9 +104,10 @@ async fn stage(
     observed: &Observed,
     context: &Context,
 ) -> Result<Transaction, HostFailure> {
-    let Observed { desired, facts, plan } = observed;
+    let Observed { view, plan } = observed;
+    let desired = view.desired();
     let moment = crate::clock::since_epoch();
-    let mut request = request::transaction(desired, plan, facts, &context.holder, moment);
+    let mut request = request::transaction(view, plan, &context.holder, moment);
     request.dirs.clone_from(&job.dirs);
     let running = context.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
@@ -165,7 +167,7 @@ impl StagedHost {
 
     /// Whether a person must look before it is confirmed.
     pub fn wants_person(&self) -> bool {
-        self.observed.desired.confirm_by_person
+        self.observed.view.desired().confirm_by_person
     }
 
     /// What was observed.
@@ -180,7 +182,8 @@ impl StagedHost {
 /// A step failed; the host was rolled back, or its state is unknown, as [`HostFailure`] says.
 pub async fn finish(staged: StagedHost, context: &Context) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut transaction } = staged;
-    let Observed { desired, plan, .. } = &*observed;
+    let Observed { view, plan } = &*observed;
+    let desired = view.desired();
     let running = context.emitter.step(&desired.host, Step::Commit);
     let dialers = job.link.dialers();
     let committed = match transaction.commit().await {
@@ -227,17 +230,20 @@ async fn verify(
     dialers: &Dialers,
     context: &Context,
 ) -> Result<(), Unverified> {
-    if plan.probes.is_empty() {
-        let message = "verify is off: nobody looked whether the new certificate is served";
+    if plan.places.is_empty() {
+        let message = "verify is off: it was not verified that the new certificate is served";
         context.emitter.warn(Some(&desired.host), message);
         return Ok(());
     }
     let running = context.emitter.step(&desired.host, Step::Verify);
-    let old: Vec<_> = plan.before.iter().map(leaf_before).collect();
+    let sought: Vec<Sought> = plan
+        .places
+        .iter()
+        .map(|place| Sought { probe: place.probe.clone(), old: place.before.leaf() })
+        .collect();
     let verified = verification::verify_all(
         &desired.host,
-        &plan.probes,
-        &old,
+        &sought,
         dialers,
         context.now,
         // The first interrupt lets hosts in flight end: only the second cancels.
@@ -254,13 +260,6 @@ async fn verify(
         _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
     });
     Ok(())
-}
-
-fn leaf_before(seen: &SeenBefore) -> Option<Fingerprint> {
-    match seen {
-        SeenBefore::Leaf(leaf) => Some(*leaf),
-        SeenBefore::Nothing(_) => None,
-    }
 }
 
 fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> String {
@@ -291,14 +290,14 @@ async fn roll_back(
     dialers: &Dialers,
     context: &Context,
 ) -> HostFailure {
-    let desired = &observed.desired;
+    let desired = observed.view.desired();
     match transaction.rollback().await {
         Ok(rollback) => {
             looked_back(undone(desired, failed, rollback), observed, dialers, context).await
         }
         Err(error) => {
             let mut ended = remote_failure(desired, &error);
-            let first = format!("{failed}; then the way back was not acknowledged");
+            let first = format!("{failed}; then the rollback was not confirmed");
             ended.failure.message = format!("{first}: {}", ended.failure.message);
             ended
         }
@@ -313,7 +312,7 @@ async fn looked_back(
     context: &Context,
 ) -> HostFailure {
     if matches!(ended.outcome, Outcome::RolledBack(_)) {
-        let desired = &observed.desired;
+        let desired = observed.view.desired();
         let running = context.emitter.step(&desired.host, Step::Rollback);
         let words = old_is_served(desired, &observed.plan, dialers, context).await;
         ended.failure.state.push_str(&format!("; {words}"));
@@ -333,25 +332,25 @@ async fn old_is_served(
     dialers: &Dialers,
     context: &Context,
 ) -> String {
-    let probes: Vec<ProbeWant> = plan
-        .probes
+    let sought: Vec<Sought> = plan
+        .places
         .iter()
-        .zip(&plan.before)
-        .filter_map(|(probe, seen)| {
-            let leaf = leaf_before(seen)?;
+        .filter_map(|place| {
+            let leaf = place.before.leaf()?;
             // Asked as before the change, for the new leaf's kind of key: the same question has the same
             // answer.
-            let probe = probe.clone();
-            Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
+            let probe = place.probe.clone();
+            let names = Vec::new();
+            let probe = ProbeWant { leaf, chain: None, trust: None, names, ..probe };
+            Some(Sought { probe, old: None })
         })
         .collect();
-    if probes.is_empty() {
+    if sought.is_empty() {
         return "nothing was served before the change, so there is nothing to compare".to_owned();
     }
     let looked = verification::verify_all(
         &desired.host,
-        &probes,
-        &[],
+        &sought,
         dialers,
         context.now,
         context.stop.hard(),
@@ -375,7 +374,7 @@ impl VerifiedHost {
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
     pub async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
-        let desired = &self.observed.desired;
+        let desired = self.observed.view.desired();
         let running = context.emitter.step(&desired.host, Step::Confirm);
         self.transaction.confirm().await.map_err(|error| remote_failure(desired, &error))?;
         running.end("the change stays");
