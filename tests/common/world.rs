@@ -232,7 +232,7 @@ fn served(leaf: Fingerprint) -> Served {
         ocsp_stapled: false,
         wants_client_certificate: false,
         lacks: None,
-        took: Duration::ZERO,
+        handshake_time: Duration::ZERO,
     }
 }
 

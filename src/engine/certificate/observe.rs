@@ -1,10 +1,10 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
 use super::proof;
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::link::Link;
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
@@ -32,7 +32,7 @@ pub struct Job {
     /// The same, made concrete for each kind of host.
     pub variants: Arc<Variants>,
     /// How the host is reached.
-    pub link: Link,
+    pub link: HostConnection,
     /// Where it keeps journals, if not at the usual place.
     pub dirs: Option<StateDirs>,
     /// An earlier generation is wanted instead of the task's files.
@@ -125,7 +125,7 @@ fn describe(plan: &HostPlan) -> String {
 pub async fn recover(
     host: &HostName,
     task: &str,
-    link: &Link,
+    link: &HostConnection,
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
     context: &Context,

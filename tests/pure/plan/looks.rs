@@ -92,8 +92,11 @@ fn usual_ports_count_when_they_served_the_file() {
     let other = SeenBefore::Leaf(AUTHORITY.leaf(&["other.example"]).fingerprint());
     let ports = |seen: &[SeenBefore]| {
         let plan = plan(&desired, &facts, seen);
-        let ports: Vec<_> =
-            plan.places.iter().map(|p| (p.probe.endpoint.port, p.probe.alternatives.is_some())).collect();
+        let ports: Vec<_> = plan
+            .places
+            .iter()
+            .map(|p| (p.probe.endpoint.port, p.probe.alternatives.is_some()))
+            .collect();
         (ports, plan.notes.join("\n"))
     };
     let (chosen, notes) = ports(&[nothing(), other.clone(), served.clone()]);

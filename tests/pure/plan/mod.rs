@@ -4,14 +4,15 @@ mod discovery;
 mod looks;
 
 use crate::common::world::{
-    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted, wanted_for,
+    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted,
+    wanted_for,
 };
 use certroll::host::{
     Attributes, CommandResult, Family, FileRole, FileState, HostKind, TimedCommand, ValidateVia,
 };
 use certroll::model::{CommandLine, FileMode, StartTls};
-use certroll::plan::host_plan::{Decision, FileAction, SeenBefore};
 use certroll::plan::desired::Desired;
+use certroll::plan::host_plan::{Decision, FileAction, SeenBefore};
 use certroll::plan::inspection::ask;
 use certroll::plan::resolve::Variants;
 use certroll::plan::rows::{blocked_row, rows};

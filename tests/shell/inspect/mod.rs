@@ -152,6 +152,8 @@ fn a_block_that_runs_into_a_key_is_not_sent() {
         }
         let raw = fs::read_to_string(place.raw()).expect("raw output");
         assert!(!raw.contains(&body[..16]), "{shell}");
+        let told = raw.split_whitespace().filter_map(|word| word.strip_prefix("certs="));
+        assert!(told.into_iter().all(|body| matches!(body, "" | "-")), "{shell}: {raw}");
     }
 }
 
@@ -283,7 +285,7 @@ fn commands_are_bounded_and_services_looked_for() {
     for shell in shells() {
         let began = Instant::now();
         let facts = place.inspect(shell, &request);
-        assert!(began.elapsed() < Duration::from_secs(30), "{shell}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{shell}");
         assert_eq!(facts.absent, ["no such program"], "{shell}");
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(facts.running, [yes, no, yes, no, None, no], "{shell}");
@@ -479,7 +481,7 @@ fn three_hundred_certificates_are_read_in_one_go() {
         let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
         assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates.is_empty()));
-        assert!(took < Duration::from_secs(20), "{shell} took {took:?}");
+        assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
 
@@ -499,7 +501,8 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let mut request = certroll::plan::inspection::ask(&Variants::of(&wanted).expect("complete"));
+        let variants = certroll::plan::resolve::Variants::of(&wanted).expect("complete");
+        let mut request = certroll::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.
@@ -507,7 +510,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
             variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
         }
         let facts = place.inspect("sh", &request);
-        let desired = certroll::plan::resolve::desired(&wanted, &facts).expect("complete");
+        let desired = variants.desired(&facts).expect("complete");
         let seen = vec![world::nothing(); desired.probes.len()];
         let notes = world::plan(&desired, &facts, &seen).notes;
         let expected =
