@@ -1,14 +1,15 @@
 //! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
 
-use super::certificate::job::job;
-use super::certificate::observe::{Job, look, recover};
-use super::certificate::status::host_status;
 use super::connection::HostConnection;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
+use super::rollout::job::job;
+use super::rollout::status::host_status;
+use super::rollout::target::{Job, NotBegun};
+use super::rollout::targets::files::{self, Repair};
 use super::verification::{Sought, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
@@ -45,8 +46,10 @@ fn each_task<T>(
         for host in &hosts {
             let mine = all.entry(host.clone()).or_default();
             for (chosen, scope) in at.foresee(variables, &vars, host, at.tasks()) {
-                let TaskKind::Certificate(spec) = &chosen.task.kind else { continue };
                 let made = scope.and_then(|scope| {
+                    let TaskKind::Certificate(spec) = &chosen.task.kind else {
+                        return Ok(Vec::new());
+                    };
                     let make = |scope: &Scope| make(&chosen, spec, &vars, host, scope);
                     each_item(context, &chosen, host, &scope, make)
                 });
@@ -201,8 +204,8 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     let verified = verify_all(
         job.host(),
         &places,
-        &job.link.dialers(),
-        context.now,
+        &job.target.dialers(),
+        context.identity.now,
         context.stop.soft(),
         &context.emitter,
     )
@@ -244,7 +247,8 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 }
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let status = host_status(&look(job, context).await?, context.now);
+    let observed = job.target.observe(job).await?;
+    let status = host_status(&observed.view, context.identity.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false => "asked",
@@ -255,8 +259,8 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
 }
 
 /// What the repair of a host needs of a task: how the host is reached and where the files are.
-struct Repair {
-    link: HostConnection,
+struct Leftovers {
+    connection: HostConnection,
     dirs: Option<StateDirs>,
     files: BTreeSet<RemotePath>,
 }
@@ -267,20 +271,19 @@ struct Repair {
 /// # Errors
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    let repairs = each_task(context, |chosen, spec, vars, host, scope| {
+    let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
         let files = wants::paths(chosen, spec, scope)?;
         let links = &context.links;
-        let link = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
-        let link = link.map_err(RenderError::Wrong)?;
+        let connection = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let connection = connection.map_err(RenderError::Wrong)?;
         let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
-        Ok(Repair { link, dirs, files })
+        Ok(Leftovers { connection, dirs, files })
     })?;
-    over(context, repairs, |context, host, repairs| async move {
-        let Some(first) = repairs.first() else { return Vec::new() };
-        let files: BTreeSet<&RemotePath> = repairs.iter().flat_map(|one| &one.files).collect();
-        let files: Vec<RemotePath> = files.into_iter().cloned().collect();
-        let (link, dirs) = (&first.link, first.dirs.as_ref());
-        let end = match recover(&host, "recover", link, &files, dirs, &context).await {
+    over(context, leftovers, |context, host, leftovers| async move {
+        if leftovers.is_empty() {
+            return Vec::new();
+        }
+        let end = match recover_host(&context, &host, &leftovers).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
@@ -289,6 +292,27 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     })
     .await;
     Ok(())
+}
+
+async fn recover_host(
+    context: &Context,
+    host: &HostName,
+    leftovers: &[Leftovers],
+) -> Result<Vec<String>, HostFailure> {
+    let mut words = Vec::new();
+    for Leftovers { connection, dirs, files } in leftovers {
+        let files: Vec<RemotePath> = files.iter().cloned().collect();
+        let repair = Repair {
+            host,
+            task: "recover",
+            holder: &context.identity.holder,
+            files: &files,
+            emitter: &context.emitter,
+        };
+        let settled = files::repair(&repair, connection, dirs.as_ref()).await;
+        words.extend(settled.map_err(NotBegun::into_failure)?);
+    }
+    Ok(words)
 }
 
 /// Does what a verb outside a rollout asks of every host.

@@ -11,7 +11,7 @@ use crate::plan::desired::Desired;
 use crate::plan::inspection::{FileView, HostView, PlaceView};
 use crate::plan::row::brief;
 
-/// From what a host showed.
+/// From what was observed.
 pub fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     let facts = view.facts();
     HostStatus {

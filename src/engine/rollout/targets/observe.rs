@@ -1,0 +1,120 @@
+//! Looking at a host before anything is done: its files, its configuration, what it serves.
+
+use super::proof;
+use crate::engine::connection::HostConnection;
+use crate::engine::emit::Emitter;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
+use crate::engine::verification;
+use crate::host::{Recovered, RecoveredEnd, StateDirs};
+use crate::model::{HostName, RemotePath, Step};
+use crate::plan::earlier::earlier;
+use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::inspection::{HostView, ask};
+use crate::remote::{self, RemoteError};
+use std::time::Duration;
+
+/// How long a recovery waits for somebody else's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing.
+///
+/// # Errors
+/// The host is unreachable or does not answer sensibly.
+pub(super) async fn observe(
+    job: &Job,
+    link: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<Observed, HostFailure> {
+    let (host, task) = (job.host(), job.task());
+    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
+    let mut request = ask(&job.variants);
+    request.dirs = dirs.cloned();
+    let running = job.emitter.step(host, Step::Connect);
+    let process = link.sh().await.map_err(|error| error.ended(task))?;
+    running.end(link.describe());
+    let running = job.emitter.step(host, Step::Inspect);
+    let dialers = link.dialers();
+    let places = job.variants.probes();
+    let (facts, looks) =
+        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
+    let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
+    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+    let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
+    let view = match &job.earlier {
+        None => view,
+        Some(Earlier(to)) => {
+            let desired = earlier(&view, to.as_deref()).map_err(|why| refuse(why.to_string()))?;
+            view.with_desired(desired)
+        }
+    };
+    let (view, plan) = proof::sought(job, view, &dialers, job.identity.now).await;
+    running.end(describe(&plan));
+    Ok(Observed { view, plan })
+}
+
+fn describe(plan: &HostPlan) -> String {
+    match &plan.decision {
+        Decision::Unchanged => "nothing to do".to_owned(),
+        Decision::ReloadOnly => "files right, service serves another: reload only".to_owned(),
+        Decision::Change => "files will be written".to_owned(),
+        Decision::Blocked { why, .. } => format!("blocked: {why}"),
+    }
+}
+
+/// Whose leftovers are settled, and where.
+pub struct Repair<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// The task, or the verb.
+    pub task: &'a str,
+    /// Written into the host's lock: since when, who, from where.
+    pub holder: &'a str,
+    /// Beside these, staging directories without a journal are removed.
+    pub files: &'a [RemotePath],
+    /// Where its steps are told.
+    pub emitter: &'a Emitter,
+}
+
+/// Settles what an earlier run left on a host, in words.
+///
+/// # Errors
+/// The host is unreachable, busy, or does not answer sensibly.
+pub(super) async fn recover(
+    repair: &Repair<'_>,
+    link: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<Vec<String>, NotBegun> {
+    let Repair { host, task, holder, files, emitter } = *repair;
+    let running = emitter.step(host, Step::Recover);
+    let process = link.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
+    let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
+    let settled = settled.map_err(|error| {
+        let failure = failure::remote(task, host, &error, None);
+        match error {
+            RemoteError::Busy { holder, .. } => NotBegun::Busy { holder, failure },
+            _ => NotBegun::Failed(failure),
+        }
+    })?;
+    let words: Vec<String> = settled.iter().map(recovered_words).collect();
+    running.end(if words.is_empty() { "nothing to settle".to_owned() } else { words.join("; ") });
+    Ok(words)
+}
+
+/// How an interrupted transaction was settled.
+fn recovered_words(recovered: &Recovered) -> String {
+    let id = &recovered.id;
+    let mut words = match recovered.end {
+        RecoveredEnd::Old => format!("transaction {id} was interrupted: its files are back"),
+        RecoveredEnd::New => format!("transaction {id} was confirmed: its leftovers are gone"),
+        RecoveredEnd::Conflict => format!("transaction {id} was undone earlier"),
+    };
+    if recovered.conflicts > 0 {
+        let files = crate::model::text::plural(recovered.conflicts as usize, "file");
+        words.push_str(&format!(", except for {files} modified meanwhile by another process"));
+    }
+    if let Some(rc) = recovered.reload.filter(|rc| *rc != 0) {
+        words.push_str(&format!(", but its reload exited with code {rc}"));
+    }
+    words
+}
