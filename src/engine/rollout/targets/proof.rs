@@ -1,23 +1,23 @@
 //! Looks at the host itself where a handshake from elsewhere proves nothing.
 
-use crate::engine::rollout::target::Job;
 use crate::engine::verification::{self, Dialers};
 use crate::model::Timestamp;
 use crate::plan::build::build;
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::proof;
+use crate::plan::wanted::Wanted;
 
 /// A plan whose handshakes prove as much as can be had: with looks at the host itself for those that showed
 /// the new leaf before anything was done.
 pub(super) async fn sought(
-    job: &Job,
+    wanted: &Wanted,
     mut view: HostView,
     dialers: &Dialers,
     now: Timestamp,
 ) -> (HostView, HostPlan) {
     let mut plan = build(&view, now);
-    let candidates = proof::candidates(&plan, &job.wanted.address);
+    let candidates = proof::candidates(&plan, wanted);
     let places: Vec<_> = candidates.iter().map(|one| one.probe.clone()).collect();
     let looks = verification::look(&places, dialers).await;
     let mut said: Vec<(usize, String)> = Vec::new();
@@ -50,8 +50,13 @@ pub(super) async fn sought(
             Ok(_) => format!("{place} on the host itself is another service's"),
             Err(why) => format!("the host itself tells nothing on {place} ({why})"),
         };
-        said.retain(|(index, _)| *index != candidate.for_probe);
-        said.push((candidate.for_probe, words));
+        // The likeliest place comes first; what is said of the others adds little.
+        let told = said.iter_mut().find(|(index, _)| *index == candidate.for_probe);
+        match told {
+            Some((_, old)) if settled.contains(&candidate.for_probe) => *old = words,
+            Some(_) => {}
+            None => said.push((candidate.for_probe, words)),
+        }
     }
     if found {
         plan = build(&view, now);
