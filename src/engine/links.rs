@@ -53,7 +53,10 @@ impl Links {
         let task = chosen.task;
         let keywords = keywords(chosen.at.play, Some(task), scope)?;
         let Some(elsewhere) = &task.delegate_to else { return self.link(host, &keywords, scope) };
-        let name = HostName::new(scope.text(elsewhere).map_err(one)?);
+        let Some(name) = scope.text_unless_omitted(elsewhere).map_err(one)? else {
+            return self.link(host, &keywords, scope);
+        };
+        let name = HostName::new(name);
         let there = variables.task_scope(vars, &name, task)?;
         self.link(&name, &keywords, &there)
     }
@@ -130,7 +133,8 @@ fn keywords(play: &Play, task: Option<&Task>, scope: &Scope) -> Result<Keywords,
     let own = task.map(|task| &task.becoming);
     let text = |ours: Option<&Option<Node>>, plays: &Option<Node>| {
         let node = ours.and_then(Option::as_ref).or(plays.as_ref());
-        node.map(|node| scope.text(node).map_err(one)).transpose()
+        let text = node.map(|node| scope.text_unless_omitted(node).map_err(one)).transpose()?;
+        Ok::<_, Diagnostics>(text.flatten())
     };
     let flag = own.and_then(|own| own.enabled.as_ref()).or(play.becoming.enabled.as_ref());
     let becoming = flag.map(|node| scope.condition(node).map_err(one)).transpose()?;
@@ -176,6 +180,10 @@ fn is_about_connections(name: &str) -> bool {
                 | "ansible_run_tags"
                 | "ansible_skip_tags"
                 | "ansible_inventory_sources"
+                | "ansible_version"
+                | "ansible_verbosity"
+                | "ansible_config_file"
+                | "ansible_search_path"
                 | "ansible_facts"
         )
 }

@@ -35,8 +35,13 @@ pub(super) fn resolve(
         method,
         user: user.unwrap_or_else(|| "root".into()),
         password,
-        flags: flags.or_else(|| keywords.become_flags.clone()),
-        exe: vars.text(names.exe).or_else(|| keywords.become_exe.clone()),
+        flags: flags
+            .or_else(|| keywords.become_flags.clone())
+            .or_else(|| options.become_flags.clone()),
+        exe: vars
+            .text(names.exe)
+            .or_else(|| keywords.become_exe.clone())
+            .or_else(|| options.become_exe.clone()),
     })
 }
 

@@ -53,7 +53,8 @@ pub fn target_from(
     let mut vars = Variables::new(host, vars);
     let become_as = becoming::resolve(&mut vars, keywords, options);
     let name = vars.text(&["ansible_host", "ansible_ssh_host"]);
-    let local = match vars.text(&["ansible_connection"]) {
+    let connection = vars.text(&["ansible_connection"]);
+    let local = match connection.or_else(|| options.connection.clone()) {
         None => false,
         Some(kind) => match kind.strip_prefix("ansible.builtin.").unwrap_or(&kind) {
             "ssh" | "smart" => false,
@@ -139,7 +140,8 @@ fn settings(
     if checking.or(options.host_key_checking) == Some(false) {
         all.push(Setting::HostKeyChecking(Checking::No));
     }
-    all.extend(vars.number(&["ansible_port", "ansible_ssh_port"]).map(Setting::Port));
+    let port = vars.number(&["ansible_port", "ansible_ssh_port"]).or(options.port);
+    all.extend(port.map(Setting::Port));
     let key = vars
         .text(&["ansible_private_key_file", "ansible_ssh_private_key_file"])
         .or_else(|| options.private_key.as_ref().map(|path| path.display().to_string()));
@@ -149,7 +151,7 @@ fn settings(
     all.extend(user.map(Setting::User));
     let timeout = vars.seconds(&["ansible_ssh_timeout"]).or(options.timeout);
     all.extend(timeout.map(Setting::ConnectTimeout));
-    let retries = vars.number::<u32>(&["ansible_ssh_retries"]);
+    let retries = vars.number::<u32>(&["ansible_ssh_retries"]).or(options.retries);
     all.extend(retries.map(|retries| Setting::ConnectionAttempts(retries.saturating_add(1))));
     more(vars, &mut all, "ansible_ssh_common_args", &options.ssh_common_args);
     more(vars, &mut all, "ansible_ssh_extra_args", &options.ssh_extra_args);

@@ -21,6 +21,16 @@ pub struct ConnectOptions {
     pub become_user: Option<String>,
     /// `--become-method`.
     pub become_method: Option<String>,
+    /// `become_flags` of the configuration.
+    pub become_flags: Option<String>,
+    /// `become_exe` of the configuration.
+    pub become_exe: Option<String>,
+    /// `-c`: `ssh` or `local`.
+    pub connection: Option<String>,
+    /// `remote_port` of the configuration.
+    pub port: Option<u16>,
+    /// `retries` of the configuration: further attempts to connect.
+    pub retries: Option<u32>,
     /// `-K`.
     pub become_password: Option<Secret<String>>,
     /// `-T`.
