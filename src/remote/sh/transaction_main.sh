@@ -18,6 +18,7 @@ say hello
 step hello
 [ $nf = 0 ] || stage
 digests=${digests-}
+[ $nc = 0 ] || say validating
 validate fail no
 [ $sig = 0 ] || discard signal
 say staged files=${digests#,}

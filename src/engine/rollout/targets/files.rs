@@ -114,14 +114,24 @@ impl Files {
         let moment = crate::clock::since_epoch();
         let mut request = request::transaction(view, plan, &job.identity.holder, moment);
         request.dirs.clone_from(&self.dirs);
-        let running = job.emitter.step(job.host(), Step::Stage);
         let process = self.connection.sh().await;
         let process = process.map_err(|error| NotBegun::Failed(error.ended(job.task())))?;
-        let (transaction, staged) = Transaction::begin(process, request)
-            .await
-            .map_err(|error| not_begun(desired, error))?;
+        let mut running = Some(job.emitter.step(job.host(), Step::Lock));
+        let mut entered = |step: Step| {
+            if let Some(before) = running.take() {
+                before.end(if step == Step::Stage { "locked" } else { "staged" });
+            }
+            running = Some(match step {
+                Step::Validate => job.emitter.step(job.host(), Step::Validate),
+                _ => job.emitter.step(job.host(), Step::Stage),
+            });
+        };
+        let begun = Transaction::begin_telling(process, request, &mut entered).await;
+        let (transaction, staged) = begun.map_err(|error| not_begun(desired, error))?;
         let detail = stage_detail(desired, &staged);
-        running.end(detail.clone());
+        if let Some(running) = running.take() {
+            running.end(detail.clone());
+        }
         Ok(StagedFiles { observed: Arc::clone(observed), transaction, detail })
     }
 }
