@@ -131,7 +131,7 @@ fn any_history_ends_in_an_allowed_state() {
 #[test]
 fn a_program_with_a_fault_is_found_out() {
     let shell = &host::shells()[0];
-    let sound = deaths::faulty("guard_n=0\n", "guard_n=0\n");
+    let sound = deaths::faulty("guard_told=0 guard_pid=\n", "guard_told=0 guard_pid=\n");
     for number in 0..5 {
         try_history(shell, number, &sound, 0).unwrap();
     }
