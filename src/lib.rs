@@ -2,12 +2,13 @@
 //!
 //! A host ends all new and verified, or all old: never in between. `docs/architecture.md` tells
 //! how the parts fit together; modules import only from layers below their own, which
-//! `tests/layers.rs` checks.
+//! `tests/pure/layers.rs` checks.
 
 pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod event;
+pub mod host;
 pub mod inventory;
 pub mod lab;
 pub mod load;

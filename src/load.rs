@@ -1,11 +1,12 @@
-//! The only reader of input files.
+//! Reads input files and lists their directories: playbooks, inventories, variables, profiles, certificates,
+//! keys. What OpenSSH's own files say is read by `transport`, which knows their rules.
 
 use crate::model::{FileMode, Secret};
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, SourceFile, Vars, yaml};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Larger inputs are refused.
@@ -80,6 +81,28 @@ pub fn vars_text(
             .at(span.as_ref())
             .help("write each variable as `name: value`")
             .into()),
+    }
+}
+
+/// What is in a directory, by name; nothing when there is no such directory.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let listed = std::fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
+    });
+    match listed {
+        Ok(mut paths) => {
+            paths.sort();
+            Ok(paths)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => {
+            let message =
+                format!("the directory {} cannot be read: {error}", shown(directory).display());
+            Err(Diagnostic::error(message))
+        }
     }
 }
 

@@ -130,26 +130,21 @@ phase "build" cargo test --locked --quiet --no-run
 phase "unit tests" cargo test --locked --quiet --lib
 phase "examples in the documentation" cargo test --locked --quiet --doc
 
-in_process=() on_hosts=()
-for file in tests/*.rs tests/*/main.rs; do
-    [ -e "$file" ] || continue
-    name=${file#tests/}
-    name=${name%/main.rs}
-    if grep -rqE 'fleet::(Fleet|\{)' "${file%/main.rs}"; then on_hosts+=(--test "${name%.rs}"); else in_process+=(--test "${name%.rs}"); fi
-done
 # The tests on real hosts mostly wait, for dead-man timers and for connections that get no answer: the
 # others go on meanwhile.
 log=$(mktemp)
 hosts_began=$SECONDS
-say "tests on real hosts begin, to be shown when they have ended: ${on_hosts[*]}"
-cargo test --locked --quiet --no-fail-fast "${on_hosts[@]}" >"$log" 2>&1 &
+say "tests on real hosts begin, to be shown when they have ended"
+cargo test --locked --quiet --test fleet >"$log" 2>&1 &
 hosts=$!
-phase "integration tests" cargo test --locked --quiet --no-fail-fast "${in_process[@]}"
-say "tests on real hosts"
-wait "$hosts" || failed+=("tests on real hosts")
+for kind in pure shell ssh; do
+    phase "tests/$kind" cargo test --locked --quiet --test "$kind"
+done
+say "tests/fleet"
+wait "$hosts" || failed+=("tests/fleet")
 cat "$log"
 rm -f "$log"
-timings+=("$(printf '%5d s  %s' $((SECONDS - hosts_began)) "tests on real hosts, beside the others")")
+timings+=("$(printf '%5d s  %s' $((SECONDS - hosts_began)) "tests/fleet, beside the others")")
 
 # ---------------------------------------------------------------- closing
 say "how long it took"

@@ -43,13 +43,24 @@ fn pairs(text: &str) -> Result<Vars, Diagnostics> {
         let help = "-e NAME=VALUE, -e '{\"name\": value}' or -e @FILE";
         Diagnostics(vec![Diagnostic::error(message).help(help)])
     };
-    let words = shlex::split(text)
-        .ok_or_else(|| wrong(format!("--extra-vars: a quote is open in {text}")))?;
+    // Values may be passwords: an error names what stands before the first `=` alone.
+    let words = shlex::split(text).ok_or_else(|| {
+        let first = text.split_once('=').map_or("", |(name, _)| name).trim();
+        wrong(format!("--extra-vars: a quote is not closed in '{first}=…'"))
+    })?;
     let mut vars = Vars::new();
+    let mut before = String::new();
     for word in words {
         let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(wrong(format!("--extra-vars: '{word}' is no NAME=VALUE")));
+            return Err(wrong(if before.is_empty() {
+                format!("--extra-vars: '{word}' is not NAME=VALUE")
+            } else {
+                format!(
+                    "--extra-vars: what follows '{before}=…' is not NAME=VALUE; a value with blanks needs quotes"
+                )
+            }));
         };
+        before = name.to_owned();
         vars.insert(name.to_owned(), Node::made(Value::Text(value.to_owned())));
     }
     Ok(vars)
@@ -75,9 +86,14 @@ mod tests {
     #[test]
     fn what_is_no_pair_is_refused() {
         assert!(
-            read_all(&["alone"]).unwrap_err().0[0].message.contains("'alone' is no NAME=VALUE")
+            read_all(&["alone"]).unwrap_err().0[0].message.contains("'alone' is not NAME=VALUE")
         );
-        assert!(read_all(&["a='open"]).unwrap_err().0[0].message.contains("a quote is open"));
+        for open in ["pass=it's", "pass=hunter2 it"] {
+            let error = read_all(&[open]).unwrap_err().0[0].message.clone();
+            assert!(
+                error.contains("'pass=…'") && !error.contains("it's") && !error.contains("hunter2")
+            );
+        }
         assert!(read_all(&["@/no/such/file"]).is_err());
     }
 }

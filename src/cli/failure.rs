@@ -1,5 +1,6 @@
 //! What ends a command before any host is touched, and how it is shown.
 
+use crate::model::text::withhold_keys;
 use crate::source::diagnostic::Severity;
 use crate::source::{Diagnostic, Diagnostics, render};
 use std::fmt;
@@ -45,7 +46,7 @@ impl fmt::Display for Failure {
                 let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
             }
-            Self::Other(error) => write!(f, "{error:#}"),
+            Self::Other(error) => f.write_str(&withhold_keys(format!("{error:#}"))),
         }
     }
 }
@@ -63,7 +64,7 @@ impl Failure {
                 }
                 text
             }
-            Self::Other(error) => format!("error: {error:#}\n"),
+            Self::Other(_) => format!("error: {self}\n"),
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::link::Link;
 use super::run::Run;
 use super::variables::{PlayScope, Variables, node};
+use crate::host::StateDirs;
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
-use crate::remote::StateDirs;
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
 use crate::template::{Scope, TemplateError};
 use crate::transport::{ConnectOptions, Connector, Keywords, SshConfig, Way, target_from};

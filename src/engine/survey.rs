@@ -12,11 +12,12 @@ use super::variables::PlayScope;
 use super::verification::{look, verify_all};
 use super::wants;
 use crate::event::{Kind, TaskResult};
+use crate::host::{Inspection, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
 use crate::plan::probes::probes;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::RenderError;
-use crate::remote::{self, InspectRequest, StateDirs};
+use crate::remote::{self};
 use crate::source::Diagnostics;
 use crate::template::TemplateError;
 use indexmap::{IndexMap, IndexSet};
@@ -295,7 +296,7 @@ async fn ping_host(
 ) -> Result<String, Ended> {
     let running = run.shared.emitter.step(host, Step::Connect);
     let process = link.sh().await.map_err(|error| error.ended("ping"))?;
-    let request = InspectRequest { dirs, ..InspectRequest::default() };
+    let request = Inspection { dirs, ..Inspection::default() };
     let facts = remote::inspect(process, &request)
         .await
         .map_err(|error| failure::remote("ping", host, &error, None))?;

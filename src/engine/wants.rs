@@ -3,10 +3,11 @@
 use super::bundles::uncovered;
 use super::project::Book;
 use super::run::Run;
+use crate::host::HostKind;
 use crate::load;
 use crate::model::{HostName, Secret};
 use crate::plan::probes::probes;
-use crate::plan::resolve::{kinds, resolve};
+use crate::plan::resolve::resolve;
 use crate::plan::wanted::{Material, Wanted};
 use crate::playbook::Task;
 use crate::playbook::certificate::{
@@ -137,7 +138,7 @@ fn impossible(wanted: &Wanted) -> Option<String> {
         return Some(why);
     }
     let mut first = None;
-    for kind in kinds() {
+    for kind in HostKind::all() {
         match resolve(wanted, kind) {
             Ok(_) => return None,
             Err(why) => first = first.or(Some(why)),

@@ -1,6 +1,6 @@
 //! INI inventories.
 
-use super::load::Builder;
+use super::builder::Builder;
 use super::{literal, range};
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Reading all sources into one inventory.
 
-use super::{Group, Inventory, executable, graph, ini, yaml as groups};
+use super::builder::Builder;
+use super::{Inventory, executable, graph, ini, yaml as groups};
 use crate::load as input;
-use crate::model::HostName;
-use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
+use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, Vars, yaml};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -48,8 +48,7 @@ pub fn load(
         }
         read_path(path, &mut builder, &mut found);
     }
-    builder.attach(&mut found);
-    let mut inventory = builder.inventory;
+    let mut inventory = builder.finish(&mut found);
     graph::complete(&mut inventory);
     // A playbook beside its inventory has the same files: they count once.
     let same = |a: &Path, b: &Path| match (place(a), place(b)) {
@@ -91,17 +90,13 @@ fn read_path(path: &Path, builder: &mut Builder, found: &mut Diagnostics) {
     if !path.is_dir() {
         return read_file(path, builder, found);
     }
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let message =
-                format!("the inventory directory {} cannot be read: {error}", path.display());
-            found.push(Diagnostic::error(message));
+    let paths = match input::entries(path) {
+        Ok(paths) => paths,
+        Err(problem) => {
+            found.push(problem);
             return;
         }
     };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
     for entry in paths {
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let apart = ["host_vars", "group_vars", "vars_plugins"].contains(&name.as_str());
@@ -192,7 +187,7 @@ fn vars_beside(
     found: &mut Diagnostics,
 ) {
     let read = |beside: &Beside, name: &str, found: &mut Diagnostics| -> Option<Arc<Vars>> {
-        let files = beside.files(name);
+        let files = beside.files(name, found);
         if files.is_empty() {
             return None;
         }
@@ -232,21 +227,20 @@ impl Beside {
         if !directory.is_dir() {
             return None;
         }
-        match std::fs::read_dir(&directory) {
-            Ok(entries) => {
-                let names = entries.flatten().map(|entry| entry.file_name()).collect();
-                Some(Self { directory, names })
+        match input::entries(&directory) {
+            Ok(paths) => {
+                let names = paths.iter().filter_map(|path| Some(path.file_name()?.to_owned()));
+                Some(Self { names: names.collect(), directory })
             }
-            Err(error) => {
-                let message = format!("{} cannot be read: {error}", directory.display());
-                found.push(Diagnostic::error(message));
+            Err(problem) => {
+                found.push(problem);
                 None
             }
         }
     }
 
     /// The files for one name: a directory's, or the first of NAME, NAME.yml, NAME.yaml, NAME.json.
-    fn files(&self, name: &str) -> Vec<PathBuf> {
+    fn files(&self, name: &str, found: &mut Diagnostics) -> Vec<PathBuf> {
         let endings = ["", ".yml", ".yaml", ".json"].into_iter();
         let known = endings.map(|ending| format!("{name}{ending}"));
         let known = known.filter(|name| self.names.contains(OsStr::new(name)));
@@ -254,7 +248,9 @@ impl Beside {
         match paths.peek().filter(|path| path.is_dir() && path.ends_with(name)) {
             Some(directory) => {
                 let mut files = Vec::new();
-                collect(directory, &mut files);
+                if let Err(problem) = collect(directory, &mut files) {
+                    found.push(problem);
+                }
                 files
             }
             None => paths.find(|path| path.is_file()).into_iter().collect(),
@@ -262,17 +258,14 @@ impl Beside {
     }
 }
 
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
+    for path in input::entries(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with('.') || name.ends_with('~') {
             continue;
         }
         if path.is_dir() {
-            collect(&path, files);
+            collect(&path, files)?;
         } else if matches!(
             path.extension().and_then(|e| e.to_str()),
             None | Some("yml" | "yaml" | "json")
@@ -280,148 +273,5 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
             files.push(path);
         }
     }
-}
-
-/// An inventory being read.
-#[derive(Default)]
-pub(super) struct Builder {
-    inventory: Inventory,
-    /// Groups that are more than mentioned.
-    declared: HashSet<String>,
-    /// Parent and child, where the child is not declared yet.
-    pending: Vec<(String, String, Span)>,
-}
-
-impl Builder {
-    pub(super) fn group(&mut self, name: &str) {
-        self.mention(name);
-        if !self.declared.contains(name) {
-            self.declared.insert(name.to_owned());
-        }
-    }
-
-    /// A group that has its place from here on, but must still be declared.
-    pub(super) fn mention(&mut self, name: &str) {
-        if !self.inventory.groups.contains_key(name) {
-            self.inventory.groups.insert(name.to_owned(), Group::default());
-        }
-    }
-
-    /// A section of an INI file: groups of which the group was said to be a child get it now, so that
-    /// children stand in the order of their sections, as in Ansible.
-    pub(super) fn section(&mut self, name: &str) -> Result<(), String> {
-        self.group(name);
-        while let Some(at) = self.pending.iter().position(|(_, child, _)| child == name) {
-            let (parent, child, _) = self.pending.remove(at);
-            self.child(&parent, &child)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn has_group(&self, name: &str) -> bool {
-        matches!(name, "all" | "ungrouped") || self.declared.contains(name)
-    }
-
-    pub(super) fn has_host(&self, name: &str) -> bool {
-        self.inventory.hosts.contains_key(name)
-    }
-
-    pub(super) fn host_names(&self) -> Vec<String> {
-        self.inventory.hosts.keys().map(ToString::to_string).collect()
-    }
-
-    pub(super) fn host(
-        &mut self,
-        name: &str,
-        group: &str,
-        at: Option<&Span>,
-    ) -> Result<(), String> {
-        if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(format!("'{}' is no name for a host", name.escape_debug()));
-        }
-        if let Some((variable, _)) = name.split_once('=') {
-            return Err(format!(
-                "the line begins with the variable '{variable}' and names no host"
-            ));
-        }
-        // A name that looks like an option would end up as one in somebody's script.
-        if name.starts_with('-') {
-            return Err(format!("a host's name cannot begin with a dash: '{name}'"));
-        }
-        self.group(group);
-        let host = HostName::new(name);
-        let entry = self.inventory.hosts.entry(host.clone()).or_default();
-        if entry.span.is_none() {
-            entry.span = at.cloned();
-        }
-        if let Some(group) = self.inventory.groups.get_mut(group) {
-            group.hosts.insert(host);
-        }
-        Ok(())
-    }
-
-    pub(super) fn host_var(&mut self, host: &str, key: &str, value: Node) {
-        if let Some(host) = self.inventory.hosts.get_mut(host) {
-            Arc::make_mut(&mut host.vars).insert(key.to_owned(), value);
-        }
-    }
-
-    pub(super) fn group_var(&mut self, group: &str, key: &str, value: Node) -> Result<(), String> {
-        let group = self.inventory.groups.entry(group.to_owned()).or_default();
-        if key == "ansible_group_priority" {
-            let priority = match &value.value {
-                Value::Int(priority) => Some(*priority),
-                _ => value.as_str().and_then(|text| text.trim().parse().ok()),
-            };
-            let wrong = || format!("{key} takes a whole number, not {}", value.kind());
-            group.priority = Some(priority.ok_or_else(wrong)?);
-        } else {
-            Arc::make_mut(&mut group.vars).insert(key.to_owned(), value);
-        }
-        Ok(())
-    }
-
-    pub(super) fn child(&mut self, parent: &str, child: &str) -> Result<(), String> {
-        if graph::would_loop(&self.inventory, parent, child) {
-            return Err(format!("the group '{child}' cannot be within '{parent}': that is a loop"));
-        }
-        if let Some(group) = self.inventory.groups.get_mut(parent) {
-            group.children.insert(child.to_owned());
-        }
-        Ok(())
-    }
-
-    /// A child that may be defined further down or in a later source.
-    pub(super) fn later_child(
-        &mut self,
-        parent: &str,
-        child: &str,
-        at: &Span,
-    ) -> Result<(), String> {
-        if self.inventory.groups.contains_key(child) {
-            self.child(parent, child)?;
-        }
-        if self.has_group(child) {
-            return Ok(());
-        }
-        self.pending.push((parent.to_owned(), child.to_owned(), at.clone()));
-        Ok(())
-    }
-
-    fn attach(&mut self, found: &mut Diagnostics) {
-        for (parent, child, at) in std::mem::take(&mut self.pending) {
-            if !self.has_group(&child) {
-                let known = self.inventory.groups.keys().map(String::as_str);
-                let message =
-                    format!("the group '{parent}' includes '{child}', which is nowhere defined");
-                let problem = Diagnostic::error(message).at(&at);
-                found.push(match crate::source::diagnostic::nearest(&child, known) {
-                    Some(near) => problem.help(format!("did you mean '{near}'?")),
-                    None => problem.help(format!("define [{child}], empty if need be")),
-                });
-            } else if let Err(why) = self.child(&parent, &child) {
-                found.push(Diagnostic::error(why).at(&at));
-            }
-        }
-    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! merge, the later one's values winning. What Ansible only warns about (a file that does not parse, a
 //! group that does not exist) is an error here: a vanished group means certificates not renewed.
 
+mod builder;
 mod executable;
 mod graph;
 mod ini;

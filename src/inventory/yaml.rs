@@ -1,6 +1,6 @@
 //! YAML inventories, and the JSON of executable ones.
 
-use super::load::Builder;
+use super::builder::Builder;
 use super::{ini, range};
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 

@@ -31,6 +31,9 @@ pub enum BlockProblem {
     /// The file ends, or another block begins, before the END line.
     #[error("is cut off: it has no END line")]
     Truncated,
+    /// BEGIN, body and END are not lines of their own.
+    #[error("has lost its line ends: BEGIN, body and END are not on lines of their own")]
+    LineEnds,
     /// The END line names another label.
     #[error("ends with the wrong label '{0}'")]
     WrongEnd(String),
@@ -215,6 +218,11 @@ impl MaterialError {
             Self::WrongLabel { .. } => return None,
             Self::Block { problem: BlockProblem::Truncated, .. } => {
                 "the file was cut off or is still being written; copy it again".into()
+            }
+            Self::Block { problem: BlockProblem::LineEnds, .. } => {
+                "write the text with its line ends: a shell keeps them only within quotes \
+                 (printf '%s\\n' \"$PEM\"), and `\\n` as two characters has to be undone first"
+                    .into()
             }
             Self::Block { .. } => "fetch the file again from where it was issued".into(),
             Self::KeyAmongCertificates { .. } => {

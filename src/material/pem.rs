@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// One block between a BEGIN and an END line.
 pub(super) struct Block {
-    /// What stands after `BEGIN`, made printable.
+    /// What stands after `BEGIN`: a few words, see [`label`].
     pub(super) label: String,
     /// Counts blocks from 1.
     pub(super) number: usize,
@@ -39,21 +39,87 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
     let mut open: Option<Open> = None;
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
-        if let Some(label) = marker(line, b"-----BEGIN ") {
-            found.extend(open.take().map(|block| block.close(Err(BlockProblem::Truncated))));
-            open = Some(Open::new(label, found.len() + 1, index + 1));
-        } else if let Some(label) = marker(line, b"-----END ") {
-            found.extend(open.take().map(|block| {
-                let ended =
-                    if label == block.label { Ok(()) } else { Err(BlockProblem::WrongEnd(label)) };
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        match Line::of(line, open.is_some()) {
+            Line::Begin(label) => {
+                found.extend(open.take().map(|block| block.close(Err(BlockProblem::Truncated))));
+                open = Some(Open::new(label, found.len() + 1, index + 1));
+            }
+            Line::End(label) => found.extend(open.take().map(|block| {
+                let ended = if label == block.label {
+                    Ok(())
+                } else {
+                    Err(BlockProblem::WrongEnd(label.to_owned()))
+                };
                 block.close(ended)
-            }));
-        } else if let Some(block) = &mut open {
-            block.add(line);
+            })),
+            Line::Joined(labels) => {
+                found.extend(open.take().map(|block| block.close(Err(BlockProblem::LineEnds))));
+                for label in labels {
+                    let number = found.len() + 1;
+                    let block = Open::new(label, number, index + 1);
+                    found.push(block.close(Err(BlockProblem::LineEnds)));
+                }
+            }
+            Line::Other => {
+                if let Some(block) = &mut open {
+                    block.add(line);
+                }
+            }
         }
     }
     found.extend(open.map(|block| block.close(Err(BlockProblem::Truncated))));
     found
+}
+
+/// What a line of a file is to PEM.
+enum Line<'a> {
+    Begin(&'a str),
+    End(&'a str),
+    /// Markers and other text on one line: line ends were lost. The labels that begin there.
+    Joined(Vec<&'a str>),
+    Other,
+}
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+impl<'a> Line<'a> {
+    /// Outside a block only a line that starts with a marker counts: words about PEM are skipped.
+    fn of(line: &'a [u8], in_block: bool) -> Self {
+        let Ok(line) = std::str::from_utf8(line) else { return Self::Other };
+        let starts = line.starts_with(BEGIN) || line.starts_with(END);
+        if !starts && !(in_block && (line.contains(BEGIN) || line.contains(END))) {
+            return Self::Other;
+        }
+        match (marker(line, BEGIN), marker(line, END)) {
+            (Some((label, "")), _) => Self::Begin(label),
+            (_, Some((label, ""))) => Self::End(label),
+            (None, None) if !in_block => Self::Other,
+            _ => Self::Joined(
+                line.match_indices(BEGIN)
+                    .filter_map(|(at, _)| Some(marker(&line[at..], BEGIN)?.0))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// The label of a marker at the start of `line`, and what follows it there.
+fn marker<'a>(line: &'a str, start: &str) -> Option<(&'a str, &'a str)> {
+    let (label, rest) = line.strip_prefix(start)?.split_once(DASHES)?;
+    is_label(label.trim()).then_some((label.trim(), rest))
+}
+
+/// A few short words in capitals (RFC 7468 §2 allows more, nobody uses it). Messages show labels, so
+/// nothing that could be a part of a key's body is one.
+fn is_label(text: &str) -> bool {
+    let is_word = |word: &str| {
+        let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        (1..=14).contains(&word.len()) && word.bytes().all(plain)
+    };
+    text.len() <= 40 && text.split(' ').all(is_word)
 }
 
 /// Why a text without a single block is not PEM.
@@ -97,10 +163,10 @@ struct Open {
 }
 
 impl Open {
-    fn new(label: String, number: usize, line: usize) -> Self {
+    fn new(label: &str, number: usize, line: usize) -> Self {
         // Large enough for any key, so that growing leaves no copy behind.
         let body = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        Self { label, number, line, headers: Vec::new(), body }
+        Self { label: label.to_owned(), number, line, headers: Vec::new(), body }
     }
 
     fn add(&mut self, line: &[u8]) {
@@ -123,12 +189,6 @@ impl Open {
         });
         Block { label, number, line, headers, der }
     }
-}
-
-fn marker(line: &[u8], start: &[u8]) -> Option<String> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let label = line.strip_prefix(start)?.strip_suffix(b"-----")?;
-    Some(crate::model::text::printable(label.trim_ascii(), 64))
 }
 
 #[cfg(test)]
@@ -166,6 +226,43 @@ mod tests {
                 ("F".into(), 11, Err(BlockProblem::Truncated)),
             ]
         );
+    }
+
+    const BODY: &str = "MC4CAQAwBQYDK2VwBCIEIL6QoQKbyRMHJ1PLMzSiLFZZT4zlUFLNBqlWmIoSqCRD";
+
+    #[test]
+    fn lost_line_ends_are_told_and_nothing_of_the_line_is_kept() {
+        let key = |separator: &str| {
+            ["-----BEGIN PRIVATE KEY-----", BODY, "-----END PRIVATE KEY-----"].join(separator)
+        };
+        let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+        let lost = |label: &str, line: usize| (label.to_owned(), line, Err(BlockProblem::LineEnds));
+        for separator in [" ", "", "\r", "\\n", "\\r\\n", "\t"] {
+            assert_eq!(outline(&key(separator)), [lost("PRIVATE KEY", 1)], "{separator:?}");
+            let flat =
+                format!("{}{separator}{}", certificate.replace('\n', separator), key(separator));
+            assert_eq!(outline(&flat), [lost("CERTIFICATE", 1), lost("PRIVATE KEY", 1)]);
+            assert_eq!(
+                outline(&format!("{certificate}{}", key(separator))),
+                [lost("CERTIFICATE", 1), lost("PRIVATE KEY", 3)]
+            );
+        }
+        let (begin, rest) =
+            key("\n").split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        for joined in [format!("{begin}{rest}"), format!("{begin}\n{}", rest.replace('\n', ""))] {
+            assert_eq!(outline(&joined), [lost("PRIVATE KEY", 1)], "{joined}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_body_is_a_label() {
+        for line in [format!("-----BEGIN {BODY}-----"), format!("-----BEGIN {}-----", &BODY[..20])]
+        {
+            assert_eq!(outline(&format!("{line}\nAAAA\n-----END {BODY}-----")), []);
+        }
+        let wrong_end = format!("-----BEGIN A-----\nAAAA\n-----END {BODY}-----");
+        assert_eq!(outline(&wrong_end), [("A".to_owned(), 1, Err(BlockProblem::LineEnds))]);
+        assert_eq!(outline("the file begins with -----BEGIN A-----\n-----BEGIN-----\n"), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which of a host's command results answers which question: the order of the inspection's request.
 
 use super::desired::{Desired, PrecheckWant, ServiceWant};
-use super::facts::{CommandResult, HostFacts};
+use crate::host::{CommandResult, HostFacts};
 
 /// What a host answered about one service.
 pub(super) struct Answers<'a> {

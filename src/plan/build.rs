@@ -6,8 +6,8 @@
 use super::answers::answers;
 use super::desired::{Desired, FileWant, ProbeWant};
 use super::discovery;
-use super::facts::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
 use super::probes;
+use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
 use crate::material::certificates_in;
 use crate::model::{FileMode, Fingerprint, RemotePath, Step, Timestamp};
 

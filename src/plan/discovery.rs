@@ -4,7 +4,7 @@
 use super::answers::{Answers, answers};
 use super::build::{FileAction, FilePlan};
 use super::desired::{Desired, Role};
-use super::facts::{FileFacts, HostFacts};
+use crate::host::{FileFacts, HostFacts};
 use crate::services::{Discovered, FileRole};
 
 /// Names of files in one note.

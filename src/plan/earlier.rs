@@ -1,7 +1,7 @@
 //! What is wanted when an earlier generation is to come back: the same files, with kept bytes.
 
 use super::desired::{Desired, FileWant, Ownership};
-use super::facts::{FileFacts, HostFacts};
+use crate::host::{FileFacts, HostFacts};
 use crate::material::{Certificate, certificates_in};
 use crate::model::Fingerprint;
 use crate::verify::SignatureChoice;

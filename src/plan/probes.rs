@@ -6,8 +6,8 @@
 
 use super::build::SeenBefore;
 use super::desired::{Desired, ProbeWant};
-use super::facts::HostFacts;
 use super::wanted::{Material, Wanted};
+use crate::host::HostFacts;
 use crate::material::{Certificate, certificates_in};
 use crate::model::{Endpoint, Fingerprint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};

@@ -8,36 +8,18 @@ use super::desired::{
     BootWant, CheckWant, CommandWant, Desired, DiscoverWant, Ownership, PrecheckWant, RunningWant,
     ServiceWant, ValidateWant, ViaWant,
 };
-use super::facts::{HostFacts, OsFamily};
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
 use super::wanted::{Material, Wanted};
+use crate::host::{HostFacts, HostKind};
 use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
 use crate::services::{
-    Family, Files, HostKind, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep,
-    SelfReload, Via, choose,
+    Files, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via, choose,
 };
 use crate::verify::SignatureChoice;
 use std::time::Duration;
-
-/// Every kind of host between which profiles tell.
-pub fn kinds() -> Vec<HostKind> {
-    let families = Family::NAMES.iter().map(|(_, family)| *family);
-    families.flat_map(|family| [true, false].map(|systemd| HostKind { systemd, family })).collect()
-}
-
-/// The kind of a host.
-pub fn kind(systemd: bool, family: OsFamily) -> HostKind {
-    let family = match family {
-        OsFamily::Debian => Family::Debian,
-        OsFamily::Redhat => Family::RedHat,
-        OsFamily::Alpine => Family::Alpine,
-        OsFamily::Suse | OsFamily::Arch | OsFamily::Freebsd | OsFamily::Other => Family::Other,
-    };
-    HostKind { systemd, family }
-}
 
 /// What is wanted of the host that answered with `facts`: [`resolve`] for its kind, without the
 /// optional checks that it has no program for and without a boot guard that it cannot have.
@@ -45,7 +27,7 @@ pub fn kind(systemd: bool, family: OsFamily) -> HostKind {
 /// # Errors
 /// As [`resolve`].
 pub fn desired(wanted: &Wanted, facts: &HostFacts) -> Result<Desired, String> {
-    let mut desired = resolve(wanted, kind(facts.systemd, facts.os_family))?;
+    let mut desired = resolve(wanted, facts.kind)?;
     let mut left_out = Vec::new();
     for service in &mut desired.services {
         let name = &service.name;

@@ -2,8 +2,8 @@
 
 use super::build::{Decision, FileAction, FilePlan, HostPlan};
 use super::desired::{Desired, ProbeWant, ValidateWant, ViaWant};
-use super::facts::{FileFacts, HostFacts};
 use super::row::{PlanAction, PlanRow, brief};
+use crate::host::{FileFacts, HostFacts};
 use crate::material::certificates_in;
 use crate::model::{HostName, StartTls, Timestamp};
 use crate::services::Covers;

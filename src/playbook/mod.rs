@@ -9,6 +9,7 @@ mod parse;
 mod reader;
 mod task;
 mod values;
+mod words;
 
 pub use model::{
     Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, Serial, Task,

@@ -1,7 +1,7 @@
 //! From YAML to plays.
 
-use super::model::{Becoming, Order, Play, Playbook, Serial, Task};
-use super::reader::{Reader, wrong_type};
+use super::model::{Order, Play, Playbook, Serial, Task};
+use super::reader::{Reader, becoming, unsupported, wrong_type};
 use super::task;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;
@@ -121,13 +121,6 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     })
 }
 
-/// A known but unsupported key.
-pub(super) fn unsupported(key: &str, remedy: &str, name: &Node) -> Diagnostic {
-    Diagnostic::error(format!("certroll does not support '{key}'"))
-        .at(name.span.as_ref())
-        .help(remedy)
-}
-
 /// Templates of the play's own values; those of tasks are checked where conditions are told apart.
 fn check_syntax(node: &Node, templates: &Templates, found: &mut Diagnostics) {
     for (key, value) in node.as_map().into_iter().flatten() {
@@ -224,17 +217,6 @@ fn order(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Order {
         found.push(wrong_type("order", &format!("one of {}", names.join(", ")), node));
     }
     known.map(|(_, order)| *order).unwrap_or_default()
-}
-
-/// `become` and its relatives, of a play or a task.
-pub(super) fn becoming(reader: &mut Reader<'_>) -> Becoming {
-    Becoming {
-        enabled: reader.node("become"),
-        user: reader.node("become_user"),
-        method: reader.node("become_method"),
-        flags: reader.node("become_flags"),
-        exe: reader.node("become_exe"),
-    }
 }
 
 fn section_tasks(

@@ -2,8 +2,8 @@
 
 use super::certificate::CertificateSpec;
 use super::model::{CommandSpec, Loop, Meta, Task, TaskKind, WaitFor};
-use super::parse::{becoming, unsupported};
-use super::reader::{Reader, is_identifier, wrong_type};
+use super::reader::{Reader, becoming, is_identifier, unsupported, wrong_type};
+use super::words;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 use crate::template::Templates;
@@ -369,7 +369,7 @@ fn command(
         timeout: None,
     };
     match &value.value {
-        Value::Text(_) | Value::Unsafe(_) => spec.words = words(value, shell, found)?,
+        Value::Text(_) | Value::Unsafe(_) => spec.words = words::split(value, shell, found)?,
         Value::List(items) if !shell => spec.words = items.clone(),
         Value::Map(_) => more_arguments(value, module, &mut spec, found),
         _ => {
@@ -399,7 +399,7 @@ fn more_arguments(
         spec.words = argv;
     }
     if let Some(line) = reader.node("cmd")
-        && let Some(words) = words(&line, spec.shell, found)
+        && let Some(words) = words::split(&line, spec.shell, found)
     {
         spec.words = words;
     }
@@ -414,62 +414,4 @@ fn more_arguments(
     set(&mut spec.stdin, "stdin");
     set(&mut spec.timeout, "timeout");
     reader.finish(found);
-}
-
-/// A command line's words, split before anything is rendered: a value stays within its word.
-pub(super) fn words(node: &Node, shell: bool, found: &mut Diagnostics) -> Option<Vec<Node>> {
-    let text = node.as_str()?;
-    if shell {
-        return Some(vec![node.clone()]);
-    }
-    match split(text) {
-        Some(words) => Some(
-            words
-                .into_iter()
-                .map(|word| Node { value: Value::Text(word), span: node.span.clone() })
-                .collect(),
-        ),
-        None => {
-            found.push(Diagnostic::error("a quote is not closed").at(node.span.as_ref()).help(
-                "write the command as a list of words: `command: [program, \"an argument\"]`",
-            ));
-            None
-        }
-    }
-}
-
-/// As `shlex`, with every `{{ … }}` kept whole.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut templates = Vec::new();
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some(open) = rest.find("{{") {
-        let close = rest[open..].find("}}").map_or(rest.len(), |at| open + at + 2);
-        masked.push_str(&rest[..open]);
-        masked.push_str(&format!("\u{1}{}\u{2}", templates.len()));
-        templates.push(&rest[open..close]);
-        rest = &rest[close..];
-    }
-    masked.push_str(rest);
-    let words = shlex::split(&masked)?;
-    let unmask = |word: String| {
-        templates.iter().enumerate().fold(word, |word, (index, template)| {
-            word.replace(&format!("\u{1}{index}\u{2}"), template)
-        })
-    };
-    Some(words.into_iter().map(unmask).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_template_stays_one_word() {
-        assert_eq!(
-            split("lb drain '{{ a | default(\"x y\") }}' --at={{ b }}").unwrap(),
-            ["lb", "drain", "{{ a | default(\"x y\") }}", "--at={{ b }}"]
-        );
-        assert_eq!(split("a 'b"), None);
-    }
 }

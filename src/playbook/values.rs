@@ -2,7 +2,8 @@
 
 use crate::model::{Backoff, CommandLine, FileMode};
 use crate::source::{Diagnostic, Diagnostics, Node, Value, yaml};
-use crate::template::{Scope, TemplateError};
+use crate::template::{Scope, TemplateError, is_template};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Renders values of one task and collects what is wrong. What is not known yet is kept apart.
@@ -162,7 +163,7 @@ impl<'a> Values<'a> {
                 let text = self.keep(self.scope.text(shell))?;
                 return self.checked(node, CommandLine::Shell(text));
             }
-            Value::Text(_) | Value::Unsafe(_) => super::task::words(node, false, &mut self.found)?,
+            Value::Text(_) | Value::Unsafe(_) => super::words::split(node, false, &mut self.found)?,
             _ => {
                 self.wrong(
                     node,
@@ -236,5 +237,57 @@ impl<'a> Values<'a> {
             first: shortest.unwrap_or(longest.map_or(default.first, |max| default.first.min(max))),
             max: longest.unwrap_or(shortest.map_or(default.max, |first| default.max.max(first))),
         }
+    }
+}
+
+/// `~` is the home directory, as in Ansible; other relative paths start beside the playbook.
+pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        // Shown as the author wrote it.
+        _ if directory == Path::new(".") => PathBuf::from(text),
+        _ => directory.join(text),
+    }
+}
+
+/// `false`, `none` and `true` in the place of something longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Switch {
+    Off,
+    Default,
+}
+
+/// What stands where a word, a mapping or a text may: as written, or as a template gives it.
+pub(super) enum Written {
+    Switch(Switch),
+    Node(Node),
+}
+
+/// A template that is a whole value counts for what it gives, with its type; a text that it gives is left
+/// as the template, for its reader to render. `null` is as if nothing were written; so is a template that
+/// went wrong, which `values` remembers.
+pub(super) fn written(node: Option<&Node>, values: &mut Values<'_>) -> Option<Written> {
+    let node = node?;
+    let node = match node.as_str().filter(|text| is_template(text)) {
+        None => node.clone(),
+        Some(_) => match values.json(node)? {
+            serde_json::Value::String(text) if switch(&text).is_none() => node.clone(),
+            value => Node::from_json(&value, node.span.as_ref()),
+        },
+    };
+    let switch = match &node.value {
+        Value::Null => return None,
+        Value::Bool(false) => Some(Switch::Off),
+        Value::Bool(true) => Some(Switch::Default),
+        _ => node.as_str().and_then(switch),
+    };
+    Some(switch.map_or(Written::Node(node), Written::Switch))
+}
+
+fn switch(text: &str) -> Option<Switch> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "none" | "false" | "no" | "off" => Some(Switch::Off),
+        "true" | "yes" | "on" => Some(Switch::Default),
+        _ => None,
     }
 }

@@ -1,15 +1,15 @@
 //! A single command on a host, outside a transaction.
 
 use super::conversation::{BadReply, Conversation, Reply};
-use super::error::{RemoteError, StepFailure};
+use super::error::RemoteError;
 use super::program::{COMMANDING, encode, is_plain_text, nonce};
-use super::request::CommandRequest;
 use super::transaction::{BadRequest, argv, body, seconds};
+use crate::host::CommandRequest;
+use crate::host::CommandResult;
+use crate::host::StepFailure;
 use crate::model::Step;
-use crate::plan::facts::CommandResult;
 use crate::transport::Process;
 use std::time::Duration;
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// What the host sends of each end of a stream.
@@ -21,7 +21,6 @@ const PART: usize = 64 << 10;
 /// # Errors
 /// See [`RemoteError`]. Once it had been started, what it did is unknown.
 pub async fn run(process: Process, request: &CommandRequest) -> Result<CommandResult, RemoteError> {
-    let started = Instant::now();
     let nonce = nonce();
     let text = word(request, &nonce)?;
     let mut host = Conversation::open(process, &COMMANDING, &nonce, &text, Step::Task).await?;
@@ -47,7 +46,6 @@ pub async fn run(process: Process, request: &CommandRequest) -> Result<CommandRe
         }
     }
     host.finish().await;
-    result.took = started.elapsed();
     Ok(result)
 }
 

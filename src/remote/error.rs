@@ -1,5 +1,7 @@
 //! Why a conversation with a host did not end as wished.
 
+use crate::host::{RolledBack, StepFailure};
+use crate::model::text::after_colon as said;
 use crate::model::{Fingerprint, Outcome, RemotePath, Step};
 use crate::transport::StartError;
 
@@ -14,7 +16,7 @@ pub enum RemoteError {
         noise: String,
     },
     /// The account that was asked for cannot be taken, or has no shell. Nothing was touched.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(Box<StartError>),
     /// A tool is missing without which no transaction can be made. Nothing was touched.
     #[error("the host has no {name}")]
@@ -41,7 +43,7 @@ pub enum RemoteError {
         why: String,
     },
     /// A step failed and nothing live had changed.
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(StepFailure),
     /// A step failed after the commit (or the controller said so): the host has its old state back,
     /// as far as [`RolledBack`] says.
@@ -132,96 +134,6 @@ impl RemoteError {
             }
         }
     }
-}
-
-/// A step that failed on the host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{step} failed: {why}{}{}{}", for_service(.service), code(.rc), said(.output))]
-pub struct StepFailure {
-    /// Which step.
-    pub step: Step,
-    /// Why, in words.
-    pub why: String,
-    /// The service concerned, by the name in the request.
-    pub service: Option<String>,
-    /// Which of that service's checks refused.
-    pub check: Option<usize>,
-    /// Exit code of the command that failed; 124: its time was over, 125: too much output.
-    pub rc: Option<i32>,
-    /// Tail of its output; printable.
-    pub output: String,
-}
-
-/// How the way back went.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RolledBack {
-    /// Files that somebody else had changed meanwhile and that were left alone.
-    pub conflicts: Vec<RemotePath>,
-    /// Per service of the request: how telling it went.
-    pub services: Vec<ServiceBack>,
-}
-
-/// One service after a rollback.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceBack {
-    /// The name in the request.
-    pub service: String,
-    /// Exit code of the reload; `None`: none was needed, or there is none.
-    pub reload: Option<i32>,
-    /// Exit code of the recover command; `None`: it was not needed.
-    pub recover: Option<i32>,
-    /// Whether it ran before the transaction; `None`: cannot tell.
-    pub up_before: Option<bool>,
-    /// Whether it runs now; `None`: cannot tell.
-    pub up: Option<bool>,
-    /// Tail of the output of these commands; printable.
-    pub output: String,
-}
-
-impl RolledBack {
-    /// Every file is back. (Whether the service serves the old certificate is seen by a handshake.)
-    pub fn is_complete(&self) -> bool {
-        self.conflicts.is_empty()
-    }
-}
-
-impl std::fmt::Display for RolledBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("rolled back")?;
-        for path in &self.conflicts {
-            write!(f, ", except {path}, which somebody else changed")?;
-        }
-        for service in &self.services {
-            if let Some(rc) = service.reload.filter(|rc| *rc != 0) {
-                write!(f, ", reload of {} ended with {rc}", service.service)?;
-            }
-            if let Some(rc) = service.recover {
-                write!(f, ", {} had to be started again (exit code {rc})", service.service)?;
-            }
-            if service.up == Some(false) {
-                write!(f, ", {} is down", service.service)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn said(text: &str) -> String {
-    let text = text.trim();
-    if text.is_empty() { String::new() } else { format!(": {text}") }
-}
-
-fn code(rc: &Option<i32>) -> String {
-    match rc {
-        None => String::new(),
-        Some(124) => " (its time was over)".into(),
-        Some(125) => " (too much output)".into(),
-        Some(rc) => format!(" (exit code {rc})"),
-    }
-}
-
-fn for_service(service: &Option<String>) -> String {
-    service.as_ref().map(|service| format!(" for {service}")).unwrap_or_default()
 }
 
 fn stale(now: &Option<Fingerprint>, why: &str) -> String {

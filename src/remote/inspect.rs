@@ -5,17 +5,16 @@ mod values;
 use super::conversation::{BadReply, Conversation, Reply};
 use super::error::RemoteError;
 use super::program::{INSPECTING, encode, encode_all, nonce};
-use super::request::{InspectRequest, InspectVariant, RunningCheck, TimedCommand};
+use crate::host::{
+    BootGuard, CommandResult, Family, FileFacts, FileState, Generation, HostFacts, HostKind,
+    JournalFacts, JournalState, LockHolder, RegularFile, Tools,
+};
+use crate::host::{Inspection, InspectionVariant, RunningCheck, TimedCommand};
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
-use crate::plan::facts::{
-    BootGuard, CommandResult, FileFacts, FileState, Generation, HostFacts, JournalFacts,
-    JournalState, LockHolder, OsFamily, RegularFile, Tools,
-};
-use crate::services::{Family, HostKind};
 use crate::transport::Process;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use values::{Taken, bytes, certificates, list, number, peeked, pem_block, product, text};
 
 /// For the files: a slow disk may have to read many.
@@ -28,7 +27,7 @@ const MOST_ITEMS: usize = 100_000;
 ///
 /// # Errors
 /// No shell answered, the link died, or the answers make no sense.
-pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostFacts, RemoteError> {
+pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce).map_err(RemoteError::BadRequest)?;
     let mut conversation =
@@ -38,13 +37,12 @@ pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostF
     let mut items = 0;
     loop {
         let limit = reader.limit();
-        let asked = Instant::now();
         let reply = conversation.next(limit).await?;
         items += 1;
         if items > MOST_ITEMS {
             return Err(conversation.garbage("too many replies"));
         }
-        match reader.take(&reply, asked.elapsed()) {
+        match reader.take(&reply) {
             Ok(false) => {}
             Ok(true) => break,
             Err(bad) => return Err(conversation.garbage(bad)),
@@ -54,7 +52,7 @@ pub async fn inspect(process: Process, request: &InspectRequest) -> Result<HostF
     Ok(reader.facts)
 }
 
-fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, String> {
+fn request_text(request: &Inspection, nonce: &str) -> Result<String, String> {
     let mut lines = vec![format!("inspect {nonce}")];
     if let Some(dirs) = &request.dirs {
         lines.push(format!("state {}", encode(dirs.state.as_bytes())));
@@ -73,7 +71,7 @@ fn request_text(request: &InspectRequest, nonce: &str) -> Result<String, String>
     Ok(lines.join("\n"))
 }
 
-fn variant_lines(variant: &InspectVariant, lines: &mut Vec<String>) -> Result<(), String> {
+fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), String> {
     lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
     lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
@@ -118,12 +116,12 @@ fn kind_name(kind: &HostKind) -> String {
 
 /// Puts the facts together from replies.
 struct Reader<'a> {
-    request: &'a InspectRequest,
+    request: &'a Inspection,
     facts: HostFacts,
     /// Commands and services told so far, to wait for the next one's limit.
     files: Vec<BTreeMap<String, Generation>>,
     /// The variant that the host picked.
-    chosen: Option<&'a InspectVariant>,
+    chosen: Option<&'a InspectionVariant>,
 }
 
 impl Reader<'_> {
@@ -143,7 +141,7 @@ impl Reader<'_> {
     }
 
     /// Takes one reply; true for the terminal one.
-    fn take(&mut self, reply: &Reply, took: Duration) -> Taken<bool> {
+    fn take(&mut self, reply: &Reply) -> Taken<bool> {
         match reply.kind.as_str() {
             "host" => self.host(reply).map(|()| false),
             "absent" => {
@@ -159,7 +157,7 @@ impl Reader<'_> {
                 self.facts.running.push(reply.maybe_bool("up").map_err(BadReply::into_words)?);
                 Ok(false)
             }
-            "cmd" => self.command(reply, took).map(|()| false),
+            "cmd" => self.command(reply).map(|()| false),
             "boot_guard" => {
                 self.facts.boot_guard = match text(reply, "way")?.as_str() {
                     "possible" => BootGuard::Possible,
@@ -197,18 +195,13 @@ impl Reader<'_> {
         facts.uid = number(reply, "uid")?;
         facts.user = text(reply, "user")?;
         facts.os_id = text(reply, "os")?;
-        facts.os_family = family(&text(reply, "family")?)?;
-        facts.systemd = flag("systemd").map_err(BadReply::into_words)?;
-        facts.selinux = flag("selinux").map_err(BadReply::into_words)?;
+        facts.kind.family = family(&text(reply, "family")?)?;
+        facts.kind.systemd = flag("systemd").map_err(BadReply::into_words)?;
         facts.tools = Tools {
             sha256: tool("sha256")?,
             sync: tool("sync")?,
             stat: tool("stat")?,
-            setsid: reply.find("setsid") == Some("1"),
             mount_namespace: flag("mountns").map_err(BadReply::into_words)?,
-            net_namespace: flag("netns").map_err(BadReply::into_words)?,
-            openssl: flag("openssl").map_err(BadReply::into_words)?,
-            base64: flag("base64").map_err(BadReply::into_words)?,
             missing: reply
                 .find("missing")
                 .unwrap_or_default()
@@ -231,7 +224,7 @@ impl Reader<'_> {
         &self,
         reply: &Reply,
         expected: usize,
-        asked: impl Fn(&InspectVariant) -> usize,
+        asked: impl Fn(&InspectionVariant) -> usize,
     ) -> Taken<()> {
         let index: usize = number(reply, "i")?;
         let asked = self.chosen.map_or(0, asked);
@@ -294,13 +287,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn command(&mut self, reply: &Reply, took: Duration) -> Taken<()> {
+    fn command(&mut self, reply: &Reply) -> Taken<()> {
         self.in_order(reply, self.facts.commands.len(), |chosen| chosen.commands.len())?;
         let skipped = reply.maybe_bool("skipped").map_err(BadReply::into_words)? == Some(true);
         let result = if skipped {
             CommandResult { skipped, ..CommandResult::default() }
         } else {
-            peeked(reply.bytes("out").map_err(BadReply::into_words)?, took)
+            peeked(reply.bytes("out").map_err(BadReply::into_words)?)
         };
         self.facts.commands.push(result);
         Ok(())
@@ -318,7 +311,7 @@ impl Reader<'_> {
     }
 
     fn end(&mut self) -> Taken<()> {
-        let empty = InspectVariant::default();
+        let empty = InspectionVariant::default();
         let chosen = self.chosen.unwrap_or(&empty);
         if self.facts.files.len() != chosen.files.len()
             || self.facts.running.len() != chosen.running.len()
@@ -335,15 +328,13 @@ impl Reader<'_> {
     }
 }
 
-fn family(name: &str) -> Taken<OsFamily> {
+fn family(name: &str) -> Taken<Family> {
     Ok(match name {
-        "debian" => OsFamily::Debian,
-        "redhat" => OsFamily::Redhat,
-        "alpine" => OsFamily::Alpine,
-        "suse" => OsFamily::Suse,
-        "arch" => OsFamily::Arch,
-        "freebsd" => OsFamily::Freebsd,
-        "other" => OsFamily::Other,
+        "debian" => Family::Debian,
+        "redhat" => Family::RedHat,
+        "alpine" => Family::Alpine,
+        // Profiles do not tell these apart.
+        "suse" | "arch" | "freebsd" | "other" => Family::Other,
         _ => return Err("an unknown family".to_owned()),
     })
 }

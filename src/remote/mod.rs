@@ -16,20 +16,10 @@ pub mod error;
 mod inspect;
 pub mod program;
 mod pulse;
-pub mod reports;
-pub mod request;
 pub mod transaction;
 
 pub use command::run as run_command;
-pub use error::{RemoteError, RolledBack, ServiceBack, StepFailure};
+pub use error::RemoteError;
 pub use inspect::inspect;
 pub use program::{BOOTSTRAP, READY, launch};
-pub use reports::{
-    Committed, Done, Recovered, RecoveredEnd, Reload, Staged, Validation, ValidationWay,
-};
-pub use request::{
-    Attributes, BootRecipe, CommandRequest, Content, FileChange, FileRole, InspectCommand,
-    InspectRequest, InspectVariant, Limits, NewDirectory, RunningCheck, ServiceCommands, StateDirs,
-    TimedCommand, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
-};
 pub use transaction::{Transaction, recover};

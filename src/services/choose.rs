@@ -1,21 +1,12 @@
 //! From a profile and a kind of host to concrete commands and paths.
 
-use super::family::Family;
 use super::profile::{
     ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace, Layout,
     Owners, Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
 };
+use crate::host::HostKind;
 use crate::model::command::replace;
 use crate::model::{CommandLine, StartTls};
-
-/// What decides between variants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HostKind {
-    /// systemd is the host's init.
-    pub systemd: bool,
-    /// Its distribution.
-    pub family: Family,
-}
 
 /// A profile made concrete for one kind of host. Commands still hold placeholders: expand them
 /// with [`Files::expand`].

@@ -1,7 +1,7 @@
 //! The keys of a profile, once: the reader checks files against this table, and the JSON Schema is
 //! made of it.
 
-use super::family::Family;
+use crate::host::Family;
 use serde_json::{Map, Value, json};
 
 /// What a value may be.

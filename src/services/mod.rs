@@ -12,8 +12,8 @@ mod profile;
 mod registry;
 mod show;
 
-pub use choose::{Files, HostKind, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
-pub use family::{ByFamily, Family};
+pub use choose::{Files, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
+pub use family::ByFamily;
 pub use keys::json_schema;
 pub use profile::{
     CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace,

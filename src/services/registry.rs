@@ -64,7 +64,7 @@ impl Profiles {
                         }
                     }
                 }
-                Err(error) => found.push(unreadable(dir, &error)),
+                Err(problem) => found.push(problem),
             }
         }
         match Self::from_sources(&files) {
@@ -227,26 +227,13 @@ fn stem(path: &str) -> String {
     Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn yaml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
+fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let mut paths = load::entries(dir)?;
+    paths.retain(|path| {
         let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
+        !hidden && path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml")
+    });
     Ok(paths)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

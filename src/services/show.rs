@@ -1,11 +1,12 @@
 //! Profiles as text for `certroll services`. Pure: the caller writes it.
 
-use super::family::{ByFamily, Family};
+use super::family::ByFamily;
 use super::profile::{
     CertFile, ChainPlace, CommandSpec, Covers, ExitCode, FileRole, KeyPlace, NameRule, Paths,
     Profile, Reads, Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
+use crate::host::Family;
 use crate::model::StartTls;
 use std::fmt::Write;
 

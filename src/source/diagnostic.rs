@@ -1,6 +1,7 @@
 //! Errors and warnings about input, with their place, what is allowed, and a remedy.
 
 use super::Span;
+use crate::model::text::withhold_keys;
 use std::fmt;
 
 /// How serious a diagnostic is.
@@ -32,7 +33,8 @@ impl Diagnostic {
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            // Values are quoted in messages, and any value may be a key.
+            message: withhold_keys(message.into()),
             span: None,
             label: None,
             help: Vec::new(),
@@ -54,13 +56,13 @@ impl Diagnostic {
 
     /// Adds the text beside the place.
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(withhold_keys(label.into()));
         self
     }
 
     /// Adds a remedy.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help.push(help.into());
+        self.help.push(withhold_keys(help.into()));
         self
     }
 }
@@ -122,6 +124,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_a_message_is_withheld() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----";
+        let found = Diagnostic::error(format!("'{key}' is no mode")).label(key).help(key);
+        let text = format!("{found:?}");
+        assert!(!text.contains("MC4C") && text.contains("withheld"), "{text}");
+    }
 
     #[test]
     fn nearest_name() {

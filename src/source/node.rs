@@ -48,6 +48,31 @@ impl Node {
         Self::made(Value::Unsafe(text.into()))
     }
 
+    /// From JSON: a value that was rendered or received. Texts in it are no templates; every part has
+    /// the place `span`.
+    pub fn from_json(json: &serde_json::Value, span: Option<&Span>) -> Self {
+        use serde_json::Value as Json;
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => match number.as_i64() {
+                Some(integer) => Value::Int(integer),
+                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Value::Unsafe(text.clone()),
+            Json::Array(items) => {
+                Value::List(items.iter().map(|item| Self::from_json(item, span)).collect())
+            }
+            Json::Object(entries) => {
+                let entry = |(key, value): (&String, &Json)| {
+                    (Self::text(key.as_str()), Self::from_json(value, span))
+                };
+                Value::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Self { value, span: span.cloned() }
+    }
+
     /// The text of `Text` and `Unsafe`.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {

@@ -1,7 +1,7 @@
 //! Diagnostics as text: what is wrong, where, with the source line, and what to do.
 
 use super::{Diagnostic, Diagnostics, Severity, Span};
-use crate::model::text::plural;
+use crate::model::text::{plural, withheld_lines};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Findings shown in full; a wrong inventory of 100,000 lines would scroll the first ones away.
@@ -108,10 +108,14 @@ fn group(diagnostic: &Diagnostic) -> Group<'_> {
     group
 }
 
-/// The line and the bytes to underline; nothing of secret files and of overlong lines.
+/// The line and the bytes to underline; nothing of secret files, of overlong lines and of private keys.
 fn excerpt(span: &Span) -> Option<(&str, std::ops::Range<usize>)> {
-    let line = span.file.text.lines().nth(span.line.checked_sub(1)?)?;
+    let index = span.line.checked_sub(1)?;
+    let line = span.file.text.lines().nth(index)?;
     if span.file.secret || line.len() > MAX_LINE {
+        return None;
+    }
+    if withheld_lines(&span.file.text).get(index) == Some(&true) {
         return None;
     }
     let offset = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
@@ -142,6 +146,19 @@ mod tests {
           |
           = help: did you mean 'become'?
         ");
+    }
+
+    #[test]
+    fn a_line_of_a_private_key_is_never_quoted() {
+        let block = "key: |\n  -----BEGIN PRIVATE KEY-----\n  MC4CAQAw\n BwYF\n  -----END PRIVATE KEY-----\n";
+        let flat = "key: -----BEGIN PRIVATE KEY----- MC4CAQAw BwYF -----END PRIVATE KEY-----: x\n";
+        for (text, line) in [(block, 3), (block, 4), (flat, 1)] {
+            let file = SourceFile::new("vars.yml", text);
+            let shown =
+                render(&Diagnostic::error("bad").at(&Span::at(&file, line, 2)).into(), false, 80);
+            assert!(shown.contains(&format!("vars.yml:{line}:2")), "{shown}");
+            assert!(!shown.contains("MC4C") && !shown.contains("BwYF"), "{shown}");
+        }
     }
 
     #[test]

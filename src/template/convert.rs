@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 /// # Errors
 /// Something undefined inside; a value that JSON has no form for.
 pub(super) fn json(value: &Value) -> Result<Json, Error> {
-    if let Some(missing) = super::evaluation::as_missing(value) {
+    if let Some(missing) = super::record::as_missing(value) {
         return Err(missing);
     }
     Ok(match value.kind() {

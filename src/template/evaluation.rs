@@ -2,6 +2,7 @@
 
 use super::backslashes::{self, Literal};
 use super::convert::{json, python_text};
+use super::record::{self, Failure, Missing, Shared};
 use super::scope::Scope;
 use super::{TemplateError, is_template};
 use crate::source::diagnostic::nearest;
@@ -9,7 +10,7 @@ use crate::source::{Diagnostic, Node, Span, Value as Source, Vars};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Environment, Error, ErrorKind, Output, State};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How deep variables may refer to each other.
 const MAX_DEPTH: usize = 40;
@@ -17,23 +18,10 @@ const MAX_DEPTH: usize = 40;
 /// The state of one evaluation, shared by all the lazy values that it hands out.
 pub(super) struct Evaluation {
     scope: Scope,
+    /// Whose variables they are, where `hostvars` led to another host.
+    host: Option<String>,
     chaining: bool,
-    record: Mutex<Record>,
-}
-
-#[derive(Default)]
-struct Record {
-    /// Names that were missing or failed, in order; forgiven ones are `None`.
-    missing: Vec<Option<Failure>>,
-    not_yet_known: Option<String>,
-    /// Variables being rendered, outermost first.
-    stack: Vec<String>,
-}
-
-#[derive(Clone)]
-enum Failure {
-    Undefined(String),
-    Broken(TemplateError),
+    record: Shared,
 }
 
 impl Evaluation {
@@ -57,23 +45,29 @@ impl Evaluation {
     }
 
     fn start(scope: &Scope, chaining: bool) -> Arc<Self> {
-        Arc::new(Self { scope: scope.clone(), chaining, record: Mutex::default() })
+        Arc::new(Self { scope: scope.clone(), host: None, chaining, record: Shared::default() })
     }
 
     fn judge<T>(&self, result: Result<T, Error>, node: &Node) -> Result<T, TemplateError> {
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = &record.not_yet_known {
-            return Err(TemplateError::NotYetKnown(name.clone()));
+        let (not_yet_known, failures) = record::with(&self.record, |record| {
+            (record.not_yet_known.take(), std::mem::take(&mut record.failures))
+        });
+        let mut failures = failures.into_iter().flatten();
+        let broken = failures.clone().find(|failure| matches!(failure, Failure::Broken(_)));
+        match (broken, not_yet_known, failures.next()) {
+            (Some(failure), ..) | (None, None, Some(failure)) => Err(self.explained(failure, node)),
+            (None, Some(name), _) => Err(TemplateError::NotYetKnown(name)),
+            (None, None, None) => {
+                result.map_err(|error| TemplateError::Wrong(Box::new(run_error(&error, node))))
+            }
         }
-        if let Some(failure) = record.missing.iter().flatten().next() {
-            return Err(match failure {
-                Failure::Broken(error) => error.clone(),
-                Failure::Undefined(name) => {
-                    TemplateError::Wrong(Box::new(self.undefined(name, node)))
-                }
-            });
+    }
+
+    fn explained(&self, failure: Failure, node: &Node) -> TemplateError {
+        match failure {
+            Failure::Within(error) | Failure::Broken(error) => error,
+            Failure::Undefined(name) => TemplateError::Wrong(Box::new(self.undefined(&name, node))),
         }
-        result.map_err(|error| TemplateError::Wrong(Box::new(run_error(&error, node))))
     }
 
     fn undefined(&self, name: &str, node: &Node) -> Diagnostic {
@@ -141,34 +135,48 @@ impl Evaluation {
         };
         let held = Held { root: Root::Layer(layer, index), path: Vec::new() };
         let node = held.node();
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        if record.stack.len() >= MAX_DEPTH || record.stack.iter().any(|known| known == name) {
-            let chain = record.stack.join(" → ");
-            let message = format!("the variable '{name}' refers to itself: {chain} → {name}");
+        let entry = match &self.host {
+            Some(host) => format!("{host}: {name}"),
+            None => name.to_owned(),
+        };
+        let chain = record::with(&self.record, |record| {
+            let again = record.stack.len() >= MAX_DEPTH || record.stack.contains(&entry);
+            if !again {
+                record.stack.push(entry.clone());
+            }
+            again.then(|| record.stack.join(" → "))
+        });
+        if let Some(chain) = chain {
+            let message = format!("the variable '{name}' refers to itself: {chain} → {entry}");
             let wrong = Diagnostic::error(message).at(node.span.as_ref());
-            drop(record);
-            return Some(self.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong)))));
+            let error = TemplateError::Wrong(Box::new(wrong));
+            return Some(Missing::value(&self.record, Failure::Broken(error)));
         }
-        record.stack.push(name.to_owned());
-        let before = record.missing.len();
-        drop(record);
-        let value = self.held(&held);
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.stack.pop();
-        let inner = record.missing.iter_mut().skip(before).filter_map(Option::take).next();
-        drop(record);
-        Some(match (value, inner) {
-            (Ok(value), None) => value,
-            (_, Some(Failure::Undefined(inner))) => {
-                let wrong = self.undefined(&inner, node);
-                self.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
+        let value = self.guarded(&held);
+        record::with(&self.record, |record| record.stack.pop());
+        Some(value)
+    }
+
+    /// A value; what went wrong within it becomes a value that is missing.
+    fn guarded(self: &Arc<Self>, held: &Held) -> Value {
+        let before = record::with(&self.record, |record| record.failures.len());
+        let value = self.held(held);
+        let node = held.node();
+        let inner: Vec<Failure> = record::with(&self.record, |record| {
+            record.failures.iter_mut().skip(before).filter_map(Option::take).collect()
+        });
+        let broken = inner.iter().find(|failure| matches!(failure, Failure::Broken(_)));
+        let failure = match (broken.or(inner.first()), value) {
+            (None, Ok(value)) => return value,
+            (Some(Failure::Broken(error)), _) => Failure::Broken(error.clone()),
+            (Some(failure), _) => Failure::Within(self.explained(failure.clone(), node)),
+            (None, Err(error)) => {
+                let undefined = matches!(error.kind(), ErrorKind::UndefinedError);
+                let wrong = TemplateError::Wrong(Box::new(run_error(&error, node)));
+                if undefined { Failure::Within(wrong) } else { Failure::Broken(wrong) }
             }
-            (_, Some(failure)) => self.missing(failure),
-            (Err(error), None) => {
-                let wrong = run_error(&error, node);
-                self.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
-            }
-        })
+        };
+        Missing::value(&self.record, failure)
     }
 
     fn without_node(self: &Arc<Self>, name: &str) -> Option<Value> {
@@ -178,69 +186,19 @@ impl Evaluation {
         if self.environment().globals().any(|(known, _)| known == name) {
             return None;
         }
-        if self.scope.unknown.contains(name) {
-            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-            record.not_yet_known.get_or_insert_with(|| name.to_owned());
+        self.note_unknown(name);
+        Some(Missing::value(&self.record, Failure::Undefined(name.to_owned())))
+    }
+
+    /// Remembers a name that only the run sets; `false`: it is none.
+    fn note_unknown(&self, name: &str) -> bool {
+        let unknown = self.scope.unknown.contains(name);
+        if unknown {
+            record::with(&self.record, |record| {
+                record.not_yet_known.get_or_insert_with(|| name.to_owned());
+            });
         }
-        Some(self.missing(Failure::Undefined(name.to_owned())))
-    }
-
-    fn missing(self: &Arc<Self>, failure: Failure) -> Value {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.missing.push(Some(failure));
-        let index = record.missing.len() - 1;
-        drop(record);
-        Value::from_object(Missing { evaluation: Arc::clone(self), index })
-    }
-}
-
-/// Something that is not there. Any part of it is the same thing.
-#[derive(Clone)]
-pub(super) struct Missing {
-    evaluation: Arc<Evaluation>,
-    index: usize,
-}
-
-impl Missing {
-    /// The template asked whether it is there.
-    pub(super) fn forgive(&self) {
-        let mut record = self.evaluation.record.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = record.missing.get_mut(self.index) {
-            *slot = None;
-        }
-    }
-}
-
-/// The error of a value that is not there.
-pub(super) fn as_missing(value: &Value) -> Option<Error> {
-    value.downcast_object_ref::<Missing>()?;
-    Some(Error::new(ErrorKind::UndefinedError, "a value is undefined"))
-}
-
-/// Whether the value is undefined; if so it is forgiven, because the template asked.
-pub(super) fn is_missing(value: &Value) -> bool {
-    match value.downcast_object_ref::<Missing>() {
-        Some(missing) => {
-            missing.forgive();
-            true
-        }
-        None => value.is_undefined(),
-    }
-}
-
-impl fmt::Debug for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("undefined")
-    }
-}
-
-impl Object for Missing {
-    fn get_value(self: &Arc<Self>, _key: &Value) -> Option<Value> {
-        Some(Value::from_dyn_object(Arc::clone(self)))
-    }
-
-    fn is_true(self: &Arc<Self>) -> bool {
-        false
+        unknown
     }
 }
 
@@ -322,7 +280,7 @@ impl Object for LazyMap {
         let key = key.as_str()?;
         let mut entries = self.held.entries().iter();
         let index = entries.position(|(name, _)| name.as_str() == Some(key))?;
-        Some(lazily(&self.evaluation, &self.held.item(index)))
+        Some(self.evaluation.guarded(&self.held.item(index)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -349,19 +307,12 @@ impl Object for LazyList {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let index = key.as_usize().filter(|index| *index < self.held.items().len())?;
-        Some(lazily(&self.evaluation, &self.held.item(index)))
+        Some(self.evaluation.guarded(&self.held.item(index)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Seq(self.held.items().len())
     }
-}
-
-fn lazily(evaluation: &Arc<Evaluation>, held: &Held) -> Value {
-    evaluation.held(held).unwrap_or_else(|error| {
-        let wrong = run_error(&error, held.node());
-        evaluation.missing(Failure::Broken(TemplateError::Wrong(Box::new(wrong))))
-    })
 }
 
 /// `hostvars`.
@@ -375,10 +326,16 @@ impl fmt::Debug for AllHosts {
 
 impl Object for AllHosts {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let layers = self.0.scope.hostvars.as_ref()?.layers(key.as_str()?)?;
-        let scope = Scope { layers, ..self.0.scope.clone() };
-        let evaluation = Evaluation::start(&scope, self.0.chaining);
-        Some(Value::from_object(OneHost(evaluation)))
+        let host = key.as_str()?;
+        let all = self.0.scope.hostvars.as_ref()?;
+        let scope =
+            Scope { layers: all.layers(host)?, unknown: all.unknown(host), ..self.0.scope.clone() };
+        Some(Value::from_object(OneHost(Arc::new(Evaluation {
+            scope,
+            host: Some(host.to_owned()),
+            chaining: self.0.chaining,
+            record: Arc::clone(&self.0.record),
+        }))))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -398,7 +355,9 @@ impl fmt::Debug for OneHost {
 impl Object for OneHost {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
-        self.0.scope.raw(name)?;
+        if self.0.scope.raw(name).is_none() && !self.0.note_unknown(name) {
+            return None;
+        }
         self.0.lookup(name)
     }
 

@@ -3,7 +3,7 @@
 //! Source of the semantics: Ansible's documentation of the `ansible.builtin` filters.
 
 use super::convert::{from_json, json, python_text};
-use super::evaluation::is_missing;
+use super::record::is_missing;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};

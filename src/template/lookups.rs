@@ -67,15 +67,13 @@ fn find(
                 Err(error) => return Err(bad(error.message)),
             },
             "fileglob" => found.extend(glob(directory, &name).into_iter().map(Value::from)),
-            "vars" => {
-                match state.lookup(&name).filter(|value| !super::evaluation::is_missing(value)) {
-                    Some(value) => found.push(value),
-                    None => match &default {
-                        Some(default) => found.push(default.clone()),
-                        None => return Err(bad(format!("no variable '{name}'"))),
-                    },
-                }
-            }
+            "vars" => match state.lookup(&name).filter(|value| !super::record::is_missing(value)) {
+                Some(value) => found.push(value),
+                None => match &default {
+                    Some(default) => found.push(default.clone()),
+                    None => return Err(bad(format!("no variable '{name}'"))),
+                },
+            },
             other => {
                 return Err(bad(format!(
                     "there is no lookup '{other}': certroll has file, env, fileglob, first_found and vars"

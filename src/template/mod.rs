@@ -11,8 +11,10 @@ mod convert;
 mod evaluation;
 mod filters;
 mod lookups;
+mod predicates;
+mod record;
+mod rendering;
 mod scope;
-mod tests_;
 
 pub use convert::python_repr;
 pub use scope::{HostVars, Scope};
@@ -85,7 +87,7 @@ impl Templates {
                 .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
             filters::add_to(&mut environment);
             collections::add_to(&mut environment);
-            tests_::add_to(&mut environment);
+            predicates::add_to(&mut environment);
             lookups::add_to(&mut environment, directory.clone());
             environment
         };

@@ -1,10 +1,7 @@
 //! The variables that one host sees in one task.
 
-use super::backslashes::Literal;
-use super::convert::{json, python_bool_error};
-use super::evaluation::Evaluation;
-use super::{TemplateError, Templates, is_template};
-use crate::source::{Diagnostic, Node, Value, Vars};
+use super::Templates;
+use crate::source::{Node, Vars};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -12,6 +9,11 @@ use std::sync::Arc;
 pub trait HostVars: Send + Sync {
     /// The layers of `host`, weakest first; `None` for an unknown host.
     fn layers(&self, host: &str) -> Option<Vec<Arc<Vars>>>;
+    /// Names that `host` gets only when the play runs.
+    fn unknown(&self, host: &str) -> Arc<HashSet<String>> {
+        let _ = host;
+        Arc::default()
+    }
     /// Every host, in inventory order.
     fn hosts(&self) -> Vec<String>;
 }
@@ -79,67 +81,4 @@ impl Scope {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str))
     }
-
-    /// Renders a value and everything in it.
-    ///
-    /// # Errors
-    /// Undefined names, wrong syntax, failing filters; values that are not known yet.
-    pub fn render(&self, node: &Node) -> Result<serde_json::Value, TemplateError> {
-        Evaluation::run(self, node, |evaluation| {
-            let value = evaluation.value(node)?;
-            json(&value)
-        })
-    }
-
-    /// Renders a value as text.
-    ///
-    /// # Errors
-    /// As [`render`](Self::render), and for lists, mappings and nothing.
-    pub fn text(&self, node: &Node) -> Result<String, TemplateError> {
-        use serde_json::Value as Json;
-        match self.render(node)? {
-            Json::String(text) => Ok(text),
-            Json::Bool(true) => Ok("True".to_owned()),
-            Json::Bool(false) => Ok("False".to_owned()),
-            Json::Number(number) => Ok(number.to_string()),
-            Json::Null => Err(wrong(node, "text is wanted here, not nothing")),
-            Json::Array(_) => Err(wrong(node, "text is wanted here, not a list")),
-            Json::Object(_) => Err(wrong(node, "text is wanted here, not a mapping")),
-        }
-    }
-
-    /// Evaluates a condition: an expression, with or without braces, that gives a boolean.
-    ///
-    /// # Errors
-    /// As [`render`](Self::render); an empty expression; a result that is no boolean.
-    pub fn condition(&self, node: &Node) -> Result<bool, TemplateError> {
-        let expression = match &node.value {
-            Value::Bool(value) => return Ok(*value),
-            Value::Null => return Ok(true),
-            Value::Text(text) | Value::Unsafe(text) if text.trim().is_empty() => {
-                return Err(wrong(node, "a condition must not be empty"));
-            }
-            Value::Text(text) if is_template(text) => text.clone(),
-            Value::Text(text) | Value::Unsafe(text) => format!("{{{{ {text} }}}}"),
-            _ => {
-                return Err(wrong(
-                    node,
-                    &format!("a condition is an expression, not {}", node.kind()),
-                ));
-            }
-        };
-        let value = Evaluation::run(self, node, |evaluation| {
-            json(&evaluation.template(&expression, Literal::Escapes)?)
-        })?;
-        match value {
-            serde_json::Value::Bool(value) => Ok(value),
-            other => Err(TemplateError::Wrong(Box::new(
-                python_bool_error(&other).at(node.span.as_ref()),
-            ))),
-        }
-    }
-}
-
-fn wrong(node: &Node, message: &str) -> TemplateError {
-    TemplateError::Wrong(Box::new(Diagnostic::error(message).at(node.span.as_ref())))
 }

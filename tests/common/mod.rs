@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod oracle;
 pub mod pki;
 pub mod sshd;
+pub mod world;
 
 use std::io::Write;
 use std::process::Command;

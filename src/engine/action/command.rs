@@ -2,11 +2,12 @@
 
 use super::{Action, Done, Failed, ModuleFailure};
 use crate::engine::certificate::failure;
+use crate::host::CommandRequest;
+use crate::host::CommandResult;
 use crate::model::text::printable;
 use crate::model::{CommandLine, RemotePath, Secret};
-use crate::plan::facts::CommandResult;
 use crate::playbook::{COMMAND_TIMEOUT, CommandSpec};
-use crate::remote::{self, CommandRequest};
+use crate::remote::{self};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 

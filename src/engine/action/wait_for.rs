@@ -1,10 +1,10 @@
 //! `wait_for`: a port, seen from the host, or a file on it.
 
 use super::{Action, Done, Failed, ModuleFailure, command};
+use crate::host::CommandRequest;
 use crate::model::CommandLine;
 use crate::model::command::quote;
 use crate::playbook::WaitFor;
-use crate::remote::CommandRequest;
 use crate::source::Node;
 use serde_json::{Map, json};
 use std::time::Duration;

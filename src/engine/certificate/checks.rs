@@ -2,11 +2,12 @@
 
 use super::Shared;
 use crate::engine::link::Link;
+use crate::host::CommandResult;
+use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
 use crate::model::text::printable;
 use crate::plan::desired::{CheckWant, Desired};
-use crate::plan::facts::CommandResult;
-use crate::remote::{CommandRequest, StepFailure, command};
+use crate::remote::command;
 
 /// Runs the checks in order and stops at the first that fails.
 ///

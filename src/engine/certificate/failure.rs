@@ -1,9 +1,10 @@
 //! What the operator reads when a step failed: what, where, the host's state, what next.
 
 use crate::event::Failure;
+use crate::host::{RolledBack, ServiceBack, StepFailure};
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::build::FailedCheck;
-use crate::remote::{RemoteError, RolledBack, ServiceBack, StepFailure};
+use crate::remote::RemoteError;
 
 /// How a host left a certificate task.
 #[derive(Clone, Debug)]

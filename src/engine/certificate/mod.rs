@@ -5,7 +5,6 @@ mod checks;
 mod ends;
 pub mod failure;
 pub mod observe;
-pub mod request;
 pub mod rollout;
 pub mod status;
 

@@ -1,16 +1,18 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
+use super::Shared;
 use super::failure::{self, Ended};
-use super::{Shared, request};
 use crate::engine::link::Link;
 use crate::engine::verification;
+use crate::host::HostFacts;
+use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
 use crate::plan::build::{Decision, HostPlan, Observation, SeenBefore, build};
 use crate::plan::desired::Desired;
 use crate::plan::earlier::earlier;
-use crate::plan::facts::HostFacts;
+use crate::plan::inspection;
 use crate::plan::{probes, resolve, wanted::Wanted};
-use crate::remote::{self, RecoveredEnd, StateDirs};
+use crate::remote::{self};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +66,8 @@ pub struct Observed {
 pub async fn observe(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request = request::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
+    let mut request =
+        inspection::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
     request.dirs.clone_from(&job.dirs);
     let running = shared.emitter.step(host, Step::Connect);
     let process = job.link.sh().await.map_err(|error| error.ended(task))?;
@@ -126,7 +129,7 @@ pub async fn recover(
 }
 
 /// How an interrupted transaction was settled.
-pub fn recovered_words(recovered: &remote::Recovered) -> String {
+pub fn recovered_words(recovered: &Recovered) -> String {
     let id = &recovered.id;
     let mut words = match recovered.end {
         RecoveredEnd::Old => format!("transaction {id} was interrupted: its files are back"),

@@ -6,15 +6,15 @@
 
 use super::failure::{self, Ended};
 use super::observe::{Job, Observed, observe, recover};
-use super::{Shared, checks, request};
+use super::{Shared, checks};
 use crate::engine::verification::{self, Dialers, Unverified};
+use crate::host::{Committed, RolledBack, Staged, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName, Outcome, Step};
 use crate::plan::build::{Decision, FileAction, HostPlan, SeenBefore};
 use crate::plan::desired::{Desired, ProbeWant};
-use crate::remote::{
-    Committed, RemoteError, RolledBack, Staged, StepFailure, Transaction, Validation, ValidationWay,
-};
+use crate::plan::transaction as request;
+use crate::remote::{RemoteError, Transaction};
 use std::sync::Arc;
 
 /// How the first half ended.

@@ -6,10 +6,10 @@ use crate::event::planned::CertBrief;
 use crate::event::status::{
     BackupStatus, FileStatus, HostStatus, JournalStatus, ServedStatus, UnfinishedState,
 };
+use crate::host::{FileFacts, FileState, JournalState};
 use crate::material::{Certificate, certificates_in};
 use crate::model::Timestamp;
 use crate::plan::desired::{Desired, FileWant, ProbeWant};
-use crate::plan::facts::{FileFacts, FileState, JournalState};
 use crate::plan::row::brief;
 use crate::verify::Served;
 

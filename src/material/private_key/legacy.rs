@@ -31,20 +31,22 @@ impl Encryption {
         if !header("Proc-Type")?.ends_with("ENCRYPTED") {
             return None;
         }
-        let info = crate::model::text::printable(header("DEK-Info").unwrap_or("").as_bytes(), 80);
-        let (name, iv) = info.split_once(',').unwrap_or((&info, ""));
+        let info = header("DEK-Info").unwrap_or("");
+        let (name, iv) = info.split_once(',').unwrap_or((info, ""));
         let cipher = match name.trim() {
             "AES-128-CBC" => Cipher::Aes128,
             "AES-192-CBC" => Cipher::Aes192,
             "AES-256-CBC" => Cipher::Aes256,
             "DES-EDE3-CBC" => Cipher::TripleDes,
             "" => return Some(Err("no DEK-Info line".into())),
-            other => return Some(Err(other.to_owned())),
+            // Only what looks like a cipher's name is shown: with lost line ends a key's body stands here.
+            other if is_cipher_name(other) => return Some(Err(other.to_owned())),
+            _ => return Some(Err("a DEK-Info line that names no cipher".into())),
         };
         let expected = if matches!(cipher, Cipher::TripleDes) { 8 } else { 16 };
         Some(match hex::decode(iv.trim()) {
             Ok(iv) if iv.len() == expected => Ok(Self { cipher, iv }),
-            _ => Err(format!("{info} (bad initialisation vector)")),
+            _ => Err(format!("{} (bad initialisation vector)", name.trim())),
         })
     }
 
@@ -77,6 +79,11 @@ impl Encryption {
             Cipher::TripleDes => decrypt!(des::TdesEde3, 24),
         }
     }
+}
+
+fn is_cipher_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= 24 && text.bytes().all(plain)
 }
 
 fn derive(passphrase: &[u8], salt: &[u8], length: usize) -> Zeroizing<Vec<u8>> {

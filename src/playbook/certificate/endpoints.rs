@@ -1,9 +1,9 @@
 //! `verify:` from values to the places to look at.
 
-use super::render::local_path;
+use super::spec::{VERIFY, known};
 use super::task::{Trust, VerifyChoice, VerifySpec};
 use crate::model::{Endpoint, StartTls, Via};
-use crate::playbook::values::Values;
+use crate::playbook::values::{Switch, Values, Written, local_path, written};
 use crate::source::{Node, Value};
 use std::path::Path;
 use std::time::Duration;
@@ -13,22 +13,38 @@ pub(super) fn verify(
     directory: &Path,
     values: &mut Values<'_>,
 ) -> VerifyChoice {
-    let Some(node) = node else { return VerifyChoice::Profile };
-    match &node.value {
-        Value::Bool(false) => VerifyChoice::Off,
-        Value::Bool(true) => VerifyChoice::Profile,
-        Value::List(items) => {
-            let specs = items.iter().flat_map(|item| endpoint_specs(item, directory, values));
-            VerifyChoice::Endpoints(specs.collect())
-        }
-        Value::Map(_) => VerifyChoice::Endpoints(endpoint_specs(node, directory, values)),
-        _ if matches!(node.as_str(), Some("none" | "false")) => VerifyChoice::Off,
-        _ => VerifyChoice::Endpoints(endpoint_specs(node, directory, values)),
-    }
+    let templated = node.is_some_and(|node| node.as_str().is_some());
+    let node = match written(node, values) {
+        None | Some(Written::Switch(Switch::Default)) => return VerifyChoice::Profile,
+        Some(Written::Switch(Switch::Off)) => return VerifyChoice::Off,
+        Some(Written::Node(node)) => node,
+    };
+    let places = match &node.value {
+        Value::List(items) => items.clone(),
+        _ => vec![node],
+    };
+    VerifyChoice::Endpoints(
+        places
+            .iter()
+            .flat_map(|place| endpoint_specs(place, templated, directory, values))
+            .collect(),
+    )
 }
 
 /// One mapping may name several endpoints; a bare text is an endpoint.
-fn endpoint_specs(node: &Node, directory: &Path, values: &mut Values<'_>) -> Vec<VerifySpec> {
+fn endpoint_specs(
+    node: &Node,
+    templated: bool,
+    directory: &Path,
+    values: &mut Values<'_>,
+) -> Vec<VerifySpec> {
+    // An item of a list may be a template on its own. Keys that are written were looked at already.
+    let templated = templated || node.as_str().is_some();
+    let Some(Written::Node(node)) = written(Some(node), values) else { return Vec::new() };
+    let node = &node;
+    if templated && node.as_map().is_some() {
+        known(Some(node), "verify", &VERIFY, &mut values.found);
+    }
     if node.as_map().is_none() {
         let endpoint = endpoints(node, values);
         return endpoint
@@ -66,15 +82,14 @@ fn endpoint_specs(node: &Node, directory: &Path, values: &mut Values<'_>) -> Vec
             }
         }
     });
-    let trust = entry("trust").and_then(|node| match &node.value {
-        Value::Bool(false) => None,
-        Value::Bool(true) => Some(Trust::System),
-        _ => match values.text(Some(node))?.as_str() {
-            "system" => Some(Trust::System),
-            "none" => None,
-            path => Some(Trust::File(local_path(path, directory))),
-        },
-    });
+    let trust = match written(entry("trust"), values) {
+        None | Some(Written::Switch(Switch::Off)) => None,
+        Some(Written::Switch(Switch::Default)) => Some(Trust::System),
+        Some(Written::Node(node)) => values.text(Some(&node)).map(|text| match text.as_str() {
+            "system" => Trust::System,
+            path => Trust::File(local_path(path, directory)),
+        }),
+    };
     let addresses = entry("addresses").and_then(|node| {
         let text = values.text(Some(node))?;
         let known = matches!(text.as_str(), "all" | "first");

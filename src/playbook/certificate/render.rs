@@ -7,10 +7,10 @@ use super::task::{
     Validation,
 };
 use crate::model::CommandLine;
-use crate::playbook::values::Values;
-use crate::source::{Diagnostics, Node, Span, Value};
+use crate::playbook::values::{Switch, Values, Written, local_path, written};
+use crate::source::{Diagnostics, Node, Value};
 use crate::template::Scope;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Why a task could not be rendered for a host.
@@ -114,7 +114,7 @@ fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> V
         Value::List(items) => items,
         _ => {
             let Some(value) = values.json(list) else { return Vec::new() };
-            rendered = from_json(&value, list.span.as_ref());
+            rendered = Node::from_json(&value, list.span.as_ref());
             match &rendered.value {
                 Value::List(items) => items,
                 _ => {
@@ -147,7 +147,7 @@ fn mapping(
 ) -> Option<Node> {
     let rendered = match node.as_map() {
         Some(_) => node.clone(),
-        None => from_json(&values.json(node)?, node.span.as_ref()),
+        None => Node::from_json(&values.json(node)?, node.span.as_ref()),
     };
     if rendered.as_map().is_none() {
         values.wrong(node, format!("'{what}' takes a mapping"), "");
@@ -203,54 +203,25 @@ fn pair(
     Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
 }
 
-/// `~` is the home directory, as in Ansible; other relative paths start beside the playbook.
-pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
-        // Shown as the author wrote it.
-        _ if directory == Path::new(".") => PathBuf::from(text),
-        _ => directory.join(text),
-    }
-}
-
-fn from_json(value: &serde_json::Value, span: Option<&Span>) -> Node {
-    use serde_json::Value as Json;
-    let inner = match value {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Unsafe(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(|item| from_json(item, span)).collect()),
-        Json::Object(map) => Value::Map(
-            map.iter()
-                .map(|(key, value)| (Node::text(key.as_str()), from_json(value, span)))
-                .collect(),
-        ),
-    };
-    Node { value: inner, span: span.cloned() }
-}
-
 fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {
-    let node = node?;
-    match &node.value {
-        Value::Bool(false) => Some(Validation::Off),
-        Value::Bool(true) => None,
-        _ if matches!(node.as_str(), Some("false" | "none")) => Some(Validation::Off),
-        _ if node.as_str() == Some("boot") => Some(Validation::Boot),
-        _ => values.command(node).map(Validation::Command),
+    match written(node, values)? {
+        Written::Switch(Switch::Off) => Some(Validation::Off),
+        Written::Switch(Switch::Default) => None,
+        Written::Node(node) => {
+            let word = node.as_str().and_then(|_| values.json(&node));
+            if word.as_ref().and_then(serde_json::Value::as_str) == Some("boot") {
+                return Some(Validation::Boot);
+            }
+            values.command(&node).map(Validation::Command)
+        }
     }
 }
 
 fn reload(node: Option<&Node>, values: &mut Values<'_>) -> Option<ReloadChoice> {
-    let node = node?;
-    match &node.value {
-        Value::Bool(false) => Some(ReloadChoice::None),
-        Value::Bool(true) => None,
-        _ if matches!(node.as_str(), Some("none" | "false")) => Some(ReloadChoice::None),
-        _ => values.command(node).map(ReloadChoice::Command),
+    match written(node, values)? {
+        Written::Switch(Switch::Off) => Some(ReloadChoice::None),
+        Written::Switch(Switch::Default) => None,
+        Written::Node(node) => values.command(&node).map(ReloadChoice::Command),
     }
 }
 
@@ -267,9 +238,13 @@ fn confirm(node: Option<&Node>, values: &mut Values<'_>) -> Confirm {
 }
 
 fn checks(node: Option<&Node>, values: &mut Values<'_>) -> Vec<Check> {
-    let Some(node) = node else { return Vec::new() };
+    let node = match written(node, values) {
+        None | Some(Written::Switch(Switch::Off)) => return Vec::new(),
+        Some(Written::Switch(Switch::Default)) => node.cloned().unwrap_or_else(|| Node::text("")),
+        Some(Written::Node(node)) => node,
+    };
     let Some(items) = node.as_list() else {
-        values.wrong(node, "'checks' takes a list", "checks: [{command: […], on: controller}]");
+        values.wrong(&node, "'checks' takes a list", "checks: [{command: […], on: controller}]");
         return Vec::new();
     };
     items.iter().filter_map(|item| check(item, values)).collect()

@@ -40,7 +40,7 @@ pub(super) const SOURCE: [&str; 5] =
     ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
-const VERIFY: [&str; 11] = [
+pub(super) const VERIFY: [&str; 11] = [
     "endpoint",
     "server_name",
     "starttls",

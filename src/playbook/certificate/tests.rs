@@ -54,6 +54,42 @@ fn a_template_may_give_a_whole_mapping() {
 }
 
 #[test]
+fn words_of_templates_count_as_if_written() {
+    let task = |keys: &str| {
+        rendered(&format!("service: nginx\nsource: {{cert: a, key: b}}\n{keys}\n")).unwrap()
+    };
+    for off in ["'{{ \"none\" }}'", "'{{ false }}'", "'{{ \"False\" }}'", "'{{ \"no\" }}'", "none"]
+    {
+        assert_eq!(task(&format!("reload: {off}")).reload, Some(ReloadChoice::None), "{off}");
+        assert_eq!(task(&format!("validate: {off}")).validate, Some(Validation::Off), "{off}");
+        assert!(matches!(task(&format!("verify: {off}")).verify, VerifyChoice::Off), "{off}");
+    }
+    for default in ["'{{ true }}'", "'{{ \"yes\" }}'", "'{{ none }}'", "true"] {
+        assert_eq!(task(&format!("reload: {default}")).reload, None, "{default}");
+        assert_eq!(task(&format!("validate: {default}")).validate, None, "{default}");
+        assert!(matches!(task(&format!("verify: {default}")).verify, VerifyChoice::Profile));
+    }
+    assert_eq!(task("validate: '{{ \"boot\" }}'").validate, Some(Validation::Boot));
+    let shell = task("reload: '{{ {\"shell\": \"a | b\"} }}'").reload;
+    assert_eq!(shell, Some(ReloadChoice::Command(CommandLine::Shell("a | b".into()))));
+    let places = |keys: &str| match task(keys).verify {
+        VerifyChoice::Endpoints(specs) => specs
+            .iter()
+            .map(|spec| (spec.endpoint.as_ref().map(ToString::to_string), spec.consecutive))
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let one = vec![(Some("a:1".to_owned()), 2)];
+    assert_eq!(places("verify: '{{ {\"endpoint\": \"a:1\", \"consecutive\": 2} }}'"), one);
+    assert_eq!(places("verify: '{{ [{\"endpoint\": \"a:1\", \"consecutive\": 2}] }}'"), one);
+    assert_eq!(places("verify: ['{{ {\"endpoint\": \"a:1\", \"consecutive\": 2} }}']"), one);
+    assert_eq!(places("verify: '{{ \"a:1\" }}'"), [(Some("a:1".to_owned()), 1)]);
+    let misspelt =
+        "service: nginx\nsource: {cert: a, key: b}\nverify: '{{ {\"endpiont\": \"a:1\"} }}'\n";
+    assert!(refused(misspelt).contains("unknown key 'endpiont'"));
+}
+
+#[test]
 fn every_key_becomes_its_type() {
     let task = rendered(
         "service: [postfix, dovecot]\nsource: {cert: 'c/{{ host }}.pem', key: /k.pem}\n\

@@ -1,9 +1,8 @@
 //! Values in the replies of an inspection: texts, lists, PEM blocks, ends of commands.
 
+use crate::host::CommandResult;
 use crate::model::text::printable;
-use crate::plan::facts::CommandResult;
 use crate::remote::conversation::{BadReply, Reply};
-use std::time::Duration;
 
 pub(super) type Taken<T> = Result<T, String>;
 
@@ -32,8 +31,8 @@ pub(super) fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {
 }
 
 /// What a command said, its end, and how it ended: `…\n@rc=N\n`, before that `\n@late\n` perhaps.
-pub(super) fn peeked(mut said: Vec<u8>, took: Duration) -> CommandResult {
-    let mut result = CommandResult { took, ..CommandResult::default() };
+pub(super) fn peeked(mut said: Vec<u8>) -> CommandResult {
+    let mut result = CommandResult::default();
     match strip_line(&mut said, b"@rc=").and_then(|digits| digits.parse().ok()) {
         Some(rc) => {
             result.rc = rc;
@@ -128,8 +127,7 @@ mod tests {
 
     #[test]
     fn how_a_command_ended() {
-        let took = Duration::from_secs(1);
-        let result = |said: &[u8]| peeked(said.to_vec(), took);
+        let result = |said: &[u8]| peeked(said.to_vec());
         let fine = result(b"one\ntwo\n\n@rc=0\n");
         assert_eq!(
             (fine.stdout.as_slice(), fine.rc, fine.success()),

@@ -7,17 +7,17 @@ mod replies;
 mod request;
 
 use super::conversation::{BadReply, Conversation, MARGIN};
-use super::error::{RemoteError, RolledBack};
+use super::error::RemoteError;
 use super::program::{Program, RECOVERING, TRANSACTING, nonce};
-use super::reports::{Committed, Done, Recovered, Staged};
-use super::request::{StateDirs, TransactionRequest};
+use crate::host::RolledBack;
+use crate::host::{Committed, Recovered, Staged};
+use crate::host::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
 use replies::Told;
 pub(super) use request::{BadRequest, argv, body, seconds};
 use request::{Waits, Worded, wanted, word};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// For a reply during the recovery of earlier transactions: their services' time limits are theirs.
 const RECOVERY: Duration = Duration::from_secs(600);
@@ -54,7 +54,6 @@ impl Transaction {
         process: Process,
         request: TransactionRequest,
     ) -> Result<(Self, Staged), RemoteError> {
-        let started = Instant::now();
         let nonce = nonce();
         let Worded { text, bodies, order, checks, limits } = word(&request, &nonce)?;
         let conversation = Conversation::open(process, program, &nonce, &text, Step::Lock).await?;
@@ -70,7 +69,6 @@ impl Transaction {
             recovered,
             validations: told.validations,
             files: begun.in_request_order(told.files).map_err(|bad| begun.garbage(bad))?,
-            took: started.elapsed(),
         };
         begun.conversation.during = Step::Barrier;
         Ok((begun, staged))
@@ -87,7 +85,6 @@ impl Transaction {
     /// # Errors
     /// The host went back, or its state is unknown, as the error says.
     pub async fn commit(&mut self) -> Result<Committed, RemoteError> {
-        let started = Instant::now();
         self.conversation.during = Step::Commit;
         self.conversation.may_have_changed = !self.request.files.is_empty();
         self.conversation.send(b"commit\n").await?;
@@ -97,7 +94,6 @@ impl Transaction {
             reloads: told.reloads,
             files: self.in_request_order(told.files).map_err(|bad| self.garbage(bad))?,
             guarded: told.guarded,
-            took: started.elapsed(),
         };
         self.conversation.during = Step::Confirm;
         Ok(committed)
@@ -107,13 +103,12 @@ impl Transaction {
     ///
     /// # Errors
     /// The host had gone back before the word arrived, or did not acknowledge it.
-    pub async fn confirm(mut self) -> Result<Done, RemoteError> {
-        let started = Instant::now();
+    pub async fn confirm(mut self) -> Result<(), RemoteError> {
         self.conversation.during = Step::Confirm;
         self.conversation.send(b"confirm\n").await?;
         self.until("done", self.limits.ended).await?;
         self.conversation.finish().await;
-        Ok(Done { took: started.elapsed() })
+        Ok(())
     }
 
     /// Puts the old files back and tells the services again.

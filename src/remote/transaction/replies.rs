@@ -1,10 +1,11 @@
 //! What the host's lines mean.
 
+use crate::host::{Recovered, RecoveredEnd, Reloaded, Validation, ValidationWay};
+use crate::host::{RolledBack, ServiceBack, StepFailure};
+use crate::host::{TransactionId, TransactionRequest};
 use crate::model::{Fingerprint, Step};
 use crate::remote::conversation::{BadReply, Reply};
-use crate::remote::error::{RemoteError, RolledBack, ServiceBack, StepFailure};
-use crate::remote::reports::{Recovered, RecoveredEnd, Reload, Validation, ValidationWay};
-use crate::remote::request::{TransactionId, TransactionRequest};
+use crate::remote::error::RemoteError;
 
 /// Lines of one kind that a host may send before its terminal one.
 const LINES: usize = 10_000;
@@ -15,7 +16,7 @@ pub(super) struct Told {
     pub(super) recovered: Vec<Recovered>,
     pub(super) recovering: bool,
     pub(super) validations: Vec<Validation>,
-    pub(super) reloads: Vec<Reload>,
+    pub(super) reloads: Vec<Reloaded>,
     pub(super) files: Vec<Fingerprint>,
     pub(super) guarded: bool,
     pub(super) back: RolledBack,
@@ -58,7 +59,7 @@ impl Told {
                 if request.services.get(service).is_none() {
                     return Err(BadReply::new("a service that was not asked for"));
                 }
-                self.reloads.push(Reload {
+                self.reloads.push(Reloaded {
                     service,
                     rc: reply.maybe_number("rc")?,
                     up_before: reply.maybe_bool("before")?,

@@ -1,13 +1,13 @@
 //! A request in the words that `sh/request.sh` reads.
 
+use crate::host::{
+    Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
+    TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
+};
 use crate::model::command::CommandLine;
 use crate::model::{Fingerprint, RemotePath};
 use crate::remote::error::RemoteError;
 use crate::remote::program::{encode, encode_all, is_plain_text};
-use crate::remote::request::{
-    Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
-    TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
-};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Reads what was checked.
 
+use crate::host::Family;
 use crate::model::{CommandLine, FileMode, StartTls};
-use crate::services::family::{ByFamily, Family};
+use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
     CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, FileRole, KeyPlace, Layout,

@@ -1,7 +1,7 @@
 //! OpenSSH's client configuration: `~/.ssh/config`, `/etc/ssh/ssh_config` and what they include.
 //!
 //! Files are read once, and every error is told with its place; then [`SshConfig::lookup`] says
-//! what holds for one host. `tests/transport/ssh_config.rs` compares with `ssh -G`, case by case.
+//! what holds for one host. `tests/ssh/transport/ssh_config.rs` compares with `ssh -G`, case by case.
 
 mod controller;
 mod criteria;

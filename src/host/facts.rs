@@ -1,0 +1,253 @@
+//! What a host said about itself: observed state, untrusted in content, bounded in size.
+//!
+//! `remote::inspect` fills these in; `plan` only reads them. Nothing here is secret: of a file
+//! that holds a key only digest, owner, mode and its CERTIFICATE blocks ever leave the host.
+
+use super::command::CommandResult;
+use super::kind::HostKind;
+use crate::model::{FileMode, Fingerprint, RemotePath};
+
+/// The state of one host, read in one go without changing it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The user id that everything runs as (after become).
+    pub uid: u32,
+    /// The user's name.
+    pub user: String,
+    /// What decides between the variants of a profile.
+    pub kind: HostKind,
+    /// `ID` of `/etc/os-release`, as `debian` or `rocky`; empty when there is none.
+    pub os_id: String,
+    /// What the transaction can work with.
+    pub tools: Tools,
+    /// The requested files, in the order of the request.
+    pub files: Vec<FileFacts>,
+    /// Results of the requested commands, in the order of the request.
+    pub commands: Vec<CommandResult>,
+    /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
+    pub running: Vec<Option<bool>>,
+    /// Of the programs asked for, those that the host does not have.
+    pub absent: Vec<String>,
+    /// Transactions that have not ended, oldest first.
+    pub journals: Vec<JournalFacts>,
+    /// Who works on the host right now.
+    pub lock: Option<LockHolder>,
+    /// Whether the host could settle a transaction at boot. Only told when asked for.
+    pub boot_guard: BootGuard,
+}
+
+impl HostFacts {
+    /// The tools without which no transaction can be made. Empty: all there.
+    pub fn missing_tools(&self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        if self.tools.sha256.is_none() {
+            missing.push("sha256sum (or sha256, shasum, openssl)");
+        }
+        if self.tools.stat.is_none() {
+            missing.push("stat");
+        }
+        if self.tools.sync.is_none() {
+            missing.push("sync (or fsync)");
+        }
+        missing.extend(self.tools.missing.iter().filter_map(|name| {
+            [
+                "od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "ls",
+                "tail",
+            ]
+            .into_iter()
+            .find(|known| known == name)
+        }));
+        missing
+    }
+}
+
+/// Whether a systemd unit can settle an interrupted transaction when the host boots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BootGuard {
+    /// Nobody asked.
+    #[default]
+    Unknown,
+    /// It can.
+    Possible,
+    /// The host does not run systemd.
+    NoSystemd,
+    /// Only root can write units.
+    NotRoot,
+    /// `/etc/systemd/system` cannot be written.
+    ReadOnly,
+    /// Journals or units are in memory and gone when power is.
+    Volatile,
+}
+
+impl BootGuard {
+    /// Why it cannot be, in an operator's words.
+    pub fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Self::Possible => None,
+            Self::Unknown => Some("the host did not say whether it can have one"),
+            Self::NoSystemd => Some("no systemd here"),
+            Self::NotRoot => Some("only root can write units, and there is no `become`"),
+            Self::ReadOnly => Some("/etc/systemd/system cannot be written"),
+            Self::Volatile => Some("the host keeps journals or units in memory only"),
+        }
+    }
+}
+
+/// Which of several known tools the host has. `None` or `false`: none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// `sha256sum`, `sha256`, `shasum` or `openssl`.
+    pub sha256: Option<String>,
+    /// `sync` or `fsync`, for single files.
+    pub sync: Option<String>,
+    /// `gnu` (`stat -c`, also busybox) or `bsd` (`stat -f`).
+    pub stat: Option<String>,
+    /// `unshare` may make a mount namespace, so staged files can be checked over the live paths.
+    pub mount_namespace: bool,
+    /// Required or useful tools that are not there.
+    pub missing: Vec<String>,
+}
+
+/// One file as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// As asked for.
+    pub path: RemotePath,
+    /// Where writing to `path` would really write: links resolved, also in the directories.
+    /// Missing directories are kept as they were spelled. `None` when it cannot be told
+    /// (a loop of links).
+    pub real_path: Option<RemotePath>,
+    /// The links between `path` and `real_path` at the last component, in order.
+    pub via_links: Vec<RemotePath>,
+    /// Directories of `real_path` that do not exist, topmost first.
+    pub missing_directories: Vec<Vec<u8>>,
+    /// The directory cannot be written because its file system is mounted read-only.
+    pub read_only: bool,
+    /// Whether this user may create files beside it. False for others' directories, and for those with
+    /// `chattr +i`.
+    pub writable: bool,
+    /// Free bytes on its file system for this user.
+    pub free_bytes: Option<u64>,
+    /// Free inodes on its file system; `None` where unknown or unlimited.
+    pub free_inodes: Option<u64>,
+    /// What is there.
+    pub state: FileState,
+    /// Earlier generations kept beside the file, oldest first.
+    pub generations: Vec<Generation>,
+    /// Directories of interrupted stagings that no journal knows; the next transaction removes them.
+    pub orphans: Vec<Vec<u8>>,
+}
+
+impl FileFacts {
+    /// Digest of the present bytes; `None` when no regular file is there.
+    pub fn sha256(&self) -> Option<Fingerprint> {
+        match &self.state {
+            FileState::File(file) => Some(file.sha256),
+            _ => None,
+        }
+    }
+
+    /// The regular file's facts.
+    pub fn file(&self) -> Option<&RegularFile> {
+        match &self.state {
+            FileState::File(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A link whose target does not exist: the target would be created.
+    DanglingLink,
+    /// A directory is in the way.
+    Directory,
+    /// A device, socket or fifo is in the way.
+    Special,
+    /// Links that lead in a circle, or too many.
+    LinkLoop,
+    /// It is there and cannot be read.
+    Unreadable,
+    /// A regular file.
+    File(Box<RegularFile>),
+}
+
+/// A regular file's digest and attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegularFile {
+    /// Digest of its bytes.
+    pub sha256: Fingerprint,
+    /// Bytes.
+    pub size: u64,
+    /// Owner's id.
+    pub uid: u32,
+    /// Group's id.
+    pub gid: u32,
+    /// Owner's name, or the id where the host knows no name.
+    pub owner: String,
+    /// Group's name, or the id.
+    pub group: String,
+    /// Permission bits.
+    pub mode: FileMode,
+    /// Names of the same inode; more than one: the other names keep the old bytes.
+    pub hard_links: u32,
+    /// `chattr +i`; `None`: cannot tell.
+    pub immutable: Option<bool>,
+    /// It carries an access control list beyond the mode bits.
+    pub acl: bool,
+    /// Something is mounted on this very path (a container's bind): it cannot be replaced.
+    pub mount_point: bool,
+    /// Another mount namespace (a container) has this very file mounted: it keeps the old bytes.
+    pub pinned: bool,
+    /// Only the CERTIFICATE blocks, in file order, at most 64 KiB; empty when there are none.
+    pub certificates_pem: Vec<u8>,
+    /// Whether the file holds a private key block.
+    pub holds_key: bool,
+    /// The public key of the private key in it (PEM), told by `openssl pkey -pubout` when asked for.
+    pub public_key_pem: Option<Vec<u8>>,
+    /// Whether the asked user can read it; `None`: not asked or cannot tell.
+    pub readable_by_user: Option<bool>,
+}
+
+/// A kept earlier state of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Id of the transaction that replaced it; sorts by time.
+    pub id: String,
+    /// Digest of the kept bytes.
+    pub sha256: Fingerprint,
+    /// Its CERTIFICATE blocks, at most 64 KiB.
+    pub certificates_pem: Vec<u8>,
+}
+
+/// A transaction that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFacts {
+    /// The transaction's id.
+    pub id: String,
+    /// What the next contact will do with it.
+    pub state: JournalState,
+}
+
+/// What a journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalState {
+    /// To be undone (or in progress while its lock is held).
+    Undo,
+    /// Confirmed: only the clearing up is left.
+    Done,
+    /// Undone, except for files that somebody else had changed meanwhile.
+    Conflict,
+}
+
+/// Who holds the host's lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockHolder {
+    /// Process id on the host.
+    pub pid: u32,
+    /// What the holder wrote about itself: since when, who, from where. Printable.
+    pub note: String,
+}

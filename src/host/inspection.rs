@@ -1,0 +1,56 @@
+//! What to read on a host before anything is decided. Nothing of it changes the host.
+
+use super::command::{RunningCheck, TimedCommand};
+use super::kind::HostKind;
+use crate::model::RemotePath;
+
+/// Where the host keeps journals and locks. Chosen by the host (`/var/lib/certroll` and
+/// `/run/certroll` for root, below `~/.local/state/certroll` for others) unless given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDirs {
+    /// Journals; must survive a reboot.
+    pub state: RemotePath,
+    /// Locks and scratch.
+    pub run: RemotePath,
+}
+
+/// What to read. Changes nothing on the host.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// What to read on which kinds of host; the host picks the first that fits it, so that facts
+    /// come back for that one alone.
+    pub variants: Vec<InspectionVariant>,
+    /// Whether the host could settle a transaction at boot.
+    pub boot_guard: bool,
+    /// Where journals are, if not at the usual place.
+    pub dirs: Option<StateDirs>,
+}
+
+/// What to read on some kinds of host. Facts come back in the order of these lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InspectionVariant {
+    /// For these kinds; empty: for any.
+    pub kinds: Vec<HostKind>,
+    /// Destinations.
+    pub files: Vec<RemotePath>,
+    /// Of these (indices into `files`) the public half of the key in them is wanted.
+    pub public_keys: Vec<usize>,
+    /// Whether this user could read each file.
+    pub reader: Option<String>,
+    /// Programs to look for.
+    pub programs: Vec<String>,
+    /// Services to look for.
+    pub running: Vec<RunningCheck>,
+    /// Commands to run (checks of the untouched configuration, discovery).
+    pub commands: Vec<InspectCommand>,
+}
+
+/// A command of an inspection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectCommand {
+    /// What to run.
+    pub command: TimedCommand,
+    /// Skipped when this service (an index into `running`) is known not to run: the checks of some
+    /// (`nginx -t`) leave files behind then.
+    pub only_if_running: Option<usize>,
+}

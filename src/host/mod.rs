@@ -1,0 +1,28 @@
+//! What controller and host say to each other, as plain data: questions and facts, a transaction and
+//! its reports, commands and their results.
+//!
+//! `plan` asks and judges, `remote` puts it into words and reads the answers, `engine` leads the
+//! conversation. Nothing here does anything.
+
+mod command;
+mod facts;
+mod inspection;
+mod kind;
+mod reports;
+mod transaction;
+
+pub use command::{CommandRequest, CommandResult, RunningCheck, TimedCommand};
+pub use facts::{
+    BootGuard, FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState, LockHolder,
+    RegularFile, Tools,
+};
+pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
+pub use kind::{Family, HostKind};
+pub use reports::{
+    Committed, Recovered, RecoveredEnd, Reloaded, RolledBack, ServiceBack, Staged, StepFailure,
+    Validation, ValidationWay,
+};
+pub use transaction::{
+    Attributes, BootRecipe, Content, FileChange, FileRole, Limits, NewDirectory, ServiceCommands,
+    TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+};

@@ -1,0 +1,231 @@
+//! One transaction on one host: which files change, and what its services are told.
+
+use super::command::{RunningCheck, TimedCommand};
+use super::inspection::StateDirs;
+use crate::model::command::CommandLine;
+use crate::model::{FileMode, Fingerprint, RemotePath, Secret, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names one transaction. Sorts by time; also the name of the backup generation that it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(String);
+
+impl TransactionId {
+    /// A fresh id: the moment and 64 random bits, as `20260730T120000Z-0123456789abcdef`.
+    pub fn new(now: Timestamp) -> Self {
+        let moment: String =
+            now.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        Self(format!("{moment}-{:016x}", rand::random::<u64>()))
+    }
+
+    /// An id that a host named. `None` unless it has the safe characters and length of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (!text.is_empty() && text.len() <= 64 && text.bytes().all(safe) && !text.starts_with('-'))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One transaction on one host: any number of files and services, all or nothing.
+///
+/// Without files it is a reload: services are checked, reloaded, and reloaded
+/// again on rollback.
+#[derive(Clone, Debug)]
+pub struct TransactionRequest {
+    /// Its name.
+    pub id: TransactionId,
+    /// For whoever finds the host locked: since when, who, from where. One line.
+    pub holder: String,
+    /// Directories to create, parents first. They are removed again on rollback.
+    pub directories: Vec<NewDirectory>,
+    /// The files. Within one directory they are renamed by one process: keys first,
+    /// certificates last, whatever their order here.
+    pub files: Vec<FileChange>,
+    /// A service watches for renames: none is seen but the last of each pair, so that it never looks
+    /// at half of one.
+    pub watched: bool,
+    /// The services that read them.
+    pub services: Vec<ServiceCommands>,
+    /// Deadlines.
+    pub limits: Limits,
+    /// How many earlier generations to keep beside each file; 0: none.
+    pub backups: u32,
+    /// Where to put a systemd unit with which the next boot settles it too, if power is lost.
+    pub boot_guard: Option<RemotePath>,
+    /// Where to keep journal and lock, if not at the usual place.
+    pub dirs: Option<StateDirs>,
+}
+
+/// A directory that does not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDirectory {
+    /// Its absolute path, without a slash at the end.
+    pub path: RemotePath,
+    /// Owner and mode.
+    pub attributes: Attributes,
+}
+
+/// Owner, group and mode; `None`: as the host's defaults for the logged-in user give it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Name or id.
+    pub owner: Option<String>,
+    /// Name or id.
+    pub group: Option<String>,
+    /// Permission bits.
+    pub mode: Option<FileMode>,
+}
+
+/// One file of a transaction.
+#[derive(Clone, Debug)]
+pub struct FileChange {
+    /// The destination as the task names it.
+    pub path: RemotePath,
+    /// Where that led when the plan was made ([`FileFacts::real_path`](super::FileFacts)).
+    /// If it leads elsewhere now the host answers `stale`.
+    pub real_path: RemotePath,
+    /// Digest that the plan saw; `None`: no file.
+    pub before: Option<Fingerprint>,
+    /// Digest of the new bytes.
+    pub after: Fingerprint,
+    /// Wanted attributes; each `None` keeps what the existing file has.
+    pub attributes: Attributes,
+    /// For a file that did not exist, where `attributes` says nothing.
+    pub defaults: Attributes,
+    /// The new bytes.
+    pub content: Content,
+    /// What it is, for the order of the renames.
+    pub role: FileRole,
+}
+
+/// Where the new bytes come from.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// From the controller; shared by all hosts that get these bytes.
+    Bytes(Arc<Secret<Vec<u8>>>),
+    /// The bytes stay; only owner, group or mode change.
+    Keep,
+    /// From a generation kept beside the file. The host copies; the bytes never travel.
+    Generation(TransactionId),
+}
+
+/// What a file holds. Ordered as the renames are: a watcher usually triggers on the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileRole {
+    /// A private key alone.
+    Key,
+    /// A chain alone.
+    Chain,
+    /// A certificate, with or without its chain.
+    Certificate,
+    /// Certificate and key in one.
+    Combined,
+}
+
+/// How one service checks, loads and shows signs of life.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceCommands {
+    /// Name for messages.
+    pub name: String,
+    /// Checks, in order; the first refusal ends the transaction.
+    pub validate: Vec<ValidateStep>,
+    /// Makes it load the files; `None`: it watches them itself.
+    pub reload: Option<TimedCommand>,
+    /// Starts it again when it was up before and is down after a rollback.
+    pub recover: Option<TimedCommand>,
+    /// How to see that it runs.
+    pub running: Option<RunningCheck>,
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub struct ValidateStep {
+    /// The command. `{name}` of [`names`](Self::names) is replaced by the file's path: the staged one with
+    /// [`ValidateVia::Staged`], the live one otherwise. Ignored by [`ValidateVia::Boot`].
+    pub command: CommandLine,
+    /// Placeholders: `cert`, `key`, `chain` and the live path that each stands for.
+    pub names: Vec<(String, RemotePath)>,
+    /// How it gets to see the new files.
+    pub via: ValidateVia,
+    /// A private network as well, so that it can take no port. Falls back to none if
+    /// the host cannot make one.
+    pub private_net: bool,
+    /// Runs as this user instead of the logged-in one.
+    pub user: Option<String>,
+    /// Its whole process group is ended after this.
+    pub timeout: Duration,
+    /// Output that holds one of these is a refusal, whatever the exit code.
+    pub refuse_output: Vec<String>,
+    /// The program without which it is left out, and said; `None`: it must be there.
+    pub optional: Option<String>,
+}
+
+/// How a check gets to see the new files before they are live.
+#[derive(Clone, Debug)]
+pub enum ValidateVia {
+    /// The staged files are mounted over the live paths, seen by the check alone. Where the host cannot,
+    /// the check runs after the renames and before the reload.
+    MountNamespace,
+    /// The command takes the staged paths as arguments.
+    Staged,
+    /// Only after the renames and before the reload.
+    Live,
+    /// The service itself is started in private namespaces and must serve the new certificate there. If it
+    /// does not even serve the old files there, the check is inconclusive and not a refusal.
+    Boot(BootRecipe),
+}
+
+/// How to start a service in private mount, net and pid namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootRecipe {
+    /// Directories hidden behind empty ones.
+    pub tmpfs: Vec<RemotePath>,
+    /// Directories to create after that.
+    pub mkdir: Vec<RemotePath>,
+    /// Starts the service; may or may not return.
+    pub start: CommandLine,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    /// As `openssl s_client -starttls` names it (`smtp`, `imap`, …).
+    pub starttls: Option<String>,
+    /// The signature algorithms to offer, as `openssl s_client -sigalgs` takes them: for a service with
+    /// certificates of several kinds.
+    pub signatures: Option<String>,
+    /// For SNI.
+    pub server_name: Option<String>,
+    /// SHA-256 of the leaf (DER) that must be served.
+    pub leaf: Fingerprint,
+}
+
+/// Deadlines of a transaction; rounded up to whole seconds on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long to wait for somebody else's lock.
+    pub lock: Duration,
+    /// How long the host waits for `commit` after `staged` (the barrier) before it discards.
+    pub stage: Duration,
+    /// How long it waits for `confirm` after `committed` before it goes back.
+    pub confirm: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lock: Duration::from_secs(10),
+            stage: Duration::from_secs(300),
+            confirm: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A host and a task without a network: wanted data and facts made by hand.
+
+use super::pki::{Authority, Pair as Made};
+use certroll::host::{
+    CommandResult, Family, FileFacts, FileState, HostFacts, HostKind, RegularFile, Tools,
+};
+use certroll::material::{Input, check};
+use certroll::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
+use certroll::plan::build::{HostPlan, Observation, SeenBefore, build};
+use certroll::plan::desired::Desired;
+use certroll::plan::resolve::resolve;
+use certroll::plan::wanted::{Material, Wanted};
+use certroll::playbook::certificate::{
+    CertificateTask, Confirm, Dest, Ownership, Pair, VerifyChoice,
+};
+use certroll::services::Profiles;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+pub(crate) static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Test"));
+static PROFILES: LazyLock<Profiles> =
+    LazyLock::new(|| Profiles::from_sources(&[]).expect("built-in profiles").0);
+
+/// 2026-07-30.
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_785_412_800);
+
+pub(crate) fn material(made: &Made, with_key: bool) -> Arc<Material> {
+    let key = Secret::new(made.key_pem.clone().into_bytes());
+    let cert = format!("{}{}", made.pem, made.intermediate_pem);
+    let bundle = check(&Input {
+        cert_pem: cert.as_bytes(),
+        chain_pem: None,
+        key: with_key.then_some(&key),
+        passphrase: None,
+        server_names: &[],
+        now: NOW,
+        warn: Duration::ZERO,
+    });
+    Arc::new(Material::new(Arc::new(bundle.expect("sound material"))))
+}
+
+/// A task for these services with one pair for `www.example.net`.
+pub(crate) fn wanted(services: &[&str]) -> Wanted {
+    wanted_for(services, &[AUTHORITY.leaf(&["www.example.net"])], true)
+}
+
+pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted {
+    let pair = || Pair {
+        cert: PathBuf::from("cert.pem"),
+        chain: None,
+        key: with_key.then(|| PathBuf::from("key.pem")),
+        passphrase: None,
+        dest: Dest::default(),
+        span: None,
+    };
+    Wanted {
+        host: HostName::new("www1"),
+        address: "192.0.2.1".to_owned(),
+        task: "renew".to_owned(),
+        certificate: CertificateTask {
+            services: services.iter().map(|&name| name.to_owned()).collect(),
+            pairs: leaves.iter().map(|_| pair()).collect(),
+            ownership: Ownership::default(),
+            validate: None,
+            reload: None,
+            verify: VerifyChoice::Profile,
+            checks: Vec::new(),
+            confirm: Confirm::Auto,
+            backups: 3,
+            boot_guard: false,
+            validate_timeout: Duration::from_secs(30),
+            reload_timeout: Duration::from_secs(30),
+            confirm_timeout: None,
+            expiry_warning: Duration::ZERO,
+            span: None,
+        },
+        materials: leaves.iter().map(|made| material(made, with_key)).collect(),
+        profiles: services
+            .iter()
+            .map(|name| Arc::new(PROFILES.find(name).expect("built in").clone()))
+            .collect(),
+        roots: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// A Debian host with systemd.
+pub(crate) const DEBIAN: HostKind = HostKind { systemd: true, family: Family::Debian };
+
+/// The task on a Debian host with systemd.
+pub(crate) fn desired(wanted: &Wanted) -> Desired {
+    resolve(wanted, DEBIAN).expect("complete")
+}
+
+/// A capable host with none of the files.
+pub(crate) fn facts(desired: &Desired) -> HostFacts {
+    let files = desired.files.iter().map(|file| file.path.as_str());
+    let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
+    let asked: usize = desired
+        .services
+        .iter()
+        .map(|service| service.prechecks.len() + usize::from(service.discover.is_some()))
+        .sum();
+    HostFacts {
+        user: "root".to_owned(),
+        kind: DEBIAN,
+        tools: Tools {
+            sha256: Some("sha256sum".to_owned()),
+            stat: Some("gnu".to_owned()),
+            sync: Some("sync".to_owned()),
+            mount_namespace: true,
+            ..Tools::default()
+        },
+        files: files.chain(kept).map(absent).collect(),
+        commands: vec![CommandResult { skipped: true, ..CommandResult::default() }; asked],
+        running: desired
+            .services
+            .iter()
+            .filter(|s| s.running.is_some())
+            .map(|_| Some(true))
+            .collect(),
+        ..HostFacts::default()
+    }
+}
+
+fn absent(path: &str) -> FileFacts {
+    let path = RemotePath::new(path).expect("absolute");
+    FileFacts {
+        real_path: Some(path.clone()),
+        path,
+        via_links: Vec::new(),
+        missing_directories: Vec::new(),
+        read_only: false,
+        writable: true,
+        free_bytes: None,
+        free_inodes: None,
+        state: FileState::Absent,
+        generations: Vec::new(),
+        orphans: Vec::new(),
+    }
+}
+
+/// A file of root's.
+pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
+    RegularFile {
+        sha256: Fingerprint::of(bytes),
+        size: bytes.len() as u64,
+        uid: 0,
+        gid: 0,
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+        mode: certroll::model::FileMode::new(mode),
+        hard_links: 1,
+        immutable: None,
+        acl: false,
+        mount_point: false,
+        pinned: false,
+        certificates_pem: Vec::new(),
+        holds_key: false,
+        public_key_pem: None,
+        readable_by_user: None,
+    }
+}
+
+/// The files of an earlier rollout: certificate, then key, with the profile's modes.
+pub(crate) fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
+    for (want, there) in desired.files.iter().zip(&mut facts.files) {
+        let bytes = format!("old {:?}", want.role);
+        let mode = want.fallback.mode.expect("a profile's").bits();
+        let pem = if want.leaf.is_some() { old.pem.clone() } else { String::new() };
+        let file = RegularFile { certificates_pem: pem.into(), ..file(bytes.as_bytes(), mode) };
+        there.state = FileState::File(Box::new(file));
+    }
+}
+
+/// The host as `plan` leaves it.
+pub(crate) fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
+    let mut after = facts.clone();
+    for (planned, there) in plan.files.iter().zip(&mut after.files) {
+        let mut now = there.file().cloned().unwrap_or_else(|| file(b"", 0o600));
+        now.sha256 = planned.want.digest;
+        if let Some(owner) = &planned.owner {
+            now.owner.clone_from(owner);
+        }
+        if let Some(group) = &planned.group {
+            now.group.clone_from(group);
+        }
+        now.mode = planned.mode.unwrap_or(now.mode);
+        let leaf = planned.want.leaf.as_ref();
+        now.certificates_pem = leaf.map(|leaf| leaf.pem()).unwrap_or_default();
+        there.state = FileState::File(Box::new(now));
+        there.missing_directories.clear();
+    }
+    after
+}
+
+pub(crate) fn nothing() -> SeenBefore {
+    SeenBefore::Nothing("connection refused".to_owned())
+}
+
+pub(crate) fn plan(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
+    build(desired, Observation { facts, seen, now: NOW })
+}

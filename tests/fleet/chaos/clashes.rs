@@ -1,0 +1,124 @@
+//! Others at work on the same files: a second controller, an ACME client, a lock from before a crash.
+
+use crate::chaos::ground::{Controller, Ground, Play, ground};
+use crate::common::fleet::Ran;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const HOST: &str = "h001";
+
+/// Holds a host between commit and confirmation for so many seconds.
+fn slow(generation: &str, seconds: u32) -> Play {
+    Play::nginx(generation).with(&format!(
+        "checks: [{{command: ['sleep', '{seconds}'], on: controller, timeout: 60s}}]"
+    ))
+}
+
+/// Runs `apply` and does something at a moment of it, which must come.
+fn apply_and(controller: &Controller, event: &str, step: &str, mut deed: impl FnMut()) -> Ran {
+    let mut came = false;
+    let ran = controller.watched("apply", |seen, _| {
+        if !came && seen["event"] == event && seen["step"] == step {
+            came = true;
+            deed();
+        }
+    });
+    assert!(came, "{event} of {step} never came: {ran}");
+    ran
+}
+
+/// The first controller applies; when it has committed, the second does. How both ended, and how long the
+/// second took.
+fn two_controllers(ground: &Ground, seconds: u32) -> (Ran, Ran, Duration) {
+    let first = ground.controller("first", &[HOST], &slow("gen2", seconds));
+    let second = ground.controller("second", &[HOST], &Play::nginx("gen2"));
+    let (committed, wait) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let first = scope
+            .spawn(move || apply_and(&first, "step_end", "commit", || committed.send(()).unwrap()));
+        wait.recv().unwrap();
+        let began = Instant::now();
+        let ran = second.run("apply");
+        let took = began.elapsed();
+        (first.join().unwrap(), ran, took)
+    })
+}
+
+#[test]
+fn a_second_controller_waits_a_while_and_says_who_is_at_work_since_when() {
+    let Some(ground) = ground() else { return };
+    let (first, second, took) = two_controllers(&ground, 25);
+
+    assert_eq!((first.code, first.outcome(HOST)), (0, "changed".to_owned()), "{first}");
+    // The files are as the second wants them, but they may yet go back: that is no `unchanged`.
+    assert_eq!((second.code, second.outcome(HOST)), (2, "failed".to_owned()), "{second}");
+    assert!(took > Duration::from_secs(9) && took < Duration::from_secs(25), "{took:?}: {second}");
+    let failure = second.events().into_iter().find(|event| event["event"] == "failure").unwrap();
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("certroll apply by ") && message.contains(" since 20"), "{message}");
+}
+
+#[test]
+fn a_second_controller_goes_on_when_the_first_is_done() {
+    let Some(ground) = ground() else { return };
+    let (first, second, _) = two_controllers(&ground, 4);
+
+    assert_eq!((first.code, first.outcome(HOST)), (0, "changed".to_owned()), "{first}");
+    assert_eq!((second.code, second.outcome(HOST)), (0, "unchanged".to_owned()), "{second}");
+}
+
+#[test]
+fn files_that_an_acme_client_renews_between_plan_and_commit_are_left_alone() {
+    let Some(ground) = ground() else { return };
+    let slow = Play::nginx("gen2").with(r#"validate: ["sh", "-c", "sleep 4; nginx -t"]"#);
+    let controller = ground.controller("first", &[HOST], &slow);
+
+    let ran = apply_and(&controller, "step_start", "stage", || {
+        // Once everything was compared.
+        std::thread::sleep(Duration::from_millis(1500));
+        ground.fleet.fleet(&["put", HOST, "nginx", "gen3-rsa"]);
+    });
+
+    assert_eq!((ran.code, ran.outcome(HOST)), (2, "failed".to_owned()), "{ran}");
+    assert!(ran.stdout.contains("is not as planned"), "{ran}");
+    let held = ground.look(HOST);
+    let nginx = &held.services[0];
+    assert_eq!((nginx.certificate.as_str(), nginx.key.as_str()), ("gen3-rsa", "gen3-rsa"));
+    assert_eq!((nginx.served.as_str(), held.litter), ("gen1", Vec::new()), "not ours to reload");
+    ground.controller("next", &[HOST], &Play::of("gen2")).all_is_well_after_apply(&[HOST], "gen2");
+}
+
+#[test]
+fn files_that_an_acme_client_renews_before_the_confirmation_survive_a_rollback() {
+    let Some(ground) = ground() else { return };
+    let refused = "checks: [{command: ['sh', '-c', 'sleep 3; exit 1'], on: controller}]";
+    let play = Play::nginx("gen2").with(refused);
+    let controller = ground.controller("first", &[HOST], &play);
+
+    let ran = apply_and(&controller, "step_end", "commit", || {
+        ground.fleet.fleet(&["put", HOST, "nginx", "gen3-rsa"]);
+    });
+
+    // Neither old nor new: the loudest outcome.
+    assert_eq!((ran.code, ran.outcome(HOST)), (2, "unknown".to_owned()), "{ran}");
+    assert!(ran.stdout.contains("which somebody else changed meanwhile"), "{ran}");
+    let held = ground
+        .look_until(HOST, Duration::from_secs(10), |held| held.services[0].served == "gen3-rsa");
+    let nginx = &held.services[0];
+    assert_eq!((nginx.certificate.as_str(), nginx.key.as_str()), ("gen3-rsa", "gen3-rsa"));
+    ground.controller("next", &[HOST], &Play::of("gen2")).all_is_well_after_apply(&[HOST], "gen2");
+}
+
+/// Where the lock's directory outlives a reboot, the lock does too.
+#[test]
+fn a_lock_from_before_a_power_loss_holds_nobody_up() {
+    let Some(ground) = ground() else { return };
+    let controller = ground.controller("first", &[HOST], &slow("gen2", 5));
+    let ran = apply_and(&controller, "step_end", "commit", || {
+        ground.sh(HOST, "cp -a /run/certroll /root/locks");
+        ground.fleet.fleet(&["powerloss", HOST]);
+    });
+    assert_eq!(ran.outcome(HOST), "unknown", "{ran}");
+    ground.sh(HOST, "mv /root/locks /run/certroll && ls /run/certroll/lock/*");
+    ground.controller("next", &[HOST], &Play::of("gen2")).all_is_well_after_apply(&[HOST], "gen2");
+}

@@ -1,0 +1,145 @@
+//! Plan, apply, apply again.
+
+use crate::rollout::site::{HOSTS, Task, all, all_but, site};
+
+/// How often the services were told to reload, as they themselves say.
+fn reloads(site: &crate::rollout::site::Site, host: &str) -> String {
+    site.fleet.sh(host, "pgrep -P $(cat /run/nginx.pid); grep -c 'postfix/master.* reload' /var/log/postfix.log || true")
+}
+
+#[test]
+fn plan_changes_nothing_and_apply_does_what_it_said() {
+    let Some(site) = site() else { return };
+    let playbook = site.both("gen2");
+    let before = site.snapshots();
+
+    let plan = site.run("plan", &playbook, &[]);
+    assert_eq!(plan.code, 0, "{plan}");
+    assert_eq!(plan.summary()["pending"], HOSTS.len(), "{plan}");
+    assert_eq!(site.run("plan", &playbook, &["--exit-code"]).code, 3);
+    assert_eq!(site.snapshots(), before);
+    site.fleet.expect("all", "nginx", "gen1");
+
+    let apply = site.run("apply", &playbook, &[]);
+    assert_eq!(apply.code, 0, "{apply}");
+    assert_eq!(apply.outcomes(), all("changed"));
+    for service in ["nginx", "postfix", "postfix:465"] {
+        site.fleet.expect("all", service, "gen2");
+    }
+    // The control of the comparison above: what apply did is seen by it.
+    assert!(site.snapshots().iter().zip(&before).all(|(after, before)| after != before));
+
+    let plan = site.run("plan", &playbook, &["--exit-code"]);
+    assert_eq!(plan.code, 0, "{plan}");
+}
+
+#[test]
+fn the_files_are_the_given_ones_with_the_old_owners_and_modes() {
+    let Some(site) = site() else { return };
+    let live = "/etc/nginx/tls/fullchain.pem /etc/nginx/tls/privkey.pem";
+    for file in live.split(' ') {
+        site.fleet.sh("h001", &format!("chown 33:8 {file}"));
+    }
+    site.fleet.sh("h001", "chmod 640 /etc/nginx/tls/privkey.pem");
+
+    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &["--limit", "h001"]);
+
+    assert_eq!(apply.code, 0, "{apply}");
+    assert_eq!(
+        site.fleet.sh("h001", &format!("stat -c '%a %u:%g' {live}")),
+        // What is there stays, but a key is never wider than the profile allows.
+        "644 33:8\n600 33:8\n"
+    );
+    for (file, source) in live.split(' ').zip(["fullchain.pem", "privkey.pem"]) {
+        let given = std::fs::read_to_string(site.fleet.pki("gen2", source)).unwrap();
+        assert_eq!(site.fleet.sh("h001", &format!("cat {file}")), given);
+    }
+}
+
+#[test]
+fn a_second_apply_changes_and_reloads_nothing() {
+    let Some(site) = site() else { return };
+    let playbook = site.both("gen2");
+    let first = site.run("apply", &playbook, &[]);
+    assert_eq!(first.outcomes(), all("changed"), "{first}");
+    let files = site.snapshots();
+    let reloaded: Vec<_> = HOSTS.iter().map(|host| reloads(&site, host)).collect();
+
+    let second = site.run("apply", &playbook, &[]);
+
+    assert_eq!((second.code, second.outcomes()), (0, all("unchanged")), "{second}");
+    assert_eq!(site.snapshots(), files);
+    for (host, before) in HOSTS.iter().zip(&reloaded) {
+        assert_eq!(&reloads(&site, host), before, "{host}");
+    }
+    // The control: the same observation sees a reload.
+    site.fleet.fleet(&["reload", "h001", "nginx"]);
+    site.fleet.fleet(&["reload", "h001", "postfix"]);
+    site.fleet.sh("h001", "until grep -c 'postfix/master.* reload' /var/log/postfix.log | grep -vqx 0; do sleep 0.05; done");
+    assert_ne!(reloads(&site, "h001"), reloaded[0]);
+}
+
+#[test]
+fn a_service_that_serves_an_old_certificate_from_new_files_is_seen_and_mended() {
+    let Some(site) = site() else { return };
+    let playbook = site.play(&[Task::nginx("gen2")]);
+    assert_eq!(site.run("apply", &playbook, &[]).code, 0);
+    // h002 is made to drift: the process holds gen1, the files are gen2.
+    site.fleet.fleet(&["put", "h002", "nginx", "gen1"]);
+    site.fleet.fleet(&["reload", "h002", "nginx"]);
+    site.fleet.expect("h002", "nginx", "gen1");
+    site.fleet.fleet(&["put", "h002", "nginx", "gen2"]);
+    let files = site.state("h002");
+
+    let plan =
+        site.run_as_told(&["plan", "play.yml", "-i", &site.inventory(), "--exit-code"], &playbook);
+    assert_eq!(plan.code, 3, "{plan}");
+    let rows = plan.stdout.lines().filter(|line| line.starts_with("h00"));
+    let drifted: Vec<_> = rows.filter(|line| line.contains("reload only")).collect();
+    assert!(!drifted.is_empty() && drifted.iter().all(|line| line.starts_with("h002")), "{plan}");
+
+    let apply = site.run("apply", &playbook, &[]);
+    assert_eq!(apply.outcomes(), all_but("h002", "changed", "unchanged"), "{apply}");
+    site.fleet.expect("h002", "nginx", "gen2");
+    assert_eq!(site.state("h002"), files);
+}
+
+#[test]
+fn verify_alone_looks_at_what_is_served_and_needs_no_ssh() {
+    let Some(site) = site() else { return };
+    let logins = |host| site.fleet.sh(host, "grep -c 'Connection from' /var/log/sshd.log || true");
+    let before: Vec<_> = HOSTS.map(logins).into();
+
+    let good = site.run("verify", &site.both("gen1"), &[]);
+    assert_eq!(good.code, 0, "{good}");
+    let bad = site.run("verify", &site.both("gen2"), &["--limit", "h001"]);
+    assert_eq!((bad.code, bad.outcome("h001")), (2, "failed".to_owned()), "{bad}");
+
+    assert_eq!(HOSTS.map(logins).to_vec(), before);
+    // The control: a login is seen.
+    assert_eq!(site.run("plan", &site.both("gen1"), &["--limit", "h001"]).code, 0);
+    assert_ne!(logins("h001"), before[0]);
+}
+
+#[test]
+fn a_rollout_takes_one_connection_and_two_channels_per_host() {
+    let Some(site) = site() else { return };
+    let logged = |what: &str| {
+        HOSTS.map(|host| -> u32 {
+            let count = site.fleet.sh(host, &format!("grep -c '{what}' /var/log/sshd.log || true"));
+            count.trim().parse().unwrap()
+        })
+    };
+    let before = (logged("Accepted publickey"), logged("Starting session: command"));
+
+    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &[]);
+
+    assert_eq!(apply.outcomes(), all("changed"), "{apply}");
+    let after = (logged("Accepted publickey"), logged("Starting session: command"));
+    let connections: Vec<_> =
+        after.0.iter().zip(&before.0).map(|(after, before)| after - before).collect();
+    let channels: Vec<_> =
+        after.1.iter().zip(&before.1).map(|(after, before)| after - before).collect();
+    assert_eq!(connections, [1, 1, 1, 1]);
+    assert!(channels.iter().all(|count| (1..=2).contains(count)), "{channels:?}");
+}

@@ -1,0 +1,21 @@
+//! Every service of the field as the real program on a real host: the new certificate is served, a
+//! second run is quiet, whatever goes wrong leaves the old bytes and the old certificate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by it; a test has no callers"
+)]
+
+mod added;
+mod caddy_api;
+mod examples;
+mod haproxy_runtime;
+mod kinds;
+mod looking;
+mod main_job;
+mod outage;
+pub(crate) mod service;
+mod several;
+pub(crate) mod site;
+mod watchers;

@@ -1,0 +1,114 @@
+//! Services that are units: reloaded, rolled back, started again and left down by systemctl.
+
+use super::host;
+use crate::services_rollout::service::{APACHE, CADDY, DOVECOT, HAPROXY, NGINX, POSTFIX, Service};
+use crate::services_rollout::site::{Host, Task, step};
+
+fn unit(service: &Service) -> &'static str {
+    if service.name == "apache" { "apache2" } else { service.name }
+}
+
+/// How often systemd has reloaded it since the host's boot.
+fn reloads(host: &Host, service: &Service) -> usize {
+    let units = match service.name {
+        "postfix" => "-u postfix@-",
+        _ => "",
+    };
+    let command = format!(
+        "journalctl --sync; journalctl -b --no-pager -o cat -u {} {units} | grep -c '^Reloaded ' || :",
+        unit(service)
+    );
+    host.sh(&command).trim().parse().unwrap()
+}
+
+fn state_of(host: &Host, service: &Service) -> String {
+    host.sh(&format!("systemctl is-active {} || :", unit(service))).trim().to_owned()
+}
+
+/// Planned, rolled out by the systemd variant, quiet the second time, and back when a check says no.
+fn as_a_unit(service: &Service) {
+    let Some(host) = host(&[service]) else { return };
+    let task = Task::of(service, "gen2");
+    let command = format!("systemctl reload {}", unit(service));
+    let before = reloads(&host, service);
+
+    let plan = host.run("plan", std::slice::from_ref(&task), &["--exit-code"]);
+    assert_eq!(plan.code, 3, "{plan}");
+    assert!(plan.stdout.contains(&command), "{plan}");
+    assert_eq!(reloads(&host, service), before);
+
+    host.apply(&task, "changed");
+    host.expect(service, "gen2");
+    let after = reloads(&host, service);
+    assert!(after > before, "{before} {after}");
+    host.apply(&task, "unchanged");
+    assert_eq!(reloads(&host, service), after);
+
+    let held = host.state(service);
+    let refused =
+        Task::of(service, "gen1").with("checks: [{command: [/bin/false], on: controller}]");
+    let ran = host.apply(&refused, "rolled_back");
+    assert_eq!(step(&ran, &host), "checks", "{ran}");
+    assert_eq!(host.state(service), held);
+    host.expect(service, "gen2");
+    assert!(reloads(&host, service) >= after + 2);
+    assert_ne!(state_of(&host, service), "failed");
+}
+
+macro_rules! services {
+    ($($name:ident: $service:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            as_a_unit(&$service);
+        }
+    )*};
+}
+
+services! {
+    nginx: NGINX;
+    apache: APACHE;
+    haproxy: HAPROXY;
+    caddy: CADDY;
+    postfix: POSTFIX;
+    dovecot: DOVECOT;
+}
+
+/// The reload of a key of 1024 bits ends Apache: a unit that failed is not reloaded but started.
+#[test]
+fn apache_dies_and_its_unit_is_started_again() {
+    let Some(host) = host(&[&APACHE]) else { return };
+    host.fleet().fleet(&["issue", "weak-key", "--kind", "rsa1024"]);
+    let before = host.state(&APACHE);
+    let starts = || host.sh("systemctl show -P ExecMainStartTimestampMonotonic apache2");
+    let started = starts();
+
+    let ran = host.apply(&Task::of(&APACHE, "weak-key"), "rolled_back");
+
+    assert_ne!(starts(), started, "{ran}");
+    assert!(ran.stdout.contains("apache had died and was started again"), "{ran}");
+    assert_eq!(host.state(&APACHE), before);
+    assert_eq!(state_of(&host, &APACHE), "active");
+    host.expect(&APACHE, "gen1");
+}
+
+/// Nobody is blamed for a service that was down before, and nobody starts it.
+#[test]
+fn a_unit_that_was_stopped_stays_so() {
+    for service in [&NGINX, &APACHE] {
+        let Some(host) = host(&[service]) else { return };
+        let before = host.state(service);
+        host.sh(&format!("systemctl stop {}", unit(service)));
+
+        let plan = host.run("plan", &[Task::of(service, "gen2")], &[]);
+        assert!(plan.stdout.contains("does not run now"), "{plan}");
+        let ran = host.apply(&Task::of(service, "gen2"), "rolled_back");
+
+        assert_eq!(step(&ran, &host), "reload", "{ran}");
+        assert!(!ran.stdout.contains("is DOWN"), "{ran}");
+        assert!(ran.stdout.contains("did not run before either"), "{ran}");
+        assert_eq!(state_of(&host, service), "inactive");
+        assert_eq!(host.state(service), before);
+        host.sh(&format!("systemctl start {}", unit(service)));
+        host.expect(service, "gen1");
+    }
+}

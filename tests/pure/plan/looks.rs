@@ -1,0 +1,106 @@
+//! Which handshakes a plan makes, for whom and for which kind of key.
+
+use crate::common::world::{AUTHORITY, desired, facts, nothing, plan, put, wanted, wanted_for};
+use certroll::model::StartTls;
+use certroll::plan::build::SeenBefore;
+use certroll::plan::desired::ViaWant;
+use certroll::plan::wanted::Wanted;
+use certroll::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
+use certroll::verify::SignatureChoice;
+
+#[test]
+fn a_wildcard_is_looked_at_by_a_name_of_its_own() {
+    let leaves = [AUTHORITY.leaf(&["*.example.net"]), AUTHORITY.leaf(&["www.example.net"])];
+    let mut wanted = wanted_for(&["nginx"], &leaves[..1], true);
+    let name = |wanted: &Wanted| desired(wanted).probes[0].server_name.clone().unwrap();
+    assert_eq!(name(&wanted), "www.example.net");
+    wanted.host = certroll::model::HostName::new("app7.example.net");
+    assert_eq!(name(&wanted), "app7.example.net");
+    wanted.address = "lb.example.net".to_owned();
+    assert_eq!(name(&wanted), "lb.example.net");
+}
+
+#[test]
+fn a_name_with_an_rsa_and_an_ecdsa_pair_is_looked_at_for_each() {
+    let name = "www.example.net";
+    let leaves = [AUTHORITY.rsa(&[name]), AUTHORITY.leaf(&[name]), AUTHORITY.leaf(&["other.net"])];
+    let mut wanted = wanted_for(&["apache"], &leaves, true);
+    for (index, pair) in wanted.certificate.pairs.iter_mut().enumerate() {
+        pair.dest = Dest {
+            cert: Some(format!("/tls/{index}.pem")),
+            key: Some(format!("/tls/{index}.key")),
+            ..Dest::default()
+        };
+    }
+    let looks = |wanted: &Wanted| -> Vec<(usize, SignatureChoice)> {
+        desired(wanted).probes.iter().map(|probe| (probe.pair, probe.signature)).collect()
+    };
+    let both = [(0, SignatureChoice::Rsa), (1, SignatureChoice::Ecdsa)];
+    assert_eq!(looks(&wanted), [&both[..], &[(2, SignatureChoice::Ecdsa)]].concat());
+    let named = |endpoint: &str, server_name: Option<&str>| {
+        VerifyChoice::Endpoints(vec![VerifySpec {
+            endpoint: Some(endpoint.parse().unwrap()),
+            server_name: server_name.map(str::to_owned),
+            ..Default::default()
+        }])
+    };
+    wanted.certificate.verify = named("10.0.0.1:443", Some(name));
+    assert_eq!(looks(&wanted), both);
+    wanted.certificate.verify = named("www.example.net:443", None);
+    assert_eq!(looks(&wanted), both);
+    wanted.certificate.verify = named("other.net:443", None);
+    assert_eq!(looks(&wanted), [(2, SignatureChoice::Ecdsa)]);
+    // A sealed boot asks for the kind that it compares, where there are several.
+    let boots = |wanted: &mut Wanted| {
+        wanted.certificate.validate = Some(Validation::Boot);
+        let desired = desired(wanted);
+        let vias = desired.services[0].validate.iter().map(|check| check.via.clone());
+        vias.filter_map(
+            |via| if let ViaWant::Boot(boot) = via { Some(boot.signature) } else { None },
+        )
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(boots(&mut wanted), [SignatureChoice::Rsa]);
+    assert_eq!(boots(&mut wanted_for(&["apache"], &leaves[..1], true)), [SignatureChoice::Any]);
+}
+
+#[test]
+fn the_operators_endpoints() {
+    let mut wanted = wanted(&["postfix"]);
+    let spec =
+        VerifySpec { endpoint: Some("mx.example.net:587".parse().unwrap()), ..Default::default() };
+    let odd = VerifySpec { endpoint: Some("10.0.0.1:2525".parse().unwrap()), ..Default::default() };
+    wanted.certificate.verify = VerifyChoice::Endpoints(vec![spec, odd]);
+    let probes = desired(&wanted).probes;
+    assert_eq!(probes[0].starttls, StartTls::Smtp);
+    assert_eq!(probes[1].starttls, StartTls::None);
+    assert_eq!(probes[1].server_name.as_deref(), Some("www.example.net"));
+    assert!(probes.iter().all(|probe| probe.alternatives.is_none()));
+    wanted.certificate.verify = VerifyChoice::Off;
+    assert!(desired(&wanted).probes.is_empty());
+}
+
+#[test]
+fn usual_ports_count_when_they_served_the_file() {
+    let wanted = wanted(&["postfix"]);
+    let desired = desired(&wanted);
+    let mut facts = facts(&desired);
+    let old = AUTHORITY.leaf(&["www.example.net"]);
+    put(&mut facts, &desired, &old);
+    let served = SeenBefore::Leaf(old.fingerprint());
+    let other = SeenBefore::Leaf(AUTHORITY.leaf(&["other.example"]).fingerprint());
+    let ports = |seen: &[SeenBefore]| {
+        let plan = plan(&desired, &facts, seen);
+        let ports: Vec<_> =
+            plan.probes.iter().map(|p| (p.endpoint.port, p.alternatives.is_some())).collect();
+        (ports, plan.notes.join("\n"))
+    };
+    let (chosen, notes) = ports(&[nothing(), other.clone(), served.clone()]);
+    assert_eq!((chosen, notes.as_str()), (vec![(25, false)], ""));
+    let (chosen, notes) = ports(&[nothing(), other, nothing()]);
+    assert_eq!(chosen, [(465, false)]);
+    assert!(notes.contains("192.0.2.1:465 serves another certificate than the file"), "{notes}");
+    let (chosen, notes) = ports(&[nothing(), nothing(), nothing()]);
+    assert_eq!(chosen, [(587, true), (465, true), (25, true)]);
+    assert!(notes.contains("one of them must show the new certificate"), "{notes}");
+}

@@ -1,0 +1,466 @@
+//! Plans: what is resolved for each kind of host, which handshakes count, what the table says.
+
+mod discovery;
+mod looks;
+
+use crate::common::world::{
+    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for,
+};
+use certroll::host::{CommandResult, Family, FileState, HostKind};
+use certroll::model::{CommandLine, FileMode, StartTls};
+use certroll::plan::build::{Decision, FileAction, SeenBefore};
+use certroll::plan::desired::{Desired, Role, ViaWant};
+use certroll::plan::inspection;
+use certroll::plan::resolve::resolve;
+use certroll::plan::rows::{blocked_row, rows};
+use certroll::plan::wanted::Wanted;
+use certroll::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
+use proptest::prelude::*;
+
+fn argv(words: &[&str]) -> CommandLine {
+    CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect())
+}
+
+/// Everything that a resolved task says, without bytes.
+fn told(desired: &Desired) -> String {
+    let mut lines = Vec::new();
+    for file in &desired.files {
+        let show = |ownership: &certroll::plan::desired::Ownership| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            let mode = ownership.mode.map_or("-".to_owned(), |mode| mode.to_string());
+            format!("{}:{} {mode}", text(&ownership.owner), text(&ownership.group))
+        };
+        lines.push(format!(
+            "{:?} {} [{}] task {} else {}",
+            file.role,
+            file.path,
+            file.pair,
+            show(&file.wanted),
+            show(&file.fallback)
+        ));
+    }
+    for kept in &desired.kept_keys {
+        lines.push(format!("kept key {}", kept.path));
+    }
+    for service in &desired.services {
+        let command = |want: &Option<certroll::plan::desired::CommandWant>| {
+            want.as_ref().map_or("-".to_owned(), |want| want.command.to_string())
+        };
+        for step in &service.validate {
+            let via = match &step.via {
+                ViaWant::Boot(boot) => format!("boot {} on {}", boot.start, boot.port),
+                via => format!("{via:?}"),
+            };
+            lines.push(format!("{}: check [{}] {} via {via}", service.name, step.pair, step.label));
+        }
+        for check in &service.prechecks {
+            lines.push(format!("{}: before {}", service.name, check.command.command));
+        }
+        lines.push(format!("{}: reload {}", service.name, command(&service.reload)));
+        lines.push(format!("{}: recover {}", service.name, command(&service.recover)));
+        lines.push(format!("{}: running {:?}", service.name, service.running));
+        let discover = service.discover.as_ref().map(|discover| discover.command.clone());
+        lines.push(format!("{}: discover {}", service.name, command(&discover)));
+    }
+    for probe in &desired.probes {
+        lines.push(format!(
+            "probe {} {} name {:?} group {:?}",
+            probe.endpoint,
+            probe.starttls.name(),
+            probe.server_name,
+            probe.alternatives
+        ));
+    }
+    lines.extend(desired.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+fn table(desired: &Desired, facts: &certroll::host::HostFacts, seen: &[SeenBefore]) -> String {
+    let plan = plan(desired, facts, seen);
+    let rows = rows(desired, &plan, facts, NOW);
+    let shown = rows.iter().map(|row| {
+        let brief = |brief: &Option<certroll::plan::row::CertBrief>| {
+            brief.as_ref().map_or("-".to_owned(), |brief| brief.names.join(" "))
+        };
+        let mut text = format!(
+            "{} {} {} {:?}\n  now {} wanted {} detail {:?}\n  validate {}\n  reload {}\n  verify {}",
+            row.host,
+            row.service,
+            row.file,
+            row.action,
+            brief(&row.now),
+            brief(&row.wanted),
+            row.detail,
+            row.validate,
+            row.reload,
+            row.verify
+        );
+        for note in &row.notes {
+            text.push_str(&format!("\n  note {note}"));
+        }
+        text
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_profile_is_resolved_on_debian_with_systemd() {
+    for name in ["nginx", "apache", "haproxy", "postfix", "postfix-chain", "dovecot", "caddy"] {
+        insta::assert_snapshot!(format!("debian_{name}"), told(&desired(&wanted(&[name]))));
+    }
+}
+
+#[test]
+fn apache_differs_between_families() {
+    let wanted = wanted(&["apache"]);
+    for (name, systemd, family) in
+        [("alpine", false, Family::Alpine), ("rocky", true, Family::RedHat)]
+    {
+        let desired = resolve(&wanted, HostKind { systemd, family }).unwrap();
+        insta::assert_snapshot!(format!("apache_{name}"), told(&desired));
+    }
+}
+
+#[test]
+fn the_task_wins_over_the_profile() {
+    let mut wanted = wanted(&["nginx"]);
+    let task = &mut wanted.certificate;
+    task.pairs[0].dest =
+        Dest { cert: Some("/srv/a.pem".into()), key: Some("/srv/a.key".into()), ..Dest::default() };
+    task.ownership = Ownership {
+        owner: Some("web".into()),
+        mode: Some(FileMode::new(0o640)),
+        key_group: Some("tls".into()),
+        ..Ownership::default()
+    };
+    task.validate = Some(Validation::Command(argv(&["nginx", "-t", "-c", "/srv/nginx.conf"])));
+    task.reload = Some(ReloadChoice::None);
+    insta::assert_snapshot!(told(&desired(&wanted)));
+}
+
+#[test]
+fn an_own_check_leaves_the_loaders_of_staged_files() {
+    let mut wanted = wanted(&["postfix"]);
+    wanted.certificate.validate =
+        Some(Validation::Command(argv(&["postfix", "-c", "/p", "check"])));
+    let labels = |wanted: &Wanted| -> Vec<String> {
+        let desired = desired(wanted);
+        desired.services[0].validate.iter().map(|step| step.label.clone()).collect()
+    };
+    let own = labels(&wanted);
+    assert_eq!(own.len(), 2);
+    assert_eq!(own[0], "postfix -c /p check");
+    assert!(own[1].starts_with("posttls-finger "), "{own:?}");
+    wanted.certificate.validate = Some(Validation::Off);
+    assert!(labels(&wanted).is_empty());
+    wanted.certificate.validate = Some(Validation::Boot);
+    assert_eq!(labels(&wanted).len(), 3);
+    let boot = desired(&wanted).services[0].validate[2].clone();
+    let ViaWant::Boot(boot) = boot.via else { panic!() };
+    assert_eq!(boot.starttls, StartTls::Smtp);
+    assert_eq!(boot.server_name.as_deref(), Some("www.example.net"));
+    assert!(boot.start.to_string().contains("chown 'postfix:postfix' '/var/lib/postfix'"));
+    // A check that names the new file is shown the staged one.
+    wanted.certificate.validate = Some(Validation::Command(argv(&["look", "{cert}"])));
+    let check = desired(&wanted).services[0].validate[0].clone();
+    assert_eq!((check.via, check.command), (ViaWant::Staged, argv(&["look", "{cert}"])));
+}
+
+#[test]
+fn nginx_has_no_recipe_for_a_boot() {
+    let mut wanted = wanted(&["nginx"]);
+    wanted.certificate.validate = Some(Validation::Boot);
+    let why = resolve(&wanted, DEBIAN).unwrap_err();
+    assert_eq!(why, "the profile 'nginx' knows no `validate: boot`");
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let refused = |wanted: &Wanted| resolve(wanted, DEBIAN).unwrap_err();
+    let mut files = wanted(&["files"]);
+    insta::assert_snapshot!(refused(&files), @"dest.cert is missing: files has no usual path here");
+    files.certificate.pairs[0].dest.cert = Some("/c".into());
+    insta::assert_snapshot!(refused(&files), @"dest.key is missing: files has no usual path here");
+    files.certificate.pairs[0].dest.key = Some("/k".into());
+    insta::assert_snapshot!(refused(&files), @"the profile 'files' knows no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service notices by itself");
+    let shared = wanted(&["postfix", "dovecot"]);
+    insta::assert_snapshot!(refused(&shared), @"dest.cert is missing: postfix, dovecot has no usual path here");
+    let keyless = wanted_for(&["haproxy"], &[AUTHORITY.leaf(&["a.example"])], false);
+    insta::assert_snapshot!(refused(&keyless), @"/etc/haproxy/certs/site.pem holds certificate and key in one file, so source.key is needed");
+}
+
+#[test]
+fn two_services_share_one_pair() {
+    let mut wanted = wanted(&["postfix", "dovecot"]);
+    wanted.certificate.pairs[0].dest = Dest {
+        cert: Some("/etc/ssl/mail.pem".into()),
+        key: Some("/etc/ssl/mail.key".into()),
+        ..Dest::default()
+    };
+    insta::assert_snapshot!(told(&desired(&wanted)));
+}
+
+#[test]
+fn a_pair_and_a_combined_file_side_by_side() {
+    let mut wanted = wanted(&["nginx", "haproxy"]);
+    wanted.certificate.pairs[0].dest = Dest {
+        cert: Some("/c.pem".into()),
+        key: Some("/k.pem".into()),
+        combined: Some("/both.pem".into()),
+        chain: None,
+    };
+    let desired = desired(&wanted);
+    let files: Vec<_> = desired.files.iter().map(|file| (file.role, file.path.as_str())).collect();
+    assert_eq!(
+        files,
+        [(Role::Key, "/k.pem"), (Role::Cert, "/c.pem"), (Role::Combined, "/both.pem")]
+    );
+    assert_eq!(desired.files[2].fallback.mode, Some(FileMode::new(0o600)));
+}
+
+#[test]
+fn a_chain_of_its_own_only_splits_what_was_given_apart() {
+    let mut wanted = wanted(&["nginx"]);
+    wanted.certificate.pairs[0].dest = Dest {
+        cert: Some("/c.pem".into()),
+        key: Some("/k.pem".into()),
+        chain: Some("/chain.pem".into()),
+        combined: None,
+    };
+    let certificates = |wanted: &Wanted, path: &str| {
+        let desired = desired(wanted);
+        let file = desired.files.iter().find(|file| file.path == path).unwrap();
+        String::from_utf8_lossy(file.content.expose()).matches("BEGIN CERTIFICATE").count()
+    };
+    assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (2, 1));
+    wanted.certificate.pairs[0].chain = Some("chain.pem".into());
+    assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (1, 1));
+}
+
+#[test]
+fn three_hundred_certificates_share_one_validation_and_one_reload() {
+    let names: Vec<String> = (0..300).map(|n| format!("n{n}.example.net")).collect();
+    let leaves: Vec<_> = names.iter().map(|name| AUTHORITY.leaf(&[name])).collect();
+    let mut wanted = wanted_for(&["nginx"], &leaves, true);
+    for (n, pair) in wanted.certificate.pairs.iter_mut().enumerate() {
+        pair.dest.cert = Some(format!("/etc/nginx/certs/{n}.pem"));
+        pair.dest.key = Some(format!("/etc/nginx/certs/{n}.key"));
+    }
+    let desired = desired(&wanted);
+    assert_eq!(desired.files.len(), 600);
+    assert!(desired.files.iter().take(300).all(|file| file.role == Role::Key));
+    assert_eq!(desired.services[0].validate.len(), 1);
+    assert_eq!(desired.probes.len(), 300);
+    assert_eq!(desired.probes[299].server_name.as_deref(), Some("n299.example.net"));
+    let request = inspection::inspect(&wanted).unwrap();
+    assert_eq!(request.variants.len(), 1);
+    assert_eq!(request.variants[0].files.len(), 600);
+    assert!(request.variants[0].kinds.is_empty());
+    let again = wanted.certificate.pairs[0].dest.clone();
+    wanted.certificate.pairs[1].dest = again;
+    let why = resolve(&wanted, HostKind::default()).unwrap_err();
+    assert_eq!(why, "two files of this task have the same destination, /etc/nginx/certs/0.key");
+}
+
+#[test]
+fn a_first_rollout_as_a_table() {
+    let desired = desired(&wanted(&["nginx"]));
+    let mut facts = facts(&desired);
+    for there in &mut facts.files {
+        there.missing_directories = vec![b"/etc/nginx/certs".to_vec()];
+    }
+    insta::assert_snapshot!(table(&desired, &facts, &[nothing()]));
+}
+
+#[test]
+fn a_renewal_as_a_table() {
+    let desired = desired(&wanted(&["postfix"]));
+    let mut facts = facts(&desired);
+    let old = AUTHORITY.leaf_with(
+        &["mail.example.net"],
+        &rcgen::KeyPair::generate().unwrap(),
+        |params| {
+            params.not_after = rcgen::date_time_ymd(2026, 8, 1);
+        },
+    );
+    put(&mut facts, &desired, &old);
+    let FileState::File(key) = &mut facts.files[0].state else { panic!() };
+    key.mode = FileMode::new(0o640);
+    let served = SeenBefore::Leaf(old.fingerprint());
+    insta::assert_snapshot!(table(&desired, &facts, &[nothing(), nothing(), served]));
+}
+
+#[test]
+fn a_check_that_fails_before_the_change_blocks() {
+    let desired = desired(&wanted(&["nginx"]));
+    let mut facts = facts(&desired);
+    facts.commands[0] = CommandResult {
+        rc: 1,
+        stderr: b"nginx: [emerg] unknown directive \"foo\"\n".to_vec(),
+        ..CommandResult::default()
+    };
+    // At the first rollout the check may fail just because the files are not there.
+    assert_eq!(plan(&desired, &facts, &[nothing()]).decision, Decision::Change);
+    put(&mut facts, &desired, &AUTHORITY.leaf(&["www.example.net"]));
+    insta::assert_snapshot!(table(&desired, &facts, &[nothing()]));
+}
+
+#[test]
+fn files_right_and_served_otherwise_is_drift() {
+    let desired = desired(&wanted(&["nginx"]));
+    let facts = facts(&desired);
+    let first = plan(&desired, &facts, &[nothing()]);
+    let after = apply(&facts, &first);
+    let old = SeenBefore::Leaf(AUTHORITY.leaf(&["www.example.net"]).fingerprint());
+    let second = plan(&desired, &after, std::slice::from_ref(&old));
+    assert_eq!(second.decision, Decision::ReloadOnly);
+    let note = &second.notes[0];
+    assert!(note.starts_with("drift: the files are right, but 192.0.2.1:443 serves"), "{note}");
+    let shown = rows(&desired, &second, &after, NOW);
+    assert!(shown.iter().all(|row| row.action.words() == "reload only"));
+}
+
+#[test]
+fn a_key_that_stays_must_fit() {
+    let leaf = AUTHORITY.leaf(&["www.example.net"]);
+    let wanted = wanted_for(&["nginx"], std::slice::from_ref(&leaf), false);
+    let desired = desired(&wanted);
+    let request = inspection::inspect(&wanted).unwrap();
+    assert_eq!(request.variants[0].public_keys, [1]);
+    assert_eq!(desired.kept_keys[0].path, "/etc/nginx/certs/key.pem");
+    let mut facts = facts(&desired);
+    let blocked = |facts: &_| match plan(&desired, facts, &[nothing()]).decision {
+        Decision::Blocked { why, .. } => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(blocked(&facts).ends_with("no source.key is given and the host has no key there"));
+    let keep = |key: &rcgen::KeyPair| {
+        let mut kept = file(b"key", 0o600);
+        kept.public_key_pem = Some(key.public_key_pem().into_bytes());
+        FileState::File(Box::new(kept))
+    };
+    facts.files[1].state = keep(&rcgen::KeyPair::generate().unwrap());
+    assert!(blocked(&facts).ends_with("does not belong to the new certificate"));
+    facts.files[1].state = keep(&rcgen::KeyPair::from_pem(&leaf.key_pem).unwrap());
+    assert_eq!(plan(&desired, &facts, &[nothing()]).decision, Decision::Change);
+}
+
+#[test]
+fn an_optional_check_is_left_out_where_its_program_is_missing() {
+    let wanted = wanted(&["postfix"]);
+    let request = inspection::inspect(&wanted).unwrap();
+    assert_eq!(request.variants[0].programs, ["posttls-finger"]);
+    let mut facts = facts(&desired(&wanted));
+    assert_eq!(
+        certroll::plan::resolve::desired(&wanted, &facts).unwrap().services[0].validate.len(),
+        2
+    );
+    facts.absent = vec!["posttls-finger".to_owned()];
+    let without = certroll::plan::resolve::desired(&wanted, &facts).unwrap();
+    assert_eq!(without.services[0].validate.len(), 1);
+    assert!(
+        without.notes[0].starts_with("postfix: the host has no posttls-finger, so `posttls-finger")
+    );
+}
+
+#[test]
+fn the_inspection_asks_each_kind_for_its_own() {
+    let wanted = wanted(&["apache"]);
+    let request = inspection::inspect(&wanted).unwrap();
+    assert!(request.variants.len() > 1);
+    let kinds: usize = request.variants.iter().map(|variant| variant.kinds.len()).sum();
+    assert_eq!(kinds, HostKind::all().count());
+    for variant in &request.variants {
+        for kind in &variant.kinds {
+            let Ok(desired) = resolve(&wanted, *kind) else {
+                // No usual paths there, and none in the task: nothing is read.
+                assert!(variant.files.is_empty() && variant.commands.is_empty());
+                continue;
+            };
+            let files: Vec<_> = variant.files.iter().map(ToString::to_string).collect();
+            let paths: Vec<_> = desired.files.iter().map(|file| file.path.clone()).collect();
+            assert_eq!(files, paths);
+            assert_eq!(variant.commands.len(), 2);
+            assert_eq!(variant.commands[0].only_if_running, Some(0));
+        }
+    }
+}
+
+#[test]
+fn only_root_gives_files_away() {
+    let mut wanted = wanted(&["nginx"]);
+    let facts_as = |wanted: &Wanted| {
+        let mut facts = facts(&desired(wanted));
+        (facts.uid, facts.user) = (1000, "deploy".to_owned());
+        facts
+    };
+    let first = plan(&desired(&wanted), &facts_as(&wanted), &[nothing()]);
+    assert_eq!(first.decision, Decision::Change);
+    assert!(first.files.iter().all(|file| file.owner.is_none() && file.group.is_none()));
+    wanted.certificate.ownership.owner = Some("www-data".into());
+    let refused = plan(&desired(&wanted), &facts_as(&wanted), &[nothing()]);
+    assert_eq!(
+        refused.files[0].action,
+        FileAction::Blocked(
+            "deploy cannot give it to www-data; `become: true` may be missing".into()
+        )
+    );
+}
+
+#[test]
+fn a_host_without_an_answer_has_one_row() {
+    let row = blocked_row(&certroll::model::HostName::new("h"), "nginx", "unreachable");
+    assert_eq!((row.service.as_str(), row.action.words()), ("nginx", "blocked"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Planning the host that a plan leaves behind changes nothing.
+    #[test]
+    fn planning_is_idempotent(
+        service in prop::sample::select(vec!["nginx", "haproxy", "postfix", "dovecot", "caddy"]),
+        modes in prop::collection::vec(0u16..0o1000, 2),
+        owner in prop::option::of("[a-z]{1,8}"),
+        mode in prop::option::of(0u16..0o1000),
+        key_mode in prop::option::of(0u16..0o1000),
+        there in any::<[bool; 2]>(),
+        served in any::<[bool; 3]>(),
+    ) {
+        let mut wanted = wanted(&[service]);
+        wanted.certificate.ownership = Ownership {
+            owner,
+            mode: mode.map(FileMode::new),
+            key_mode: key_mode.map(FileMode::new),
+            ..Ownership::default()
+        };
+        let desired = desired(&wanted);
+        let mut facts = facts(&desired);
+        for ((there, mode), present) in facts.files.iter_mut().zip(modes).zip(there) {
+            if present {
+                there.state = FileState::File(Box::new(file(b"something", mode)));
+            }
+        }
+        let old = AUTHORITY.leaf(&["www.example.net"]).fingerprint();
+        let seen: Vec<_> = desired.probes.iter().zip(served).map(|(_, served)| {
+            if served { SeenBefore::Leaf(old) } else { nothing() }
+        }).collect();
+        let first = plan(&desired, &facts, &seen);
+        prop_assert_eq!(&first.decision, &Decision::Change);
+        prop_assert!(!first.probes.is_empty());
+        let after = apply(&facts, &first);
+        // What had to show the new leaf shows it now.
+        let seen: Vec<_> = desired.probes.iter().zip(&seen).map(|(probe, before)| {
+            let must = first.probes.iter().any(|must| must.endpoint == probe.endpoint);
+            if must { SeenBefore::Leaf(probe.leaf) } else { before.clone() }
+        }).collect();
+        let second = plan(&desired, &after, &seen);
+        prop_assert_eq!(second.decision, Decision::Unchanged, "{:?}", second.files);
+        for file in &second.files {
+            prop_assert_eq!(&file.action, &FileAction::Keep);
+            if let Some(widest) = file.want.widest.filter(|_| file.want.wanted.mode.is_none()) {
+                let there = after.files.iter().find(|there| there.path.to_str() == Some(&file.want.path));
+                prop_assert!(!there.and_then(|t| t.file()).unwrap().mode.is_wider_than(widest));
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The real `ansible-inventory`, `ansible` and `ansible-playbook`, kept running in one process.
+
+use crate::common::skip;
+use certroll::inventory::{self, Inventory, LoadOptions};
+use certroll::source::render::render;
+use serde_json::{Value as Json, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// What one of Ansible's programs answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i64,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Ansible's programs, ready to be asked again and again.
+pub(crate) struct Ansible {
+    driver: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    python: PathBuf,
+    _home: TempDir,
+}
+
+impl Ansible {
+    /// `None`, and a loud word, where Ansible is not installed or too old to compare with.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(python) = interpreter() else {
+            skip("not installed: ansible-inventory");
+            return None;
+        };
+        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell/ansible/driver.py");
+        let home = tempfile::tempdir().expect("a directory");
+        let mut driver = Command::new(&python)
+            .arg(driver)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_LOCALHOST_WARNING", "0")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the driver starts");
+        let requests = driver.stdin.take().expect("its input");
+        let mut answers = BufReader::new(driver.stdout.take().expect("its output"));
+        let mut line = String::new();
+        answers.read_line(&mut line).expect("a first line");
+        let started = Self { driver, requests, answers, python, _home: home };
+        let version: Json = serde_json::from_str(&line).expect("the version");
+        let version = version["version"].as_str().expect("a text").to_owned();
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        // 2.19 changed templates and the output of ansible-inventory.
+        if (parts.next(), parts.next()) < (Some(2), Some(19)) {
+            skip(&format!("ansible-core {version} is older than 2.19"));
+            return None;
+        }
+        Some(started)
+    }
+
+    /// What it runs on; modules on the local host are to run on it too.
+    pub(crate) fn python(&self) -> &Path {
+        &self.python
+    }
+
+    pub(crate) fn ask(&mut self, program: &str, args: &[&str], directory: &Path) -> Answer {
+        let request = json!({ "program": program, "args": args, "cwd": directory });
+        writeln!(self.requests, "{request}").expect("the driver listens");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("an answer");
+        let answer: Json = serde_json::from_str(&line).expect("JSON");
+        let text = |key: &str| answer[key].as_str().expect("a text").to_owned();
+        let code = answer["code"].as_i64().expect("a number");
+        Answer { code, stdout: text("stdout"), stderr: text("stderr") }
+    }
+}
+
+impl Drop for Ansible {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// The Python that `ansible-inventory` runs on, by its first line.
+fn interpreter() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::iter::once(own).chain(std::env::split_paths(&path));
+    places.map(|place| place.join("ansible-inventory")).find_map(|program| {
+        let text = std::fs::read_to_string(program).ok()?;
+        let python = text.lines().next()?.strip_prefix("#!")?.trim();
+        (python.contains("python") && !python.contains(' ')).then(|| PathBuf::from(python))
+    })
+}
+
+/// Files of one case, in a directory of their own.
+pub(crate) struct Site {
+    directory: TempDir,
+}
+
+impl Site {
+    /// A file whose text begins with `#!` is made executable.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            std::fs::write(&path, text).expect("a file");
+            if text.starts_with("#!") {
+                let mode = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(&path, mode).expect("a mode");
+            }
+        }
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// `-i SOURCE` for each, absolute.
+    pub(crate) fn sources(&self, sources: &[&str]) -> Vec<String> {
+        let full = |source: &&str| match source.contains(',') {
+            true => (*source).to_owned(),
+            false => self.path().join(source).display().to_string(),
+        };
+        sources.iter().map(full).collect()
+    }
+
+    /// As certroll reads it; the error is what an operator would see.
+    pub(crate) fn load(&self, sources: &[&str]) -> Result<Inventory, String> {
+        self.load_beside(sources, Vec::new())
+    }
+
+    /// The same, with the variables beside playbooks in these directories.
+    pub(crate) fn load_beside(
+        &self,
+        sources: &[&str],
+        playbook_directories: Vec<PathBuf>,
+    ) -> Result<Inventory, String> {
+        let vault =
+            certroll::vault::Vault::new(vec![certroll::model::Secret::new(b"swordfish".to_vec())]);
+        let decrypt = |text: &str| {
+            let plain = vault.decrypt_text(text).map_err(|error| error.to_string())?;
+            Ok(plain.expose().clone())
+        };
+        let options = LoadOptions { playbook_directories, decrypt: &decrypt };
+        match inventory::load(&self.sources(sources), &options) {
+            Ok((inventory, _)) => Ok(inventory),
+            Err(found) => {
+                let place = format!("{}/", self.path().display());
+                Err(render(&found, false, 200).replace(&place, ""))
+            }
+        }
+    }
+}
+
+/// `-i` before each source.
+pub(crate) fn flags(sources: &[String]) -> Vec<&str> {
+    sources.iter().flat_map(|source| ["-i", source.as_str()]).collect()
+}

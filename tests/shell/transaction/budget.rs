@@ -1,0 +1,125 @@
+//! What one transaction costs the host: processes, flushes and time.
+
+use super::host::*;
+use super::validation::may_mount;
+use certroll::host::{FileRole, ValidateStep, ValidateVia};
+use std::process::Command;
+use std::time::Instant;
+
+/// Runs `sh` under strace, which counts system calls of the program and all its children.
+fn counted(host: &mut Host) -> std::path::PathBuf {
+    let out = host.root.join("strace");
+    let bin = host.root.join("traced");
+    std::fs::create_dir(&bin).unwrap();
+    let script = format!(
+        "#!/bin/bash\n[ -z \"$TRACED\" ] || exec '{0}' \"$@\"\nexport TRACED=1\n\
+         exec strace -f -qq -v -s 4096 -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
+        host.shell.bin.join("sh").display(),
+        out.display(),
+    );
+    host.put(&bin.join("sh"), script.as_bytes(), 0o755);
+    let path = std::env::var("PATH").unwrap();
+    // The guard is a child of what is traced already.
+    host.environment.push(("PATH".into(), format!("{}:{path}", bin.display())));
+    out
+}
+
+fn calls(text: &str, names: &[&str]) -> usize {
+    text.lines()
+        .filter(|line| !line.contains("resumed>"))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter(|call| names.iter().any(|name| call.starts_with(&format!("{name}("))))
+        .count()
+}
+
+#[tokio::test]
+async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
+    if !may_mount() || Command::new("strace").arg("-V").output().is_err() {
+        crate::common::skip("no strace here: not counted");
+        return;
+    }
+    let both = shells().iter().flat_map(|shell| [(shell, false), (shell, true)]);
+    for (shell, boot_guard) in both {
+        let mut host = Host::new(shell);
+        let units = host.root.join("units");
+        std::fs::create_dir(&units).unwrap();
+        // The directories are there after the first time.
+        host.apply(host.request()).await.unwrap();
+        host.put(&host.dir.join("cert.pem"), OLD_CERT, 0o644);
+        host.put(&host.dir.join("key.pem"), OLD_KEY, 0o640);
+        let request = |host: &Host, bytes: &str| {
+            let files = [("cert.pem", FileRole::Certificate), ("key.pem", FileRole::Key)];
+            let files = files.map(|(name, role)| host.file(name, bytes.as_bytes(), role));
+            let mut request = host.request_for(files.to_vec());
+            request.services[0].reload = Some(timed(&["true"], 20));
+            request.services[0].validate.push(ValidateStep {
+                private_net: true,
+                ..super::causes::check(&["true"], ValidateVia::MountNamespace)
+            });
+            request.backups = 3;
+            request.boot_guard = boot_guard.then(|| remote(&units));
+            request
+        };
+        let (most_forks, most_flushes) = if boot_guard { (51, 14) } else { (45, 10) };
+        let out = counted(&mut host);
+        let (mut forks, mut flushes, mut programs) = (usize::MAX, 0, 0);
+        // Timers look every second, with a process each time: what they add on a slow machine is not the
+        // transaction's, so the quickest of three counts.
+        for round in 0..3 {
+            host.apply(request(&host, &format!("counted {round}\n"))).await.unwrap();
+            let text = std::fs::read_to_string(&out).unwrap();
+            let these = calls(&text, &["clone", "clone3", "fork", "vfork"]);
+            flushes = flushes.max(calls(&text, &["fsync", "fdatasync", "sync", "syncfs"]));
+            if these < forks {
+                forks = these;
+                let run = |line: &&str| line.contains(" execve(") && !line.contains("ENOENT");
+                programs = text.lines().filter(run).count();
+            }
+            if forks <= most_forks {
+                break;
+            }
+        }
+        host.environment.clear();
+        let mut best = f64::MAX;
+        for round in 0..5 {
+            let again = request(&host, &format!("round {round}\n"));
+            let started = Instant::now();
+            host.apply(again).await.unwrap();
+            best = best.min(started.elapsed().as_secs_f64());
+        }
+        eprintln!(
+            "{:8} {forks} forks, {programs} execs, {flushes} flushes, {:.0} ms (best of 5){}",
+            shell.name,
+            best * 1000.0,
+            if boot_guard { ", with a guard for the next boot" } else { "" }
+        );
+        assert!(forks <= most_forks, "{}: {forks} forks", shell.name);
+        assert!(flushes <= most_flushes, "{}: {flushes} flushes", shell.name);
+    }
+}
+
+#[tokio::test]
+async fn no_byte_of_a_key_is_ever_an_argument_or_in_an_environment() {
+    if !may_mount() || Command::new("strace").arg("-V").output().is_err() {
+        crate::common::skip("no strace here: not looked");
+        return;
+    }
+    for shell in shells() {
+        for key in
+            [&b"-----BEGIN KEY-----\nMARKEDKEYBYTES\n-----END KEY-----\n"[..], b"MARKEDKEYBYTES\0"]
+        {
+            let mut host = Host::new(shell);
+            let out = counted(&mut host);
+            let mut request = host.request_for(vec![
+                host.file("cert.pem", NEW_CERT, FileRole::Certificate),
+                host.file("key.pem", key, FileRole::Key),
+            ]);
+            request.backups = 1;
+            host.apply(request).await.unwrap();
+            let text = std::fs::read_to_string(out).unwrap();
+            assert!(text.contains("certs/key.pem"), "{}: arguments are seen", shell.name);
+            assert!(!text.contains("MARKEDKEY"), "{}", shell.name);
+            assert!(!text.contains("TUFSS0VES0VZ"), "{}: as base64", shell.name);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is on disk before what: a host that loses power must find the way.
+
+use super::host::*;
+use certroll::host::RecoveredEnd;
+use certroll::remote::RemoteError;
+use std::path::Path;
+
+/// Puts a script in the place of `name` that does the real thing unless the text ended it. busybox's sh has its own.
+fn stand_in(host: &mut Host, name: &str, text: &str) {
+    let bin = host.root.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let script = format!("#!/bin/sh\n{text}\nexec /bin/{name} \"$@\"\n");
+    host.put(&bin.join(name), script.as_bytes(), 0o755);
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{path}", host.shell.bin.display(), bin.display());
+    host.environment.retain(|(name, _)| name != "PATH");
+    host.environment.push(("PATH".into(), path));
+}
+
+fn with_programs_of_the_path() -> impl Iterator<Item = &'static Shell> {
+    shells().iter().filter(|shell| shell.name != "busybox")
+}
+
+fn sync_fails_while(host: &mut Host, there: &Path) {
+    let text = format!("[ ! -e '{}' ] || exit 1", there.display());
+    stand_in(host, "sync", &text);
+}
+
+/// Hard links are there already; the bytes of copies are not.
+#[tokio::test]
+async fn copies_of_the_old_files_are_flushed_before_the_first_rename() {
+    for shell in with_programs_of_the_path() {
+        let mut host = Host::new(shell);
+        let before = tree(&host.dir);
+        let log = host.root.join("log");
+        stand_in(&mut host, "ln", "exit 1");
+        for name in ["sync", "mv"] {
+            let text = format!("echo {name} \"$@\" >>'{}'", log.display());
+            stand_in(&mut host, name, &text);
+        }
+        host.there_and_back(host.request()).await.unwrap();
+        let log = std::fs::read_to_string(log).unwrap();
+        let (flushed, _) = log.split_once("mv ").unwrap();
+        for name in ["cert.pem", "key.pem"] {
+            let copy = flushed.split_whitespace().any(|word| {
+                word.ends_with(name) && word.contains("/.certroll-") && !word.contains(".new/")
+            });
+            assert!(copy, "{}: the copy of {name}: {flushed}", shell.name);
+        }
+        for (path, entry) in tree(&host.dir) {
+            let old = Entry { inode: entry.inode, ..before[&path].clone() };
+            assert_eq!(entry, old, "{}", shell.name);
+        }
+    }
+}
+
+/// If the record is lost with the power the host goes back, and for that it needs the old files.
+#[tokio::test]
+async fn a_confirmation_that_cannot_be_flushed_keeps_the_old_files() {
+    for shell in with_programs_of_the_path() {
+        let mut host = Host::new(shell);
+        let failing = host.root.join("failing");
+        sync_fails_while(&mut host, &failing);
+        let before = tree(&host.dir);
+        let (mut transaction, _) = host.begin(host.request()).await.unwrap();
+        transaction.commit().await.unwrap();
+        std::fs::write(&failing, "").unwrap();
+        let error = transaction.confirm().await.unwrap_err();
+        let RemoteError::Closed { may_have_changed: true, noise, .. } = &error else {
+            panic!("{}: {error}", shell.name)
+        };
+        assert!(noise.contains("cannot be flushed"), "{noise}");
+        host.assert_bytes("cert.pem", NEW_CERT);
+        // Another contact while it still fails leaves them, too.
+        host.recover().await.unwrap();
+        let [record] = &host.litter()[..] else { panic!("{:?}", host.litter()) };
+        let record = host.root.join("state").join(record);
+        // The power is lost, and the record with it.
+        let journal = record.to_str().unwrap().replace("done.", "j.");
+        std::fs::rename(record, journal).unwrap();
+        std::fs::remove_file(&failing).unwrap();
+        let recovered = host.recover().await.unwrap();
+        assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}", shell.name);
+        host.assert_unchanged(&before);
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_that_can_be_flushed_later_stands() {
+    for shell in with_programs_of_the_path() {
+        let mut host = Host::new(shell);
+        let failing = host.root.join("failing");
+        sync_fails_while(&mut host, &failing);
+        let (mut transaction, _) = host.begin(host.request()).await.unwrap();
+        transaction.commit().await.unwrap();
+        std::fs::write(&failing, "").unwrap();
+        transaction.confirm().await.unwrap_err();
+        std::fs::remove_file(&failing).unwrap();
+        let recovered = host.recover().await.unwrap();
+        assert_eq!(recovered[0].end, RecoveredEnd::New, "{}", shell.name);
+        host.assert_bytes("key.pem", NEW_KEY);
+        assert!(host.litter().is_empty());
+    }
+}
+
+/// What went back may be lost with the power: then it goes back again.
+#[tokio::test]
+async fn a_way_back_that_cannot_be_flushed_keeps_its_journal() {
+    for shell in with_programs_of_the_path() {
+        let mut host = Host::new(shell);
+        let failing = host.root.join("failing");
+        sync_fails_while(&mut host, &failing);
+        let before = tree(&host.dir);
+        let (mut transaction, _) = host.begin(host.request()).await.unwrap();
+        transaction.commit().await.unwrap();
+        std::fs::write(&failing, "").unwrap();
+        transaction.rollback().await.unwrap();
+        host.assert_bytes("cert.pem", OLD_CERT);
+        assert_eq!(host.litter().len(), 1, "{}: {:?}", shell.name, host.litter());
+        std::fs::remove_file(&failing).unwrap();
+        assert_eq!(host.recover().await.unwrap()[0].end, RecoveredEnd::Old);
+        host.assert_unchanged(&before);
+    }
+}

@@ -1,0 +1,16 @@
+//! The transaction against real shells and the real file system.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod attributes;
+mod budget;
+mod causes;
+mod flushes;
+mod generations;
+pub(crate) mod host;
+mod lock;
+mod many;
+mod paths;
+mod tools;
+mod validation;
+mod verdicts;

@@ -1,0 +1,203 @@
+//! SIGKILL at every step of a transaction, and at every step of its recovery.
+
+use super::scene::*;
+use crate::transaction::host::*;
+use certroll::host::{Recovered, RecoveredEnd};
+use certroll::remote::RemoteError;
+use futures::StreamExt;
+use std::collections::BTreeMap;
+
+/// Runs at once: most of their time is waiting.
+const AT_ONCE: usize = 8;
+
+/// Kills at `point` on `path` and gives the scene as it lies there.
+pub(crate) async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
+    let mut scene = Scene::new(shell);
+    // No guard: it would be a race who goes back. `endings` has it alone.
+    scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+    scene.stop_at(point, "KILL");
+    let error = scene.drive(path).await.unwrap_err();
+    let at = format!("{}: {path:?} at {point}: {error}", shell.name);
+    assert!(
+        matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
+        "not killed: {at}"
+    );
+    assert_eq!(scene.passed("main").last().map(String::as_str), Some(point), "{at}");
+    scene.assert_private(&at);
+    scene.stop_at("", "CONT");
+    scene
+}
+
+/// The points from which on a transaction stands.
+pub(crate) fn stands(points: &[String], point: &str) -> bool {
+    let done = points.iter().position(|point| point == "main done#1");
+    let at = points.iter().position(|other| other == point).unwrap();
+    done.is_some_and(|done| at >= done)
+}
+
+/// Whether the guard for the next boot is there, or half of it.
+pub(crate) fn has_guard(points: &[String], point: &str) -> bool {
+    let place = |name: &str| points.iter().position(|other| other == name);
+    let at = place(point);
+    place("main boot_program_written#1") <= at && at <= place("main boot_wants_removed#1")
+}
+
+#[track_caller]
+pub(crate) fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, at: &str) {
+    let wanted = if new { RecoveredEnd::New } else { RecoveredEnd::Old };
+    assert!(recovered.len() <= 1, "{at}: {recovered:?}");
+    assert!(
+        recovered.iter().all(|one| one.end == wanted && one.conflicts == 0),
+        "{at}: {recovered:?}"
+    );
+    if new { scene.assert_new(at) } else { scene.assert_old(at) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        for path in [Path::Confirm, Path::Watched, Path::Guarded, Path::Rollback, Path::Abort] {
+            let all = points(shell, path).await;
+            let common =
+                if path == Path::Confirm { Vec::new() } else { points(shell, Path::Confirm).await };
+            for point in &all {
+                // What the paths share is killed once, unless there is more to clear up then.
+                if !common.contains(point) || (path == Path::Guarded && has_guard(&all, point)) {
+                    runs.push((shell, path, point.clone(), stands(&all, point)));
+                }
+            }
+        }
+    }
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs)
+        .map(|(shell, path, point, new)| {
+            tokio::spawn(async move {
+                let scene = killed(shell, path, &point).await;
+                let at = format!("{}: {path:?}, killed at {point}", shell.name);
+                let recovered =
+                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                assert_settled(&scene, &recovered, new, &at);
+                (shell.name, if new { "new" } else { "old" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    let total: usize = table.values().sum();
+    eprintln!("{total} kills, at every step, settled by the next contact: {table:?}");
+}
+
+/// A host that dies between the two renames of one directory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_two_renames_is_settled() {
+    for shell in shells() {
+        if shell.name == "busybox" {
+            continue; // its sh has its own mv: nothing on the path stands in for it
+        }
+        for guarded in [false, true] {
+            let mut scene = Scene::new(shell);
+            let bin = scene.host.root.join("bin");
+            std::fs::create_dir(&bin).unwrap();
+            // Renames the first of two files, kills the shell that called it, and dies.
+            let script = "#!/bin/sh\ncase $# in 5) /bin/mv \"$1\" \"$2\" \"$3\" \"$5\"; kill -9 $PPID; exit 137;; esac\n\
+                          exec /bin/mv \"$@\"\n";
+            scene.host.put(&bin.join("mv"), script.as_bytes(), 0o755);
+            let path = std::env::var("PATH").unwrap();
+            let path = format!("{}:{}:{path}", shell.bin.display(), bin.display());
+            scene.host.environment.push(("PATH".into(), path));
+            if !guarded {
+                scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+            }
+            scene.stop_at("", "CONT");
+            let at = format!("{}: between two renames, guard: {guarded}", shell.name);
+            let error = scene.drive(Path::Confirm).await.unwrap_err();
+            assert!(
+                matches!(error, RemoteError::Closed { may_have_changed: true, .. }),
+                "{at}: {error}"
+            );
+            if guarded {
+                scene.host.settled(&scene.before).await;
+            } else {
+                scene.host.assert_bytes("key.pem", NEW_KEY);
+                scene.host.assert_bytes("cert.pem", OLD_CERT);
+                scene.host.environment.retain(|(name, _)| name != "PATH");
+                let recovered = scene.host.recover().await.unwrap();
+                assert_settled(&scene, &recovered, false, &at);
+            }
+            scene.assert_old(&at);
+        }
+    }
+}
+
+/// Where a transaction is killed before its recovery is: each leaves another kind of state.
+const FIRST: [&str; 9] = [
+    "main renamed#1",
+    "main slipped_off#1",
+    "main done#1",
+    "main restored#1",
+    "main linked#1",
+    "main moded#1",
+    "main reloaded#1",
+    "main kept#1",
+    "main boot_unit_wanted#1",
+];
+
+/// A path that passes such a point.
+fn past(first: &str) -> Path {
+    match first {
+        "main restored#1" => Path::Rollback,
+        _ if first.contains("slipped") => Path::Watched,
+        _ if first.contains("boot") => Path::Guarded,
+        _ => Path::Confirm,
+    }
+}
+
+/// First points, each with the steps that its recovery passes.
+pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    // The others differ in nothing that depends on the shell.
+    let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..4] };
+    for &first in few {
+        let scene = killed(shell, past(first), first).await;
+        scene.host.recover_with(&recovery()).await.unwrap();
+        found.extend(scene.passed("main").into_iter().map(|point| (first, point)));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
+    let mut runs = Vec::new();
+    for shell in shells() {
+        let points = recovery_points(shell).await;
+        runs.extend(points.into_iter().map(|(first, second)| (shell, first, second)));
+    }
+    let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends = futures::stream::iter(runs)
+        .map(|(shell, first, second)| {
+            tokio::spawn(async move {
+                let mut scene = killed(shell, past(first), first).await;
+                scene.stop_at(&second, "KILL");
+                let died = scene.host.recover_with(&recovery()).await;
+                let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
+                assert!(
+                    matches!(died, Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })),
+                    "{at}: {died:?}"
+                );
+                scene.stop_at("", "CONT");
+                let recovered =
+                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                let new = matches!(first, "main done#1" | "main kept#1");
+                assert_settled(&scene, &recovered, new, &at);
+                (shell.name, if new { "new" } else { "old" })
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(end) = ends.next().await {
+        *table.entry(end.unwrap()).or_default() += 1;
+    }
+    let total: usize = table.values().sum();
+    eprintln!("{total} double kills, in the transaction and in its recovery: {table:?}");
+}

@@ -1,0 +1,226 @@
+//! One host with everything that a transaction can meet, and a program that can be stopped anywhere.
+
+use crate::transaction::host::*;
+use certroll::host::{
+    Attributes, FileRole, NewDirectory, RunningCheck, TransactionRequest, ValidateVia,
+};
+use certroll::model::FileMode;
+use certroll::remote::program::Program;
+use certroll::remote::{RemoteError, Transaction};
+use std::path::PathBuf;
+
+/// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
+const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
+echo "pid $hook_role $$" >>"$CRASH_TRACE"
+step() { eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
+
+pub(crate) fn transaction() -> Program {
+    Program::transaction(Some(HOOK))
+}
+
+pub(crate) fn recovery() -> Program {
+    Program::recovery(Some(HOOK))
+}
+
+/// What the controller says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Path {
+    Confirm,
+    /// As `Confirm`, while somebody watches for renames.
+    Watched,
+    /// As `Confirm`, with a guard for the next boot.
+    Guarded,
+    Rollback,
+    Abort,
+}
+
+pub(crate) struct Scene {
+    pub(crate) host: Host,
+    pub(crate) before: Tree,
+    pub(crate) trace: PathBuf,
+}
+
+impl Scene {
+    /// A pair with an earlier generation, and a third file in a directory that does not exist.
+    pub(crate) fn new(shell: &'static Shell) -> Self {
+        let mut host = Host::new(shell);
+        let earlier = host.dir.join(".certroll/20000101T000000Z-0");
+        std::fs::create_dir_all(&earlier).unwrap();
+        let private = || std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(host.dir.join(".certroll"), private()).unwrap();
+        for name in ["cert.pem", "key.pem"] {
+            host.put(&earlier.join(name), b"earlier\n", 0o600);
+        }
+        let trace = host.root.join("trace");
+        host.environment.push(("CRASH_TRACE".into(), trace.display().to_string()));
+        std::fs::create_dir(host.root.join("units")).unwrap();
+        let before = tree(&host.dir);
+        Self { host, before, trace }
+    }
+
+    /// Stops the next programs at `point` by `signal`; empty: nowhere.
+    pub(crate) fn stop_at(&mut self, point: &str, signal: &str) {
+        self.host.environment.retain(|(name, _)| !matches!(name.as_str(), "CRASH_AT" | "CRASH_DO"));
+        self.host.environment.push(("CRASH_AT".into(), point.to_owned()));
+        self.host.environment.push(("CRASH_DO".into(), signal.to_owned()));
+        let _ = std::fs::remove_file(&self.trace);
+    }
+
+    /// The points that were passed since, in order, of the given role.
+    pub(crate) fn passed(&self, role: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.trace).unwrap_or_default();
+        let mark = format!("{role} ");
+        text.lines().filter(|line| line.starts_with(&mark)).map(str::to_owned).collect()
+    }
+
+    /// Process ids of the programs of this role that were started since.
+    pub(crate) fn pids(&self, role: &str) -> Vec<u32> {
+        let text = std::fs::read_to_string(&self.trace).unwrap_or_default();
+        let mark = format!("pid {role} ");
+        text.lines().filter_map(|line| line.strip_prefix(&mark)?.parse().ok()).collect()
+    }
+
+    /// What would be `/etc/systemd/system`.
+    pub(crate) fn units(&self) -> PathBuf {
+        self.host.root.join("units")
+    }
+
+    pub(crate) fn new_directory(&self) -> PathBuf {
+        self.host.dir.join("made")
+    }
+
+    pub(crate) fn request(&self) -> TransactionRequest {
+        let host = &self.host;
+        let mut request = host.request_for(vec![
+            host.file("cert.pem", NEW_CERT, FileRole::Certificate),
+            host.file("key.pem", NEW_KEY, FileRole::Key),
+            change(&self.new_directory().join("chain.pem"), NEW_CERT, FileRole::Chain),
+        ]);
+        let mode = Some(FileMode::new(0o755));
+        request.directories = vec![NewDirectory {
+            path: remote(&self.new_directory()),
+            attributes: Attributes { mode, ..Attributes::default() },
+        }];
+        request.files[1].attributes.mode = Some(FileMode::new(0o600));
+        request.services[0].running =
+            Some(RunningCheck::PidFile(remote(&host.root.join("no.pid"))));
+        request.services[0].validate.push(certroll::host::ValidateStep {
+            command: command(&["true"]),
+            names: Vec::new(),
+            via: ValidateVia::Live,
+            private_net: false,
+            user: None,
+            timeout: std::time::Duration::from_secs(20),
+            refuse_output: Vec::new(),
+            optional: None,
+        });
+        request.backups = 1;
+        request
+    }
+
+    /// Plays the controller along a path.
+    pub(crate) async fn drive(&self, path: Path) -> Result<(), RemoteError> {
+        let process = self.host.sh().await;
+        let boot_guard = (path == Path::Guarded).then(|| remote(&self.units()));
+        let request =
+            TransactionRequest { watched: path == Path::Watched, boot_guard, ..self.request() };
+        let (mut running, _) = Transaction::begin_with(&transaction(), process, request).await?;
+        if path == Path::Abort {
+            return running.abort().await;
+        }
+        running.commit().await?;
+        match path {
+            Path::Confirm | Path::Watched | Path::Guarded => running.confirm().await.map(drop),
+            _ => running.rollback().await.map(drop),
+        }
+    }
+
+    /// All old: nothing at all is different.
+    #[track_caller]
+    pub(crate) fn assert_old(&self, at: &str) {
+        assert_eq!(tree(&self.host.dir), self.before, "{at}");
+        self.assert_tidy(at, "old");
+    }
+
+    /// All new: the files, one generation, nothing else.
+    #[track_caller]
+    pub(crate) fn assert_new(&self, at: &str) {
+        let host = &self.host;
+        host.assert_bytes("cert.pem", NEW_CERT);
+        host.assert_bytes("key.pem", NEW_KEY);
+        host.assert_bytes("made/chain.pem", NEW_CERT);
+        let group = if is_root() { 33 } else { host.attributes("key.pem").2 };
+        assert_eq!(
+            (host.attributes("cert.pem").0, host.attributes("cert.pem").2),
+            (0o644, group),
+            "{at}"
+        );
+        assert_eq!(
+            (host.attributes("key.pem").0, host.attributes("key.pem").2),
+            (0o600, group),
+            "{at}"
+        );
+        let generations = tree(&host.dir.join(".certroll"));
+        assert_eq!(generations.len(), 3, "{at}: {generations:?}");
+        let kept = |name| generations.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
+        assert_eq!(
+            (kept("key.pem").bytes.as_slice(), kept("key.pem").mode & 0o7777),
+            (OLD_KEY, 0o600)
+        );
+        assert_eq!(tree(&host.dir).len(), 4 + 1 + 3, "{at}: {:?}", tree(&host.dir).keys());
+        self.assert_tidy(at, "NEW+/=");
+    }
+
+    #[track_caller]
+    fn assert_tidy(&self, at: &str, serving: &str) {
+        assert_eq!(self.host.litter(), Vec::<PathBuf>::new(), "{at}");
+        // A service that was told anything was told last to load what is there.
+        if let Some(last) = self.host.reloads().last() {
+            assert_eq!(last, serving, "{at}: {:?}", self.host.reloads());
+        }
+    }
+
+    /// Nobody else can read what lies beside the destinations, nor the journals, at any moment.
+    #[track_caller]
+    pub(crate) fn assert_private(&self, at: &str) {
+        for (path, entry) in tree(&self.host.dir) {
+            let first = path.components().next().unwrap();
+            if first.as_os_str().as_encoded_bytes().starts_with(b".certroll")
+                && path.components().count() == 1
+            {
+                assert_eq!(entry.mode & 0o7777, 0o700, "{at}: {}", path.display());
+            }
+        }
+        for dir in ["state", "run", "run/lock"] {
+            let dir = self.host.root.join(dir);
+            if let Ok(meta) = std::fs::metadata(&dir) {
+                let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+                assert_eq!(mode & 0o7777, 0o700, "{at}: {}", dir.display());
+            }
+        }
+    }
+
+    /// Whether the files are the old ones; panics when they are neither.
+    #[track_caller]
+    pub(crate) fn assert_whole(&self, at: &str) -> bool {
+        let old = std::fs::read(self.host.dir.join("cert.pem")).unwrap() == OLD_CERT;
+        if old {
+            self.assert_old(at)
+        } else {
+            self.assert_new(at)
+        }
+        old
+    }
+}
+
+/// The points of a path, found by going it once.
+pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
+    let mut scene = Scene::new(shell);
+    scene.stop_at("", "CONT");
+    scene.drive(path).await.unwrap();
+    match path {
+        Path::Confirm | Path::Watched | Path::Guarded => scene.assert_new("points"),
+        _ => scene.assert_old("points"),
+    }
+    scene.passed("main")
+}

@@ -1,0 +1,115 @@
+//! `plan`, `apply`, `verify`, `status`, `rollback`, `recover` and `ping` on the embedded fleet.
+
+use crate::plays::site::{CERTIFICATE, Site};
+use certroll::lab::story::Twist;
+use serde_json::Value;
+
+fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_runs_no_command_and_says_what_it_cannot_know() {
+    let site = Site::new(&[Twist::None, Twist::Drifted, Twist::Unreachable]).await;
+    let tasks = format!(
+        "    - name: change\n      shell: echo x >>{{{{ host_dir }}}}/log.txt\n      register: changed\n\
+         \x20   - name: depends\n      debug: {{msg: \"{{{{ changed.stdout }}}}\"}}\n\
+         \x20   - name: reads\n      command: [echo, really]\n      check_mode: false\n{CERTIFICATE}"
+    );
+    let ran = site.play("plan", "", &tasks, &[]).await;
+    assert_eq!(ran.code, 4, "{ran}");
+    assert!(site.log("edge1").is_empty());
+    assert_eq!(ran.output("edge1", "reads"), "really");
+    assert_eq!(ran.output("edge1", "depends"), "needs 'changed', which only apply sets");
+    let events = ran.events();
+    let rows = |host: &str| -> Vec<&Value> {
+        let hosts = of(&events, "plan_host");
+        let host = hosts.into_iter().find(|event| event["host"] == host).expect("planned");
+        host["rows"].as_array().expect("rows").iter().map(|row| &row["action"]).collect()
+    };
+    assert_eq!(rows("edge1"), ["replace", "replace"]);
+    assert_eq!(rows("edge2"), ["reload_only", "reload_only"]);
+    let batch = &of(&events, "plan_batch")[0];
+    assert_eq!(
+        (&batch["counts"]["change"], &batch["counts"]["unreachable"]),
+        (&1.into(), &1.into())
+    );
+    assert!(batch["unknown"].to_string().contains("task 'change'"), "{batch}");
+    assert_eq!(ran.summary()["pending"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pending_changes_have_an_exit_code_when_asked_for() {
+    let site = Site::good(1).await;
+    assert_eq!(site.play("plan", "", CERTIFICATE, &[]).await.code, 0);
+    assert_eq!(site.play("plan", "", CERTIFICATE, &["--exit-code"]).await.code, 3);
+    let check = site.play("apply", "", CERTIFICATE, &["--check"]).await;
+    assert_eq!((check.code, site.serves_new("edge1")), (0, false), "{check}");
+    assert_eq!(site.play("apply", "", CERTIFICATE, &[]).await.code, 0);
+    assert!(site.serves_new("edge1"));
+    assert_eq!(site.play("plan", "", CERTIFICATE, &["--exit-code"]).await.code, 0);
+    let again = site.play("apply", "", CERTIFICATE, &[]).await;
+    assert_eq!(again.outcomes(), "edge1=unchanged", "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_alone_tells_new_from_old() {
+    let site = Site::good(2).await;
+    let before = site.play("verify", "", CERTIFICATE, &[]).await;
+    assert_eq!(
+        (before.code, before.outcomes().as_str()),
+        (2, "edge1=failed edge2=failed"),
+        "{before}"
+    );
+    site.play("apply", "", CERTIFICATE, &["--limit", "edge2"]).await;
+    let after = site.play("verify", "", CERTIFICATE, &[]).await;
+    assert_eq!(
+        (after.code, after.outcomes().as_str()),
+        (2, "edge1=failed edge2=unchanged"),
+        "{after}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_generation_comes_back_and_status_names_it() {
+    let site = Site::good(1).await;
+    let old = std::fs::read(site.file("edge1", "tls/cert.pem")).expect("it is there");
+    let none = site.play("rollback", "", CERTIFICATE, &[]).await;
+    assert_eq!((none.code, none.outcomes().as_str()), (2, "edge1=failed"), "{none}");
+    assert_eq!(site.play("apply", "", CERTIFICATE, &[]).await.code, 0);
+    let new = std::fs::read(site.file("edge1", "tls/cert.pem")).expect("it is there");
+
+    let status = site.play("status", "", CERTIFICATE, &[]).await;
+    assert_eq!(status.code, 0, "{status}");
+    let events = status.events();
+    let status = of(&events, "host_status")[0];
+    let file = &status["files"][1];
+    assert_eq!(file["as_wanted"], true, "{status}");
+    assert_eq!(status["served"][0]["as_in_file"], true, "{status}");
+    let generation = file["backups"][0]["generation"].as_str().expect("a backup").to_owned();
+
+    let wrong = site.play("rollback", "", CERTIFICATE, &["--to", "nope"]).await;
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stdout.contains(&generation), "{wrong}");
+    let back = site.play("rollback", "", CERTIFICATE, &["--to", &generation]).await;
+    assert_eq!((back.code, back.outcomes().as_str()), (0, "edge1=changed"), "{back}");
+    assert!(!site.serves_new("edge1"));
+    assert_eq!(std::fs::read(site.file("edge1", "tls/cert.pem")).expect("there"), old);
+    // The way back is itself a transaction, so there is a way forth.
+    let forth = site.play("rollback", "", CERTIFICATE, &[]).await;
+    assert_eq!(forth.code, 0, "{forth}");
+    assert!(site.serves_new("edge1"));
+    assert_eq!(std::fs::read(site.file("edge1", "tls/cert.pem")).expect("there"), new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
+    let site = Site::new(&[Twist::None, Twist::Unreachable]).await;
+    let recover = site.play("recover", "", CERTIFICATE, &[]).await;
+    assert_eq!(
+        (recover.code, recover.outcomes().as_str()),
+        (4, "edge1=unchanged edge2=unreachable"),
+        "{recover}"
+    );
+    assert_eq!(recover.output("edge1", "recover"), "nothing to settle");
+}

@@ -1,0 +1,117 @@
+//! sudo and su, with passwords right, wrong, missing and superfluous; and each refusal by name.
+
+use super::{connector, secret};
+use crate::common::sshd::{PASSWORD, Sshd};
+use certroll::transport::{Become, Launch, Method, Process, Session, StartError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+fn launch(to: Become) -> Launch {
+    Launch { become_as: Some(to), ..Launch::new("sh -c 'echo @ready; id -un; cat'", "@ready") }
+}
+
+fn by(method: Method, password: Option<&str>) -> Become {
+    Become { method, password: password.and_then(secret), ..Become::sudo("root") }
+}
+
+async fn session(sshd: &Sshd, user: &str) -> Session {
+    connector().connect(&sshd.target_with_key(user)).await.unwrap()
+}
+
+/// Started or not: what a caller that waits for the ready line learns.
+async fn start(session: &Session, launch: &Launch) -> Result<Process, StartError> {
+    let mut process = session.start(launch).await?;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"@ready\n") {
+        let mut byte = [0];
+        if process.stdout.read(&mut byte).await.unwrap() == 0 {
+            return Err(process.why_not_started(launch).await);
+        }
+        seen.push(byte[0]);
+    }
+    Ok(process)
+}
+
+async fn assert_becomes(session: &Session, to: Become) {
+    let user = to.user.clone();
+    let method = to.method;
+    let mut process = start(session, &launch(to))
+        .await
+        .unwrap_or_else(|error| panic!("{method:?} {user}: {error}"));
+    process.stdin.write_all(b"what follows").await.unwrap();
+    process.stdin.shutdown().await.unwrap();
+    let mut text = String::new();
+    process.stdout.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, format!("{user}\nwhat follows"), "no password in it");
+    assert!(process.exit().await.success());
+}
+
+async fn refusal(session: &Session, to: Become) -> StartError {
+    match start(session, &launch(to)).await {
+        Err(error) => error,
+        Ok(_) => panic!("it runs"),
+    }
+}
+
+#[tokio::test]
+async fn sudo() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
+    let free = session(&sshd, "free").await;
+    assert_becomes(&free, by(Method::Sudo, None)).await;
+    assert_becomes(&free, by(Method::Sudo, Some("not needed"))).await;
+    assert_becomes(&free, Become::sudo("barred")).await;
+    let with_flags = Become { flags: Some("-H -S -n -E".into()), ..Become::sudo("root") };
+    assert_becomes(&free, with_flags).await;
+
+    let alice = session(&sshd, "alice").await;
+    assert_becomes(&alice, by(Method::Sudo, Some(PASSWORD))).await;
+    let error = refusal(&alice, by(Method::Sudo, Some("wrong"))).await;
+    assert!(matches!(error, StartError::WrongPassword { program: "sudo", .. }), "{error}");
+    let error = refusal(&alice, by(Method::Sudo, None)).await;
+    assert!(matches!(error, StartError::NeedsPassword { program: "sudo", .. }), "{error}");
+
+    let barred = session(&sshd, "barred").await;
+    let error = refusal(&barred, by(Method::Sudo, Some(PASSWORD))).await;
+    assert!(matches!(error, StartError::NotAllowed { .. }), "{error}");
+    let error = refusal(&free, Become::sudo("no-such-user")).await;
+    assert!(matches!(error, StartError::UnknownUser { .. }), "{error}");
+    let tty = session(&sshd, "tty").await;
+    let error = refusal(&tty, by(Method::Sudo, None)).await;
+    assert!(matches!(error, StartError::TtyRequired { .. }), "{error}");
+    let missing = Become { exe: Some("/opt/no/sudo".into()), ..Become::sudo("root") };
+    let error = refusal(&free, missing).await;
+    assert!(matches!(error, StartError::BecomeMissing { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn su_and_doas() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
+    let alice = session(&sshd, "alice").await;
+    assert_becomes(&alice, by(Method::Su, Some(PASSWORD))).await;
+    let error = refusal(&alice, by(Method::Su, Some("wrong"))).await;
+    assert!(matches!(error, StartError::WrongPassword { program: "su", .. }), "{error}");
+    let error = refusal(&alice, by(Method::Doas, Some(PASSWORD))).await;
+    assert!(matches!(error, StartError::DoasPassword { .. }), "{error}");
+    let missing = Become { exe: Some("/opt/no/doas".into()), ..by(Method::Doas, None) };
+    let error = refusal(&alice, missing).await;
+    assert!(matches!(error, StartError::BecomeMissing { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn passwords_are_in_no_argument_and_no_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
+    let alice = session(&sshd, "alice").await;
+    let listing =
+        "sh -c 'echo @ready; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr \"\\0\" \"\\n\"'";
+    let to = by(Method::Sudo, Some(PASSWORD));
+    let launch = Launch { become_as: Some(to), ..Launch::new(listing, "@ready") };
+    let mut process = start(&alice, &launch).await.unwrap();
+    let mut text = String::new();
+    process.stdout.read_to_string(&mut text).await.unwrap();
+    assert!(text.contains("[certroll "), "the control: sudo's arguments are in the list");
+    for text in [text, sshd.log()] {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}

@@ -1,9 +1,0 @@
-//! The verdicts and their waits, on paused time, with a TLS server at the other end of a pipe.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
-
-#[path = "../common/mod.rs"]
-mod common;
-mod judging;
-mod script;
-mod tries;
