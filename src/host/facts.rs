@@ -51,8 +51,8 @@ impl HostFacts {
         }
         missing.extend(self.tools.missing.iter().filter_map(|name| {
             [
-                "od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "ls",
-                "tail",
+                "od", "tr", "head", "tail", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp",
+                "rm", "rmdir", "chmod", "chown", "sleep", "ls",
             ]
             .into_iter()
             .find(|known| known == name)

@@ -212,8 +212,14 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    const SHELLS: [&[&str]; 5] =
-        [&["dash"], &["busybox", "sh"], &["bash", "--posix"], &["mksh"], &["ksh93"]];
+    const SHELLS: [&[&str]; 6] = [
+        &["dash"],
+        &["busybox", "sh"],
+        &["bash", "--posix"],
+        &["mksh"],
+        &["ksh93"],
+        &["zsh", "--emulate", "sh"],
+    ];
 
     #[test]
     fn comments_indentation_and_steps_are_left_out() {

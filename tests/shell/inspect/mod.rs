@@ -332,7 +332,7 @@ fn the_host_picks_what_fits_its_kind() {
 /// `host_kind` of the program, reading another file than the host's own.
 #[test]
 fn distributions_are_known_by_os_release() {
-    let program = include_str!("../../../src/remote/sh/inspect.sh");
+    let program = include_str!("../../../src/remote/sh/inspection.sh");
     let start = program.find("host_kind() {").expect("the function");
     let end = start + program[start..].find("\n}\n").expect("its end") + 3;
     let place = Place::new();

@@ -45,7 +45,7 @@ locate_all() {
     if [ -n "$way" ]; then locate_state=$way
     elif [ -d "$locate_real" ]; then locate_state=dir
     elif [ -f "$locate_real" ]; then
-      locate_state=file; [ -r "$locate_real" ] || locate_state=unreadable
+      locate_state='file'; [ -r "$locate_real" ] || locate_state=unreadable
     elif [ -e "$locate_real" ]; then locate_state=special
     elif [ -n "$links" ]; then locate_state=dangling
     else locate_state=absent; fi
