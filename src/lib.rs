@@ -9,6 +9,7 @@ pub mod clock;
 pub mod engine;
 pub mod event;
 pub mod host;
+pub mod inputs;
 pub mod inventory;
 pub mod lab;
 pub mod load;

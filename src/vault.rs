@@ -7,7 +7,7 @@
 
 use crate::model::Secret;
 use aes::cipher::{KeyIvInit, StreamCipher};
-use ring::{hmac, pbkdf2};
+use aws_lc_rs::{hmac, pbkdf2};
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 

@@ -2,9 +2,9 @@
 
 use super::args::{Color, ConnectionArgs, InventorySource, Output, OutputArgs, PingArgs, RunArgs};
 use crate::engine::emit::{Inbox, dispatch};
-use crate::model::Timestamp;
+use crate::event::Rerun;
 use crate::report::console::{Console, Options};
-use crate::report::{self, Again, Metrics, Pause, Reporter};
+use crate::report::{self, Pause, Reporter};
 use anstream::ColorChoice;
 use std::io;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 /// What the flags ask for.
-pub(super) fn options(flags: &OutputArgs, diff: bool, again: Again) -> Options {
+pub(super) fn options(flags: &OutputArgs, diff: bool) -> Options {
     let color = match flags.color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
@@ -25,14 +25,13 @@ pub(super) fn options(flags: &OutputArgs, diff: bool, again: Again) -> Options {
         },
         verbosity: flags.verbose,
         diff,
-        again,
         ..Options::detect(color)
     }
 }
 
 /// The words after the verb that lead to the same hosts and tasks. Values given with `-e` may be
 /// secret and are left out.
-pub(super) fn again(args: &RunArgs) -> Again {
+pub(super) fn rerun(args: &RunArgs) -> Rerun {
     let mut words = Words::default();
     for playbook in &args.playbooks {
         words.word(&playbook.display().to_string());
@@ -42,25 +41,31 @@ pub(super) fn again(args: &RunArgs) -> Again {
     words.option("--tags", Some(args.tags.join(",")).filter(|tags| !tags.is_empty()));
     words.option("--skip-tags", Some(args.skip_tags.join(",")).filter(|tags| !tags.is_empty()));
     words.option("--start-at-task", args.start_at_task.clone());
-    Again { words: words.0.join(" "), limit: args.inventory.limit.clone() }
+    words.rerun(&args.inventory)
 }
 
 /// The same for `ping`.
-pub(super) fn again_ping(args: &PingArgs) -> Again {
+pub(super) fn rerun_ping(args: &PingArgs) -> Rerun {
     let mut words = Words::default();
     words.word(&args.pattern);
     words.inventory(&args.inventory);
     words.connection(&args.connection);
-    Again { words: words.0.join(" "), limit: args.inventory.limit.clone() }
+    words.rerun(&args.inventory)
 }
 
-/// Words of a command line, quoted.
+/// Words of a command line.
 #[derive(Default)]
 struct Words(Vec<String>);
 
 impl Words {
     fn word(&mut self, word: &str) {
-        self.0.push(shlex::try_quote(word).unwrap_or_default().into_owned());
+        self.0.push(word.to_owned());
+    }
+
+    fn rerun(self, source: &InventorySource) -> Rerun {
+        let secret = source.extra_vars.iter().any(|vars| !vars.starts_with('@'));
+        let left_out = secret.then(|| "-e".to_owned()).into_iter().collect();
+        Rerun { argv: self.0, limit: source.limit.clone(), left_out }
     }
 
     fn option(&mut self, flag: &str, value: Option<String>) {
@@ -107,15 +112,6 @@ impl Words {
     }
 }
 
-/// Reporters besides the console.
-#[derive(Default)]
-pub(super) struct Reporters {
-    /// `--metrics`.
-    pub(super) metrics: Option<PathBuf>,
-    /// Any other.
-    pub(super) also: Option<Box<dyn Reporter + Send>>,
-}
-
 /// The thread that writes what happens.
 pub(super) struct Writer {
     thread: JoinHandle<io::Result<()>>,
@@ -129,23 +125,22 @@ pub(super) struct Writer {
 /// No thread could be started.
 pub(super) fn start(
     options: Options,
-    more: Reporters,
-    now: Timestamp,
+    more: Vec<Box<dyn Reporter + Send>>,
     inbox: Inbox,
 ) -> io::Result<Writer> {
     let (send, receive) = mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("reports".to_owned()).spawn(move || {
         let mut console = Console::new(&options);
-        if let Some(file) = more.metrics {
-            console.add(Metrics::new(file, now));
-        }
-        if let Some(reporter) = more.also {
+        for reporter in more {
             console.add(reporter);
         }
         // The receiver waits for exactly this.
         let _ = send.send(console.pause());
-        let written = runtime.block_on(dispatch(inbox, |event| console.on_event(event)));
+        let written = runtime.block_on(dispatch(inbox, |event| {
+            console.on_event(event);
+            Ok(())
+        }));
         written.and(console.finish())
     })?;
     let pause = receive.recv().unwrap_or_else(|_| Pause::none());

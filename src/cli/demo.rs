@@ -4,13 +4,15 @@ use super::args::{Cli, Command, DemoArgs, Output, RunArgs};
 use super::console;
 use super::failure::Failure;
 use super::project;
-use super::session::{Session, Work};
+use super::session::Session;
 use crate::engine::exit;
-use crate::engine::project::Mode;
+use crate::event::planned::PlanAction;
 use crate::event::{Event, Kind, Summary};
+use crate::inputs::verb::Verb;
 use crate::lab::story::{Expected, demo, expected};
 use crate::lab::{Lab, words};
-use crate::report::Reporter;
+use crate::model::HostName;
+use crate::report::{Reporter, RunView};
 use anyhow::Context;
 use clap::Parser;
 use std::collections::HashMap;
@@ -46,12 +48,12 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8, Failure> {
 async fn play(lab: &Lab, args: &DemoArgs) -> Result<u8, Failure> {
     say(args, &words::intro(lab))?;
     say(args, &format!("{}\n", words::BEFORE_PLAN))?;
-    let (plan, rows) = stage(lab, args, "plan", Mode::Plan).await?;
+    let (plan, rows) = stage(lab, args, Verb::Plan).await?;
     if plan.stopped.is_some() {
         return Ok(plan.exit_code);
     }
     say(args, &format!("\n{}\n", words::BEFORE_APPLY))?;
-    let (summary, _) = stage(lab, args, "apply", Mode::Apply).await?;
+    let (summary, _) = stage(lab, args, Verb::Apply).await?;
     if summary.exit_code == exit::INTERRUPTED {
         return Ok(summary.exit_code);
     }
@@ -72,22 +74,19 @@ async fn play(lab: &Lab, args: &DemoArgs) -> Result<u8, Failure> {
 async fn stage(
     lab: &Lab,
     args: &DemoArgs,
-    verb: &'static str,
-    mode: Mode,
-) -> Result<(Summary, HashMap<String, Vec<String>>), Failure> {
-    let run = flags(lab, args, verb)?;
-    let loaded = project::load(&run, mode)?;
+    verb: Verb,
+) -> Result<(Summary, HashMap<HostName, Vec<PlanAction>>), Failure> {
+    let run = flags(lab, args, verb.name())?;
+    let loaded = project::load(&run, verb)?;
     let actions = Actions::default();
     let session = Session {
-        command: verb,
         connection: &run.connection,
         output: &args.output,
         diff: false,
-        metrics: None,
-        again: console::again(&run),
-        also: Some(Box::new(actions.clone())),
+        rerun: console::rerun(&run),
+        reporters: vec![Box::new(actions.clone())],
     };
-    let summary = session.run(loaded.project, loaded.warnings, Work::Plays).await?;
+    let summary = session.run(loaded.project, loaded.warnings).await?;
     let rows = actions.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((summary, rows))
 }
@@ -114,15 +113,15 @@ fn flags(lab: &Lab, args: &DemoArgs, verb: &str) -> anyhow::Result<RunArgs> {
 
 /// What the plan said, by host.
 #[derive(Clone, Default)]
-struct Actions(Arc<Mutex<HashMap<String, Vec<String>>>>);
+struct Actions(Arc<Mutex<HashMap<HostName, Vec<PlanAction>>>>);
 
 impl Reporter for Actions {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        if let Kind::PlanHost { rows, .. } = &event.kind {
+    fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
+        if let Kind::Summary(_) = &event.kind {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            for row in rows {
-                let words = row.action.words().to_owned();
-                known.entry(row.host.as_str().to_owned()).or_default().push(words);
+            for (host, run) in &view.hosts {
+                let actions = run.rows.iter().map(|(_, row)| row.action.clone());
+                known.insert(host.clone(), actions.collect());
             }
         }
         Ok(())
@@ -132,24 +131,23 @@ impl Reporter for Actions {
 /// How the run differs from the story.
 fn differences(
     ends: &[Expected],
-    rows: &HashMap<String, Vec<String>>,
+    rows: &HashMap<HostName, Vec<PlanAction>>,
     summary: &Summary,
 ) -> Vec<String> {
     let mut differences = Vec::new();
     for end in ends {
         let host = end.host.as_str();
         let planned = rows.get(host).map(Vec::as_slice).unwrap_or_default();
-        let as_planned = match end.plan {
-            Some(word) => planned.iter().any(|planned| planned == word),
+        let as_planned = match &end.plan {
+            Some(action) => planned.contains(action),
             None => planned.is_empty(),
         };
         if !as_planned {
-            let said = planned.join(", ");
-            differences.push(format!("{host}: the plan says '{said}', not {:?}", end.plan));
+            differences.push(format!("{host}: the plan says {planned:?}, not {:?}", end.plan));
         }
-        let ended = summary.hosts.get(host).map(|host| host.outcome.as_str()).unwrap_or("absent");
-        if ended != end.outcome.name() {
-            differences.push(format!("{host}: ended {ended}, not {}", end.outcome));
+        let ended = summary.hosts.get(host).map(|host| host.outcome);
+        if ended != Some(end.outcome) {
+            differences.push(format!("{host}: ended {ended:?}, not {:?}", end.outcome));
         }
     }
     differences

@@ -1,9 +1,8 @@
 //! `--list-hosts` and `--list-tasks`: what a run would go over.
 
 use super::args::RunArgs;
-use crate::engine::project::Project;
-use crate::engine::variables::Variables;
-use crate::engine::{preflight, selection};
+use crate::inputs::project::{Book, Project};
+use crate::inputs::variables::Variables;
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
 use crate::source::Diagnostics;
 use std::sync::Arc;
@@ -19,35 +18,33 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
     }
     let variables = Arc::new(Variables::new(project));
     let mut found = Diagnostics::default();
-    let mut books = Vec::new();
-    for (index, book) in project.books.iter().enumerate() {
-        let mut listing =
-            PlaybookListing { playbook: book.playbook.name.clone(), plays: Vec::new() };
-        for (number, play) in book.playbook.plays.iter().enumerate() {
-            let hosts = match preflight::hosts(project, &variables, index, number) {
-                Ok(hosts) => hosts,
-                Err(problem) => {
-                    found.push(problem);
-                    continue;
-                }
-            };
-            let patterns = match play.hosts.as_list() {
-                Some(list) => list.iter().filter_map(|one| one.as_str()).collect(),
-                None => Vec::from_iter(play.hosts.as_str()),
-            };
-            let tasks = selection::tasks(project, index, number).into_iter().map(|task| {
-                let task = &play.tasks[task];
-                TaskListing { name: task.title(), tags: task.tags.clone() }
-            });
-            listing.plays.push(PlayListing {
-                patterns: patterns.into_iter().map(str::to_owned).collect(),
-                name: play.name.clone(),
-                tags: play.tags.clone(),
-                hosts,
-                tasks: tasks.collect(),
-            });
-        }
-        books.push(listing);
+    let empty =
+        |book: &Book| PlaybookListing { playbook: book.playbook.name.clone(), plays: Vec::new() };
+    let mut books: Vec<PlaybookListing> = project.books.iter().map(empty).collect();
+    for at in project.plays() {
+        let play = at.play;
+        let hosts = match at.hosts(&variables) {
+            Ok(hosts) => hosts,
+            Err(problem) => {
+                found.push(problem);
+                continue;
+            }
+        };
+        let patterns = match play.hosts.as_list() {
+            Some(list) => list.iter().filter_map(|one| one.as_str()).collect(),
+            None => Vec::from_iter(play.hosts.as_str()),
+        };
+        let tasks = at.tasks().map(|chosen| TaskListing {
+            name: chosen.task.title(),
+            tags: chosen.task.tags.clone(),
+        });
+        books[at.book_index()].plays.push(PlayListing {
+            patterns: patterns.into_iter().map(str::to_owned).collect(),
+            name: play.name.clone(),
+            tags: play.tags.clone(),
+            hosts,
+            tasks: tasks.collect(),
+        });
     }
     if found.has_errors() { Err(found) } else { Ok(Some(render(&books, what))) }
 }

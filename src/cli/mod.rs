@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
 fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
     let plain = OutputArgs { output: Output::Table, color: args::Color::Auto, verbose: 0 };
     let flags = output.unwrap_or(&plain);
-    let options = console::options(flags, false, crate::report::Again::default());
+    let options = console::options(flags, false);
     let text = failure.render(options.stderr.color, options.stderr.columns());
     // Nobody is left to tell when both are gone.
     let _ = std::io::stderr().write_all(text.as_bytes());

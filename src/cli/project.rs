@@ -4,7 +4,8 @@ use super::args::{ConnectionArgs, InventorySource, RunArgs};
 use super::failure::Failure;
 use super::{extra_vars, secrets};
 use crate::engine::links::Links;
-use crate::engine::project::{Book, Mode, Options, Project};
+use crate::inputs::project::{Book, Options, Project};
+use crate::inputs::verb::Verb;
 use crate::inventory::{self, Inventory, LoadOptions};
 use crate::load;
 use crate::model::Timestamp;
@@ -84,7 +85,7 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with inventory, variables, playbooks and profiles, all at once.
-pub(super) fn load(args: &RunArgs, mode: Mode) -> Result<Loaded, Failure> {
+pub(super) fn load(args: &RunArgs, verb: Verb) -> Result<Loaded, Failure> {
     let directories: Vec<PathBuf> = args.playbooks.iter().map(|path| directory(path)).collect();
     let read = sources(&args.inventory, directories);
     let decrypt = match &read {
@@ -119,14 +120,14 @@ pub(super) fn load(args: &RunArgs, mode: Mode) -> Result<Loaded, Failure> {
         books,
         extra: sources.extra,
         decrypt: sources.decrypt,
-        options: options(args, mode),
+        options: options(args, verb),
     };
     Ok(Loaded { project, warnings })
 }
 
-fn options(args: &RunArgs, mode: Mode) -> Options {
+fn options(args: &RunArgs, verb: Verb) -> Options {
     Options {
-        mode,
+        verb,
         limit: args.inventory.limit.clone(),
         tags: args.tags.clone(),
         skip_tags: args.skip_tags.clone(),
@@ -135,6 +136,7 @@ fn options(args: &RunArgs, mode: Mode) -> Options {
         diff: args.diff,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
+        seed: rand::random(),
     }
 }
 
@@ -198,7 +200,7 @@ pub(super) fn hosts_only(
         extra: sources.extra,
         decrypt: sources.decrypt,
         options: Options {
-            mode: Mode::Apply,
+            verb: Verb::Ping,
             limit,
             tags: Vec::new(),
             skip_tags: Vec::new(),
@@ -207,6 +209,7 @@ pub(super) fn hosts_only(
             diff: false,
             pending_exit_code: false,
             allow_empty: false,
+            seed: rand::random(),
         },
     })
 }

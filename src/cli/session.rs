@@ -1,59 +1,38 @@
 //! One run from flags to exit code: reading, preflight, reporters, signals.
 
 use super::args::{ConnectionArgs, Output, OutputArgs};
-use super::console::Reporters;
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::certificate::Shared;
+use crate::engine::context::{Context, Identity, Operator};
 use crate::engine::emit::Emitter;
-use crate::engine::preflight;
-use crate::engine::project::Project;
-use crate::engine::run::{Operator, Run};
+use crate::engine::run;
 use crate::engine::stop::Stop;
-use crate::event::{Kind, NoteLevel, SCHEMA, Summary};
-use crate::report::{Again, Pause, Reporter};
+use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
+use crate::inputs::preflight;
+use crate::inputs::project::Project;
+use crate::inputs::verb::Verb;
+use crate::report::{Pause, Reporter, RunView};
 use crate::source::{Diagnostics, render};
-use indexmap::IndexMap;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session is about.
 pub(super) struct Session<'a> {
-    /// The verb, for events and locks.
-    pub(super) command: &'static str,
     /// How to log in.
     pub(super) connection: &'a ConnectionArgs,
     /// How to print.
     pub(super) output: &'a OutputArgs,
     /// `--diff`.
     pub(super) diff: bool,
-    /// `--metrics`.
-    pub(super) metrics: Option<PathBuf>,
     /// What to repeat to reach the same hosts.
-    pub(super) again: Again,
-    /// One reporter more.
-    pub(super) also: Option<Box<dyn Reporter + Send>>,
-}
-
-/// What a verb does with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Plays, batches, tasks.
-    Plays,
-    /// Handshakes only.
-    Verify,
-    /// What hosts hold.
-    Status,
-    /// Settle interrupted transactions.
-    Recover,
-    /// Log in and become.
-    Ping,
+    pub(super) rerun: Rerun,
+    /// Reporters besides the console.
+    pub(super) reporters: Vec<Box<dyn Reporter + Send>>,
 }
 
 impl Session<'_> {
-    /// Runs `work` on `project` and returns how it ended.
+    /// Does what the project's verb asks and returns how it ended.
     ///
     /// # Errors
     /// What stopped it before any host was touched.
@@ -61,26 +40,28 @@ impl Session<'_> {
         mut self,
         project: Project,
         mut warnings: Diagnostics,
-        work: Work,
     ) -> Result<Summary, Failure> {
         let now = clock::now();
         let (links, more) = project::links(self.connection, now)?;
         warnings.extend(more);
-        let (emitter, inbox) = Emitter::channel();
+        let (emitter, inbox) = Emitter::channel(clock::now);
         let stop = Stop::default();
         let run = format!("{:016x}", rand::random::<u64>());
-        let holder = format!("certroll {} by {} since {now}", self.command, whoami());
-        let shared = Shared { emitter: emitter.clone(), stop: stop.clone(), now, run, holder };
+        let verb = project.options.verb.clone();
+        let start = self.start(&project, &run);
+        let holder = format!("certroll {} by {} since {now}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
-        let run = Arc::new(Run::new(
+        let context = Arc::new(Context::new(
             Arc::new(project),
             links,
-            shared,
+            emitter.clone(),
+            stop.clone(),
+            Identity { run, holder, now },
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
-        let findings = match work {
-            Work::Ping => preflight::Findings::default(),
-            _ => preflight::check(&run)?,
+        let findings = match verb {
+            Verb::Ping => preflight::Findings::default(),
+            _ => preflight::check(&context.inputs, operator.is_there())?,
         };
         let mut notes = findings.warnings;
         if self.output.output == Output::Json {
@@ -88,37 +69,43 @@ impl Session<'_> {
         } else {
             show_warnings(&warnings, &self)?;
         }
-        let options = console::options(self.output, self.diff, self.again.clone());
-        let more = Reporters { metrics: self.metrics.take(), also: self.also.take() };
-        let writer = console::start(options, more, now, inbox)?;
+        let options = console::options(self.output, self.diff);
+        let writer = console::start(options, std::mem::take(&mut self.reporters), inbox)?;
         operator.set(writer.pause.clone());
         let interrupted = emitter.clone();
         let watcher = signals::watch(stop, move |reason| {
             interrupted.run(Kind::Stopping { reason });
         })?;
         drop(emitter);
-        run.announce(self.command);
-        let result = match work {
-            Work::Plays => Ok(run.run(&notes).await),
-            other => {
-                for note in notes {
-                    run.shared.emitter.warn(None, note);
-                }
-                let surveyed = match other {
-                    Work::Verify => crate::engine::survey::verify(&run).await,
-                    Work::Status => crate::engine::survey::status(&run).await,
-                    Work::Recover => crate::engine::survey::settle(&run).await,
-                    Work::Ping | Work::Plays => crate::engine::survey::ping(&run).await,
-                };
-                surveyed.map(|()| run.summary())
-            }
-        };
+        let result = run::run(&context, start, notes).await;
         watcher.abort();
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
-        drop(run);
+        drop(context);
         writer.finish().await?;
         Ok(result?)
+    }
+
+    fn start(&self, project: &Project, run: &str) -> RunStart {
+        let directory = std::env::current_dir().map(|path| path.display().to_string());
+        RunStart {
+            check: project.options.is_plan(),
+            playbooks: project.books.iter().map(|book| book.playbook.name.clone()).collect(),
+            rerun: self.rerun.clone(),
+            by: whoami(),
+            directory: directory.unwrap_or_default(),
+            ..begin(project.options.verb.name(), run.to_owned())
+        }
+    }
+}
+
+fn begin(command: &str, run: String) -> RunStart {
+    RunStart {
+        schema: SCHEMA,
+        command: command.to_owned(),
+        run,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..RunStart::default()
     }
 }
 
@@ -127,7 +114,7 @@ fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Resu
     if warnings.0.is_empty() {
         return Ok(());
     }
-    let options = console::options(session.output, false, Again::default());
+    let options = console::options(session.output, false);
     let text = render::render(warnings, options.stderr.color, options.stderr.columns());
     std::io::stderr().write_all(text.as_bytes())
 }
@@ -139,26 +126,17 @@ fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Resu
 pub(super) fn tell_failure_as_json(command: &str, failure: &Failure) -> std::io::Result<()> {
     use crate::report::Json;
     let notes = failure.to_string();
-    let mut kinds = vec![Kind::RunStart {
-        schema: SCHEMA,
-        command: command.to_owned(),
-        playbooks: Vec::new(),
-        run: format!("{:016x}", rand::random::<u64>()),
-    }];
+    let start = begin(command, format!("{:016x}", rand::random::<u64>()));
+    let mut kinds = vec![Kind::RunStart(Box::new(start))];
     kinds.extend(
         notes.lines().map(|line| Kind::Note { level: NoteLevel::Error, message: line.to_owned() }),
     );
-    kinds.push(Kind::Summary(Summary {
-        hosts: IndexMap::new(),
-        exit_code: crate::engine::exit::USAGE,
-        stopped: None,
-        pending: 0,
-    }));
-    let mut json = Json::new(std::io::stdout());
+    let exit_code = crate::engine::exit::USAGE;
+    kinds.push(Kind::Summary(Summary { exit_code, ..Summary::default() }));
+    let (mut json, view) = (Json::new(std::io::stdout()), RunView::default());
+    let (moment, elapsed) = (clock::now(), std::time::Duration::ZERO);
     for (seq, kind) in (0..).zip(kinds) {
-        let event =
-            crate::event::Event { seq, elapsed: std::time::Duration::ZERO, host: None, kind };
-        json.on_event(&event)?;
+        json.on_event(&Event { seq, moment, elapsed, host: None, kind }, &view)?;
     }
     Ok(())
 }

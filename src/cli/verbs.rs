@@ -5,11 +5,11 @@ use super::args::{
     ServicesArgs,
 };
 use super::failure::Failure;
-use super::session::{Session, Work};
+use super::session::Session;
 use super::{console, demo, lists, project};
 use crate::engine::exit;
-use crate::engine::project::Mode;
-use crate::report::Again;
+use crate::inputs::verb::Verb;
+use crate::report::{Metrics, Reporter};
 use crate::services::{self, Profiles};
 use crate::source::Diagnostic;
 use clap::CommandFactory;
@@ -56,22 +56,18 @@ impl Command {
 /// # Errors
 /// What stopped it before any host was touched.
 pub(super) async fn run(command: Command) -> Result<u8, Failure> {
-    let name = command.name();
     match command {
-        Command::Plan(args) => {
-            let diff = args.run.diff;
-            on_playbooks(name, &args.run, Mode::Plan, Work::Plays, diff, args.exit_code).await
-        }
+        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code).await,
         Command::Apply(ApplyArgs { run, check }) => {
-            let mode = if check { Mode::Plan } else { Mode::Apply };
-            on_playbooks(name, &run, mode, Work::Plays, run.diff, false).await
+            let verb = if check { Verb::Plan } else { Verb::Apply };
+            on_playbooks(&run, verb, false).await
         }
         Command::Rollback(RollbackArgs { run, to }) => {
-            on_playbooks(name, &run, Mode::Earlier(to), Work::Plays, run.diff, false).await
+            on_playbooks(&run, Verb::Rollback { to }, false).await
         }
-        Command::Verify(run) => survey(name, &run, Work::Verify).await,
-        Command::Status(run) => survey(name, &run, Work::Status).await,
-        Command::Recover(run) => survey(name, &run, Work::Recover).await,
+        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false).await,
+        Command::Status(run) => on_playbooks(&run, Verb::Status, false).await,
+        Command::Recover(run) => on_playbooks(&run, Verb::Recover, false).await,
         Command::Ping(args) => ping(&args).await,
         Command::Inventory(args) => inventory(&args),
         Command::Services(args) => services(&args),
@@ -99,19 +95,8 @@ fn print(bytes: &[u8]) -> Result<u8, Failure> {
     }
 }
 
-async fn survey(name: &'static str, args: &RunArgs, work: Work) -> Result<u8, Failure> {
-    on_playbooks(name, args, Mode::Survey, work, args.diff, false).await
-}
-
-async fn on_playbooks(
-    command: &'static str,
-    args: &RunArgs,
-    mode: Mode,
-    work: Work,
-    diff: bool,
-    pending_exit_code: bool,
-) -> Result<u8, Failure> {
-    let mut loaded = project::load(args, mode)?;
+async fn on_playbooks(args: &RunArgs, verb: Verb, pending_exit_code: bool) -> Result<u8, Failure> {
+    let mut loaded = project::load(args, verb)?;
     if let Some(listing) = lists::listing(args, &loaded.project)? {
         return print(listing.as_bytes());
     }
@@ -122,16 +107,20 @@ async fn on_playbooks(
     }
     loaded.project.options.pending_exit_code = pending_exit_code;
     let session = Session {
-        command,
         connection: &args.connection,
         output: &args.output,
-        diff,
-        metrics: args.metrics.clone(),
-        again: console::again(args),
-        also: None,
+        diff: args.diff,
+        rerun: console::rerun(args),
+        reporters: reporters(args),
     };
-    let summary = session.run(loaded.project, loaded.warnings, work).await?;
+    let summary = session.run(loaded.project, loaded.warnings).await?;
     Ok(summary.exit_code)
+}
+
+/// What is written besides the console's output.
+fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
+    let metrics = args.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
+    metrics.into_iter().collect()
 }
 
 async fn ping(args: &PingArgs) -> Result<u8, Failure> {
@@ -140,15 +129,13 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
     let limit = args.inventory.limit.clone();
     let project = project::hosts_only(sources, &args.pattern, limit, args.forks)?;
     let session = Session {
-        command: "ping",
         connection: &args.connection,
         output: &args.output,
         diff: false,
-        metrics: None,
-        again: console::again_ping(args),
-        also: None,
+        rerun: console::rerun_ping(args),
+        reporters: Vec::new(),
     };
-    Ok(session.run(project, warnings, Work::Ping).await?.exit_code)
+    Ok(session.run(project, warnings).await?.exit_code)
 }
 
 fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
@@ -204,6 +191,6 @@ fn services(args: &ServicesArgs) -> Result<u8, Failure> {
         }
         return print(text.as_bytes());
     }
-    let options = console::options(&args.output, false, Again::default());
+    let options = console::options(&args.output, false);
     print(crate::report::services::table(&options.stdout, &rows).as_bytes())
 }

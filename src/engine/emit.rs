@@ -1,7 +1,7 @@
 //! From many host tasks to one ordered stream of events.
 
 use crate::event::{Event, Failure, Kind, NoteLevel};
-use crate::model::{HostName, Step};
+use crate::model::{HostName, Step, Timestamp};
 use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -9,29 +9,48 @@ use tokio::time::Instant;
 
 /// Sends facts to the dispatcher. Cheap to clone; never blocks.
 ///
-/// The channel is unbounded: events are small and a slow terminal must not hold up a host that is
+/// Facts are stamped here and not where they are read: a terminal that is slow does not move them. The channel is unbounded: events are small and a slow terminal must not hold up a host that is
 /// between commit and confirm.
 #[derive(Clone, Debug)]
 pub struct Emitter {
-    sender: mpsc::UnboundedSender<(Option<HostName>, Kind)>,
+    sender: mpsc::UnboundedSender<Fact>,
+    clock: Clock,
+    begun: Instant,
+}
+
+/// Reads the wall clock.
+pub type Clock = fn() -> Timestamp;
+
+/// An event that is not numbered yet.
+#[derive(Debug)]
+struct Fact {
+    moment: Timestamp,
+    elapsed: Duration,
+    host: Option<HostName>,
+    kind: Kind,
 }
 
 impl Emitter {
     /// An emitter and the end that [`dispatch`] reads.
-    pub fn channel() -> (Self, Inbox) {
+    pub fn channel(clock: Clock) -> (Self, Inbox) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender }, Inbox { receiver, begun: Instant::now() })
+        (Self { sender, clock, begun: Instant::now() }, Inbox { receiver })
+    }
+
+    fn send(&self, host: Option<HostName>, kind: Kind) {
+        let fact = Fact { moment: (self.clock)(), elapsed: self.begun.elapsed(), host, kind };
+        // A dispatcher that is gone has nobody to tell.
+        let _ = self.sender.send(fact);
     }
 
     /// A fact about the whole run.
     pub fn run(&self, kind: Kind) {
-        // A dispatcher that is gone has nobody to tell.
-        let _ = self.sender.send((None, kind));
+        self.send(None, kind);
     }
 
     /// A fact about one host.
     pub fn host(&self, host: &HostName, kind: Kind) {
-        let _ = self.sender.send((Some(host.clone()), kind));
+        self.send(Some(host.clone()), kind);
     }
 
     /// A warning about a host or the run.
@@ -46,7 +65,7 @@ impl Emitter {
 
     fn note(&self, host: Option<&HostName>, level: NoteLevel, message: impl Into<String>) {
         let kind = Kind::Note { level, message: message.into() };
-        let _ = self.sender.send((host.cloned(), kind));
+        self.send(host.cloned(), kind);
     }
 
     /// A failed step.
@@ -91,8 +110,7 @@ pub fn millis(duration: Duration) -> u64 {
 /// The receiving end of the emitters.
 #[derive(Debug)]
 pub struct Inbox {
-    receiver: mpsc::UnboundedReceiver<(Option<HostName>, Kind)>,
-    begun: Instant,
+    receiver: mpsc::UnboundedReceiver<Fact>,
 }
 
 /// Numbers the facts and hands each to `sink` until every emitter is gone.
@@ -105,8 +123,8 @@ pub async fn dispatch(
 ) -> io::Result<()> {
     let mut broken = None;
     let mut seq = 0;
-    while let Some((host, kind)) = inbox.receiver.recv().await {
-        let event = Event { seq, elapsed: inbox.begun.elapsed(), host, kind };
+    while let Some(Fact { moment, elapsed, host, kind }) = inbox.receiver.recv().await {
+        let event = Event { seq, moment, elapsed, host, kind };
         seq += 1;
         if broken.is_none()
             && let Err(error) = sink(&event)
@@ -123,8 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn events_are_numbered_in_order_and_a_broken_sink_is_left_alone() {
-        let (emitter, inbox) = Emitter::channel();
-        emitter.run(Kind::TaskStart { task: "one".into() });
+        let (emitter, inbox) = Emitter::channel(|| Timestamp::from_unix(0));
+        emitter.run(Kind::TaskStart { task: "one".into(), place: None });
         emitter.warn(Some(&HostName::new("h")), "two");
         emitter.step(&HostName::new("h"), Step::Stage).end("three");
         drop(emitter);

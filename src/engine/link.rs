@@ -1,6 +1,6 @@
 //! One connection per host, opened when first needed and shared by every task.
 
-use super::certificate::failure::{self, Ended};
+use super::failure::{self, HostFailure};
 use super::through::{Over, Through};
 use super::verification::Dialers;
 use crate::remote;
@@ -37,7 +37,7 @@ pub enum LinkError {
 
 impl LinkError {
     /// The end of `task` on the host: it could not be reached as the account that was asked for.
-    pub fn ended(self, task: &str) -> Ended {
+    pub fn ended(self, task: &str) -> HostFailure {
         match self {
             Self::Connect(_) => failure::unreachable(task, self.to_string()),
             Self::Start(_) => failure::refused(task, self.to_string()),

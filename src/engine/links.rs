@@ -1,9 +1,9 @@
 //! How hosts are reached: variables and keywords resolved once per task, sessions shared by tasks.
 
 use super::link::Link;
-use super::run::Run;
-use super::variables::{PlayScope, Variables, node};
 use crate::host::StateDirs;
+use crate::inputs::selection::ChosenTask;
+use crate::inputs::variables::{PlayScope, Variables, node};
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
@@ -44,17 +44,17 @@ impl Links {
     /// Every wrong value, with its place and its remedy.
     pub fn of_task(
         &self,
-        run: &Run,
-        play: &Play,
+        variables: &Arc<Variables>,
+        chosen: &ChosenTask<'_>,
         vars: &PlayScope,
-        task: &Task,
         host: &HostName,
         scope: &Scope,
     ) -> Result<Link, Diagnostics> {
-        let keywords = keywords(play, Some(task), scope)?;
+        let task = chosen.task;
+        let keywords = keywords(chosen.at.play, Some(task), scope)?;
         let Some(elsewhere) = &task.delegate_to else { return self.link(host, &keywords, scope) };
         let name = HostName::new(scope.text(elsewhere).map_err(one)?);
-        let there = run.variables.task_scope(vars, &name, task)?;
+        let there = variables.task_scope(vars, &name, task)?;
         self.link(&name, &keywords, &there)
     }
 

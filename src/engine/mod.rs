@@ -1,25 +1,25 @@
 //! Runs plays: batches, tasks, the rollout of certificates, stopping.
 //!
-//! The only owner of run state. It prints nothing: what happens leaves as events.
+//! The only owner of run state. It prints nothing: what happens leaves as events. [`context`] is what all parts
+//! share; [`run`] drives [`plays`], which drive the rollout of [`certificate`]s batch by batch; [`survey`] looks at
+//! hosts outside a rollout.
 
-pub mod action;
+pub mod batch;
 pub mod budget;
-pub mod bundles;
 pub mod certificate;
+pub mod context;
 pub mod emit;
+pub mod end;
 pub mod exit;
+pub mod failure;
+mod fan_out;
+pub mod ledger;
 pub mod link;
 pub mod links;
-pub mod play;
-pub mod preflight;
-pub mod project;
+pub mod plays;
 pub mod run;
-pub mod selection;
 pub mod stop;
 pub mod survey;
 pub mod tally;
-pub mod task;
 mod through;
-pub mod variables;
 pub mod verification;
-pub mod wants;

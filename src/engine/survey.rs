@@ -1,88 +1,49 @@
 //! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
 
-use super::certificate::failure::{self, Ended};
+use super::certificate::job::job;
 use super::certificate::observe::{Job, observe, recover};
 use super::certificate::status::host_status;
+use super::context::Context;
+use super::emit;
+use super::end::TaskEnd;
+use super::failure::{self, HostFailure};
+use super::fan_out;
 use super::link::Link;
-use super::play;
-use super::run::Run;
-use super::selection;
-use super::task::{self, TaskEnd, rounds};
-use super::variables::PlayScope;
 use super::verification::{look, verify_all};
-use super::wants;
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
+use crate::inputs::iteration::{all_true, iterations};
+use crate::inputs::selection::ChosenTask;
+use crate::inputs::variables::PlayScope;
+use crate::inputs::verb::Verb;
 use crate::model::{HostName, RemotePath, Step};
 use crate::plan::probes::probes;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::RenderError;
 use crate::remote::{self};
 use crate::source::Diagnostics;
-use crate::template::TemplateError;
+use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
 use serde_json::json;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Every certificate task of every host, rendered; hosts in the order of the plays.
-fn jobs(run: &Run) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
+fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
     let mut all: IndexMap<HostName, Vec<Job>> = IndexMap::new();
     let mut found = Diagnostics::default();
-    for (index, book) in run.project.books.iter().enumerate() {
-        for (number, parsed) in book.playbook.plays.iter().enumerate() {
-            let hosts = play::hosts(run, index, number).unwrap_or_default();
-            let vars = PlayScope::new(book, parsed, &hosts);
-            for host in &hosts {
-                let mine = all.entry(host.clone()).or_default();
-                let mut later = HashSet::new();
-                for task in selection::tasks(&run.project, index, number) {
-                    let task = &parsed.tasks[task];
-                    later.extend(task.register.clone());
-                    let TaskKind::Certificate(spec) = &task.kind else {
-                        if let TaskKind::SetFact(facts) = &task.kind {
-                            later.extend(facts.keys().cloned());
-                        }
-                        continue;
-                    };
-                    let scope = run.variables.task_scope(&vars, host, task)?;
-                    let scope = scope.mark_unknown(later.clone());
-                    let unknown = |name: &str| {
-                        let title = task.title();
-                        let words = format!(
-                            "task '{title}' is left out: '{name}' is not known outside a run"
-                        );
-                        run.shared.emitter.warn(Some(host), words);
-                    };
-                    let list = match rounds(task.looping.as_ref(), &scope) {
-                        Ok(list) => list,
-                        Err(TemplateError::NotYetKnown(name)) => {
-                            unknown(&name);
-                            continue;
-                        }
-                        Err(TemplateError::Wrong(problem)) => {
-                            found.push(*problem);
-                            continue;
-                        }
-                    };
-                    for (scope, _) in list {
-                        // What only the run would decide is looked at all the same.
-                        if let Ok(false) = task::holds(&task.when, &scope) {
-                            continue;
-                        }
-                        match wants::want(run, book, task, spec, host, &scope) {
-                            Ok(want) => {
-                                let link =
-                                    run.links.of_task(run, parsed, &vars, task, host, &scope)?;
-                                let dirs = run.links.state_dirs(&scope)?;
-                                mine.push(Job { wanted: want.wanted, link, dirs, earlier: None });
-                            }
-                            Err(RenderError::NotYetKnown(name)) => unknown(&name),
-                            Err(RenderError::Wrong(problems)) => found.extend(problems),
-                        }
-                    }
+    let variables = &context.inputs.variables;
+    for at in context.inputs.project.plays() {
+        let hosts = at.hosts(variables).unwrap_or_default();
+        let vars = PlayScope::new(at.book, at.play, &hosts);
+        for host in &hosts {
+            let mine = all.entry(host.clone()).or_default();
+            for (chosen, scope) in at.foresee(variables, &vars, host, at.tasks()) {
+                let jobs = scope.and_then(|scope| jobs_of(context, &chosen, &vars, host, &scope));
+                match jobs {
+                    Ok(jobs) => mine.extend(jobs),
+                    Err(problems) => found.extend(problems),
                 }
             }
         }
@@ -90,48 +51,97 @@ fn jobs(run: &Run) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
     if found.has_errors() { Err(found) } else { Ok(all) }
 }
 
-/// One piece of work per host, forks at a time; books and tells what became of it.
-async fn over<T, F>(run: &Arc<Run>, hosts: IndexMap<HostName, T>, work: impl Fn(HostName, T) -> F)
-where
-    F: Future<Output = Vec<(String, TaskEnd)>>,
+/// The jobs of a task on a host: one per item of its loop; none for other kinds of tasks.
+fn jobs_of(
+    context: &Context,
+    chosen: &ChosenTask<'_>,
+    vars: &PlayScope,
+    host: &HostName,
+    scope: &Scope,
+) -> Result<Vec<Job>, Diagnostics> {
+    let task = chosen.task;
+    let TaskKind::Certificate(spec) = &task.kind else { return Ok(Vec::new()) };
+    let unknown = |name: &str| {
+        let title = task.title();
+        let words = format!("task '{title}' is left out: '{name}' is not known outside a run");
+        context.emitter.warn(Some(host), words);
+    };
+    let list = match iterations(task.looping.as_ref(), scope) {
+        Ok(list) => list,
+        Err(TemplateError::NotYetKnown(name)) => {
+            unknown(&name);
+            return Ok(Vec::new());
+        }
+        Err(TemplateError::Wrong(problem)) => return Err(Diagnostics(vec![*problem])),
+    };
+    let mut jobs = Vec::new();
+    for (scope, _) in list {
+        // What only the run would decide is looked at all the same.
+        if let Ok(false) = all_true(&task.when, &scope) {
+            continue;
+        }
+        match job(context, chosen, spec, vars, host, &scope) {
+            Ok(job) => jobs.push(job),
+            Err(RenderError::NotYetKnown(name)) => unknown(&name),
+            Err(RenderError::Wrong(problems)) => return Err(problems),
+        }
+    }
+    Ok(jobs)
+}
+
+/// One piece of work per host; records and tells what became of it.
+async fn over<T, F>(
+    context: &Arc<Context>,
+    hosts: IndexMap<HostName, T>,
+    work: impl Fn(Arc<Context>, HostName, T) -> F + Clone + Send + Sync + 'static,
+) where
+    T: Send + 'static,
+    F: Future<Output = Vec<(String, TaskEnd)>> + Send,
 {
     for host in hosts.keys() {
-        run.tally().enter(host);
+        context.ledger().tally.enter(host);
     }
-    let each = hosts.into_iter().map(|(host, item)| {
-        let work = &work;
+    let verb = context.inputs.project.options.verb.name();
+    let each = move |context: Arc<Context>, host: HostName, item: T| {
+        let work = work.clone();
         async move {
-            let _permit = run.permits.acquire().await;
-            if run.shared.stop.is_interrupt() {
-                run.tally().skip(&host, "the run was interrupted");
+            if context.stop.is_interrupt() {
+                context.ledger().tally.skip(&host, "the run was interrupted");
                 return;
             }
             let begun = Instant::now();
-            for (title, end) in work(host, item).await {
-                tell(run, &title, end, begun);
+            for (title, end) in work(Arc::clone(&context), host, item).await {
+                tell(&context, &title, end, begun);
             }
         }
-    });
-    futures::future::join_all(each).await;
+    };
+    let begun = Instant::now();
+    let lost = |host: HostName, why: String| {
+        let failure = failure::lost(verb, Step::Inspect, &why);
+        tell(context, verb, TaskEnd::failed(&host, failure), begun);
+    };
+    fan_out::each(context, hosts.into_iter().collect(), each, lost).await;
 }
 
-fn tell(run: &Run, title: &str, end: TaskEnd, begun: Instant) {
-    let emitter = &run.shared.emitter;
+fn tell(context: &Context, title: &str, end: TaskEnd, begun: Instant) {
+    let emitter = &context.emitter;
     if let Some(failure) = &end.failure {
         emitter.failure(&end.host, failure.clone());
     }
-    let mut tally = run.tally();
-    tally.task(&end.host, end.result);
-    if let Some(outcome) = end.outcome {
-        tally.fail(&end.host, outcome, end.message.clone().unwrap_or_default());
+    {
+        let tally = &mut context.ledger().tally;
+        tally.task(&end.host, end.result);
+        if let Some(outcome) = end.outcome {
+            tally.fail(&end.host, outcome, end.message.clone().unwrap_or_default());
+        }
     }
-    drop(tally);
     let kind = Kind::TaskEnd {
         task: title.to_owned(),
+        place: None,
         result: end.result,
         message: end.message,
         output: end.output,
-        millis: super::emit::millis(begun.elapsed()),
+        millis: emit::millis(begun.elapsed()),
     };
     emitter.host(&end.host, kind);
 }
@@ -145,11 +155,11 @@ fn ok(host: &HostName, message: impl Into<String>) -> TaskEnd {
 ///
 /// # Errors
 /// What is wrong with the playbook's values.
-pub async fn verify(run: &Arc<Run>) -> Result<(), Diagnostics> {
-    over(run, jobs(run)?, |host, jobs| async move {
+async fn verify(context: &Arc<Context>) -> Result<(), Diagnostics> {
+    over(context, jobs(context)?, |context, host, jobs| async move {
         let mut ends = Vec::new();
         for job in jobs {
-            let end = match verify_job(run, &job).await {
+            let end = match verify_job(&context, &job).await {
                 Ok(words) => ok(&host, words),
                 Err(ended) => TaskEnd::failed(&host, ended),
             };
@@ -161,7 +171,7 @@ pub async fn verify(run: &Arc<Run>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
-async fn verify_job(run: &Run, job: &Job) -> Result<String, Ended> {
+async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure> {
     let wrong = |why: String| failure::before_commit(job.task(), Step::Verify, why);
     let mut places = probes(&job.wanted).map_err(wrong)?;
     // Nothing was reloaded that would need its time.
@@ -169,16 +179,15 @@ async fn verify_job(run: &Run, job: &Job) -> Result<String, Ended> {
     if places.is_empty() {
         return Ok("verify is off for this task: nothing was looked at".to_owned());
     }
-    let shared = &run.shared;
-    let running = shared.emitter.step(job.host(), Step::Verify);
+    let running = context.emitter.step(job.host(), Step::Verify);
     let verified = verify_all(
         job.host(),
         &places,
         &[],
         &job.link.dialers(),
-        shared.now,
-        shared.stop.soft(),
-        &shared.emitter,
+        context.now,
+        context.stop.soft(),
+        &context.emitter,
     )
     .await
     .map_err(|unverified| {
@@ -188,7 +197,7 @@ async fn verify_job(run: &Run, job: &Job) -> Result<String, Ended> {
         ended
     })?;
     for note in verified.notes {
-        shared.emitter.warn(Some(job.host()), note);
+        context.emitter.warn(Some(job.host()), note);
     }
     running.end(verified.detail.clone());
     Ok(verified.detail)
@@ -198,12 +207,12 @@ async fn verify_job(run: &Run, job: &Job) -> Result<String, Ended> {
 ///
 /// # Errors
 /// What is wrong with the playbook's values.
-pub async fn status(run: &Arc<Run>) -> Result<(), Diagnostics> {
-    over(run, jobs(run)?, |host, jobs| async move {
+async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
+    over(context, jobs(context)?, |context, host, jobs| async move {
         let mut ends = Vec::new();
         for job in jobs {
             let title = job.task().to_owned();
-            match status_job(run, &job).await {
+            match status_job(&context, &job).await {
                 Ok(end) => ends.push((title, end)),
                 Err(ended) => {
                     ends.push((title, TaskEnd::failed(&host, ended)));
@@ -217,18 +226,18 @@ pub async fn status(run: &Arc<Run>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
-async fn status_job(run: &Run, job: &Job) -> Result<TaskEnd, Ended> {
-    let observed = observe(job, &run.shared).await?;
+async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
+    let observed = observe(job, context).await?;
     let places =
         probes(&job.wanted).map_err(|why| failure::before_commit(job.task(), Step::Verify, why))?;
     let looks = look(&places, &job.link.dialers()).await;
-    let status = host_status(&observed, &places, &looks, run.shared.now);
+    let status = host_status(&observed, &places, &looks, context.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false => "asked",
     };
     let kind = Kind::HostStatus { task: job.task().to_owned(), status: Box::new(status) };
-    run.shared.emitter.host(job.host(), kind);
+    context.emitter.host(job.host(), kind);
     Ok(ok(job.host(), words))
 }
 
@@ -236,11 +245,11 @@ async fn status_job(run: &Run, job: &Job) -> Result<TaskEnd, Ended> {
 ///
 /// # Errors
 /// What is wrong with the playbook's values.
-pub async fn settle(run: &Arc<Run>) -> Result<(), Diagnostics> {
-    over(run, jobs(run)?, |host, jobs| async move {
+async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
+    over(context, jobs(context)?, |context, host, jobs| async move {
         let Some(first) = jobs.first() else { return Vec::new() };
         let title = "recover".to_owned();
-        let end = match settle_host(run, &jobs, first).await {
+        let end = match recover_host(&context, &jobs, first).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
@@ -251,34 +260,54 @@ pub async fn settle(run: &Arc<Run>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
-async fn settle_host(run: &Run, jobs: &[Job], first: &Job) -> Result<Vec<String>, Ended> {
+async fn recover_host(
+    context: &Context,
+    jobs: &[Job],
+    first: &Job,
+) -> Result<Vec<String>, HostFailure> {
     let mut files: IndexSet<RemotePath> = IndexSet::new();
     for job in jobs {
-        let observed = observe(job, &run.shared).await?;
+        let observed = observe(job, context).await?;
         files.extend(observed.facts.files.iter().map(|file| file.path.clone()));
     }
     let files: Vec<RemotePath> = files.into_iter().collect();
     let (host, dirs) = (first.host(), first.dirs.as_ref());
-    recover(host, "recover", &first.link, &files, dirs, &run.shared).await
+    recover(host, "recover", &first.link, &files, dirs, context).await
+}
+
+/// Does what a verb outside a rollout asks of every host.
+///
+/// # Errors
+/// What is wrong with the playbook's values and variables.
+pub async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
+    match &context.inputs.project.options.verb {
+        Verb::Verify => verify(context).await,
+        Verb::Status => status(context).await,
+        Verb::Recover => recover_all(context).await,
+        Verb::Ping => ping(context).await,
+        // These run plays.
+        Verb::Plan | Verb::Apply | Verb::Rollback { .. } => Ok(()),
+    }
 }
 
 /// Connects to every host, logs in, becomes the account, and tells who that is.
 ///
 /// # Errors
 /// What is wrong with variables.
-pub async fn ping(run: &Arc<Run>) -> Result<(), Diagnostics> {
+async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let mut hosts: IndexMap<HostName, (Link, Option<StateDirs>)> = IndexMap::new();
-    let book = &run.project.books[0];
-    let parsed = &book.playbook.plays[0];
-    let names = play::hosts(run, 0, 0).map_err(|problem| Diagnostics(vec![problem]))?;
-    let vars = PlayScope::new(book, parsed, &names);
+    // The project of `ping` is one play of hosts.
+    let Some(at) = context.inputs.project.plays().next() else { return Ok(()) };
+    let names =
+        at.hosts(&context.inputs.variables).map_err(|problem| Diagnostics(vec![problem]))?;
+    let vars = PlayScope::new(at.book, at.play, &names);
     for host in names {
-        let scope = run.variables.scope(&vars, &host)?;
-        let link = run.links.of_host(&run.variables, &vars, &host)?;
-        hosts.insert(host, (link, run.links.state_dirs(&scope)?));
+        let scope = context.inputs.variables.scope(&vars, &host)?;
+        let link = context.links.of_host(&context.inputs.variables, &vars, &host)?;
+        hosts.insert(host, (link, context.links.state_dirs(&scope)?));
     }
-    over(run, hosts, |host, (link, dirs)| async move {
-        let end = match ping_host(run, &host, &link, dirs).await {
+    over(context, hosts, |context, host, (link, dirs)| async move {
+        let end = match ping_host(&context, &host, &link, dirs).await {
             Ok(words) => ok(&host, words),
             Err(ended) => TaskEnd::failed(&host, ended),
         };
@@ -289,12 +318,12 @@ pub async fn ping(run: &Arc<Run>) -> Result<(), Diagnostics> {
 }
 
 async fn ping_host(
-    run: &Run,
+    context: &Context,
     host: &HostName,
     link: &Link,
     dirs: Option<StateDirs>,
-) -> Result<String, Ended> {
-    let running = run.shared.emitter.step(host, Step::Connect);
+) -> Result<String, HostFailure> {
+    let running = context.emitter.step(host, Step::Connect);
     let process = link.sh().await.map_err(|error| error.ended("ping"))?;
     let request = Inspection { dirs, ..Inspection::default() };
     let facts = remote::inspect(process, &request)

@@ -115,12 +115,7 @@ impl Tally {
                     Outcome::Changed | Outcome::Unchanged => None,
                     _ => entry.reason.clone(),
                 };
-                let summary = HostSummary {
-                    outcome: outcome.name().to_owned(),
-                    step: outcome.step(),
-                    reason,
-                    ..entry.counts.clone()
-                };
+                let summary = HostSummary { outcome, reason, ..entry.counts.clone() };
                 (host.clone(), summary)
             })
             .collect()
@@ -145,7 +140,7 @@ mod tests {
         assert_eq!(tally.outcome(&b), Outcome::Changed);
         assert_eq!(tally.outcome(&c), Outcome::Skipped);
         let summary = tally.summary();
-        assert_eq!(summary["d"].outcome, "rolled_back");
+        assert_eq!(summary["d"].outcome, Outcome::RolledBack(Step::Verify));
         assert_eq!((summary["d"].failed, summary["d"].rolled_back), (1, 1));
         assert_eq!(summary["c"].reason.as_deref(), Some("the run was stopped"));
         assert_eq!(tally.failures(), (1, 0));

@@ -3,10 +3,10 @@
 //! Holds nothing secret: of a key only its kind, of a file only what changes.
 
 use crate::model::{Fingerprint, HostName, Timestamp, Validity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What would be done with one file on one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRow {
     /// The host.
     pub host: HostName,
@@ -34,7 +34,7 @@ pub struct PlanRow {
 }
 
 /// What would be done with a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", content = "why", rename_all = "snake_case")]
 pub enum PlanAction {
     /// It does not exist yet.
@@ -52,13 +52,13 @@ pub enum PlanAction {
 }
 
 impl PlanAction {
-    /// The words of the table.
-    pub fn words(&self) -> &'static str {
+    /// The word of JSON.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Replace => "replace",
-            Self::RepairMode => "repair mode",
-            Self::ReloadOnly => "reload only",
+            Self::RepairMode => "repair_mode",
+            Self::ReloadOnly => "reload_only",
             Self::Unchanged => "unchanged",
             Self::Blocked(_) => "blocked",
         }
@@ -74,7 +74,7 @@ impl PlanAction {
 }
 
 /// A certificate in a few words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertBrief {
     /// SHA-256 of the DER.
     pub fingerprint: Fingerprint,
@@ -93,35 +93,8 @@ pub struct CertBrief {
     pub key: String,
 }
 
-/// The whole plan, in the order of plays and batches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PlanView {
-    /// The batches.
-    pub batches: Vec<PlanBatch>,
-    /// What concerns the whole run and stops nothing, one line each.
-    pub warnings: Vec<String>,
-}
-
-/// One batch of a play.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PlanBatch {
-    /// The play.
-    pub play: String,
-    /// From 1.
-    pub number: usize,
-    /// How many batches the play has.
-    pub of: usize,
-    /// File by file, hosts in inventory order.
-    pub rows: Vec<PlanRow>,
-    /// The sums.
-    pub summary: PlanCounts,
-    /// What stays unknown until `apply`, one line each: unreachable hosts, commands that cannot be
-    /// foreseen, checks that read no certificate.
-    pub unknown: Vec<String>,
-}
-
 /// Sums of a batch. A host counts once, by the most telling of its rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanCounts {
     /// Hosts in the batch.
     pub hosts: usize,
@@ -169,7 +142,7 @@ impl PlanCounts {
 }
 
 /// What one service serves after a certificate task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceEnd {
     /// Its profile's name.
     pub service: String,

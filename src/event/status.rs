@@ -4,10 +4,10 @@
 
 use super::planned::CertBrief;
 use crate::model::{Endpoint, Fingerprint};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything that one host holds of one certificate task.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
     /// Its files, in the order of the task.
     pub files: Vec<FileStatus>,
@@ -27,7 +27,7 @@ impl HostStatus {
 }
 
 /// One file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStatus {
     /// The service that reads it; several joined by `, `.
     pub service: String,
@@ -52,7 +52,7 @@ pub struct FileStatus {
 }
 
 /// A kept earlier state of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupStatus {
     /// What `certroll rollback --to` takes.
     pub generation: String,
@@ -63,7 +63,7 @@ pub struct BackupStatus {
 }
 
 /// What one endpoint serves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedStatus {
     /// The service.
     pub service: String,
@@ -80,7 +80,7 @@ pub struct ServedStatus {
 }
 
 /// A transaction that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalStatus {
     /// Its id.
     pub id: String,
@@ -89,7 +89,7 @@ pub struct JournalStatus {
 }
 
 /// What the next contact does with an interrupted transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnfinishedState {
     /// Undo it; while the lock is held it is simply under way.
@@ -98,15 +98,4 @@ pub enum UnfinishedState {
     ClearUp,
     /// Tell that it was undone except for files that somebody else had changed.
     Conflict,
-}
-
-impl UnfinishedState {
-    /// For people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Undo => "will be undone by the next contact",
-            Self::ClearUp => "confirmed; only the clearing up is left",
-            Self::Conflict => "undone, except for files that somebody else changed",
-        }
-    }
 }

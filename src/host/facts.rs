@@ -5,6 +5,7 @@
 
 use super::command::CommandResult;
 use super::kind::HostKind;
+use super::transaction::TransactionId;
 use crate::model::{FileMode, Fingerprint, RemotePath};
 
 /// The state of one host, read in one go without changing it.
@@ -120,7 +121,7 @@ pub struct FileFacts {
     /// The links between `path` and `real_path` at the last component, in order.
     pub via_links: Vec<RemotePath>,
     /// Directories of `real_path` that do not exist, topmost first.
-    pub missing_directories: Vec<Vec<u8>>,
+    pub missing_directories: Vec<RemotePath>,
     /// The directory cannot be written because its file system is mounted read-only.
     pub read_only: bool,
     /// Whether this user may create files beside it. False for others' directories, and for those with
@@ -215,8 +216,8 @@ pub struct RegularFile {
 /// A kept earlier state of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Id of the transaction that replaced it; sorts by time.
-    pub id: String,
+    /// The transaction that replaced it; sorts by time.
+    pub id: TransactionId,
     /// Digest of the kept bytes.
     pub sha256: Fingerprint,
     /// Its CERTIFICATE blocks, at most 64 KiB.

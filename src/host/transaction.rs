@@ -3,8 +3,9 @@
 use super::command::{RunningCheck, TimedCommand};
 use super::inspection::StateDirs;
 use crate::model::command::CommandLine;
-use crate::model::{FileMode, Fingerprint, RemotePath, Secret, Timestamp};
+use crate::model::{FileMode, Fingerprint, RemotePath, Secret, StartTls, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Names one transaction. Sorts by time; also the name of the backup generation that it leaves.
@@ -12,11 +13,22 @@ use std::time::Duration;
 pub struct TransactionId(String);
 
 impl TransactionId {
-    /// A fresh id: the moment and 64 random bits, as `20260730T120000Z-0123456789abcdef`.
-    pub fn new(now: Timestamp) -> Self {
-        let moment: String =
-            now.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-        Self(format!("{moment}-{:016x}", rand::random::<u64>()))
+    /// A fresh id: the moment (since 1970-01-01T00:00:00Z) with its nanoseconds, then 64 random bits, as
+    /// `20260730T120000Z-012345678-0123456789abcdef`. Ids of one process sort in the order in which they
+    /// were made, even if its clock is set back meanwhile.
+    pub fn new(moment: Duration) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let nanos = u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
+        let later = |last: u64| nanos.max(last.saturating_add(1));
+        // The closure always gives a value.
+        let last =
+            LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(later(last)));
+        let moment = Duration::from_nanos(later(last.unwrap_or_default()));
+        let seconds = Timestamp::from_unix(i64::try_from(moment.as_secs()).unwrap_or(i64::MAX));
+        let seconds: String =
+            seconds.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+        let (nanos, random) = (moment.subsec_nanos(), rand::random::<u64>());
+        Self(format!("{seconds}-{nanos:09}-{random:016x}"))
     }
 
     /// An id that a host named. `None` unless it has the safe characters and length of one.
@@ -134,6 +146,18 @@ pub enum FileRole {
     Combined,
 }
 
+impl FileRole {
+    /// Whether owners and modes for keys apply.
+    pub fn holds_key(self) -> bool {
+        matches!(self, Self::Key | Self::Combined)
+    }
+
+    /// Whether a leaf is in it.
+    pub fn holds_leaf(self) -> bool {
+        matches!(self, Self::Certificate | Self::Combined)
+    }
+}
+
 /// How one service checks, loads and shows signs of life.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceCommands {
@@ -150,7 +174,7 @@ pub struct ServiceCommands {
 }
 
 /// One check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateStep {
     /// The command. `{name}` of [`names`](Self::names) is replaced by the file's path: the staged one with
     /// [`ValidateVia::Staged`], the live one otherwise. Ignored by [`ValidateVia::Boot`].
@@ -173,7 +197,7 @@ pub struct ValidateStep {
 }
 
 /// How a check gets to see the new files before they are live.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValidateVia {
     /// The staged files are mounted over the live paths, seen by the check alone. Where the host cannot,
     /// the check runs after the renames and before the reload.
@@ -198,8 +222,8 @@ pub struct BootRecipe {
     pub start: CommandLine,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
-    /// As `openssl s_client -starttls` names it (`smtp`, `imap`, …).
-    pub starttls: Option<String>,
+    /// Dialogue before TLS.
+    pub starttls: StartTls,
     /// The signature algorithms to offer, as `openssl s_client -sigalgs` takes them: for a service with
     /// certificates of several kinds.
     pub signatures: Option<String>,
@@ -227,5 +251,24 @@ impl Default for Limits {
             stage: Duration::from_secs(300),
             confirm: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_in_the_order_in_which_they_were_made() {
+        let moment = Duration::new(1_785_412_800, 7);
+        let ids: Vec<TransactionId> = (0..1000).map(|_| TransactionId::new(moment)).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert!(ids[0].as_str().starts_with("20260730T"), "{}", ids[0]);
+        let set_back = TransactionId::new(Duration::from_secs(1));
+        assert!(set_back > ids[999], "{set_back}");
+        assert_eq!(TransactionId::parse(ids[0].as_str()).as_ref(), ids.first());
+        let of_one_second =
+            [Duration::new(1_985_412_800, 999_999_999), Duration::new(1_985_412_801, 1)];
+        assert!(of_one_second.map(TransactionId::new).is_sorted());
     }
 }

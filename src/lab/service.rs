@@ -221,8 +221,8 @@ fn pair(certificate: &Path, key: &Path) -> Result<(CertifiedKey, Fingerprint, St
     }
     let unusable = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
     let der = PrivateKeyDer::from_pem_slice(parsed.pem().expose()).map_err(|e| unusable(&e))?;
-    let signer =
-        rustls::crypto::ring::sign::any_supported_type(&der).map_err(|error| unusable(&error))?;
+    let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
+        .map_err(|error| unusable(&error))?;
     let chain = certificates.iter().map(|one| CertificateDer::from(one.der.clone())).collect();
     Ok((CertifiedKey::new(chain, signer), leaf.fingerprint, parsed.public().to_string()))
 }
@@ -256,7 +256,7 @@ async fn converse(inner: Arc<Inner>, mut stream: TcpStream) -> io::Result<()> {
     if serving.starttls == StartTls::Smtp && !before_tls(&inner.name, &mut stream).await? {
         return Ok(());
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .map_err(io::Error::other)?

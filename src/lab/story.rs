@@ -106,9 +106,8 @@ pub fn demo() -> Vec<HostStory> {
 pub struct Expected {
     /// The host.
     pub host: String,
-    /// What the plan says about its certificate file, as [`PlanAction::words`] has it; `None`: the
-    /// host has no plan.
-    pub plan: Option<&'static str>,
+    /// What the plan says about its certificate file; `None`: the host has no plan.
+    pub plan: Option<PlanAction>,
     /// How `apply` leaves it.
     pub outcome: Outcome,
     /// Whether the new certificate is served afterwards. The old one is otherwise.
@@ -120,12 +119,12 @@ pub struct Expected {
 /// How each host of a story must end, in its order.
 pub fn expected(stories: &[HostStory]) -> Vec<Expected> {
     let ends = |story: &HostStory| {
-        let replace = Some(PlanAction::Replace.words());
+        let replace = Some(PlanAction::Replace);
         let (plan, outcome, serves_new) = match story.twist {
             Twist::None => (replace, Outcome::Changed, true),
             Twist::BrokenConfiguration => (replace, Outcome::Failed(Step::Validate), false),
             Twist::UnusableKey => (replace, Outcome::RolledBack(Step::Reload), false),
-            Twist::Drifted => (Some(PlanAction::ReloadOnly.words()), Outcome::Changed, true),
+            Twist::Drifted => (Some(PlanAction::ReloadOnly), Outcome::Changed, true),
             Twist::Unreachable => (None, Outcome::Unreachable, false),
         };
         let (host, because) = (story.name.clone(), story.twist.words());

@@ -242,7 +242,7 @@ impl MaterialError {
                 "convert it: ssh-keygen -p -m PEM -f FILE".into()
             }
             Self::UnsupportedKey(_) => {
-                "RSA, EC P-256, P-384, P-521 and Ed25519 keys are supported".into()
+                "RSA, EC P-256, P-384, P-521, Ed25519 and ML-DSA keys are supported".into()
             }
             Self::DamagedKey(_) => "fetch the key again from where it was made".into(),
             Self::KeyMismatch { .. } => {

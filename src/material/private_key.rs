@@ -2,8 +2,9 @@
 
 use super::error::{BlockProblem, MaterialError, Part};
 use super::pem::{self, Block};
-use super::public_key::{Curve, PublicKey};
+use super::public_key::{Curve, PublicKey, ml_dsa_set};
 use crate::model::Secret;
+use aws_lc_rs::signature::{self, KeyPair as _};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
 use rsa::pkcs1::DecodeRsaPrivateKey;
@@ -25,7 +26,7 @@ pub struct PrivateKey {
 
 impl PrivateKey {
     /// Reads the one private key of `file`: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC); RSA, P-256, P-384,
-    /// P-521 or Ed25519. Other PEM blocks and text around it are left out. An encrypted key
+    /// P-521, Ed25519 or ML-DSA. Other PEM blocks and text around it are left out. An encrypted key
     /// (PKCS#8 with PBES2, or an old `Proc-Type: 4,ENCRYPTED` one) is opened with `passphrase`
     /// and becomes unencrypted PKCS#8 or its old form; any other keeps its label and bytes, in
     /// canonical PEM.
@@ -203,8 +204,23 @@ fn pkcs8_public(der: &[u8]) -> Result<PublicKey, KeyProblem> {
             }
             _ => Err(KeyProblem::NotDer),
         },
-        _ => Err(KeyProblem::Unsupported(format!("algorithm {algorithm}"))),
+        oid => match ml_dsa_set(oid) {
+            Some(set) => ml_dsa_public(set, der),
+            None => Err(KeyProblem::Unsupported(format!("algorithm {algorithm}"))),
+        },
     }
+}
+
+/// From the seed, the expanded key or both (RFC 9881 §6).
+fn ml_dsa_public(set: u8, der: &[u8]) -> Result<PublicKey, KeyProblem> {
+    let algorithm = match set {
+        44 => &signature::ML_DSA_44_SIGNING,
+        65 => &signature::ML_DSA_65_SIGNING,
+        _ => &signature::ML_DSA_87_SIGNING,
+    };
+    let pair = signature::PqdsaKeyPair::from_pkcs8(algorithm, der)
+        .map_err(|_| KeyProblem::Damaged("its ML-DSA key does not decode"))?;
+    Ok(PublicKey::MlDsa { set, key: pair.public_key().as_ref().to_vec() })
 }
 
 fn rsa_public(der: &[u8]) -> Result<PublicKey, KeyProblem> {

@@ -47,7 +47,7 @@ impl Curve {
 }
 
 /// A public key. Two are equal when they are the same key, however they were encoded. Displays
-/// its kind: `EC P-256`, `RSA 2048`, `Ed25519`, or the algorithm's OID.
+/// its kind: `EC P-256`, `RSA 2048`, `Ed25519`, `ML-DSA-65`, or the algorithm's OID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
     /// RSA; big-endian numbers without leading zeros.
@@ -66,6 +66,13 @@ pub enum PublicKey {
     },
     /// RFC 8410.
     Ed25519(Vec<u8>),
+    /// FIPS 204, RFC 9881.
+    MlDsa {
+        /// 44, 65 or 87.
+        set: u8,
+        /// As encoded in the certificate.
+        key: Vec<u8>,
+    },
     /// Any other kind.
     Other {
         /// Algorithm OID in dotted form, with the curve's where there is one.
@@ -101,7 +108,10 @@ impl PublicKey {
                 }
             }
             "1.3.101.112" => (bits.len() == 32).then(|| Self::Ed25519(bits.to_vec())),
-            _ => Some(Self::Other { algorithm, spki: der.to_vec() }),
+            oid => Some(match ml_dsa_set(oid) {
+                Some(set) => Self::MlDsa { set, key: bits.to_vec() },
+                None => Self::Other { algorithm, spki: der.to_vec() },
+            }),
         }
     }
 
@@ -166,7 +176,7 @@ impl PublicKey {
                 let first = modulus.first().copied().unwrap_or(0);
                 Some((modulus.len() * 8).saturating_sub(first.leading_zeros() as usize))
             }
-            Self::Ec { .. } | Self::Ed25519(_) | Self::Other { .. } => None,
+            Self::Ec { .. } | Self::Ed25519(_) | Self::MlDsa { .. } | Self::Other { .. } => None,
         }
     }
 
@@ -181,10 +191,20 @@ impl PublicKey {
                 bytes.extend_from_slice(modulus);
             }
             Self::Ec { point, .. } => bytes.extend_from_slice(point),
-            Self::Ed25519(key) => bytes.extend_from_slice(key),
+            Self::Ed25519(key) | Self::MlDsa { key, .. } => bytes.extend_from_slice(key),
             Self::Other { spki, .. } => bytes.extend_from_slice(spki),
         }
         Fingerprint::of(&bytes)
+    }
+}
+
+/// The parameter set of an ML-DSA algorithm, for keys and signatures alike (RFC 9881 §2).
+pub(super) fn ml_dsa_set(oid: &str) -> Option<u8> {
+    match oid {
+        "2.16.840.1.101.3.4.3.17" => Some(44),
+        "2.16.840.1.101.3.4.3.18" => Some(65),
+        "2.16.840.1.101.3.4.3.19" => Some(87),
+        _ => None,
     }
 }
 
@@ -196,6 +216,7 @@ impl fmt::Display for PublicKey {
             Self::Ec { curve: Curve::P384, .. } => f.pad("EC P-384"),
             Self::Ec { curve: Curve::P521, .. } => f.pad("EC P-521"),
             Self::Ed25519(_) => f.pad("Ed25519"),
+            Self::MlDsa { set, .. } => write!(f, "ML-DSA-{set}"),
             Self::Other { algorithm, .. } => write!(f, "algorithm {algorithm}"),
         }
     }

@@ -1,9 +1,9 @@
 //! Whether one certificate's key made the signature on another.
 
-use super::public_key::{Curve, PublicKey};
+use super::public_key::{Curve, PublicKey, ml_dsa_set};
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use ring::digest;
-use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
 
 /// The signed part of a certificate with its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Algorithm {
     RsaPss(Hash),
     Ecdsa(Hash),
     Ed25519,
+    /// The parameter set: 44, 65 or 87.
+    MlDsa(u8),
     /// MD5 with RSA: known by name, never verified.
     Md5,
     /// Dotted OID.
@@ -61,7 +63,7 @@ impl Algorithm {
             "1.2.840.10045.4.3.3" => Self::Ecdsa(Hash::Sha384),
             "1.2.840.10045.4.3.4" => Self::Ecdsa(Hash::Sha512),
             "1.3.101.112" => Self::Ed25519,
-            _ => Self::Other(oid.to_owned()),
+            _ => ml_dsa_set(oid).map_or_else(|| Self::Other(oid.to_owned()), Self::MlDsa),
         }
     }
 
@@ -76,6 +78,7 @@ impl Algorithm {
             | Self::RsaPss(_)
             | Self::Ecdsa(_)
             | Self::Ed25519
+            | Self::MlDsa(_)
             | Self::Other(_) => None,
         }
     }
@@ -102,19 +105,29 @@ impl Signed {
                     .verify(&self.tbs, &self.signature)
                     .is_ok(),
             ),
+            (Algorithm::MlDsa(signed), PublicKey::MlDsa { set, key }) if signed == set => {
+                let algorithm = match set {
+                    44 => &signature::ML_DSA_44,
+                    65 => &signature::ML_DSA_65,
+                    _ => &signature::ML_DSA_87,
+                };
+                let key = UnparsedPublicKey::new(algorithm, key);
+                verdict(key.verify(&self.tbs, &self.signature).is_ok())
+            }
             // An RSA key makes no ECDSA signature, and so on.
             (
                 Algorithm::RsaPkcs1(_)
                 | Algorithm::RsaPss(_)
                 | Algorithm::Ecdsa(_)
-                | Algorithm::Ed25519,
+                | Algorithm::Ed25519
+                | Algorithm::MlDsa(_),
                 _,
             ) => Verdict::Bad,
         }
     }
 
     fn verify_rsa(&self, parameters: &RsaParameters, modulus: &[u8], exponent: &[u8]) -> Verdict {
-        // ring refuses moduli outside 1024 to 8192 bits without looking at the signature.
+        // aws-lc refuses moduli outside 1024 to 8192 bits without looking at the signature.
         if !(128..=1024).contains(&modulus.len()) {
             return Verdict::NotChecked(format!("RSA with {} bits", modulus.len() * 8));
         }
@@ -161,7 +174,7 @@ fn verdict(good: bool) -> Verdict {
     if good { Verdict::Good } else { Verdict::Bad }
 }
 
-/// Old key sizes are accepted where ring can: that a key is weak is told elsewhere, and here the
+/// Old key sizes are accepted where aws-lc can: that a key is weak is told elsewhere, and here the
 /// question is only who signed.
 fn pkcs1(hash: Hash) -> &'static RsaParameters {
     match hash {

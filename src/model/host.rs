@@ -1,5 +1,6 @@
 //! The name by which the inventory knows a host.
 
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ impl HostName {
 impl serde::Serialize for HostName {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

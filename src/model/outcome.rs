@@ -3,7 +3,9 @@
 use std::fmt;
 
 /// The steps of a rollout on one host, in the order in which they happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Material checks on the controller.
@@ -67,14 +69,19 @@ impl fmt::Display for Step {
     }
 }
 
-/// How a host ended. Failure is data: it never ends the run by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How a host ended. Failure is data: it never ends the run by itself. In JSON an object of the fields
+/// `outcome` and, where it failed, `step`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(tag = "outcome", content = "step", rename_all = "snake_case")]
 pub enum Outcome {
     /// Something was changed, and verified where it can be.
     Changed,
     /// Everything was as wanted already.
     Unchanged,
     /// Nothing was attempted.
+    #[default]
     Skipped,
     /// A step failed and nothing live had changed.
     Failed(Step),

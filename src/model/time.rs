@@ -1,5 +1,6 @@
 //! Moments and spans of validity. Time is a value here; only `clock` reads the wall clock.
 
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 const DAY: i64 = 86_400;
@@ -51,8 +52,20 @@ impl serde::Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    /// RFC 3339, to the second.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let seconds = match text.strip_prefix('@') {
+            Some(seconds) => seconds.parse().ok(),
+            None => text.parse().ok().map(jiff::Timestamp::as_second),
+        };
+        seconds.map(Self).ok_or_else(|| serde::de::Error::custom(format!("not a moment: '{text}'")))
+    }
+}
+
 /// From the first to the last second of validity, both included (RFC 5280 §4.1.2.5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Validity {
     /// First second.
     pub not_before: Timestamp,
@@ -83,5 +96,14 @@ mod tests {
         assert_eq!(noon.days_until(Timestamp::from_unix(999_999)), -1);
         assert_eq!(Timestamp::from_unix(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_unix(0).date(), "1970-01-01");
+    }
+
+    #[test]
+    fn moments_are_read_back() {
+        for seconds in [0, 1_795_478_400, -1, i64::MAX] {
+            let text = serde_json::to_string(&Timestamp(seconds)).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), Timestamp(seconds));
+        }
+        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
     }
 }

@@ -25,6 +25,8 @@ pub struct HostPlan {
     pub before: Vec<SeenBefore>,
     /// What the operator should know; stops nothing.
     pub notes: Vec<String>,
+    /// Why the change is not proven even when all `probes` show the new leaf; empty when it is.
+    pub unproven: Vec<String>,
 }
 
 /// What it comes to on a host.
@@ -147,7 +149,7 @@ pub fn build(desired: &Desired, observation: Observation<'_>) -> HostPlan {
     notes.extend(discovery::warnings(desired, facts, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
-    HostPlan { files, decision, probes, before, notes }
+    HostPlan { files, decision, probes, before, notes, unproven: Vec::new() }
 }
 
 /// Why nothing can be done, whatever is served.
@@ -449,11 +451,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         notes.push(format!("{path} is a link; {real} is what will be replaced"));
     }
     if !there.missing_directories.is_empty() {
-        let missing: Vec<_> = there
-            .missing_directories
-            .iter()
-            .map(|directory| crate::model::text::printable(directory, 4096))
-            .collect();
+        let missing: Vec<_> = there.missing_directories.iter().map(ToString::to_string).collect();
         notes.push(format!("{} will be created", missing.join(", ")));
     }
     if let Some(file) = there.file()

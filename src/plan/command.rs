@@ -9,10 +9,17 @@ const TEMPLATE: &str = "\"$d/config.yaml\"";
 
 /// Whether it names one of the files.
 pub(super) fn names_files(command: &CommandLine) -> bool {
-    let names = |text: &String| {
-        let pieces = pieces(text, |name| Files::NAMES.contains(&name));
-        pieces.iter().any(|piece| matches!(piece, Piece::Name(_)))
-    };
+    has_placeholder(command, |name| Files::NAMES.contains(&name))
+}
+
+/// Whether `{name}` stands in it.
+pub(super) fn mentions(command: &CommandLine, name: &str) -> bool {
+    has_placeholder(command, |known| known == name)
+}
+
+fn has_placeholder(command: &CommandLine, known: impl Fn(&str) -> bool) -> bool {
+    let names =
+        |text: &String| pieces(text, &known).iter().any(|piece| matches!(piece, Piece::Name(_)));
     match command {
         CommandLine::Argv(argv) => argv.iter().any(names),
         CommandLine::Shell(text) => names(text),
@@ -125,7 +132,7 @@ pub(super) fn unseen(command: CommandLine, scratch: bool, user: Option<&str>) ->
 pub(super) fn boot(start: &CommandLine, mkdir: &[crate::services::MakeDir]) -> CommandLine {
     let mut script = String::new();
     for dir in mkdir {
-        let path = quote(&dir.path);
+        let path = quote(&dir.path.to_string());
         if let Some(owner) = &dir.owner {
             script.push_str(&format!("chown {} {path} || exit 126; ", quote(&owner.to_string())));
         }
@@ -164,6 +171,33 @@ mod tests {
             _ => None,
         });
         assert_eq!(run(&made), (true, "a: {b: \"/x y/c.pem\", it's: \"/k'.pem\"}\n".to_owned()));
+    }
+
+    #[test]
+    fn envoys_template_stays_yaml_with_any_path() {
+        let (profiles, _) = crate::services::Profiles::from_sources(&[]).unwrap();
+        let via = profiles.find("envoy").unwrap().validate[0].via.clone();
+        let hostile = "/etc/x 'y {key}: - #.pem";
+        let made = prepared(&argv(&["cat", "{template}"]), &via, false, false);
+        let made = made.expand(|name| match name {
+            "cert" => Some(hostile.to_owned()),
+            "key" => Some("/k".to_owned()),
+            _ => None,
+        });
+        let (fine, text) = run(&made);
+        assert!(fine);
+        let file = crate::source::SourceFile::new("filled", text);
+        let (root, _) = crate::source::yaml::parse(&file).unwrap();
+        assert_eq!(filenames(&root), [hostile, "/k"]);
+    }
+
+    fn filenames(node: &crate::source::Node) -> Vec<String> {
+        let entries = node.as_map().into_iter().flatten();
+        let below = entries.flat_map(|(key, value)| match (key.as_str(), value.as_str()) {
+            (Some("filename"), Some(path)) => vec![path.to_owned()],
+            _ => filenames(value),
+        });
+        below.chain(node.as_list().into_iter().flatten().flat_map(filenames)).collect()
     }
 
     #[test]

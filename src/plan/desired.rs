@@ -3,42 +3,24 @@
 //! Made by [`resolve`](super::resolve::resolve) of what is wanted of any host
 //! ([`Wanted`](super::wanted::Wanted)).
 
+use crate::host::{Attributes, FileRole, RunningCheck, TimedCommand, TransactionId, ValidateStep};
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
-use crate::model::{Backoff, Endpoint, FileMode, Fingerprint, HostName, Secret, StartTls, Via};
+use crate::model::{
+    Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, StartTls, Via,
+};
 use crate::services::{Covers, Discover};
 use crate::verify::{Roots, SignatureChoice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The private key alone.
-    Key,
-    /// Intermediates alone.
-    Chain,
-    /// Leaf, and intermediates where the layout says so.
-    Cert,
-    /// Certificates and key in one file.
-    Combined,
-}
-
-impl Role {
-    /// Whether key-file ownership and modes apply.
-    pub fn holds_key(self) -> bool {
-        matches!(self, Self::Key | Self::Combined)
-    }
-}
-
 /// One destination file.
 #[derive(Clone, Debug)]
 pub struct FileWant {
-    /// Absolute path on the host, as the task or the profile names it.
-    pub path: String,
+    /// Where, as the task or the profile names it.
+    pub path: RemotePath,
     /// What it holds.
-    pub role: Role,
+    pub role: FileRole,
     /// Which of the task's certificates it belongs to, from 0.
     pub pair: usize,
     /// Its bytes.
@@ -46,26 +28,15 @@ pub struct FileWant {
     /// Their digest.
     pub digest: Fingerprint,
     /// The host takes the bytes from this kept generation instead.
-    pub generation: Option<String>,
+    pub generation: Option<TransactionId>,
     /// Owner, group and mode as the task says.
-    pub wanted: Ownership,
+    pub wanted: Attributes,
     /// Owner, group and mode of a file that does not exist yet.
-    pub fallback: Ownership,
+    pub fallback: Attributes,
     /// An existing file that is wider is narrowed to this, unless the task names a mode.
     pub widest: Option<FileMode>,
     /// The leaf in it, for certificate files.
     pub leaf: Option<Arc<Certificate>>,
-}
-
-/// Owner, group and permission bits; `None` leaves what is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ownership {
-    /// User name or number.
-    pub owner: Option<String>,
-    /// Group name or number.
-    pub group: Option<String>,
-    /// Permission bits.
-    pub mode: Option<FileMode>,
 }
 
 /// One handshake that must show the new leaf.
@@ -89,6 +60,8 @@ pub struct ProbeWant {
     pub all_addresses: bool,
     /// Equal answers in a row that count as one.
     pub consecutive: u32,
+    /// A change that no handshake can prove is not made.
+    pub proof_required: bool,
     /// The leaf that must be served.
     pub leaf: Fingerprint,
     /// Its kind of key: a server with one certificate per kind is asked for this one.
@@ -129,11 +102,11 @@ pub struct ServiceWant {
     /// Checks of the untouched configuration, made at inspect: why fails before is not this change's fault.
     pub prechecks: Vec<PrecheckWant>,
     /// Makes it load the files; `None`: it watches them itself, or the task says so.
-    pub reload: Option<CommandWant>,
+    pub reload: Option<TimedCommand>,
     /// Starts it when it was up before and is down after a rollback.
-    pub recover: Option<CommandWant>,
+    pub recover: Option<TimedCommand>,
     /// How to see that it runs.
-    pub running: Option<RunningWant>,
+    pub running: Option<RunningCheck>,
     /// How the files that its configuration names are found out.
     pub discover: Option<DiscoverWant>,
     /// It watches its files' directory for renames.
@@ -146,104 +119,36 @@ pub struct ServiceWant {
 #[derive(Clone, Debug)]
 pub struct DiscoverWant {
     /// Prints the configuration, never a key.
-    pub command: CommandWant,
+    pub command: TimedCommand,
     /// How paths are found in it.
     pub how: Discover,
-}
-
-/// A command and its limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandWant {
-    /// What to run.
-    pub command: CommandLine,
-    /// Its whole process group is ended after this.
-    pub timeout: Duration,
 }
 
 /// A check of the untouched configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrecheckWant {
     /// What to run.
-    pub command: CommandWant,
+    pub command: TimedCommand,
     /// The same as the profile or the task spells it, for people.
     pub label: String,
-}
-
-/// How to tell that a service runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunningWant {
-    /// The process whose id is in this file is alive.
-    PidFile(String),
-    /// A process of this name exists.
-    Process(String),
-    /// This command ends with 0.
-    Command(CommandWant),
 }
 
 /// A check over the staged files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateWant {
-    /// Which of the task's certificates its placeholders mean, from 0.
-    pub pair: usize,
-    /// What to run; `{cert}`, `{key}` and `{chain}` are paths.
-    pub command: CommandLine,
-    /// The same as the profile or the task spells it, for people.
+    /// As the profile or the task spells it, for people.
     pub label: String,
     /// What it was measured to check; empty where nobody knows.
     pub covers: Vec<Covers>,
-    /// How it sees the new files.
-    pub via: ViaWant,
-    /// A private network too.
-    pub private_net: bool,
-    /// As this user.
-    pub user: Option<String>,
-    /// Its limit.
-    pub timeout: Duration,
-    /// Output that is a refusal whatever the exit code.
-    pub refuse_output: Vec<String>,
-    /// The program without which it is left out, and said; `None`: it must be there.
-    pub optional: Option<String>,
-}
-
-/// How a check sees the new files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ViaWant {
-    /// Mounted over the live paths, for the check alone.
-    MountNamespace,
-    /// As arguments.
-    Staged,
-    /// After the renames, before the reload.
-    Live,
-    /// The service itself, started in private namespaces.
-    Boot(BootWant),
-}
-
-/// How to start a service in private namespaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BootWant {
-    /// Directories hidden behind empty ones.
-    pub tmpfs: Vec<String>,
-    /// Directories to create after that.
-    pub mkdir: Vec<String>,
-    /// Starts the service.
-    pub start: CommandLine,
-    /// Where it listens on 127.0.0.1.
-    pub port: u16,
-    /// Dialogue before TLS.
-    pub starttls: StartTls,
-    /// SNI.
-    pub server_name: Option<String>,
-    /// Which of the service's certificates is asked for, where the task has several kinds.
-    pub signature: SignatureChoice,
-    /// The leaf that must be served.
-    pub leaf: Fingerprint,
+    /// What the host runs, and how.
+    pub step: ValidateStep,
 }
 
 /// A key that stays on the host and must belong to the new leaf.
 #[derive(Clone, Debug)]
 pub struct KeptKey {
     /// Path of the key on the host.
-    pub path: String,
+    pub path: RemotePath,
     /// Which of the task's certificates it belongs to, from 0.
     pub pair: usize,
     /// The new leaf.
@@ -260,7 +165,7 @@ pub struct Desired {
     /// Destination files in commit order: keys, then chains, then certificates.
     pub files: Vec<FileWant>,
     /// Owner, group and mode of directories that must be created.
-    pub directory: Ownership,
+    pub directory: Attributes,
     /// Keys that the host keeps.
     pub kept_keys: Vec<KeptKey>,
     /// The services.

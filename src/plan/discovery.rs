@@ -3,9 +3,10 @@
 
 use super::answers::{Answers, answers};
 use super::build::{FileAction, FilePlan};
-use super::desired::{Desired, Role};
-use crate::host::{FileFacts, HostFacts};
-use crate::services::{Discovered, FileRole};
+use super::desired::Desired;
+use crate::host::{FileFacts, FileRole, HostFacts};
+use crate::model::RemotePath;
+use crate::services::Discovered;
 
 /// Names of files in one note.
 const SHOWN: usize = 3;
@@ -57,12 +58,12 @@ fn unnamed(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<Stri
             format!(
                 "{} is not named in the configuration of {services} (named there: {})",
                 file.want.path,
-                nearest(&file.want.path, file.want.role, &named)
+                nearest(&file.want.path.to_string(), file.want.role, &named)
             )
         }));
     } else {
-        let paths: Vec<&str> =
-            missing.iter().take(SHOWN).map(|file| file.want.path.as_str()).collect();
+        let paths: Vec<String> =
+            missing.iter().take(SHOWN).map(|file| file.want.path.to_string()).collect();
         notes.push(format!(
             "{} of the destinations are not named in the configuration of {services}: {}, …",
             missing.len(),
@@ -82,12 +83,12 @@ fn discovered(answers: &Answers<'_>) -> Option<Vec<Discovered>> {
     told.then(|| how.paths(&text))
 }
 
-fn fits(role: Role, named: &Discovered) -> bool {
+fn fits(role: FileRole, named: &Discovered) -> bool {
     match named.role {
-        None => true,
-        Some(FileRole::Cert) => matches!(role, Role::Cert | Role::Combined),
-        Some(FileRole::Key) => matches!(role, Role::Key | Role::Combined),
-        Some(FileRole::Chain) => role == Role::Chain,
+        FileRole::Combined => true,
+        FileRole::Certificate => role.holds_leaf(),
+        FileRole::Key => role.holds_key(),
+        FileRole::Chain => role == FileRole::Chain,
     }
 }
 
@@ -96,15 +97,15 @@ fn is_missing(file: &FilePlan, there: &FileFacts, named: &[&Discovered]) -> bool
         named.iter().copied().filter(|named| fits(file.want.role, named)).collect();
     // Dovecot does not tell where its key is, and hardly anybody names a chain.
     if candidates.is_empty() {
-        return matches!(file.want.role, Role::Cert | Role::Combined);
+        return file.want.role.holds_leaf();
     }
-    let links = there.via_links.iter().chain(&there.real_path).filter_map(|path| path.to_str());
-    let own: Vec<&str> = std::iter::once(file.want.path.as_str()).chain(links).collect();
+    let links = there.via_links.iter().chain(&there.real_path).filter_map(RemotePath::to_str);
+    let own: Vec<&str> = file.want.path.to_str().into_iter().chain(links).collect();
     !candidates.iter().any(|named| own.iter().any(|path| named.names(path)))
 }
 
 /// The most similar of the files that are read.
-fn nearest(path: &str, role: Role, named: &[&Discovered]) -> String {
+fn nearest(path: &str, role: FileRole, named: &[&Discovered]) -> String {
     let mut paths: Vec<&str> =
         named.iter().filter(|named| fits(role, named)).map(|named| named.path.as_str()).collect();
     if paths.is_empty() {
@@ -121,7 +122,7 @@ fn nearest(path: &str, role: Role, named: &[&Discovered]) -> String {
 /// A link that leads out of the service's own directory: others may read that file too.
 fn shared_by_link(file: &FilePlan, there: &FileFacts) -> Option<String> {
     let real = there.real_path.as_ref()?.to_string();
-    let path = &file.want.path;
+    let path = &file.want.path.to_string();
     if there.via_links.is_empty() || of_certbot(&real) || of_certbot(path) {
         return None;
     }
@@ -150,7 +151,7 @@ fn of_certbot(path: &str) -> bool {
 }
 
 fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
-    let path = &file.want.path;
+    let path = &file.want.path.to_string();
     let real = there.real_path.as_ref().map(ToString::to_string);
     (of_certbot(path) || real.is_some_and(|real| of_certbot(&real))).then(|| {
         format!(

@@ -1,7 +1,7 @@
 //! What is wanted when an earlier generation is to come back: the same files, with kept bytes.
 
-use super::desired::{Desired, FileWant, Ownership};
-use crate::host::{FileFacts, HostFacts};
+use super::desired::{Desired, FileWant};
+use crate::host::{Attributes, FileFacts, HostFacts, TransactionId};
 use crate::material::{Certificate, certificates_in};
 use crate::model::Fingerprint;
 use crate::verify::SignatureChoice;
@@ -20,7 +20,7 @@ pub fn earlier(desired: &Desired, facts: &HostFacts, to: Option<&str>) -> Result
     let files: Vec<(&FileWant, &FileFacts)> = desired.files.iter().zip(&facts.files).collect();
     let kept = || files.iter().flat_map(|(_, there)| &there.generations);
     let to = match to {
-        Some(to) if kept().any(|generation| generation.id == to) => to.to_owned(),
+        Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),
         Some(to) => {
             let mut known: Vec<&str> = kept().map(|generation| generation.id.as_str()).collect();
             known.sort_unstable();
@@ -31,7 +31,7 @@ pub fn earlier(desired: &Desired, facts: &HostFacts, to: Option<&str>) -> Result
             });
         }
         None => kept()
-            .map(|generation| generation.id.clone())
+            .map(|generation| generation.id.to_string())
             .max()
             .ok_or("the host keeps no earlier generation of these files")?,
     };
@@ -67,7 +67,7 @@ fn one(want: &FileWant, there: &FileFacts, to: &str) -> Result<FileWant, String>
     // Ids sort by time: the first kept at `to` or later holds what was there before `to`.
     let kept = there.generations.iter().filter(|generation| generation.id.as_str() >= to);
     let kept = kept.min_by(|a, b| a.id.cmp(&b.id));
-    let (digest, pem, generation): (Fingerprint, &[u8], Option<String>) = match kept {
+    let (digest, pem, generation): (Fingerprint, &[u8], Option<TransactionId>) = match kept {
         Some(kept) => (kept.sha256, &kept.certificates_pem, Some(kept.id.clone())),
         None => {
             let path = &want.path;
@@ -86,5 +86,5 @@ fn one(want: &FileWant, there: &FileFacts, to: &str) -> Result<FileWant, String>
         }
     };
     // Owner and mode stay as they are: what is kept is kept for its bytes.
-    Ok(FileWant { digest, leaf, generation, wanted: Ownership::default(), ..want.clone() })
+    Ok(FileWant { digest, leaf, generation, wanted: Attributes::default(), ..want.clone() })
 }

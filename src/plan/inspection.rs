@@ -2,21 +2,17 @@
 
 use super::desired::Desired;
 use super::resolve::resolve;
-use super::transaction::{BadDestination, remote_path, running_check, timed};
 use super::wanted::Wanted;
 use crate::host::{HostKind, InspectCommand, Inspection, InspectionVariant};
 use crate::model::RemotePath;
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
 /// the task says too little have nothing read; [`resolve`](super::resolve::desired) says why later.
-///
-/// # Errors
-/// A destination that is no path.
-pub fn inspect(wanted: &Wanted) -> Result<Inspection, BadDestination> {
+pub fn inspect(wanted: &Wanted) -> Inspection {
     let mut variants: Vec<InspectionVariant> = Vec::new();
     for kind in HostKind::all() {
         let variant = match resolve(wanted, kind) {
-            Ok(desired) => variant(&desired)?,
+            Ok(desired) => variant(&desired),
             Err(_) => InspectionVariant::default(),
         };
         // Most tasks are the same everywhere: what is equal is sent once.
@@ -31,15 +27,15 @@ pub fn inspect(wanted: &Wanted) -> Result<Inspection, BadDestination> {
     if let [only] = variants.as_mut_slice() {
         only.kinds.clear();
     }
-    Ok(Inspection { variants, boot_guard: wanted.certificate.boot_guard, dirs: None })
+    Inspection { variants, boot_guard: wanted.certificate.boot_guard, dirs: None }
 }
 
 /// What [`build`](super::build::build) looks for in the facts, in its order: destinations and kept
 /// keys; service by service the checks, then the discovery.
-fn variant(desired: &Desired) -> Result<InspectionVariant, BadDestination> {
-    let files = desired.files.iter().map(|file| file.path.as_str());
-    let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
-    let paths: Vec<RemotePath> = files.chain(kept).map(remote_path).collect::<Result<_, _>>()?;
+fn variant(desired: &Desired) -> InspectionVariant {
+    let files = desired.files.iter().map(|file| &file.path);
+    let kept = desired.kept_keys.iter().map(|kept| &kept.path);
+    let paths: Vec<RemotePath> = files.chain(kept).cloned().collect();
     let mut variant = InspectionVariant {
         kinds: Vec::new(),
         public_keys: (desired.files.len()..paths.len()).collect(),
@@ -50,7 +46,7 @@ fn variant(desired: &Desired) -> Result<InspectionVariant, BadDestination> {
     for service in &desired.services {
         let only_if_running = match &service.running {
             Some(want) => {
-                variant.running.push(running_check(want)?);
+                variant.running.push(want.clone());
                 Some(variant.running.len() - 1)
             }
             None => None,
@@ -60,13 +56,13 @@ fn variant(desired: &Desired) -> Result<InspectionVariant, BadDestination> {
         let commands = prechecks.chain(discover);
         variant
             .commands
-            .extend(commands.map(|want| InspectCommand { command: timed(want), only_if_running }));
-        let programs = service.validate.iter().filter_map(|step| step.optional.as_ref());
+            .extend(commands.map(|want| InspectCommand { command: want.clone(), only_if_running }));
+        let programs = service.validate.iter().filter_map(|step| step.step.optional.as_ref());
         for program in programs {
             if !variant.programs.contains(program) {
                 variant.programs.push(program.clone());
             }
         }
     }
-    Ok(variant)
+    variant
 }

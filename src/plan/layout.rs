@@ -1,8 +1,10 @@
 //! Which files a task makes on a kind of host: paths, contents, owners, modes.
 
-use super::desired::{FileWant, KeptKey, Ownership};
+use super::command::mentions;
+use super::desired::{FileWant, KeptKey};
 use super::wanted::{Material, Shape, Wanted};
-use crate::model::{CommandLine, FileMode};
+use crate::host::{Attributes, FileRole};
+use crate::model::{CommandLine, FileMode, RemotePath};
 use crate::playbook::certificate::Pair;
 use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
 use std::collections::HashSet;
@@ -29,9 +31,41 @@ impl Layout {
     /// certificate files of all.
     pub(super) fn filled(&self, command: &CommandLine) -> CommandLine {
         command.expand_lists(|name| match name {
-            "certs" => Some(self.live.iter().map(|files| files.cert.clone()).collect()),
+            "certs" => Some(self.live.iter().filter_map(|files| files.value("cert")).collect()),
             _ => self.live.first()?.value(name).map(|path| vec![path]),
         })
+    }
+}
+
+impl Layout {
+    /// What the placeholders of a command stand for that is about that pair: `{cert}`, `{key}` and `{chain}`
+    /// are the pair's, `{certs}` are those of all pairs. Only those that it names.
+    pub(super) fn names(&self, pair: usize, command: &CommandLine) -> Vec<(String, RemotePath)> {
+        let mut names: Vec<(&str, &RemotePath)> = Vec::new();
+        for file in self.files.iter().filter(|file| file.pair == pair) {
+            match file.role {
+                FileRole::Certificate => names.push(("cert", &file.path)),
+                FileRole::Key => names.push(("key", &file.path)),
+                FileRole::Chain => names.push(("chain", &file.path)),
+                FileRole::Combined => {
+                    names.push(("cert", &file.path));
+                    names.push(("key", &file.path));
+                }
+            }
+        }
+        let kept = self.kept_keys.iter().filter(|kept| kept.pair == pair);
+        names.extend(kept.map(|kept| ("key", &kept.path)));
+        // Without a file of its own the chain is in the certificate's.
+        let of = |wanted| names.iter().find(|(name, _)| *name == wanted).map(|(_, path)| *path);
+        if let (None, Some(cert)) = (of("chain"), of("cert")) {
+            names.push(("chain", cert));
+        }
+        names.retain(|(name, _)| mentions(command, name));
+        if mentions(command, "certs") {
+            let all = self.files.iter().filter(|file| file.role.holds_leaf());
+            names.extend(all.map(|file| ("certs", &file.path)));
+        }
+        names.into_iter().map(|(name, path)| (name.to_owned(), path.clone())).collect()
     }
 }
 
@@ -48,8 +82,8 @@ pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layou
     }
     layout.files.sort_by_key(|file| file.role);
     let mut known = HashSet::new();
-    let kept = layout.kept_keys.iter().map(|kept| kept.path.as_str());
-    for path in layout.files.iter().map(|file| file.path.as_str()).chain(kept) {
+    let kept = layout.kept_keys.iter().map(|kept| &kept.path);
+    for path in layout.files.iter().map(|file| &file.path).chain(kept) {
         if !known.insert(path) {
             return Err(format!("two files of this task have the same destination, {path}"));
         }
@@ -171,7 +205,7 @@ impl OnePair<'_> {
         Ok(Paths { cert, key: Some(key), chain })
     }
 
-    fn file(&self, path: String, shape: Shape) -> Result<FileWant, String> {
+    fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, String> {
         let content = self.material.content(shape).ok_or_else(|| {
             format!("{path} holds certificate and key in one file, so source.key is needed")
         })?;
@@ -181,16 +215,16 @@ impl OnePair<'_> {
         let wanted = if role.holds_key() {
             // A `mode` meant for certificates must not open the key in a file that holds both.
             let narrow = task.mode.filter(|mode| {
-                role == super::desired::Role::Combined
+                role == FileRole::Combined
                     && widest.is_some_and(|widest| !mode.is_wider_than(widest))
             });
-            Ownership {
+            Attributes {
                 owner: task.key_owner.clone().or_else(|| task.owner.clone()),
                 group: task.key_group.clone().or_else(|| task.group.clone()),
                 mode: task.key_mode.or(narrow),
             }
         } else {
-            Ownership { owner: task.owner.clone(), group: task.group.clone(), mode: task.mode }
+            Attributes { owner: task.owner.clone(), group: task.group.clone(), mode: task.mode }
         };
         Ok(FileWant {
             path,
@@ -202,20 +236,19 @@ impl OnePair<'_> {
             wanted,
             fallback,
             widest,
-            leaf: matches!(role, super::desired::Role::Cert | super::desired::Role::Combined)
-                .then(|| self.material.leaf.clone()),
+            leaf: role.holds_leaf().then(|| self.material.leaf.clone()),
         })
     }
 
     /// Owner, group and mode of a file that is not there yet, and the limit for a key that is.
-    fn fallback(&self, shape: Shape) -> (Ownership, Option<FileMode>) {
+    fn fallback(&self, shape: Shape) -> (Attributes, Option<FileMode>) {
         let role = shape.role();
-        let combined = role == super::desired::Role::Combined;
+        let combined = role == FileRole::Combined;
         // The service whose layout has such a file, else the first.
         let fits =
             |service: &&Service<'_>| (service.profile.layout.key != KeyPlace::Separate) == combined;
         let Some(service) = self.services.iter().find(fits).or(self.services.first()) else {
-            return (Ownership::default(), None);
+            return (Attributes::default(), None);
         };
         let (modes, owners) = (&service.profile.modes, &service.resolved.owners);
         // In a layout with the key inside, `cert` is what the profile says about the one file.
@@ -223,7 +256,7 @@ impl OnePair<'_> {
             !role.holds_key() || (combined && service.profile.layout.key != KeyPlace::Separate);
         let (mode, owner): (FileMode, &Owner) =
             if as_cert { (modes.cert, &owners.cert) } else { (modes.key, &owners.key) };
-        let fallback = Ownership {
+        let fallback = Attributes {
             owner: Some(owner.user.clone()),
             group: Some(owner.group.clone()),
             mode: Some(mode),

@@ -9,6 +9,7 @@ pub mod earlier;
 pub mod inspection;
 mod layout;
 pub mod probes;
+pub mod proof;
 pub mod resolve;
 pub mod row;
 pub mod rows;

@@ -161,6 +161,7 @@ impl Maker<'_> {
             backoff: spec.backoff,
             all_addresses: spec.all_addresses,
             consecutive: spec.consecutive,
+            proof_required: spec.proof_required,
             leaf: leaf.fingerprint,
             signature: SignatureChoice::of(&leaf.public_key),
             chain: Some(self.material.chain()),
@@ -299,7 +300,11 @@ impl Decided {
 }
 
 /// The leaf in the destination files of a pair now.
-fn leaves_on_disk(desired: &Desired, facts: &HostFacts, pair: usize) -> Vec<Fingerprint> {
+pub(super) fn leaves_on_disk(
+    desired: &Desired,
+    facts: &HostFacts,
+    pair: usize,
+) -> Vec<Fingerprint> {
     let files = desired.files.iter().zip(&facts.files);
     files
         .filter(|(want, _)| want.pair == pair && want.leaf.is_some())

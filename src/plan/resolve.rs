@@ -4,16 +4,16 @@
 //! [`build`](super::build)'s part.
 
 use super::command::{boot, names_files, prepared, unseen};
-use super::desired::{
-    BootWant, CheckWant, CommandWant, Desired, DiscoverWant, Ownership, PrecheckWant, RunningWant,
-    ServiceWant, ValidateWant, ViaWant,
-};
+use super::desired::{CheckWant, Desired, DiscoverWant, PrecheckWant, ServiceWant, ValidateWant};
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
 use super::wanted::{Material, Wanted};
-use crate::host::{HostFacts, HostKind};
+use crate::host::{
+    Attributes, BootRecipe, HostFacts, HostKind, RunningCheck, TimedCommand, ValidateStep,
+    ValidateVia,
+};
 use crate::model::text::plural;
-use crate::model::{Backoff, CommandLine};
+use crate::model::{Backoff, CommandLine, RemotePath};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
 use crate::services::{
     Files, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via, choose,
@@ -32,7 +32,8 @@ pub fn desired(wanted: &Wanted, facts: &HostFacts) -> Result<Desired, String> {
     for service in &mut desired.services {
         let name = &service.name;
         service.validate.retain(|step| {
-            let absent = step.optional.as_ref().filter(|program| facts.absent.contains(program));
+            let absent =
+                step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
             if let Some(program) = absent {
                 left_out.push(format!(
                     "{name}: the host has no {program}, so `{}` is left out",
@@ -72,7 +73,7 @@ pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
         wants.push(service_want(wanted, &layout, service, index == 0)?);
     }
     let probes = probes::probes(wanted)?;
-    let directory = services.first().map(|service| Ownership {
+    let directory = services.first().map(|service| Attributes {
         owner: Some(service.resolved.owners.dir.user.clone()),
         group: Some(service.resolved.owners.dir.group.clone()),
         mode: Some(service.profile.modes.dir),
@@ -144,7 +145,7 @@ fn service_want(
     let task = &wanted.certificate;
     let resolved = &service.resolved;
     let limited =
-        |command: &CommandLine, timeout| CommandWant { command: layout.filled(command), timeout };
+        |command: &CommandLine, timeout| TimedCommand { command: layout.filled(command), timeout };
     let reload = match (&task.reload, &resolved.reload) {
         (Some(ReloadChoice::None), _) => None,
         // One command of the operator's own stands for all services of the task.
@@ -166,7 +167,7 @@ fn service_want(
     fits_templates(layout, service)?;
     Ok(ServiceWant {
         name: service.profile.name.clone(),
-        validate: checks_of(wanted, service, first)?,
+        validate: checks_of(wanted, layout, service, first)?,
         prechecks: prechecks(wanted, layout, service, first),
         reload,
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
@@ -190,7 +191,9 @@ fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> 
     });
     let files = layout.files.iter().map(|file| &file.path);
     let mut paths = files.chain(layout.kept_keys.iter().map(|kept| &kept.path));
-    let odd = |path: &&String| path.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'));
+    let odd = |path: &&RemotePath| {
+        path.as_bytes().iter().any(|byte| byte.is_ascii_control() || b"\"\\".contains(byte))
+    };
     match paths.find(odd).filter(|_| named) {
         None => Ok(()),
         Some(path) => Err(format!(
@@ -203,19 +206,19 @@ fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> 
 
 /// Told by the pid file where there is one: a process of the same name may belong to a container,
 /// and a unit of its name may only be a wrapper (Debian's postfix.service is always active).
-fn running(service: &Service<'_>) -> Option<RunningWant> {
+fn running(service: &Service<'_>) -> Option<RunningCheck> {
     let resolved = &service.resolved;
     let unit = || {
         resolved.unit.as_ref().map(|unit| {
             let words = ["systemctl", "is-active", "--quiet", unit];
-            RunningWant::Command(CommandWant {
+            RunningCheck::Command(TimedCommand {
                 command: CommandLine::Argv(words.map(str::to_owned).to_vec()),
                 timeout: Duration::from_secs(10),
             })
         })
     };
-    let pidfile = resolved.pidfile.clone().map(RunningWant::PidFile);
-    pidfile.or_else(|| resolved.process.clone().map(RunningWant::Process)).or_else(unit)
+    let pidfile = resolved.pidfile.clone().map(RunningCheck::PidFile);
+    pidfile.or_else(|| resolved.process.clone().map(RunningCheck::Process)).or_else(unit)
 }
 
 /// Whether it reads the service's whole configuration (rather than a pair of files).
@@ -235,6 +238,7 @@ fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep>
 
 fn checks_of(
     wanted: &Wanted,
+    layout: &Layout,
     service: &Service<'_>,
     first: bool,
 ) -> Result<Vec<ValidateWant>, String> {
@@ -248,22 +252,24 @@ fn checks_of(
         // With a path in it, it wants the new file; without, it reads the configuration.
         let count = if about_files { pairs } else { 1 };
         checks.extend((0..count).map(|pair| ValidateWant {
-            pair,
-            command: command.clone(),
             label: label(command),
             covers: Vec::new(),
-            via: if about_files { ViaWant::Staged } else { ViaWant::MountNamespace },
-            private_net: configuration.is_some_and(|step| step.step.net_private),
-            user: None,
-            timeout,
-            refuse_output: Vec::new(),
-            optional: None,
+            step: ValidateStep {
+                names: layout.names(pair, command),
+                command: command.clone(),
+                via: if about_files { ValidateVia::Staged } else { ValidateVia::MountNamespace },
+                private_net: configuration.is_some_and(|step| step.step.net_private),
+                user: None,
+                timeout,
+                refuse_output: Vec::new(),
+                optional: None,
+            },
         }));
     }
     for step in steps(wanted, service) {
         // The configuration names every pair; a loader is shown them one by one.
         let count = if reads_configuration(step) { 1 } else { pairs };
-        checks.extend((0..count).map(|pair| profile_check(step, pair, timeout)));
+        checks.extend((0..count).map(|pair| profile_check(layout, step, pair, timeout)));
     }
     if task.validate == Some(Validation::Boot) {
         let seal = service.resolved.seal.as_ref().ok_or_else(|| {
@@ -274,27 +280,35 @@ fn checks_of(
     Ok(checks)
 }
 
-fn profile_check(step: &ResolvedStep, pair: usize, timeout: Duration) -> ValidateWant {
+fn profile_check(
+    layout: &Layout,
+    step: &ResolvedStep,
+    pair: usize,
+    timeout: Duration,
+) -> ValidateWant {
     let about = &step.step;
     let program = match &step.command {
         CommandLine::Argv(argv) => argv.first().cloned(),
         CommandLine::Shell(text) => text.split_whitespace().next().map(str::to_owned),
     };
+    let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
     ValidateWant {
-        pair,
-        command: prepared(&step.command, &about.via, about.scratch_home, about.discard_output),
         label: label(&step.command),
         covers: about.covers.clone(),
-        via: match &about.via {
-            Via::MountNamespace => ViaWant::MountNamespace,
-            Via::Staged | Via::Template(_) => ViaWant::Staged,
-            Via::Live => ViaWant::Live,
+        step: ValidateStep {
+            names: layout.names(pair, &command),
+            command,
+            via: match &about.via {
+                Via::MountNamespace => ValidateVia::MountNamespace,
+                Via::Staged | Via::Template(_) => ValidateVia::Staged,
+                Via::Live => ValidateVia::Live,
+            },
+            private_net: about.net_private,
+            user: about.as_user.clone(),
+            timeout,
+            refuse_output: about.refuse_output.clone(),
+            optional: program.filter(|_| about.optional),
         },
-        private_net: about.net_private,
-        user: about.as_user.clone(),
-        timeout,
-        refuse_output: about.refuse_output.clone(),
-        optional: program.filter(|_| about.optional),
     }
 }
 
@@ -326,26 +340,41 @@ fn boot_check(
     let kind = kind_of(material);
     let of_one_kind = wanted.materials.iter().all(|other| kind_of(other) == kind);
     Ok(Some(ValidateWant {
-        pair: 0,
-        command: seal.start.clone(),
         label: format!("{} (sealed boot{several})", seal.start),
         covers: Vec::new(),
-        via: ViaWant::Boot(BootWant {
-            tmpfs: seal.recipe.tmpfs.clone(),
-            mkdir: seal.recipe.mkdir.iter().map(|dir| dir.path.clone()).collect(),
-            start: boot(&seal.start, &seal.recipe.mkdir),
-            port,
-            starttls,
-            server_name,
-            signature: if of_one_kind { SignatureChoice::Any } else { kind },
-            leaf: material.leaf.fingerprint,
-        }),
-        private_net: true,
-        user: None,
-        timeout: wanted.certificate.validate_timeout,
-        refuse_output: Vec::new(),
-        optional: None,
+        step: ValidateStep {
+            command: seal.start.clone(),
+            names: Vec::new(),
+            via: ValidateVia::Boot(BootRecipe {
+                tmpfs: seal.recipe.tmpfs.clone(),
+                mkdir: seal.recipe.mkdir.iter().map(|dir| dir.path.clone()).collect(),
+                start: boot(&seal.start, &seal.recipe.mkdir),
+                port,
+                starttls,
+                server_name,
+                signatures: if of_one_kind { None } else { sigalgs(kind).map(str::to_owned) },
+                leaf: material.leaf.fingerprint,
+            }),
+            private_net: true,
+            user: None,
+            timeout: wanted.certificate.validate_timeout,
+            refuse_output: Vec::new(),
+            optional: None,
+        },
     }))
+}
+
+/// A choice as `openssl s_client -sigalgs` takes it.
+fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
+    match choice {
+        SignatureChoice::Any => None,
+        SignatureChoice::Rsa => {
+            Some("RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512")
+        }
+        SignatureChoice::Ecdsa => Some("ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512"),
+        SignatureChoice::Ed25519 => Some("ed25519"),
+        SignatureChoice::MlDsa => Some("mldsa44:mldsa65:mldsa87"),
+    }
 }
 
 /// Checks that the untouched configuration must pass. An inspection writes nothing: those that need a
@@ -373,6 +402,6 @@ fn prechecks(
     let timeout = wanted.certificate.validate_timeout;
     commands
         .into_iter()
-        .map(|(command, label)| PrecheckWant { command: CommandWant { command, timeout }, label })
+        .map(|(command, label)| PrecheckWant { command: TimedCommand { command, timeout }, label })
         .collect()
 }

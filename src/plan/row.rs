@@ -3,9 +3,7 @@
 //! The types live in `event`, because `-o json` carries the same data; here they are made from
 //! what the plan knows.
 
-pub use crate::event::planned::{
-    CertBrief, PlanAction, PlanBatch, PlanCounts, PlanRow, PlanView, ServiceEnd,
-};
+pub use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow, ServiceEnd};
 use crate::material::Certificate;
 use crate::model::Timestamp;
 

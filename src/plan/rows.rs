@@ -1,9 +1,9 @@
 //! The rows of the planning table, made from a plan.
 
 use super::build::{Decision, FileAction, FilePlan, HostPlan};
-use super::desired::{Desired, ProbeWant, ValidateWant, ViaWant};
+use super::desired::{Desired, ProbeWant, ValidateWant};
 use super::row::{PlanAction, PlanRow, brief};
-use crate::host::{FileFacts, HostFacts};
+use crate::host::{FileFacts, HostFacts, ValidateVia};
 use crate::material::certificates_in;
 use crate::model::{HostName, StartTls, Timestamp};
 use crate::services::Covers;
@@ -21,7 +21,7 @@ pub fn rows(desired: &Desired, plan: &HostPlan, facts: &HostFacts, now: Timestam
         .map(|(file, there)| PlanRow {
             host: desired.host.clone(),
             service: service.clone(),
-            file: file.want.path.clone(),
+            file: file.want.path.to_string(),
             action: action(file, &plan.decision),
             now: leaf_of(there).map(|leaf| brief(&leaf, now)),
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
@@ -115,12 +115,14 @@ fn validation(desired: &Desired, facts: &HostFacts) -> String {
 }
 
 fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
-    match step.via {
-        ViaWant::MountNamespace if facts.tools.mount_namespace => "in a private mount namespace",
-        ViaWant::MountNamespace | ViaWant::Live => "after the switch, before the reload",
-        ViaWant::Staged => "on the staged files",
-        ViaWant::Boot(_) if facts.tools.mount_namespace => "in private namespaces",
-        ViaWant::Boot(_) => "(this host cannot make namespaces)",
+    match step.step.via {
+        ValidateVia::MountNamespace if facts.tools.mount_namespace => {
+            "in a private mount namespace"
+        }
+        ValidateVia::MountNamespace | ValidateVia::Live => "after the switch, before the reload",
+        ValidateVia::Staged => "on the staged files",
+        ValidateVia::Boot(_) if facts.tools.mount_namespace => "in private namespaces",
+        ValidateVia::Boot(_) => "(this host cannot make namespaces)",
     }
 }
 

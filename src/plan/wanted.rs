@@ -3,7 +3,7 @@
 //! Default paths, owners and commands depend on the distribution and on systemd, which only an
 //! inspection tells; what is here does not.
 
-use super::desired::Role;
+use crate::host::FileRole;
 use crate::material::{Bundle, Certificate};
 use crate::model::{Fingerprint, HostName, Secret};
 use crate::playbook::certificate::{CertificateTask, Trust};
@@ -60,12 +60,12 @@ pub enum Shape {
 
 impl Shape {
     /// Whether a key is in it.
-    pub fn role(self) -> Role {
+    pub fn role(self) -> FileRole {
         match self {
-            Self::Leaf | Self::Fullchain => Role::Cert,
-            Self::Chain => Role::Chain,
-            Self::Key => Role::Key,
-            Self::KeyFirst | Self::KeyLast => Role::Combined,
+            Self::Leaf | Self::Fullchain => FileRole::Certificate,
+            Self::Chain => FileRole::Chain,
+            Self::Key => FileRole::Key,
+            Self::KeyFirst | Self::KeyLast => FileRole::Combined,
         }
     }
 }

@@ -12,7 +12,7 @@ mod values;
 mod words;
 
 pub use model::{
-    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, Serial, Task,
-    TaskKind, WaitFor,
+    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, RunsOn, Serial,
+    Task, TaskKind, WaitFor,
 };
 pub use parse::parse;

@@ -39,6 +39,8 @@ pub struct Play {
     pub any_errors_fatal: bool,
     /// More than this share of a batch ends the run, in percent.
     pub max_fail_percentage: Option<f64>,
+    /// Notified handlers run for hosts that failed afterwards, too.
+    pub force_handlers: bool,
     /// Environment of commands.
     pub environment: Vars,
     /// Given to each of its tasks.
@@ -74,6 +76,7 @@ impl Play {
             remote_user: None,
             any_errors_fatal: false,
             max_fail_percentage: None,
+            force_handlers: false,
             environment: Vars::new(),
             tags: Vec::new(),
             tasks: Vec::new(),
@@ -194,6 +197,27 @@ impl Task {
         name.unwrap_or(self.kind.name()).to_owned()
     }
 
+    /// Where it is written, as `FILE:LINE`.
+    pub fn place(&self) -> Option<String> {
+        self.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line))
+    }
+
+    /// The variables that it sets when it runs: its own, and where its result is registered.
+    pub fn sets(&self) -> impl Iterator<Item = &str> {
+        self.register.as_deref().into_iter().chain(self.kind.sets())
+    }
+
+    /// Its values that every host can render before the run; see [`TaskKind::templates`].
+    pub fn templates(&self) -> Vec<&Node> {
+        let mut nodes: Vec<&Node> = self.name.iter().chain(&self.delegate_to).collect();
+        nodes.extend(&self.notify);
+        nodes.extend(self.environment.values());
+        let Becoming { enabled, user, method, flags, exe } = &self.becoming;
+        nodes.extend([enabled, user, method, flags, exe].into_iter().flatten());
+        nodes.extend(self.kind.templates());
+        nodes
+    }
+
     /// Whether `--tags` and `--skip-tags` choose it (Ansible, `playbook/taggable.py`): `always` runs
     /// unless skipped by name, `never` only when one of its tags is named.
     pub fn is_selected(&self, only: &[String], skip: &[String]) -> bool {
@@ -298,6 +322,70 @@ impl TaskKind {
             Self::Meta(_) => "meta",
         }
     }
+
+    /// Its values that every host can render before the run. What may depend on the task's own result, or is rendered
+    /// with checks of its own (certificates, conditions), is left out.
+    pub fn templates(&self) -> Vec<&Node> {
+        match self {
+            Self::Certificate(_) | Self::Meta(_) => Vec::new(),
+            Self::Command(command) => {
+                let CommandSpec { words, shell: _, chdir, creates, removes, stdin, timeout } =
+                    command;
+                let more = [chdir, creates, removes, stdin, timeout];
+                words.iter().chain(more.into_iter().flatten()).collect()
+            }
+            Self::Debug { message, variable: _ } | Self::Fail { message } => {
+                message.iter().collect()
+            }
+            Self::Assert { that: _, fail_message, success_message } => {
+                fail_message.iter().chain(success_message).collect()
+            }
+            Self::Pause { duration, unit: _, prompt } => duration.iter().chain(prompt).collect(),
+            Self::WaitFor(wait) => {
+                let WaitFor { host, port, path, state, delay, timeout, sleep, message } = wait;
+                let all = [host, port, path, state, delay, timeout, sleep, message];
+                all.into_iter().flatten().collect()
+            }
+            Self::SetFact(vars) => vars.values().collect(),
+        }
+    }
+
+    /// The variables that it sets by itself.
+    pub fn sets(&self) -> impl Iterator<Item = &str> {
+        let vars = match self {
+            Self::SetFact(vars) => Some(vars),
+            _ => None,
+        };
+        vars.into_iter().flat_map(|vars| vars.keys().map(String::as_str))
+    }
+
+    /// How often it is done for the hosts of a batch, and by whom.
+    pub fn runs_on(&self) -> RunsOn {
+        match self {
+            Self::Command(_)
+            | Self::Debug { .. }
+            | Self::Assert { .. }
+            | Self::Fail { .. }
+            | Self::WaitFor(_)
+            | Self::SetFact(_) => RunsOn::Host,
+            Self::Pause { .. } => RunsOn::FirstHost,
+            Self::Certificate(_) => RunsOn::Batch,
+            Self::Meta(_) => RunsOn::Play,
+        }
+    }
+}
+
+/// How a kind of task is done for the hosts of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunsOn {
+    /// By each host for itself.
+    Host,
+    /// Once, for the first host; the others share its result.
+    FirstHost,
+    /// By all hosts together, with a barrier.
+    Batch,
+    /// By the play itself: it steers the tasks that follow.
+    Play,
 }
 
 /// `meta`.

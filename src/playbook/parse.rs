@@ -78,9 +78,9 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let max_fail_percentage = percentage(&mut reader, found);
     let environment = reader.vars("environment", found);
     let tags = reader.words("tags", found);
-    for accepted in ["gather_facts", "force_handlers"] {
-        reader.flag(accepted, found);
-    }
+    let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
+    // certroll gathers no facts of this kind: nothing depends on the answer.
+    reader.flag("gather_facts", found);
     let context = task::Context { templates, play_tags: &tags, any_errors_fatal };
     let mut tasks = Vec::new();
     for section in ["pre_tasks", "tasks", "post_tasks"] {
@@ -113,6 +113,7 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         remote_user,
         any_errors_fatal,
         max_fail_percentage,
+        force_handlers,
         environment,
         tags,
         tasks,

@@ -7,7 +7,7 @@ use super::error::RemoteError;
 use super::program::{INSPECTING, encode, encode_all, nonce};
 use crate::host::{
     BootGuard, CommandResult, Family, FileFacts, FileState, Generation, HostFacts, HostKind,
-    JournalFacts, JournalState, LockHolder, RegularFile, Tools,
+    JournalFacts, JournalState, LockHolder, RegularFile, Tools, TransactionId,
 };
 use crate::host::{Inspection, InspectionVariant, RunningCheck, TimedCommand};
 use crate::model::text::printable;
@@ -119,7 +119,7 @@ struct Reader<'a> {
     request: &'a Inspection,
     facts: HostFacts,
     /// Commands and services told so far, to wait for the next one's limit.
-    files: Vec<BTreeMap<String, Generation>>,
+    files: Vec<BTreeMap<TransactionId, Generation>>,
     /// The variant that the host picked.
     chosen: Option<&'a InspectionVariant>,
 }
@@ -262,7 +262,10 @@ impl Reader<'_> {
                 .into_iter()
                 .filter_map(|link| RemotePath::new(link).ok())
                 .collect(),
-            missing_directories: list(reply, "made")?,
+            missing_directories: list(reply, "made")?
+                .into_iter()
+                .map(|made| RemotePath::new(made).map_err(|error| format!("a directory: {error}")))
+                .collect::<Result<_, _>>()?,
             read_only: flag("ro")? == Some(true),
             writable: flag("writable")? != Some(false),
             free_bytes: product(reply, "free")?,
@@ -278,7 +281,7 @@ impl Reader<'_> {
     fn generation(&mut self, reply: &Reply) -> Taken<()> {
         let index: usize = number(reply, "i")?;
         let known = self.files.get_mut(index).ok_or("a generation of no file")?;
-        let id = text(reply, "id")?;
+        let id = TransactionId::parse(&text(reply, "id")?).ok_or("a strange generation")?;
         // One that cannot be read cannot be brought back either.
         if let Ok(sha256) = text(reply, "sha")?.parse() {
             let certificates_pem = certificates(reply)?;

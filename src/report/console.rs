@@ -5,10 +5,7 @@
 //! is of interest while it happens: bars on a terminal, else one line per host and step; with JSON
 //! nothing, unless `-v` asks for lines.
 
-use super::again::Again;
-use super::{
-    Detail, End, Json, Lines, Look, Outcomes, Pause, PlanTable, Progress, Reporter, Several,
-};
+use super::{Detail, End, Json, Lines, Outcomes, Pause, PlanTable, Progress, Reporter, Tee, Theme};
 use crate::event::Event;
 use anstream::ColorChoice;
 use indicatif::ProgressDrawTarget;
@@ -31,43 +28,40 @@ pub struct Options {
     /// The form of standard output.
     pub output: Output,
     /// How standard output looks.
-    pub stdout: Look,
+    pub stdout: Theme,
     /// How standard error looks; a width means that it is a terminal and has bars.
-    pub stderr: Look,
+    pub stderr: Theme,
     /// How many `-v` were given.
     pub verbosity: u8,
     /// Old and new certificates are shown field by field.
     pub diff: bool,
-    /// What to repeat after `certroll VERB` to reach the same hosts; without words, the playbooks are named.
-    pub again: Again,
 }
 
 impl Options {
     /// For the streams of this process. [`ColorChoice::Auto`] heeds `NO_COLOR`, `CLICOLOR` and `TERM`.
     pub fn detect(color: ColorChoice) -> Self {
-        let mut stderr = Look::of(&io::stderr(), color);
+        let mut stderr = Theme::of(&io::stderr(), color);
         if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
             stderr.width = None;
         }
-        Self { stdout: Look::of(&io::stdout(), color), stderr, ..Self::plain() }
+        Self { stdout: Theme::of(&io::stdout(), color), stderr, ..Self::plain() }
     }
 
     /// Without terminals: no colours, any width.
     pub fn plain() -> Self {
         Self {
             output: Output::Table,
-            stdout: Look::PLAIN,
-            stderr: Look::PLAIN,
+            stdout: Theme::PLAIN,
+            stderr: Theme::PLAIN,
             verbosity: 0,
             diff: false,
-            again: Again::default(),
         }
     }
 }
 
 /// The reporters of a run as one.
 pub struct Console {
-    reporters: Several<'static>,
+    reporters: Tee<'static>,
     pause: Pause,
 }
 
@@ -89,7 +83,7 @@ impl Console {
         err: Box<dyn Write + Send>,
         bars: Option<ProgressDrawTarget>,
     ) -> Self {
-        let mut reporters = Several::default();
+        let mut reporters = Tee::default();
         if options.output == Output::Json {
             reporters.add(Json::new(out));
             if options.verbosity > 0 {
@@ -111,18 +105,21 @@ impl Console {
         }
         let out = Together(Arc::new(Mutex::new(out)));
         let terminals = options.stderr.width.is_some() && options.stdout.width.is_some();
-        let again = options.again.clone();
-        let end = End { look: options.stdout, again, failures_shown: terminals };
+        let end = End { theme: options.stdout, failures_shown: terminals };
         reporters.add(Outcomes::new(out.clone(), end));
-        let again = options.again.clone();
-        reporters.add(PlanTable::new(out, options.stdout, options.diff, again));
+        reporters.add(PlanTable::new(out, options.stdout, options.diff));
         Self { reporters, pause }
     }
 
     /// One reporter more, such as [`Metrics`](super::Metrics).
-    pub fn add(&mut self, reporter: impl Reporter + Send + 'static) -> &mut Self {
-        self.reporters.add(reporter);
+    pub fn add(&mut self, reporter: Box<dyn Reporter + Send>) -> &mut Self {
+        self.reporters.add_box(reporter);
         self
+    }
+
+    /// Takes the next event, in order.
+    pub fn on_event(&mut self, event: &Event) {
+        self.reporters.on_event(event);
     }
 
     /// Stops the bars while somebody asks the operator.
@@ -140,12 +137,6 @@ impl Console {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }
-    }
-}
-
-impl Reporter for Console {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        self.reporters.on_event(event)
     }
 }
 
@@ -172,7 +163,7 @@ mod tests {
         let (out, err) = (Shared::default(), Shared::default());
         let mut console = Console::on(options, Box::new(out.clone()), Box::new(err.clone()));
         for event in events {
-            console.on_event(event).unwrap();
+            console.on_event(event);
         }
         console.finish().unwrap();
         (out.text(), err.text())
@@ -188,7 +179,7 @@ mod tests {
     #[test]
     fn a_plan_ends_with_what_apply_would_do() {
         let (out, err) = streams(&Options::plain(), &plan());
-        assert!(out.ends_with("to do it: certroll apply renew.yml\n"), "{out}");
+        assert!(out.ends_with("to do it: certroll apply -i hosts.ini renew.yml\n"), "{out}");
         assert!(out.contains("CONNECT FAILED on edge6") && !out.contains("RECAP"), "{out}");
         assert!(err.contains("edge6  connect    FAILED"), "{err}");
     }
@@ -217,7 +208,7 @@ mod tests {
         let err = Shared::default();
         let mut console = Console::on(&Options::plain(), Box::new(Closed), Box::new(err.clone()));
         for event in plan() {
-            console.on_event(&event).unwrap();
+            console.on_event(&event);
         }
         console.finish().unwrap();
         assert!(err.text().contains("edge6  connect    FAILED"));

@@ -1,6 +1,6 @@
 //! What failed, where, how the host is now, and what to do: for somebody who was just woken up.
 
-use super::look::{self, Look, line};
+use super::theme::{self, Theme, line};
 use super::words;
 use crate::event::Failure;
 use crate::model::HostName;
@@ -10,15 +10,17 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Failures, identical ones of many hosts together, in the order of their first.
 #[derive(Debug, Default)]
-pub(super) struct Groups(IndexMap<Key, Group>);
+pub struct Groups(IndexMap<Key, Group>);
 
 /// Failures that differ in nothing but the host.
 #[derive(Debug)]
-pub(super) struct Group {
+pub struct Group {
     /// The first of them.
-    pub(super) failure: Failure,
+    pub failure: Failure,
     /// All hosts that it happened on.
-    pub(super) hosts: IndexSet<HostName>,
+    pub hosts: IndexSet<HostName>,
+    /// How often it happened.
+    pub times: usize,
 }
 
 /// What makes two failures the same.
@@ -33,28 +35,38 @@ struct Key {
 }
 
 impl Groups {
-    /// Adds a failure; true when it is the first of its kind.
-    pub(super) fn add(&mut self, host: &HostName, failure: &Failure) -> bool {
-        let key = Key {
+    /// Adds a failure.
+    pub(super) fn add(&mut self, host: &HostName, failure: &Failure) {
+        let group = self.0.entry(Key::of(host, failure)).or_insert_with(|| Group {
+            failure: failure.clone(),
+            hosts: IndexSet::new(),
+            times: 0,
+        });
+        group.hosts.insert(host.clone());
+        group.times += 1;
+    }
+
+    /// The group of a failure.
+    pub fn of(&self, host: &HostName, failure: &Failure) -> Option<&Group> {
+        self.0.get(&Key::of(host, failure))
+    }
+
+    /// The groups.
+    pub fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.0.values()
+    }
+}
+
+impl Key {
+    fn of(host: &HostName, failure: &Failure) -> Self {
+        Self {
             task: failure.task.clone(),
             step: failure.step,
             exit_code: failure.exit_code,
             message: without_host(&failure.message, host),
             command: failure.command.as_deref().map(|command| without_host(command, host)),
             state: without_host(&failure.state, host),
-        };
-        let mut first = false;
-        let group = self.0.entry(key).or_insert_with(|| {
-            first = true;
-            Group { failure: failure.clone(), hosts: IndexSet::new() }
-        });
-        group.hosts.insert(host.clone());
-        first
-    }
-
-    /// The groups.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.0.values()
+        }
     }
 }
 
@@ -98,10 +110,10 @@ pub(super) fn headline(failure: &Failure) -> String {
 }
 
 /// What follows the headline: command, its last lines, the host's state, what to do next.
-pub(super) fn details(look: &Look, failure: &Failure) -> String {
+pub(super) fn details(theme: &Theme, failure: &Failure) -> String {
     let mut text = String::new();
     if let Some(command) = &failure.command {
-        text.push_str(&look.hang("    command  ", Style::new(), &line(command)));
+        text.push_str(&theme.hang("    command  ", Style::new(), &line(command)));
     }
     for output in &failure.output {
         text.push_str(&format!("    | {}\n", line(output)));
@@ -110,32 +122,32 @@ pub(super) fn details(look: &Look, failure: &Failure) -> String {
     // A state that nobody expects to read is shouted by its sender.
     let style =
         match state.starts_with("UNKNOWN") || state.contains("DOWN") || state.contains("BUT ") {
-            true => look::LOUD,
-            false => look::STRONG,
+            true => theme::LOUD,
+            false => theme::STRONG,
         };
-    text.push_str(&look.hang("    host     ", style, &state));
+    text.push_str(&theme.hang("    host     ", style, &state));
     for (index, advice) in failure.advice.iter().enumerate() {
         let word = if index == 0 { "next" } else { "" };
-        text.push_str(&look.hang(&format!("    {word:<8} "), Style::new(), &line(advice)));
+        text.push_str(&theme.hang(&format!("    {word:<8} "), Style::new(), &line(advice)));
     }
-    look.fit(&text)
+    theme.fit(&text)
 }
 
 /// One group at the end of a run: `VALIDATE FAILED on edge3 and 37 more hosts: …`.
-pub(super) fn block(look: &Look, group: &Group) -> String {
+pub(super) fn block(theme: &Theme, group: &Group) -> String {
     let failure = &group.failure;
     let head = format!("{} FAILED", failure.step.name().to_uppercase());
     let hosts = words::hosts(group.hosts.first(), 1);
-    let mut text = format!("{} on {hosts}: {}\n", look.paint(look::BAD, head), headline(failure));
+    let mut text = format!("{} on {hosts}: {}\n", theme.paint(theme::BAD, head), headline(failure));
     text.push_str(&format!("    task     {}\n", line(&failure.task)));
-    text.push_str(&details(look, failure));
+    text.push_str(&details(theme, failure));
     let others = group.hosts.len() - 1;
     if others > 0 {
         let count = crate::model::text::plural(others, "more host");
         let names = words::hosts(group.hosts.iter().skip(1), 20);
         text.push_str(&format!("    and {count}: {names}\n"));
     }
-    look.fit(&text)
+    theme.fit(&text)
 }
 
 #[cfg(test)]
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn blocks() {
         let groups = failures();
-        let text: Vec<String> = groups.iter().map(|group| block(&Look::PLAIN, group)).collect();
+        let text: Vec<String> = groups.iter().map(|group| block(&Theme::PLAIN, group)).collect();
         insta::assert_snapshot!(text.join("\n"));
     }
 
@@ -168,14 +180,16 @@ mod tests {
         let mut failure = groups.0[0].failure.clone();
         for number in 20..60 {
             failure.message = format!("192.0.2.{number}:22: connection refused");
-            assert!(!groups.add(&HostName::new(format!("edge{number}")), &failure));
+            groups.add(&HostName::new(format!("edge{number}")), &failure);
         }
         assert_eq!(groups.iter().count(), before);
-        let text = block(&Look::PLAIN, &groups.0[0]);
+        let text = block(&Theme::PLAIN, &groups.0[0]);
         assert!(text.contains("and 40 more hosts: edge20, edge21"), "{text}");
         assert!(text.contains("and 20 more hosts\n"), "{text}");
         failure.exit_code = Some(255);
-        assert!(groups.add(&HostName::new("edge1"), &failure));
+        groups.add(&HostName::new("edge1"), &failure);
+        assert_eq!(groups.iter().count(), before + 1);
+        assert_eq!(groups.of(&HostName::new("edge1"), &failure).unwrap().times, 1);
     }
 
     #[test]
@@ -194,7 +208,7 @@ mod tests {
         failure.output = vec!["\u{1b}]0;x\u{7}\u{9b}31m".into()];
         failure.message = "a\u{1b}[2Jb".into();
         failure.state = "s\u{202e}".into();
-        let text = details(&Look::PLAIN, &failure) + &headline(&failure);
+        let text = details(&Theme::PLAIN, &failure) + &headline(&failure);
         assert!(!text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'));
     }
 }

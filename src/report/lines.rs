@@ -1,8 +1,8 @@
 //! One line per host and step: what a run without a terminal leaves in a log, aligned for people
 //! and for `grep`.
 
-use super::look::{self, Look, line, lines, millis};
-use super::{Reporter, failure, words};
+use super::theme::{self, Theme, line, lines, millis};
+use super::{Reporter, RunView, failure, words};
 use crate::event::{Event, Kind, NoteLevel, StopReason, TaskResult};
 use crate::model::{HostName, Outcome};
 use anstyle::Style;
@@ -41,14 +41,14 @@ pub struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     /// Lines on `out`.
-    pub fn new(out: W, look: Look, detail: Detail) -> Self {
-        Self { out, writer: Writer::new(look, detail) }
+    pub fn new(out: W, theme: Theme, detail: Detail) -> Self {
+        Self { out, writer: Writer::new(theme, detail) }
     }
 }
 
 impl<W: Write> Reporter for Lines<W> {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        let text = self.writer.lines(event);
+    fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
+        let text = self.writer.lines(event, view);
         if text.is_empty() {
             return Ok(());
         }
@@ -59,21 +59,19 @@ impl<W: Write> Reporter for Lines<W> {
 
 /// Makes the lines of an event; shared by [`Lines`] and the progress display.
 pub(super) struct Writer {
-    look: Look,
+    theme: Theme,
     detail: Detail,
     /// Columns of the host's name.
     host_width: usize,
-    /// Failures already shown in full.
-    shown: failure::Groups,
 }
 
 impl Writer {
-    pub(super) fn new(look: Look, detail: Detail) -> Self {
-        Self { look, detail, host_width: 0, shown: failure::Groups::default() }
+    pub(super) fn new(theme: Theme, detail: Detail) -> Self {
+        Self { theme, detail, host_width: 0 }
     }
 
     /// The lines of `event`, each ended; none when it is not worth a line here.
-    pub(super) fn lines(&mut self, event: &Event) -> String {
+    pub(super) fn lines(&mut self, event: &Event, view: &RunView) -> String {
         let host = event.host.as_ref();
         let steps = self.detail >= Detail::Steps;
         match &event.kind {
@@ -85,15 +83,15 @@ impl Writer {
                     return String::new();
                 }
                 let names = words::hosts(hosts, 8);
-                self.look.fit(&format!("batch {batch} of {batches}: {names}\n"))
+                self.theme.fit(&format!("batch {batch} of {batches}: {names}\n"))
             }
-            Kind::TaskStart { task } if steps => self.heading("TASK", task),
+            Kind::TaskStart { task, .. } if steps => self.heading("TASK", task),
             Kind::StepStart { step } if self.detail >= Detail::All => {
-                self.row(host, step.name(), ("begins", look::QUIET), "")
+                self.row(host, step.name(), ("begins", theme::QUIET), "")
             }
             Kind::StepEnd { step, detail, millis: took } if steps => {
                 let text = format!("{}, {}", line(detail), millis(*took));
-                self.row(host, step.name(), ("ok", look::GOOD), text.trim_start_matches(", "))
+                self.row(host, step.name(), ("ok", theme::GOOD), text.trim_start_matches(", "))
             }
             Kind::VerifyAttempt {
                 endpoint,
@@ -105,7 +103,7 @@ impl Writer {
                 ..
             } if self.detail >= Detail::Attempts => {
                 let word = format!("{attempt}/{attempts}");
-                let style = if *matched { look::GOOD } else { look::WARNING };
+                let style = if *matched { theme::GOOD } else { theme::WARNING };
                 let mut text = format!("{endpoint}: {}", line(detail));
                 if let Some(wait) = next_wait_ms {
                     text.push_str(&format!(", next try in {}", millis(*wait)));
@@ -118,26 +116,27 @@ impl Writer {
             Kind::CertificateEnd { services, outcome: Outcome::Unchanged, .. } if steps => {
                 let services: Vec<String> =
                     services.iter().map(|end| words::service(end, true)).collect();
-                self.row(host, "task", ("same", look::GOOD), &services.join(", "))
+                self.row(host, "task", ("same", theme::GOOD), &services.join(", "))
             }
             Kind::Failure(failure) => {
                 let Some(host) = host else { return String::new() };
                 let headline = self.row(
                     Some(host),
                     failure.step.name(),
-                    ("FAILED", look::BAD),
+                    ("FAILED", theme::BAD),
                     &failure::headline(failure),
                 );
-                match self.shown.add(host, failure) {
-                    true => headline + &failure::details(&self.look, failure),
-                    false => headline,
+                // In full once; the same on other hosts is one line.
+                match view.failures.of(host, failure) {
+                    Some(group) if group.times > 1 => headline,
+                    _ => headline + &failure::details(&self.theme, failure),
                 }
             }
             Kind::Note { level, message } => {
                 let word = match level {
-                    NoteLevel::Info => ("note", look::QUIET),
-                    NoteLevel::Warning => ("warning", look::WARNING),
-                    NoteLevel::Error => ("ERROR", look::BAD),
+                    NoteLevel::Info => ("note", theme::QUIET),
+                    NoteLevel::Warning => ("warning", theme::WARNING),
+                    NoteLevel::Error => ("ERROR", theme::BAD),
                 };
                 if *level == NoteLevel::Info && !steps {
                     return String::new();
@@ -146,11 +145,11 @@ impl Writer {
             }
             Kind::Stopping { reason } => {
                 let text = format!("STOPPING: {}\n", stop_words(*reason));
-                self.look.paint(look::LOUD, text.trim_end()) + "\n"
+                self.theme.paint(theme::LOUD, text.trim_end()) + "\n"
             }
-            Kind::HostEnd { outcome: Outcome::Skipped, reason, .. } if steps => {
+            Kind::HostEnd { outcome: Outcome::Skipped, reason } if steps => {
                 let reason = reason.as_deref().map(line).unwrap_or_default();
-                self.row(host, "-", ("skipped", look::QUIET), &reason)
+                self.row(host, "-", ("skipped", theme::QUIET), &reason)
             }
             _ => String::new(),
         }
@@ -165,12 +164,12 @@ impl Writer {
         took: u64,
     ) -> String {
         let word = match result {
-            TaskResult::Ok => ("ok", look::GOOD),
-            TaskResult::Changed => ("changed", look::CHANGED),
-            TaskResult::Skipped => ("skipped", look::QUIET),
-            TaskResult::Failed => ("FAILED", look::BAD),
-            TaskResult::Ignored => ("ignored", look::WARNING),
-            TaskResult::Unreachable => ("UNREACHABLE", look::BAD),
+            TaskResult::Ok => ("ok", theme::GOOD),
+            TaskResult::Changed => ("changed", theme::CHANGED),
+            TaskResult::Skipped => ("skipped", theme::QUIET),
+            TaskResult::Failed => ("FAILED", theme::BAD),
+            TaskResult::Ignored => ("ignored", theme::WARNING),
+            TaskResult::Unreachable => ("UNREACHABLE", theme::BAD),
         };
         // A failure has told everything already.
         let told = matches!(result, TaskResult::Failed | TaskResult::Unreachable);
@@ -191,7 +190,7 @@ impl Writer {
     }
 
     fn heading(&self, word: &str, name: &str) -> String {
-        format!("\n{}\n", self.look.paint(look::STRONG, heading(word, name)))
+        format!("\n{}\n", self.theme.paint(theme::STRONG, heading(word, name)))
     }
 
     fn row(
@@ -202,11 +201,11 @@ impl Writer {
         text: &str,
     ) -> String {
         let host = host.map_or_else(|| "-".to_owned(), |host| line(host.as_str()));
-        let word = self.look.paint(style, format!("{word:<8}"));
+        let word = self.theme.paint(style, format!("{word:<8}"));
         let head = format!("{host:<width$}  {step:<9}  {word} ", width = self.host_width);
         match text {
             "" => format!("{}\n", head.trim_end()),
-            text => self.look.hang(&head, Style::new(), text),
+            text => self.theme.hang(&head, Style::new(), text),
         }
     }
 }
@@ -229,10 +228,10 @@ pub(super) fn stop_words(reason: StopReason) -> &'static str {
             "more hosts failed than the play tolerates; no further host is touched"
         }
         StopReason::Interrupt => {
-            "interrupted: no new hosts, those in flight end or roll back; Ctrl-C again cuts them off"
+            "interrupted: no new hosts, those in flight finish or roll back; Ctrl-C again cuts them off"
         }
         StopReason::SecondInterrupt => {
-            "interrupted twice: links are cut, hosts in flight go back by themselves"
+            "interrupted twice: links are cut, hosts in flight roll back by themselves"
         }
     }
 }
@@ -243,7 +242,7 @@ mod tests {
     use super::*;
 
     fn shown(detail: Detail) -> String {
-        report(&apply(), |out| Lines::new(out, Look::PLAIN, detail))
+        report(&apply(), |out| Lines::new(out, Theme::PLAIN, detail))
     }
 
     #[test]
@@ -258,7 +257,7 @@ mod tests {
 
     #[test]
     fn everything() {
-        let text = report(&every_kind(), |out| Lines::new(out, Look::PLAIN, Detail::All));
+        let text = report(&every_kind(), |out| Lines::new(out, Theme::PLAIN, Detail::All));
         insta::assert_snapshot!(text);
     }
 

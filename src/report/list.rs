@@ -1,6 +1,6 @@
 //! `--list-hosts` and `--list-tasks`, as ansible-playbook prints them; in a stable order, though.
 
-use super::look::line;
+use super::theme::line;
 use crate::model::HostName;
 
 /// A playbook as far as listings show it.

@@ -3,15 +3,14 @@
 //! The file is replaced in one step when the run is over, so that a collector never reads half of
 //! one. `docs/metrics.md` explains every metric.
 
-use super::Reporter;
-use super::look::line;
+use super::theme::line;
+use super::{Reporter, RunView};
 use crate::event::{Event, Kind, Summary};
 use crate::model::{HostName, Outcome, Step, Timestamp};
 use indexmap::IndexMap;
 use prometheus::{Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Bounds in seconds: from one round trip to the longest patience that a playbook asks for.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
@@ -33,190 +32,16 @@ pub const RESULTS: [&str; 9] = [
 const OUTCOMES: [&str; 7] =
     ["changed", "unchanged", "skipped", "failed", "rolled_back", "unreachable", "unknown"];
 
-/// Counts as events come and writes the file at the end.
+/// Writes the file when the run has ended.
 #[derive(Debug)]
 pub struct Metrics {
     path: PathBuf,
-    /// When the run began.
-    now: Timestamp,
-    command: String,
-    /// Counts in the order of [`RESULTS`].
-    services: IndexMap<String, [u32; RESULTS.len()]>,
-    served: IndexMap<(HostName, String), Timestamp>,
-    running: IndexMap<HostName, (Step, Duration)>,
-    steps: Vec<(Step, Duration)>,
-    hosts: IndexMap<HostName, (Duration, Duration)>,
 }
 
 impl Metrics {
-    /// To `path`; `now` is when the run begins.
-    pub fn new(path: impl Into<PathBuf>, now: Timestamp) -> Self {
-        Self {
-            path: path.into(),
-            now,
-            command: String::new(),
-            services: IndexMap::new(),
-            served: IndexMap::new(),
-            running: IndexMap::new(),
-            steps: Vec::new(),
-            hosts: IndexMap::new(),
-        }
-    }
-
-    fn note(&mut self, host: &HostName, event: &Event) {
-        let span = self.hosts.entry(host.clone()).or_insert((event.elapsed, event.elapsed));
-        span.1 = event.elapsed;
-        match &event.kind {
-            Kind::StepStart { step } => {
-                self.step_failed(host, event.elapsed);
-                self.running.insert(host.clone(), (*step, event.elapsed));
-            }
-            Kind::StepEnd { step, millis, .. } => {
-                self.running.swap_remove(host);
-                self.steps.push((*step, Duration::from_millis(*millis)));
-            }
-            Kind::Failure(_) => self.step_failed(host, event.elapsed),
-            Kind::CertificateEnd { services, outcome, .. } => {
-                for end in services {
-                    let service = line(&end.service);
-                    let counts = self.services.entry(service.clone()).or_default();
-                    for result in results(*outcome) {
-                        let place = RESULTS.iter().position(|name| name == result);
-                        place.into_iter().for_each(|place| counts[place] += 1);
-                    }
-                    if let Some(last) = end.not_after {
-                        self.serve(host, service, last);
-                    }
-                }
-            }
-            Kind::HostStatus { status, .. } => {
-                for served in &status.served {
-                    if let Some(certificate) = &served.certificate {
-                        let service = line(&served.service);
-                        self.serve(host, service, certificate.validity.not_after);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// How long it took until a step failed counts as well: a time-out is what to look for.
-    fn step_failed(&mut self, host: &HostName, now: Duration) {
-        if let Some((step, began)) = self.running.swap_remove(host) {
-            self.steps.push((step, now.saturating_sub(began)));
-        }
-    }
-
-    /// Where a service serves several certificates, the one that ends first counts.
-    fn serve(&mut self, host: &HostName, service: String, last: Timestamp) {
-        let known = self.served.entry((host.clone(), service)).or_insert(last);
-        *known = last.min(*known);
-    }
-
-    /// The file's text.
-    fn text(&self, summary: &Summary, elapsed: Duration) -> Result<Vec<u8>, prometheus::Error> {
-        let registry = Registry::new();
-        self.add_run(&registry, summary, elapsed)?;
-        self.add_services(&registry)?;
-        self.add_durations(&registry)?;
-        let mut text = Vec::new();
-        prometheus::TextEncoder::new().encode(&registry.gather(), &mut text)?;
-        Ok(text)
-    }
-
-    fn add_run(
-        &self,
-        registry: &Registry,
-        summary: &Summary,
-        elapsed: Duration,
-    ) -> Result<(), prometheus::Error> {
-        let info = gauge(
-            registry,
-            "certroll_last_run_info",
-            "The last run: its verb and certroll's version. Always 1.",
-            &["command", "version"],
-        )?;
-        info.with_label_values(&[self.command.as_str(), env!("CARGO_PKG_VERSION")]).set(1.0);
-        let end = self.now.unix() as f64 + elapsed.as_secs_f64().floor();
-        for (name, help, value) in [
-            ("certroll_last_run_timestamp_seconds", "When the last run ended.", end),
-            (
-                "certroll_last_run_duration_seconds",
-                "How long the last run took.",
-                elapsed.as_secs_f64(),
-            ),
-            (
-                "certroll_last_run_exit_code",
-                "Exit code of the last run; 0 is good.",
-                f64::from(summary.exit_code),
-            ),
-        ] {
-            gauge(registry, name, help, &[])?.with_label_values::<&str>(&[]).set(value);
-        }
-        let hosts = gauge(
-            registry,
-            "certroll_last_run_hosts",
-            "Hosts of the last run by outcome.",
-            &["outcome"],
-        )?;
-        for outcome in OUTCOMES {
-            let count = summary.hosts.values().filter(|host| host.outcome == outcome).count();
-            hosts.with_label_values(&[outcome]).set(count as f64);
-        }
-        Ok(())
-    }
-
-    fn add_services(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let services = gauge(
-            registry,
-            "certroll_last_run_services",
-            "Services of the last run by result; rolled_back counts beside the failure's own result.",
-            &["service", "result"],
-        )?;
-        for (service, counts) in &self.services {
-            for (result, count) in RESULTS.iter().zip(counts) {
-                services.with_label_values(&[service.as_str(), result]).set(f64::from(*count));
-            }
-        }
-        let served = gauge(
-            registry,
-            "certroll_served_certificate_not_after_timestamp_seconds",
-            "Last second of validity of the certificate that the service was last seen to serve.",
-            &["host", "service"],
-        )?;
-        for ((host, service), last) in &self.served {
-            let host = line(host.as_str());
-            served.with_label_values(&[&host, service]).set(last.unix() as f64);
-        }
-        Ok(())
-    }
-
-    fn add_durations(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let steps = HistogramVec::new(
-            HistogramOpts::new(
-                "certroll_last_run_step_duration_seconds",
-                "How long the steps of the last run took, failed ones too.",
-            )
-            .buckets(BUCKETS.to_vec()),
-            &["step"],
-        )?;
-        registry.register(Box::new(steps.clone()))?;
-        for (step, took) in &self.steps {
-            steps.with_label_values(&[step.name()]).observe(took.as_secs_f64());
-        }
-        let hosts = Histogram::with_opts(
-            HistogramOpts::new(
-                "certroll_last_run_host_duration_seconds",
-                "How long the hosts of the last run took, waiting for others included.",
-            )
-            .buckets(BUCKETS.to_vec()),
-        )?;
-        registry.register(Box::new(hosts.clone()))?;
-        for (began, ended) in self.hosts.values() {
-            hosts.observe(ended.saturating_sub(*began).as_secs_f64());
-        }
-        Ok(())
+    /// To `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
     }
 
     /// Writes beside the file and renames. The collector runs as another user, so all may read.
@@ -239,23 +64,158 @@ impl Metrics {
 }
 
 impl Reporter for Metrics {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        if let Some(host) = &event.host {
-            self.note(host, event);
-        }
-        match &event.kind {
-            Kind::RunStart { command, .. } => self.command = line(command),
-            Kind::Summary(summary) => {
-                let text = self.text(summary, event.elapsed).map_err(io::Error::other);
-                text.and_then(|text| self.write(&text)).map_err(|error| {
-                    let path = self.path.display();
-                    io::Error::new(error.kind(), format!("cannot write metrics to {path}: {error}"))
-                })?;
-            }
-            _ => {}
-        }
-        Ok(())
+    fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
+        let Kind::Summary(summary) = &event.kind else { return Ok(()) };
+        let text = text(view, summary).map_err(io::Error::other);
+        text.and_then(|text| self.write(&text)).map_err(|error| {
+            let path = self.path.display();
+            io::Error::new(error.kind(), format!("cannot write metrics to {path}: {error}"))
+        })
     }
+}
+
+/// The file's text.
+///
+/// # Errors
+/// None that a program without a mistake has: names and labels are constants.
+pub fn text(view: &RunView, summary: &Summary) -> Result<Vec<u8>, prometheus::Error> {
+    let registry = Registry::new();
+    add_run(view, summary, &registry)?;
+    add_services(view, &registry)?;
+    add_durations(view, &registry)?;
+    let mut text = Vec::new();
+    prometheus::TextEncoder::new().encode(&registry.gather(), &mut text)?;
+    Ok(text)
+}
+
+fn add_run(
+    view: &RunView,
+    summary: &Summary,
+    registry: &Registry,
+) -> Result<(), prometheus::Error> {
+    let info = gauge(
+        registry,
+        "certroll_last_run_info",
+        "The last run: its verb and certroll's version. Always 1.",
+        &["command", "version"],
+    )?;
+    let command = line(&view.start.command);
+    info.with_label_values(&[command.as_str(), env!("CARGO_PKG_VERSION")]).set(1.0);
+    let end = view.moment.map(Timestamp::unix).unwrap_or_default();
+    for (name, help, value) in [
+        ("certroll_last_run_timestamp_seconds", "When the last run ended.", end as f64),
+        (
+            "certroll_last_run_duration_seconds",
+            "How long the last run took.",
+            view.elapsed.as_secs_f64(),
+        ),
+        (
+            "certroll_last_run_exit_code",
+            "Exit code of the last run; 0 is good.",
+            f64::from(summary.exit_code),
+        ),
+    ] {
+        gauge(registry, name, help, &[])?.with_label_values::<&str>(&[]).set(value);
+    }
+    let hosts = gauge(
+        registry,
+        "certroll_last_run_hosts",
+        "Hosts of the last run by outcome.",
+        &["outcome"],
+    )?;
+    for outcome in OUTCOMES {
+        let count = summary.hosts.values().filter(|host| host.outcome.name() == outcome).count();
+        hosts.with_label_values(&[outcome]).set(count as f64);
+    }
+    Ok(())
+}
+
+fn add_services(view: &RunView, registry: &Registry) -> Result<(), prometheus::Error> {
+    let gauges = gauge(
+        registry,
+        "certroll_last_run_services",
+        "Services of the last run by result; rolled_back counts beside the failure's own result.",
+        &["service", "result"],
+    )?;
+    for (service, counts) in services(view) {
+        for (result, count) in RESULTS.iter().zip(counts) {
+            gauges.with_label_values(&[service.as_str(), result]).set(f64::from(count));
+        }
+    }
+    let gauges = gauge(
+        registry,
+        "certroll_served_certificate_not_after_timestamp_seconds",
+        "Last second of validity of the certificate that the service was last seen to serve.",
+        &["host", "service"],
+    )?;
+    for ((host, service), last) in served(view) {
+        let host = line(host.as_str());
+        gauges.with_label_values(&[&host, &service]).set(last.unix() as f64);
+    }
+    Ok(())
+}
+
+/// Counts in the order of [`RESULTS`], by service.
+fn services(view: &RunView) -> IndexMap<String, [u32; RESULTS.len()]> {
+    let mut services: IndexMap<String, [u32; RESULTS.len()]> = IndexMap::new();
+    for end in view.hosts.values().flat_map(|host| &host.certificates) {
+        for service in &end.services {
+            let counts = services.entry(line(&service.service)).or_default();
+            for result in results(end.outcome) {
+                let place = RESULTS.iter().position(|name| name == result);
+                place.into_iter().for_each(|place| counts[place] += 1);
+            }
+        }
+    }
+    services
+}
+
+/// The dates of what is served. Where a service serves several certificates, the one that ends first
+/// counts.
+fn served(view: &RunView) -> IndexMap<(&HostName, String), Timestamp> {
+    let mut served: IndexMap<(&HostName, String), Timestamp> = IndexMap::new();
+    for (host, run) in &view.hosts {
+        let ends = run.certificates.iter().flat_map(|end| &end.services);
+        let ends = ends.filter_map(|end| Some((&end.service, end.not_after?)));
+        let looks = run.status.iter().flat_map(|(_, status)| &status.served);
+        let looks = looks.filter_map(|look| {
+            Some((&look.service, look.certificate.as_ref()?.validity.not_after))
+        });
+        for (service, last) in ends.chain(looks) {
+            let known = served.entry((host, line(service))).or_insert(last);
+            *known = last.min(*known);
+        }
+    }
+    served
+}
+
+fn add_durations(view: &RunView, registry: &Registry) -> Result<(), prometheus::Error> {
+    let steps = HistogramVec::new(
+        HistogramOpts::new(
+            "certroll_last_run_step_duration_seconds",
+            "How long the steps of the last run took, failed ones too.",
+        )
+        .buckets(BUCKETS.to_vec()),
+        &["step"],
+    )?;
+    registry.register(Box::new(steps.clone()))?;
+    let hosts = Histogram::with_opts(
+        HistogramOpts::new(
+            "certroll_last_run_host_duration_seconds",
+            "How long the hosts of the last run took, waiting for others included.",
+        )
+        .buckets(BUCKETS.to_vec()),
+    )?;
+    registry.register(Box::new(hosts.clone()))?;
+    for host in view.hosts.values() {
+        for run in &host.steps {
+            if let Some(took) = run.took {
+                steps.with_label_values(&[run.step.name()]).observe(took.as_secs_f64());
+            }
+        }
+        hosts.observe(host.took().as_secs_f64());
+    }
+    Ok(())
 }
 
 fn gauge(

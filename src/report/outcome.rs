@@ -1,169 +1,142 @@
 //! The end of a run: what needs a person first, then what became of every host, then the recap.
 
-use super::again::Again;
-use super::failure::{self, Groups};
+use super::host_run::HostRun;
 use super::lines::{heading, stop_words};
-use super::look::{self, Look, line, seconds};
+use super::run_view::RunView;
 use super::table::{self, Share, plain};
-use super::words::{self, Verified};
-use super::{Reporter, status};
-use crate::event::planned::ServiceEnd;
+use super::theme::{self, Theme, line, seconds};
+use super::{Reporter, failure, rerun, status, words};
 use crate::event::{Event, HostSummary, Kind, Summary};
 use crate::model::text::plural;
-use crate::model::{HostName, Step};
+use crate::model::{HostName, Outcome};
 use anstyle::Style;
 use indexmap::IndexMap;
 use std::io::{self, Write};
-use std::time::Duration;
 
 /// From so many hosts on, those that ended well and alike share a row of the table.
 const CROWD: usize = 40;
 
 /// How the end of a run is shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct End {
     /// Colours and width.
-    pub look: Look,
-    /// What to repeat after `certroll VERB`; without words, the playbooks are named.
-    pub again: Again,
+    pub theme: Theme,
     /// The failures were already shown in full to the same eyes.
     pub failures_shown: bool,
 }
 
-/// Collects what happened and prints it at the end.
+/// Prints what became of a run when it has ended.
 pub struct Outcomes<W> {
     out: W,
     end: End,
-    command: String,
-    hosts: IndexMap<HostName, Record>,
-    failures: Groups,
-    /// Whether a table of outcomes makes sense: in a plan only the failures are shown.
-    planned: bool,
-    status: Vec<(HostName, String, crate::event::status::HostStatus)>,
-}
-
-#[derive(Default)]
-struct Record {
-    began: Duration,
-    ended: Duration,
-    services: Vec<ServiceEnd>,
-    verified: Verified,
 }
 
 impl<W: Write> Outcomes<W> {
     /// Outcomes on `out`.
     pub fn new(out: W, end: End) -> Self {
-        Self {
-            out,
-            end,
-            command: "apply".to_owned(),
-            hosts: IndexMap::new(),
-            failures: Groups::default(),
-            planned: false,
-            status: Vec::new(),
-        }
+        Self { out, end }
     }
+}
 
-    fn note(&mut self, host: &HostName, event: &Event) {
-        let record = self
-            .hosts
-            .entry(host.clone())
-            .or_insert_with(|| Record { began: event.elapsed, ..Record::default() });
-        record.ended = event.elapsed;
-        match &event.kind {
-            Kind::StepEnd { step: Step::Verify, detail, .. } => {
-                record.verified.handshake = Some(detail.clone());
-            }
-            Kind::StepEnd { step: Step::Rollback, detail, .. } => {
-                record.verified.rollback = Some(detail.clone());
-            }
-            Kind::CertificateEnd { services, outcome, .. } => {
-                for service in services {
-                    record.services.retain(|known| known.service != service.service);
-                    record.services.push(service.clone());
-                }
-                // A later task's good end does not hide an earlier one's failure.
-                let told = record.verified.certificate.is_some_and(|known| known.is_failure());
-                if !told {
-                    record.verified.certificate = Some(*outcome);
-                }
-            }
-            Kind::Failure(failure) => _ = self.failures.add(host, failure),
-            Kind::HostStatus { task, status } => {
-                self.status.push((host.clone(), task.clone(), (**status).clone()));
-            }
-            _ => {}
+impl<W: Write> Reporter for Outcomes<W> {
+    fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
+        if let Kind::Summary(summary) = &event.kind {
+            self.out.write_all(text(view, summary, self.end).as_bytes())?;
+            self.out.flush()?;
         }
+        Ok(())
     }
+}
 
-    fn summary(&mut self, summary: &Summary, elapsed: Duration) -> io::Result<()> {
-        let look = self.end.look;
-        let mut text = String::new();
-        let mut held = std::mem::take(&mut self.status);
-        held.sort_by_key(|(host, ..)| summary.hosts.get_index_of(host));
-        for (host, task, status) in held {
-            text.push_str(&status::table(&look, &host, &task, &status));
-        }
-        text.push_str(&self.unknown(summary));
-        if !self.end.failures_shown || self.failures.iter().any(|group| group.hosts.len() > 1) {
+/// The end of a run: needs, failures, outcomes, recap, what to do next.
+pub fn text(view: &RunView, summary: &Summary, end: End) -> String {
+    Page { view, summary, end }.text()
+}
+
+struct Page<'a> {
+    view: &'a RunView,
+    summary: &'a Summary,
+    end: End,
+}
+
+impl Page<'_> {
+    fn text(&self) -> String {
+        let Self { view, summary, end } = self;
+        let theme = end.theme;
+        let mut text = self.held();
+        text.push_str(&self.unknown());
+        if !end.failures_shown || view.failures.iter().any(|group| group.hosts.len() > 1) {
             text.push_str(&self.failures());
         }
-        if !self.planned && !summary.hosts.is_empty() {
+        // In a plan only the failures are shown.
+        if !view.is_plan() && !summary.hosts.is_empty() {
             // What a host holds was just told in full.
-            if self.command != "status" {
+            if view.start.command != "status" {
                 text.push('\n');
-                text.push_str(&self.table(summary));
-                text.push_str(&self.recap(summary));
+                text.push_str(&self.table());
+                text.push_str(&self.recap());
             }
-            text.push_str(&format!("\n{} in {}\n", self.totals(summary), seconds(elapsed)));
+            text.push_str(&format!("\n{} in {}\n", self.totals(), seconds(view.elapsed)));
         }
         if let Some(reason) = summary.stopped {
             text.push_str(&format!("stopped early: {}\n", stop_words(reason)));
         }
-        text.push_str(&self.way_on(summary));
-        self.out.write_all(look.fit(&text).as_bytes())?;
-        self.out.flush()
+        text.push_str(&self.way_on());
+        theme.fit(&text)
     }
 
-    fn unknown(&self, summary: &Summary) -> String {
-        let hosts: Vec<_> = of_outcome(summary, &["unknown"]);
+    /// What `status` found, in the summary's order.
+    fn held(&self) -> String {
+        let theme = &self.end.theme;
+        let hosts = self.summary.hosts.keys();
+        let held = hosts.filter_map(|host| Some((host, self.view.hosts.get(host)?)));
+        held.flat_map(|(host, run)| {
+            run.status.iter().map(move |(task, status)| status::table(theme, host, task, status))
+        })
+        .collect()
+    }
+
+    fn of_outcome(&self, is_one: impl Fn(Outcome) -> bool) -> Vec<&HostName> {
+        let hosts = self.summary.hosts.iter();
+        hosts.filter(|(_, counts)| is_one(counts.outcome)).map(|(host, _)| host).collect()
+    }
+
+    fn unknown(&self) -> String {
+        let hosts = self.of_outcome(is_unknown);
         if hosts.is_empty() {
             return String::new();
         }
         let head = format!("UNKNOWN: {}", words::hosts(hosts.iter().copied(), 20));
         format!(
             "\n{}\n    the link died before the host acknowledged the verdict; without a \
-             confirmation it goes back by itself\n",
-            self.end.look.paint(look::LOUD, head)
+             confirmation it rolls back by itself\n",
+            self.end.theme.paint(theme::LOUD, head)
         )
     }
 
     fn failures(&self) -> String {
-        let look = &self.end.look;
+        let theme = &self.end.theme;
         let shown = self.end.failures_shown;
-        let groups = self.failures.iter().filter(|group| !shown || group.hosts.len() > 1);
-        groups.map(|group| format!("\n{}", failure::block(look, group))).collect()
+        let groups = self.view.failures.iter().filter(|group| !shown || group.hosts.len() > 1);
+        groups.map(|group| format!("\n{}", failure::block(theme, group))).collect()
     }
 
-    fn table(&self, summary: &Summary) -> String {
-        let look = &self.end.look;
-        let mut hosts: Vec<(&HostName, &HostSummary)> = summary.hosts.iter().collect();
-        hosts.sort_by_key(|(_, counts)| words::rank(&counts.outcome));
+    fn table(&self) -> String {
+        let theme = &self.end.theme;
+        let mut hosts: Vec<(&HostName, &HostSummary)> = self.summary.hosts.iter().collect();
+        hosts.sort_by_key(|(_, counts)| words::rank(counts.outcome));
         // Rows that are the same but for the host and the time.
-        let mut rows: IndexMap<(Option<&HostName>, [String; 4]), Vec<&HostName>> = IndexMap::new();
+        type Row<'a> = (Option<&'a HostName>, Outcome, [String; 2]);
+        let mut rows: IndexMap<Row<'_>, Vec<&HostName>> = IndexMap::new();
         for (host, counts) in &hosts {
-            let crowd = hosts.len() >= CROWD && words::rank(&counts.outcome) > 3;
-            let record = self.hosts.get(*host);
-            let services = record.into_iter().flat_map(|record| &record.services);
+            let crowd = hosts.len() >= CROWD && !counts.outcome.is_failure();
+            let run = self.view.hosts.get(*host);
+            let services = run.into_iter().flat_map(|run| &run.services);
             let serves: Vec<_> = services.map(|end| words::service(end, !crowd)).collect();
-            let verified = record.map(|record| record.verified.words(!crowd)).unwrap_or_default();
-            let cells = [
-                self.outcome_words(counts),
-                serves.join(", "),
-                seen_or_why(counts, &line(&verified)),
-                counts.outcome.clone(),
-            ];
-            rows.entry(((!crowd).then_some(*host), cells)).or_default().push(host);
+            let seen = run.map(|run| words::verified(&run.verified, !crowd)).unwrap_or_default();
+            let cells = [serves.join(", "), seen_or_why(counts, &line(&seen))];
+            let key = ((!crowd).then_some(*host), counts.outcome, cells);
+            rows.entry(key).or_default().push(host);
         }
         let header = [
             ("host", Share::Whole(28)),
@@ -172,131 +145,102 @@ impl<W: Write> Outcomes<W> {
             ("seen, or why", Share::Rest(16)),
             ("took", Share::Whole(8)),
         ];
-        let rows = rows.into_iter().map(|((_, [outcome, serves, why, name]), hosts)| {
-            let took = hosts
-                .iter()
-                .filter_map(|host| self.hosts.get(*host))
-                .map(|record| record.ended.saturating_sub(record.began))
-                .max();
+        let rows = rows.into_iter().map(|((_, outcome, [serves, why]), hosts)| {
+            let runs = hosts.iter().filter_map(|host| self.view.hosts.get(*host));
+            let took = runs.map(HostRun::took).max();
             vec![
-                (words::hosts(hosts.iter().copied(), 2), look::STRONG),
-                (outcome, words::style(&name)),
+                (words::hosts(hosts.iter().copied(), 2), theme::STRONG),
+                (self.outcome_words(outcome), words::style(outcome)),
                 plain(serves),
                 plain(why),
                 plain(took.map(seconds).unwrap_or_default()),
             ]
         });
-        table::render(look, &header, rows.collect())
+        table::render(theme, &header, rows.collect())
     }
 
-    fn recap(&self, summary: &Summary) -> String {
-        let look = &self.end.look;
-        let mut text = format!("\n{}\n", look.paint(look::STRONG, heading("PLAY RECAP", "")));
+    fn recap(&self) -> String {
+        let Self { summary, .. } = self;
+        let theme = &self.end.theme;
+        let mut text = format!("\n{}\n", theme.paint(theme::STRONG, heading("PLAY RECAP", "")));
         let widest = summary.hosts.keys().map(|host| line(host.as_str()).chars().count()).max();
         for (host, counts) in &summary.hosts {
-            text.push_str(&recap(look, host, counts, widest.unwrap_or(0).max(26)));
+            text.push_str(&recap(theme, host, counts, widest.unwrap_or(0).max(26)));
         }
         text
     }
 
     /// What to do next, as a command to copy.
-    fn way_on(&self, summary: &Summary) -> String {
-        let unknown = of_outcome(summary, &["unknown"]);
-        let failed = of_outcome(summary, &["failed", "rolled_back", "unreachable", "unknown"]);
-        let changed = of_outcome(summary, &["changed"]);
-        let command = self.command.as_str();
+    fn way_on(&self) -> String {
+        let unknown = self.of_outcome(is_unknown);
+        let failed = self.of_outcome(Outcome::is_failure);
+        let changed = self.of_outcome(|outcome| outcome == Outcome::Changed);
+        let (start, is_plan) = (&self.view.start, self.view.is_plan());
+        let command = start.command.as_str();
         let mut text = String::new();
         if !unknown.is_empty() {
-            let arguments = self.end.again.only(&unknown);
+            let arguments = rerun::only(start, &unknown);
             text.push_str(&format!("run `certroll status {arguments}` to see what they hold, "));
             text.push_str(&format!("`certroll recover {arguments}` to settle them\n"));
-        } else if !failed.is_empty() && !self.planned {
-            let arguments = self.end.again.only(&failed);
-            text.push_str("when the causes are mended, ");
-            text.push_str(&format!("run `certroll {command} {arguments}` again"));
+        } else if !failed.is_empty() && !is_plan {
+            let arguments = rerun::only(start, &failed);
+            text.push_str(&format!("once fixed, run `certroll {command} {arguments}` again"));
             if command == "apply" {
                 text.push_str("; hosts that are done stay untouched");
             }
             text.push('\n');
-        } else if summary.stopped.is_some() && !self.planned {
-            text.push_str(&format!("run `certroll {command} {}` to go on\n", self.end.again.all()));
+        } else if self.summary.stopped.is_some() && !is_plan {
+            text.push_str(&format!("run `certroll {command} {}` to go on\n", rerun::all(start)));
         } else if command == "apply" && !changed.is_empty() {
-            text.push_str(&format!(
-                "look again at any time: certroll verify {}\n",
-                self.end.again.all()
-            ));
+            let arguments = rerun::all(start);
+            text.push_str(&format!("look again at any time: certroll verify {arguments}\n"));
         }
         text
     }
 
     /// `unchanged` says little of a verb that never changes anything.
-    fn word(&self, outcome: &str) -> String {
-        let looks = matches!(self.command.as_str(), "verify" | "ping" | "status");
+    fn word(&self, outcome: Outcome) -> String {
+        let looks = matches!(self.view.start.command.as_str(), "verify" | "ping" | "status");
         match outcome {
-            "unchanged" if looks => "ok".to_owned(),
-            other => other.replace('_', " "),
+            Outcome::Unchanged if looks => "ok".to_owned(),
+            other => other.name().replace('_', " "),
         }
     }
 
     /// `rolled back (verify)`; what nobody knows is written large, for logs without colours.
-    fn outcome_words(&self, counts: &HostSummary) -> String {
-        let word = match counts.outcome.as_str() {
-            "unknown" => "UNKNOWN".to_owned(),
+    fn outcome_words(&self, outcome: Outcome) -> String {
+        let word = match outcome {
+            Outcome::Unknown(_) => "UNKNOWN".to_owned(),
             other => self.word(other),
         };
-        match counts.step {
+        match outcome.step() {
             Some(step) => format!("{word} ({step})"),
             None => word,
         }
     }
 
     /// `8 hosts: 1 unknown, 1 rolled back, 6 changed`.
-    fn totals(&self, summary: &Summary) -> String {
-        let mut counts: IndexMap<&str, usize> = IndexMap::new();
-        for host in summary.hosts.values() {
-            *counts.entry(&host.outcome).or_default() += 1;
+    fn totals(&self) -> String {
+        let mut counts: IndexMap<String, (u8, usize)> = IndexMap::new();
+        for host in self.summary.hosts.values() {
+            let first = (words::rank(host.outcome), 0);
+            counts.entry(self.word(host.outcome)).or_insert(first).1 += 1;
         }
-        counts.sort_by_key(|outcome, _| words::rank(outcome));
-        let parts: Vec<String> = counts
-            .into_iter()
-            .map(|(outcome, count)| format!("{count} {}", self.word(outcome)))
-            .collect();
-        format!("{}: {}", plural(summary.hosts.len(), "host"), parts.join(", "))
+        counts.sort_by_key(|_, (rank, _)| *rank);
+        let parts: Vec<String> =
+            counts.into_iter().map(|(word, (_, count))| format!("{count} {word}")).collect();
+        format!("{}: {}", plural(self.summary.hosts.len(), "host"), parts.join(", "))
     }
 }
 
-impl<W: Write> Reporter for Outcomes<W> {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        if let Some(host) = &event.host {
-            self.note(host, event);
-        }
-        match &event.kind {
-            Kind::RunStart { command, playbooks, .. } => {
-                self.command = line(command);
-                if self.end.again.words.is_empty() {
-                    self.end.again.words = playbooks.join(" ");
-                }
-            }
-            Kind::PlanBatch { .. } => self.planned = true,
-            Kind::Summary(summary) => self.summary(summary, event.elapsed)?,
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn of_outcome<'a>(summary: &'a Summary, outcomes: &[&str]) -> Vec<&'a HostName> {
-    let hosts = summary.hosts.iter();
-    hosts
-        .filter(|(_, counts)| outcomes.contains(&counts.outcome.as_str()))
-        .map(|(host, _)| host)
-        .collect()
+fn is_unknown(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown(_))
 }
 
 /// What is known to be served, after the reason where there is one.
 fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
     let reason = counts.reason.as_deref().map(line).unwrap_or_default();
-    match (reason.is_empty(), counts.outcome == "rolled_back") {
+    match (reason.is_empty(), matches!(counts.outcome, Outcome::RolledBack(_))) {
         (true, _) => verified.to_owned(),
         (false, true) if !verified.is_empty() => format!("{reason}; then {verified}"),
         (false, _) => reason,
@@ -304,32 +248,32 @@ fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
 }
 
 /// A line of Ansible's recap; what only certroll counts stands behind it where there is any.
-fn recap(look: &Look, host: &HostName, counts: &HostSummary, width: usize) -> String {
+fn recap(theme: &Theme, host: &HostName, counts: &HostSummary, width: usize) -> String {
     let count = |name: &str, value: u32, style: Style| {
         let text = format!("{name}={value:<4}");
-        if value == 0 { text } else { look.paint(style, text) }
+        if value == 0 { text } else { theme.paint(style, text) }
     };
     let name = format!("{:<width$}", line(host.as_str()));
     // Tasks cannot be rescued here, but scripts that read recaps look for the word.
     let cells = [
-        count("ok", counts.ok, look::GOOD),
-        count("changed", counts.changed, look::CHANGED),
-        count("unreachable", counts.unreachable, look::BAD),
-        count("failed", counts.failed, look::BAD),
-        count("skipped", counts.skipped, look::QUIET),
-        count("rescued", 0, look::GOOD),
-        count("ignored", counts.ignored, look::WARNING),
+        count("ok", counts.ok, theme::GOOD),
+        count("changed", counts.changed, theme::CHANGED),
+        count("unreachable", counts.unreachable, theme::BAD),
+        count("failed", counts.failed, theme::BAD),
+        count("skipped", counts.skipped, theme::QUIET),
+        count("rescued", 0, theme::GOOD),
+        count("ignored", counts.ignored, theme::WARNING),
     ];
     let ours = [
-        ("unchanged", counts.unchanged, look::GOOD),
-        ("rolled_back", counts.rolled_back, look::BAD),
+        ("unchanged", counts.unchanged, theme::GOOD),
+        ("rolled_back", counts.rolled_back, theme::BAD),
     ];
     let ours = ours.into_iter().filter(|(_, value, _)| *value > 0);
     let cells: Vec<String> = cells
         .into_iter()
         .chain(ours.map(|(name, value, style)| count(name, value, style)))
         .collect();
-    let row = format!("{} : {}", look.paint(words::style(&counts.outcome), name), cells.join(" "));
+    let row = format!("{} : {}", theme.paint(words::style(counts.outcome), name), cells.join(" "));
     row.trim_end().to_owned() + "\n"
 }
 

@@ -4,10 +4,10 @@
 
 use super::Reporter;
 use super::lines::{Detail, Writer};
-use super::look::{Look, cut, line};
+use super::run_view::{BatchRun, RunView};
+use super::theme::{Theme, cut, line};
 use crate::event::{Event, Kind};
-use crate::model::{HostName, Step};
-use indexmap::{IndexMap, IndexSet};
+use crate::model::Step;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -17,12 +17,11 @@ const SHOWN: usize = 8;
 
 /// Bars on a terminal.
 pub struct Progress {
-    look: Look,
+    theme: Theme,
     bars: MultiProgress,
     /// The same terminal as the bars', for what stays above them.
     above: Box<dyn Write + Send>,
     writer: Writer,
-    board: Board,
     /// Hosts of the batch that have ended the task, of all; only while a task runs.
     total: Option<ProgressBar>,
     /// One line per shown host, and one for the count of the others.
@@ -59,15 +58,14 @@ impl Progress {
     pub fn new(
         target: ProgressDrawTarget,
         above: impl Write + Send + 'static,
-        look: Look,
+        theme: Theme,
         detail: Detail,
     ) -> Self {
         Self {
-            look,
+            theme,
             above: Box::new(above),
             bars: MultiProgress::with_draw_target(target),
-            writer: Writer::new(look, detail),
-            board: Board::default(),
+            writer: Writer::new(theme, detail),
             total: None,
             slots: Vec::new(),
         }
@@ -78,19 +76,19 @@ impl Progress {
         Pause(Some(self.bars.clone()))
     }
 
-    fn draw(&mut self) {
-        let Some(head) = self.board.head() else { return self.clear() };
+    fn draw(&mut self, view: &RunView) {
+        let Some(head) = head(view) else { return self.clear() };
         let total = self.total.get_or_insert_with(|| {
             let bar = self.bars.insert(0, ProgressBar::new(0));
-            bar.set_style(total_style(&self.look));
-            bar.set_elapsed(self.board.elapsed);
+            bar.set_style(total_style(&self.theme));
+            bar.set_elapsed(view.elapsed);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        total.set_length(self.board.hosts.len() as u64);
-        total.set_position(self.board.ended.len() as u64);
-        total.set_message(cut(&head, self.look.columns().saturating_sub(45), &self.look));
-        let lines = self.board.in_flight(self.look.columns().saturating_sub(12), &self.look);
+        total.set_length(view.batch().map_or(0, |batch| batch.hosts.len() as u64));
+        total.set_position(view.now.ended.len() as u64);
+        total.set_message(cut(&head, self.theme.columns().saturating_sub(45), &self.theme));
+        let lines = in_flight(view, self.theme.columns().saturating_sub(12), &self.theme);
         for slot in self.slots.drain(lines.len().min(self.slots.len())..) {
             slot.bar.finish_and_clear();
             self.bars.remove(&slot.bar);
@@ -103,7 +101,7 @@ impl Progress {
             }
             let slot = &mut self.slots[index];
             if slot.shows != text {
-                slot.bar.set_elapsed(self.board.elapsed.saturating_sub(since));
+                slot.bar.set_elapsed(view.elapsed.saturating_sub(since));
                 slot.bar.set_message(text.clone());
                 slot.shows = text;
             }
@@ -123,15 +121,15 @@ impl Progress {
 }
 
 impl Reporter for Progress {
-    fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        let text = self.writer.lines(event);
+    fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
+        let text = self.writer.lines(event, view);
         if !text.is_empty() {
             // `MultiProgress::println` would leave the last line open when no bar follows it.
             let above = &mut self.above;
             self.bars.suspend(|| above.write_all(text.as_bytes()).and_then(|()| above.flush()))?;
         }
-        if self.board.take(event) {
-            self.draw();
+        if is_seen(&event.kind) {
+            self.draw(view);
         }
         Ok(())
     }
@@ -143,12 +141,12 @@ impl Drop for Progress {
     }
 }
 
-fn total_style(look: &Look) -> ProgressStyle {
-    let color = if look.color { ".green" } else { "" };
+fn total_style(theme: &Theme) -> ProgressStyle {
+    let color = if theme.color { ".green" } else { "" };
     let template = format!("{{bar:20{color}}} {{pos}}/{{len}} {{msg}} {{elapsed}}");
     let style =
         ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars(if look.ascii { "#>-" } else { "━╸─" })
+    style.progress_chars(if theme.ascii { "#>-" } else { "━╸─" })
 }
 
 fn slot_style() -> ProgressStyle {
@@ -156,109 +154,50 @@ fn slot_style() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// What the bars show, as plain data.
-#[derive(Debug, Default)]
-struct Board {
-    elapsed: Duration,
-    play: String,
-    play_hosts: usize,
-    batch: (usize, usize),
-    task: Option<String>,
-    /// Hosts of the batch.
-    hosts: IndexSet<HostName>,
-    /// Those of them that have ended the current task.
-    ended: IndexSet<HostName>,
-    /// Those that take no further part in the run.
-    out: IndexSet<HostName>,
-    /// Step and when it began, oldest first.
-    flying: IndexMap<HostName, (Step, Duration)>,
+/// Whether an event may change the picture.
+fn is_seen(kind: &Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::RunStart(_)
+            | Kind::StepEnd { .. }
+            | Kind::VerifyAttempt { .. }
+            | Kind::Note { .. }
+            | Kind::Stopping { .. }
+            | Kind::Unknown(_)
+    )
 }
 
-impl Board {
-    /// Whether the picture changed.
-    fn take(&mut self, event: &Event) -> bool {
-        self.elapsed = event.elapsed;
-        match (&event.kind, &event.host) {
-            (Kind::PlayStart { play, hosts }, _) => {
-                (self.play, self.play_hosts) = (play.clone(), *hosts);
-            }
-            (Kind::BatchStart { batch, batches, hosts }, _) => {
-                self.batch = (*batch, *batches);
-                self.hosts = hosts.iter().cloned().collect();
-                self.ended.clear();
-                self.flying.clear();
-                self.task = None;
-            }
-            (Kind::TaskStart { task }, _) => {
-                self.task = Some(line(task));
-                let out = |host: &&HostName| self.out.contains(*host);
-                self.ended = self.hosts.iter().filter(out).cloned().collect();
-                self.flying.clear();
-            }
-            (Kind::StepStart { step }, Some(host)) => {
-                // A host whose failure was ignored goes on.
-                self.out.shift_remove(host);
-                self.ended.shift_remove(host);
-                self.flying.shift_remove(host);
-                self.flying.insert(host.clone(), (*step, event.elapsed));
-            }
-            (
-                Kind::TaskEnd { .. }
-                | Kind::CertificateEnd { .. }
-                | Kind::PlanHost { .. }
-                | Kind::HostStatus { .. },
-                Some(host),
-            ) => self.end(host),
-            (Kind::Failure(_) | Kind::HostEnd { .. }, Some(host)) => {
-                self.out.insert(host.clone());
-                self.end(host);
-            }
-            (Kind::BatchEnd { .. } | Kind::PlanBatch { .. } | Kind::Summary(_), _) => {
-                self.task = None;
-            }
-            _ => return false,
+/// The words of the first bar; none when there is nothing to watch.
+fn head(view: &RunView) -> Option<String> {
+    let task = line(view.now.task.as_deref()?);
+    let hosts = view.plays.last()?.hosts;
+    Some(match view.batch()? {
+        BatchRun { number, of, .. } if *of > 1 => {
+            format!("hosts of batch {number}/{of} ({hosts} in all): {task}")
         }
-        true
-    }
+        _ => format!("hosts: {task}"),
+    })
+}
 
-    fn end(&mut self, host: &HostName) {
-        self.flying.shift_remove(host);
-        if self.hosts.contains(host) {
-            self.ended.insert(host.clone());
-        }
-    }
-
-    /// The words of the first bar; none when there is nothing to watch.
-    fn head(&self) -> Option<String> {
-        let task = self.task.as_deref()?;
-        let (batch, batches) = self.batch;
-        Some(if batches > 1 {
-            format!("hosts of batch {batch}/{batches} ({} in all): {task}", self.play_hosts)
-        } else {
-            format!("hosts: {task}")
+/// One line per host in flight, those longest in their step first, with the time it began.
+fn in_flight(view: &RunView, width: usize, theme: &Theme) -> Vec<(String, Duration)> {
+    let flying = &view.now.in_flight;
+    let rest = flying.len().saturating_sub(SHOWN);
+    let names = flying.iter().take(SHOWN).map(|(host, _)| host.as_str().len());
+    let widest = names.max().unwrap_or(0).min(40);
+    let mut lines: Vec<_> = flying
+        .iter()
+        .take(SHOWN)
+        .map(|(host, (step, since))| {
+            let text = format!("{:<widest$}  {}", line(host.as_str()), doing(*step));
+            (cut(&text, width, theme), *since)
         })
+        .collect();
+    if rest > 0 {
+        let oldest = lines.last().map_or(view.elapsed, |(_, since)| *since);
+        lines.push((theme.fit(&format!("… and {rest} more in flight")), oldest));
     }
-
-    /// One line per host in flight, those longest in their step first, with the time it began.
-    fn in_flight(&self, width: usize, look: &Look) -> Vec<(String, Duration)> {
-        let rest = self.flying.len().saturating_sub(SHOWN);
-        let names = self.flying.iter().take(SHOWN).map(|(host, _)| host.as_str().len());
-        let widest = names.max().unwrap_or(0).min(40);
-        let mut lines: Vec<_> = self
-            .flying
-            .iter()
-            .take(SHOWN)
-            .map(|(host, (step, since))| {
-                let text = format!("{:<widest$}  {}", line(host.as_str()), doing(*step));
-                (cut(&text, width, look), *since)
-            })
-            .collect();
-        if rest > 0 {
-            let oldest = lines.last().map_or(self.elapsed, |(_, since)| *since);
-            lines.push((look.fit(&format!("… and {rest} more in flight")), oldest));
-        }
-        lines
-    }
+    lines
 }
 
 /// A step as something that goes on.
@@ -323,16 +262,18 @@ mod tests {
         }
     }
 
-    const LOOK: Look = Look { color: false, width: Some(80), ascii: true };
+    const THEME: Theme = Theme { color: false, width: Some(80), ascii: true };
 
     #[test]
     fn failures_stay_above_the_bars() {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
         let above = Shared::default();
-        let mut progress = Progress::new(target, above.clone(), LOOK, Detail::Events);
+        let mut progress = Progress::new(target, above.clone(), THEME, Detail::Events);
+        let mut view = RunView::default();
         for event in apply() {
-            progress.on_event(&event).unwrap();
+            view.take(&event);
+            progress.on_event(&event, &view).unwrap();
         }
         progress.pause().around(|| ());
         drop(progress);
@@ -346,13 +287,11 @@ mod tests {
         }
     }
 
-    fn board(events: &[Event]) -> (Board, Vec<String>) {
-        let mut board = Board::default();
-        for event in events {
-            board.take(event);
-        }
-        let lines = board.in_flight(60, &LOOK).into_iter().map(|(text, _)| text).collect();
-        (board, lines)
+    fn board(events: &[Event]) -> (RunView, Vec<String>) {
+        let mut view = RunView::default();
+        events.iter().for_each(|event| view.take(event));
+        let lines = in_flight(&view, 60, &THEME).into_iter().map(|(text, _)| text).collect();
+        (view, lines)
     }
 
     #[test]
@@ -362,9 +301,9 @@ mod tests {
             matches!(event.kind, Kind::CertificateEnd { .. })
                 && event.host.as_ref().is_some_and(|host| host.as_str() == "edge003")
         });
-        let (board, lines) = board(&events[..=end.unwrap()]);
-        assert_eq!((board.ended.len(), board.hosts.len()), (3, 20));
-        assert_eq!(board.head().unwrap(), "hosts: nginx serves the renewed certificate");
+        let (view, lines) = board(&events[..=end.unwrap()]);
+        assert_eq!(view.now.ended.len(), 3);
+        assert_eq!(head(&view).unwrap(), "hosts: nginx serves the renewed certificate");
         insta::assert_snapshot!(lines.join("\n"), @r"
         edge004  validating
         edge005  validating
@@ -387,9 +326,9 @@ mod tests {
         events.extend(apply().into_iter().filter(|event| matches!(event.kind, Kind::Failure(_))));
         events.last_mut().unwrap().host = Some("a".into());
         let mut script = Script::default();
-        script.run(Kind::TaskStart { task: "next".into() });
+        script.run(Kind::TaskStart { task: "next".into(), place: None });
         events.extend(script.end());
-        let (board, lines) = board(&events);
-        assert_eq!((board.ended.len(), lines.len()), (1, 0));
+        let (view, lines) = board(&events);
+        assert_eq!((view.now.ended.len(), lines.len()), (1, 0));
     }
 }

@@ -4,7 +4,8 @@ mod status;
 
 use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow, ServiceEnd};
 use crate::event::{
-    Event, Failure, HostSummary, Kind, NoteLevel, SCHEMA, StopReason, Summary, TaskResult,
+    Event, Failure, HostSummary, Kind, NoteLevel, Rerun, RunStart, SCHEMA, StopReason, Summary,
+    TaskResult,
 };
 use crate::model::{Fingerprint, HostName, Outcome, Step, Timestamp, Validity};
 pub(super) use status::status;
@@ -19,16 +20,15 @@ const NOW: i64 = 1_795_478_400;
 const DAY: i64 = 86_400;
 
 /// Feeds `events` to a reporter that writes to the returned text.
-pub(super) fn report<R: super::Reporter>(
+pub(super) fn report<R: super::Reporter + Send>(
     events: &[Event],
     reporter: impl FnOnce(Shared) -> R,
 ) -> String {
     let out = Shared::default();
-    let mut reporter = reporter(out.clone());
-    for event in events {
-        reporter.on_event(event).expect("writing to memory works");
-    }
-    drop(reporter);
+    let mut tee = super::Tee::default();
+    tee.add(reporter(out.clone()));
+    events.iter().for_each(|event| tee.on_event(event));
+    tee.finish().expect("writing to memory works");
     out.text()
 }
 
@@ -75,7 +75,9 @@ impl Script {
 
     fn push(&mut self, host: Option<HostName>, kind: Kind) {
         let seq = self.events.len() as u64;
-        self.events.push(Event { seq, elapsed: Duration::from_millis(40 * seq), host, kind });
+        let elapsed = Duration::from_millis(40 * seq);
+        let moment = Timestamp::from_unix(NOW + elapsed.as_secs() as i64);
+        self.events.push(Event { seq, moment, elapsed, host, kind });
     }
 
     pub(super) fn end(self) -> Vec<Event> {
@@ -104,12 +106,22 @@ pub(super) fn brief(name: &str, days_left: i64) -> CertBrief {
 }
 
 fn run_start(command: &str) -> Kind {
-    Kind::RunStart {
+    let argv = ["-i", "hosts.ini", "renew.yml"].map(str::to_owned).to_vec();
+    Kind::RunStart(Box::new(RunStart {
         schema: SCHEMA,
         command: command.into(),
+        check: command == "plan",
         playbooks: vec!["renew.yml".into()],
-        run: "5d1f0a4c".into(),
-    }
+        run: "5d1f0a4c9be2d713".into(),
+        version: "0.1.0".into(),
+        rerun: Rerun { argv, limit: None, left_out: Vec::new() },
+        by: "ops@deploy1".into(),
+        directory: "/srv/certs".into(),
+    }))
+}
+
+fn place() -> Option<String> {
+    Some("renew.yml:7".to_owned())
 }
 
 /// The two files of a pair on `host`: `action` for the certificate, the same for the key.
@@ -145,7 +157,7 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
 pub(super) fn plan() -> Vec<Event> {
     let mut script = Script::default();
     script.run(run_start("plan"));
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 6 });
+    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 6, seed: None });
     let batch = |batch, hosts: &[&str]| Kind::BatchStart { batch, batches: 2, hosts: names(hosts) };
     let host = |batch, rows| Kind::PlanHost { play: PLAY.into(), batch, rows };
     let sums = |batch, counts, unknown| Kind::PlanBatch {
@@ -157,13 +169,13 @@ pub(super) fn plan() -> Vec<Event> {
     };
 
     script.run(batch(1, &["edge1"]));
-    script.run(Kind::TaskStart { task: TASK.into() });
+    script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     let first = rows("edge1", &PlanAction::Replace, Some(12));
     script.host("edge1", host(1, first.clone()));
     script.run(sums(1, PlanCounts::of(&first, 0), vec![]));
 
     script.run(batch(2, &["edge2", "edge3", "edge4", "edge5", "edge6"]));
-    script.run(Kind::TaskStart { task: TASK.into() });
+    script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     let mut drift = rows("edge3", &PlanAction::Unchanged, Some(89));
     drift[0].action = PlanAction::ReloadOnly;
     drift[0]
@@ -214,6 +226,7 @@ fn unreachable(script: &mut Script, host: &str) {
     let message = None;
     let end = Kind::TaskEnd {
         task: TASK.into(),
+        place: place(),
         result: TaskResult::Unreachable,
         message,
         output: None,
@@ -224,8 +237,7 @@ fn unreachable(script: &mut Script, host: &str) {
 }
 
 fn host_end(script: &mut Script, host: &str, outcome: Outcome, reason: Option<&str>) {
-    let step = outcome.step();
-    script.host(host, Kind::HostEnd { outcome, step, reason: reason.map(str::to_owned) });
+    script.host(host, Kind::HostEnd { outcome, reason: reason.map(str::to_owned) });
 }
 
 fn certificate_end(script: &mut Script, host: &str, outcome: Outcome) {
@@ -242,13 +254,13 @@ fn certificate_end(script: &mut Script, host: &str, outcome: Outcome) {
         not_after: seen.then_some(served.validity.not_after),
     };
     let services = vec![service];
-    let step = outcome.step();
-    script.host(host, Kind::CertificateEnd { task: TASK.into(), services, outcome, step });
+    script.host(host, Kind::CertificateEnd { task: TASK.into(), services, outcome });
 }
 
 fn task_end(script: &mut Script, host: &str, result: TaskResult, millis: u64) {
-    let task = TASK.into();
-    script.host(host, Kind::TaskEnd { task, result, message: None, output: None, millis });
+    let (task, place) = (TASK.into(), place());
+    let (message, output) = (None, None);
+    script.host(host, Kind::TaskEnd { task, place, result, message, output, millis });
 }
 
 fn prepare(script: &mut Script, host: &str) {
@@ -374,12 +386,8 @@ fn unknown(script: &mut Script, host: &str) {
 }
 
 fn counts(outcome: Outcome, reason: Option<&str>) -> HostSummary {
-    let mut counts = HostSummary {
-        outcome: outcome.name().into(),
-        step: outcome.step(),
-        reason: reason.map(str::to_owned),
-        ..HostSummary::default()
-    };
+    let mut counts =
+        HostSummary { outcome, reason: reason.map(str::to_owned), ..HostSummary::default() };
     match outcome {
         Outcome::Changed => (counts.ok, counts.changed) = (2, 1),
         Outcome::Unchanged => (counts.ok, counts.unchanged) = (2, 1),
@@ -396,12 +404,16 @@ fn counts(outcome: Outcome, reason: Option<&str>) -> HostSummary {
 pub(super) fn apply() -> Vec<Event> {
     let mut script = Script::default();
     script.run(run_start("apply"));
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 8 });
+    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 8, seed: None });
     let first = ["edge1", "edge2", "edge3", "edge4", "edge5", "edge6", "edge7"];
     script.run(Kind::BatchStart { batch: 1, batches: 2, hosts: names(&first) });
-    script.run(Kind::TaskStart { task: TASK.into() });
+    script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     for host in &first[..6] {
         prepare(&mut script, host);
+    }
+    for host in ["edge1", "edge5", "edge6"] {
+        let rows = rows(host, &PlanAction::Replace, Some(12));
+        script.host(host, Kind::PlanHost { play: PLAY.into(), batch: 1, rows });
     }
     let message = "the certificate expires in 12 days".into();
     script.host("edge1", Kind::Note { level: NoteLevel::Warning, message });
@@ -454,9 +466,9 @@ pub(super) fn many(count: usize) -> Vec<Event> {
     script.run(run_start("apply"));
     let hosts: Vec<String> = (1..=count).map(|number| format!("edge{number:03}")).collect();
     let names: Vec<HostName> = hosts.iter().map(HostName::new).collect();
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: count });
+    script.run(Kind::PlayStart { play: PLAY.into(), hosts: count, seed: None });
     script.run(Kind::BatchStart { batch: 1, batches: 1, hosts: names.clone() });
-    script.run(Kind::TaskStart { task: TASK.into() });
+    script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     for host in &hosts {
         prepare(&mut script, host);
         stage(&mut script, host);
@@ -485,6 +497,7 @@ pub(super) fn every_kind() -> Vec<Event> {
         "edge1",
         Kind::TaskEnd {
             task: "show the address".into(),
+            place: Some("renew.yml:21".into()),
             result: TaskResult::Ok,
             message: Some("192.0.2.11".into()),
             output: Some("eth0\n192.0.2.11".into()),

@@ -1,11 +1,11 @@
 //! The list of service profiles.
 
-use super::look::{self, Look, line};
 use super::table::{Share, plain, render};
+use super::theme::{self, Theme, line};
 use crate::services::ListRow;
 
 /// One line per profile, and how to see one in full.
-pub fn table(look: &Look, rows: &[ListRow]) -> String {
+pub fn table(theme: &Theme, rows: &[ListRow]) -> String {
     let header = [
         ("SERVICE", Share::Whole(24)),
         ("RELOAD", Share::Whole(10)),
@@ -19,13 +19,13 @@ pub fn table(look: &Look, rows: &[ListRow]) -> String {
             some => some.join(", "),
         };
         vec![
-            (line(&row.name), look::STRONG),
+            (line(&row.name), theme::STRONG),
             plain(row.reload),
             plain(checked),
             plain(line(&row.origin)),
             plain(line(&row.description)),
         ]
     });
-    let text = render(look, &header, rows.collect());
+    let text = render(theme, &header, rows.collect());
     format!("{text}\n`certroll services --show NAME` prints one in full.\n")
 }

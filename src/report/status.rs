@@ -1,7 +1,7 @@
 //! What a host holds, for `certroll status`: files, what is served, who works there, what is unfinished.
 
-use super::look::{self, Look, line};
 use super::table::{self, Share, Text, plain};
+use super::theme::{self, Theme, line};
 use super::words;
 use crate::event::status::{FileStatus, HostStatus, ServedStatus};
 use crate::model::HostName;
@@ -14,21 +14,22 @@ use std::collections::BTreeMap;
 const ACCESS: usize = 4;
 
 /// The table of one host and one certificate task.
-pub fn table(look: &Look, host: &HostName, task: &str, status: &HostStatus) -> String {
+pub fn table(theme: &Theme, host: &HostName, task: &str, status: &HostStatus) -> String {
     let head = format!("HOST [{}] {}", line(host.as_str()), line(task));
-    let mut text = format!("\n{}\n", look.paint(look::STRONG, head));
+    let mut text = format!("\n{}\n", theme.paint(theme::STRONG, head));
     for journal in &status.journals {
-        let words = format!("UNFINISHED: {} {}", line(&journal.id), journal.state.words());
-        text.push_str(&format!("{}\n", look.paint(look::LOUD, words)));
+        let head =
+            format!("UNFINISHED: {} {}", line(&journal.id), words::unfinished(journal.state));
+        text.push_str(&format!("{}\n", theme.paint(theme::LOUD, head)));
     }
     if let Some(lock) = &status.lock {
         let words = format!("locked by {}", line(lock));
-        text.push_str(&format!("{}\n", look.paint(look::WARNING, words)));
+        text.push_str(&format!("{}\n", theme.paint(theme::WARNING, words)));
     }
-    let roomy = look.width.is_none_or(|width| width >= 100);
+    let roomy = theme.width.is_none_or(|width| width >= 100);
     let header = [
         ("service", Share::Whole(12)),
-        ("file or endpoint", Share::Whole(look.width.map_or(u16::MAX - 2, |width| width / 3))),
+        ("file or endpoint", Share::Whole(theme.width.map_or(u16::MAX - 2, |width| width / 3))),
         ("certificate", Share::Whole(28)),
         ("serial", Share::Rest(8)),
         ("access", Share::Rest(10)),
@@ -41,9 +42,9 @@ pub fn table(look: &Look, host: &HostName, task: &str, status: &HostStatus) -> S
         header.remove(ACCESS);
         rows.iter_mut().for_each(|row| _ = row.remove(ACCESS));
     }
-    text.push_str(&table::render(look, &header, rows));
+    text.push_str(&table::render(theme, &header, rows));
     text.push_str(&generations(&status.files));
-    look.fit(&text)
+    theme.fit(&text)
 }
 
 /// What was kept, generation by generation: the certificates in it, or the files where it has none.
@@ -88,9 +89,9 @@ fn file(file: &FileStatus) -> Vec<Text> {
         (None, None) => "-".to_owned(),
     };
     let state = match (&file.problem, file.as_wanted) {
-        (Some(problem), _) => (line(problem), look::BAD),
-        (None, Some(true)) => ("as wanted".to_owned(), look::GOOD),
-        (None, Some(false)) => ("differs from the playbook".to_owned(), look::CHANGED),
+        (Some(problem), _) => (line(problem), theme::BAD),
+        (None, Some(true)) => ("as wanted".to_owned(), theme::GOOD),
+        (None, Some(false)) => ("differs from the playbook".to_owned(), theme::CHANGED),
         (None, None) => plain(""),
     };
     vec![
@@ -110,9 +111,9 @@ fn served(served: &ServedStatus) -> Vec<Text> {
     };
     let what = served.certificate.as_ref().map_or_else(|| "-".to_owned(), words::certificate);
     let state = match (&served.problem, served.as_in_file) {
-        (Some(problem), _) => (line(problem), look::BAD),
-        (None, Some(true)) => ("served, as in the file".to_owned(), look::GOOD),
-        (None, Some(false)) => ("DRIFT: not what is in the file".to_owned(), look::BAD),
+        (Some(problem), _) => (line(problem), theme::BAD),
+        (None, Some(true)) => ("served, as in the file".to_owned(), theme::GOOD),
+        (None, Some(false)) => ("DRIFT: not what is in the file".to_owned(), theme::BAD),
         (None, None) => plain("served"),
     };
     vec![
@@ -127,8 +128,8 @@ fn served(served: &ServedStatus) -> Vec<Text> {
 
 fn expiry(days_left: Option<i64>) -> Style {
     match days_left {
-        Some(..0) => look::BAD,
-        Some(0..14) => look::WARNING,
+        Some(..0) => theme::BAD,
+        Some(0..14) => theme::WARNING,
         _ => Style::new(),
     }
 }
@@ -139,8 +140,8 @@ mod tests {
     use super::*;
 
     fn shown(width: Option<u16>) -> String {
-        let look = Look { color: false, width, ascii: width.is_none() };
-        table(&look, &HostName::new("edge1"), TASK, &status())
+        let theme = Theme { color: false, width, ascii: width.is_none() };
+        table(&theme, &HostName::new("edge1"), TASK, &status())
     }
 
     #[test]
@@ -160,8 +161,8 @@ mod tests {
 
     #[test]
     fn drift_and_unfinished_work_are_loud() {
-        let look = Look { color: true, ..Look::PLAIN };
-        let text = table(&look, &HostName::new("edge1"), TASK, &status());
+        let theme = Theme { color: true, ..Theme::PLAIN };
+        let text = table(&theme, &HostName::new("edge1"), TASK, &status());
         assert!(text.contains("\u{1b}[41mUNFINISHED"), "{text:?}");
     }
 }

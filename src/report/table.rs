@@ -1,6 +1,6 @@
 //! Tables that fit a terminal, and plain columns everywhere else.
 
-use super::look::{self, Look};
+use super::theme::{self, Theme};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
@@ -26,21 +26,21 @@ pub(super) enum Share {
 
 /// `rows` under `header`; lines end without blanks. On a terminal long cells are wrapped into its
 /// width; elsewhere every row is one line and nothing is cut.
-pub(super) fn render(look: &Look, header: &[(&str, Share)], rows: Vec<Vec<Text>>) -> String {
+pub(super) fn render(theme: &Theme, header: &[(&str, Share)], rows: Vec<Vec<Text>>) -> String {
     let mut table = Table::new();
-    let heads = header.iter().map(|(name, _)| cell(look, (look.fit(name), look::STRONG)));
+    let heads = header.iter().map(|(name, _)| cell(theme, (theme.fit(name), theme::STRONG)));
     table.set_header(heads.collect::<Vec<_>>());
     for row in rows {
-        table.add_row(row.into_iter().map(|text| cell(look, text)).collect::<Vec<_>>());
+        table.add_row(row.into_iter().map(|text| cell(theme, text)).collect::<Vec<_>>());
     }
-    match look.width {
-        Some(width) => arrange(&mut table, look, width, header),
+    match theme.width {
+        Some(width) => arrange(&mut table, theme, width, header),
         None => {
             table.load_style(TableStyle::new());
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
     }
-    if look.color {
+    if theme.color {
         table.enforce_styling()
     } else {
         table.force_no_tty()
@@ -56,8 +56,8 @@ pub(super) fn render(look: &Look, header: &[(&str, Share)], rows: Vec<Vec<Text>>
     text
 }
 
-fn arrange(table: &mut Table, look: &Look, width: u16, header: &[(&str, Share)]) {
-    let rule = if look.ascii { '-' } else { '─' };
+fn arrange(table: &mut Table, theme: &Theme, width: u16, header: &[(&str, Share)]) {
+    let rule = if theme.ascii { '-' } else { '─' };
     let style = TableStyle::new().header_separator(LineStyle::none().fill(rule));
     table.load_style(style).set_width(width);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -73,8 +73,8 @@ fn arrange(table: &mut Table, look: &Look, width: u16, header: &[(&str, Share)])
     }
 }
 
-fn cell(look: &Look, (text, style): Text) -> Cell {
-    let mut cell = Cell::new_owned(look.fit(&text));
+fn cell(theme: &Theme, (text, style): Text) -> Cell {
+    let mut cell = Cell::new_owned(theme.fit(&text));
     if let Some(color) = color(style.get_fg_color()) {
         cell = cell.fg(color);
     }
@@ -105,18 +105,18 @@ fn color(color: Option<anstyle::Color>) -> Option<Color> {
 mod tests {
     use super::*;
 
-    fn sample(look: &Look) -> String {
+    fn sample(theme: &Theme) -> String {
         let header = [("host", Share::Whole(10)), ("what → why", Share::Rest(10))];
         let rows = vec![
-            vec![plain("edge1"), ("changed".to_owned(), look::CHANGED)],
+            vec![plain("edge1"), ("changed".to_owned(), theme::CHANGED)],
             vec![plain("edge2"), plain("a long tale of what happened on this host → the end")],
         ];
-        render(look, &header, rows)
+        render(theme, &header, rows)
     }
 
     #[test]
     fn a_pipe_gets_one_line_per_row() {
-        insta::assert_snapshot!(sample(&Look::PLAIN), @r"
+        insta::assert_snapshot!(sample(&Theme::PLAIN), @r"
         host   what -> why
         edge1  changed
         edge2  a long tale of what happened on this host -> the end
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_terminal_is_never_exceeded() {
-        let look = Look { color: false, width: Some(40), ascii: false };
-        insta::assert_snapshot!(sample(&look), @r"
+        let theme = Theme { color: false, width: Some(40), ascii: false };
+        insta::assert_snapshot!(sample(&theme), @r"
         host   what → why
         ────────────────────────────────────────
         edge1  changed
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn colours_are_those_of_the_style() {
-        let look = Look { color: true, width: None, ascii: false };
-        assert!(sample(&look).contains("\u{1b}[38;5;3mchanged"), "{:?}", sample(&look));
+        let theme = Theme { color: true, width: None, ascii: false };
+        assert!(sample(&theme).contains("\u{1b}[38;5;3mchanged"), "{:?}", sample(&theme));
     }
 }

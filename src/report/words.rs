@@ -1,7 +1,9 @@
 //! Words that several reporters share: lists of hosts, certificates, what was verified.
 
-use super::look;
+use super::host_run::Verified;
+use super::theme;
 use crate::event::planned::{CertBrief, ServiceEnd};
+use crate::event::status::UnfinishedState;
 use crate::model::{HostName, Outcome};
 use anstyle::Style;
 
@@ -10,7 +12,7 @@ pub(super) fn hosts<'a>(names: impl IntoIterator<Item = &'a HostName>, most: usi
     let names: Vec<&HostName> = names.into_iter().collect();
     // One name more costs no more than saying that there is one more.
     let shown = if names.len() == most + 1 { names.len() } else { most.min(names.len()) };
-    let list: Vec<String> = names[..shown].iter().map(|name| look::line(name.as_str())).collect();
+    let list: Vec<String> = names[..shown].iter().map(|name| theme::line(name.as_str())).collect();
     let list = list.join(", ");
     match names.len() - shown {
         0 => list,
@@ -30,7 +32,7 @@ pub(super) fn certificate(brief: &CertBrief) -> String {
 /// `nginx 8d7e6f5a until 2027-02-21`; not `exact`: without the fingerprint, which differs from host
 /// to host.
 pub(super) fn service(end: &ServiceEnd, exact: bool) -> String {
-    let mut words = look::line(&end.service);
+    let mut words = theme::line(&end.service);
     match end.fingerprint {
         Some(leaf) if exact => words.push_str(&format!(" {}", leaf.short())),
         Some(_) => {}
@@ -42,66 +44,62 @@ pub(super) fn service(end: &ServiceEnd, exact: bool) -> String {
     words
 }
 
-/// How an outcome, given by its name in JSON, is painted.
-pub(super) fn style(outcome: &str) -> Style {
+/// How an outcome is painted.
+pub(super) fn style(outcome: Outcome) -> Style {
     match outcome {
-        "unknown" => look::LOUD,
-        "failed" | "rolled_back" | "unreachable" => look::BAD,
-        "changed" => look::CHANGED,
-        "unchanged" => look::GOOD,
-        _ => look::QUIET,
+        Outcome::Unknown(_) => theme::LOUD,
+        Outcome::Failed(_) | Outcome::RolledBack(_) | Outcome::Unreachable => theme::BAD,
+        Outcome::Changed => theme::CHANGED,
+        Outcome::Unchanged => theme::GOOD,
+        Outcome::Skipped => theme::QUIET,
     }
 }
 
 /// The order of outcomes in tables: what needs a person comes first.
-pub(super) fn rank(outcome: &str) -> u8 {
+pub(super) fn rank(outcome: Outcome) -> u8 {
     match outcome {
-        "unknown" => 0,
-        "rolled_back" => 1,
-        "failed" => 2,
-        "unreachable" => 3,
-        "changed" => 4,
-        "unchanged" => 5,
-        _ => 6,
+        Outcome::Unknown(_) => 0,
+        Outcome::RolledBack(_) => 1,
+        Outcome::Failed(_) => 2,
+        Outcome::Unreachable => 3,
+        Outcome::Changed => 4,
+        Outcome::Unchanged => 5,
+        Outcome::Skipped => 6,
     }
 }
 
-/// What a look at the services showed, for the table of outcomes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Verified {
-    /// The handshake's verdict, when one came to a good end.
-    pub(super) handshake: Option<String>,
-    /// What was seen after going back.
-    pub(super) rollback: Option<String>,
-    /// How a certificate task ended.
-    pub(super) certificate: Option<Outcome>,
+/// What is known of what is served, and how it is known. Never claims more than was seen.
+/// Not `exact`: without endpoints and fingerprints, which differ from host to host.
+pub(super) fn verified(seen: &Verified, exact: bool) -> String {
+    let handshake = seen.handshake.as_ref().map(|seen| match exact {
+        true => seen.clone(),
+        false => "each seen by a handshake".to_owned(),
+    });
+    match seen.certificate {
+        None => handshake.unwrap_or_default(),
+        Some(Outcome::Changed) => {
+            handshake.unwrap_or_else(|| "NOT VERIFIED: no handshake was made".to_owned())
+        }
+        Some(Outcome::Unchanged) => {
+            handshake.unwrap_or_else(|| "as wanted at inspection".to_owned())
+        }
+        Some(Outcome::RolledBack(_)) => match &seen.rollback {
+            Some(seen) => seen.clone(),
+            None => "NOT VERIFIED after the rollback".to_owned(),
+        },
+        Some(Outcome::Unknown(_)) => "NOT KNOWN".to_owned(),
+        Some(Outcome::Failed(_) | Outcome::Unreachable | Outcome::Skipped) => {
+            "untouched".to_owned()
+        }
+    }
 }
 
-impl Verified {
-    /// What is known of what is served, and how it is known. Never claims more than was seen.
-    /// Not `exact`: without endpoints and fingerprints, which differ from host to host.
-    pub(super) fn words(&self, exact: bool) -> String {
-        let handshake = self.handshake.as_ref().map(|seen| match exact {
-            true => seen.clone(),
-            false => "each seen by a handshake".to_owned(),
-        });
-        match self.certificate {
-            None => handshake.unwrap_or_default(),
-            Some(Outcome::Changed) => {
-                handshake.unwrap_or_else(|| "NOT VERIFIED: no handshake was made".to_owned())
-            }
-            Some(Outcome::Unchanged) => {
-                handshake.unwrap_or_else(|| "as wanted at inspection".to_owned())
-            }
-            Some(Outcome::RolledBack(_)) => match &self.rollback {
-                Some(seen) => seen.clone(),
-                None => "NOT VERIFIED after the rollback".to_owned(),
-            },
-            Some(Outcome::Unknown(_)) => "NOT KNOWN".to_owned(),
-            Some(Outcome::Failed(_) | Outcome::Unreachable | Outcome::Skipped) => {
-                "untouched".to_owned()
-            }
-        }
+/// What the next contact does with an interrupted transaction.
+pub(super) fn unfinished(state: UnfinishedState) -> &'static str {
+    match state {
+        UnfinishedState::Undo => "will be rolled back by the next contact",
+        UnfinishedState::ClearUp => "confirmed; only the clearing up is left",
+        UnfinishedState::Conflict => "rolled back, except for files modified by another process",
     }
 }
 
@@ -121,9 +119,9 @@ mod tests {
     #[test]
     fn a_change_without_a_handshake_is_never_called_verified() {
         let mut verified = Verified { certificate: Some(Outcome::Changed), ..Verified::default() };
-        assert_eq!(verified.words(true), "NOT VERIFIED: no handshake was made");
+        assert_eq!(super::verified(&verified, true), "NOT VERIFIED: no handshake was made");
         verified.handshake = Some("seen".to_owned());
-        assert_eq!(verified.words(true), "seen");
-        assert_eq!(verified.words(false), "each seen by a handshake");
+        assert_eq!(super::verified(&verified, true), "seen");
+        assert_eq!(super::verified(&verified, false), "each seen by a handshake");
     }
 }

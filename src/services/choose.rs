@@ -1,12 +1,11 @@
 //! From a profile and a kind of host to concrete commands and paths.
 
 use super::profile::{
-    ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace, Layout,
-    Owners, Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
+    ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout, Owners,
+    Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
 };
-use crate::host::HostKind;
-use crate::model::command::replace;
-use crate::model::{CommandLine, StartTls};
+use crate::host::{FileRole, HostKind};
+use crate::model::{CommandLine, RemotePath, StartTls};
 
 /// A profile made concrete for one kind of host. Commands still hold placeholders: expand them
 /// with [`Files::expand`].
@@ -25,7 +24,7 @@ pub struct Resolved {
     /// Run when the service was up before and is down now.
     pub recover: Option<CommandLine>,
     /// Pid file.
-    pub pidfile: Option<String>,
+    pub pidfile: Option<RemotePath>,
     /// Process name.
     pub process: Option<String>,
     /// systemd unit, on hosts with systemd.
@@ -149,13 +148,11 @@ impl CommandSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
     /// `{cert}`.
-    pub cert: String,
+    pub cert: RemotePath,
     /// `{key}`.
-    pub key: String,
+    pub key: RemotePath,
     /// `{chain}`.
-    pub chain: String,
-    /// `{template}`, for a step with [`Via::Template`].
-    pub template: Option<String>,
+    pub chain: RemotePath,
 }
 
 impl Files {
@@ -168,13 +165,7 @@ impl Files {
             cert: paths.cert.clone(),
             key: paths.key.as_ref().unwrap_or(&paths.cert).clone(),
             chain: paths.chain.as_ref().unwrap_or(&paths.cert).clone(),
-            template: None,
         }
-    }
-
-    /// With the path of the template's file.
-    pub fn with_template(self, path: impl Into<String>) -> Self {
-        Self { template: Some(path.into()), ..self }
     }
 
     /// The command with its placeholders replaced; an argument stays one argument.
@@ -182,30 +173,22 @@ impl Files {
         command.expand(|name| self.value(name))
     }
 
-    /// A template's text, the paths in double quotes with JSON's escapes (which YAML and most
-    /// other formats read alike).
-    pub fn fill(&self, template: &str) -> String {
-        replace(template, &|name| {
-            self.value(name).map(|path| serde_json::Value::String(path).to_string())
-        })
-    }
-
     /// What `{name}` stands for.
     pub fn value(&self, name: &str) -> Option<String> {
-        match name {
-            "cert" => Some(self.cert.clone()),
-            "key" => Some(self.key.clone()),
-            "chain" => Some(self.chain.clone()),
-            "template" => self.template.clone(),
-            _ => None,
-        }
+        let path = match name {
+            "cert" => &self.cert,
+            "key" => &self.key,
+            "chain" => &self.chain,
+            _ => return None,
+        };
+        path.to_str().map(str::to_owned)
     }
 }
 
 impl Layout {
     /// The files that this layout makes, in no particular order.
     pub fn roles(self) -> Vec<FileRole> {
-        let mut roles = vec![FileRole::Cert];
+        let mut roles = vec![FileRole::Certificate];
         if self.key == KeyPlace::Separate {
             roles.push(FileRole::Key);
         }
@@ -232,11 +215,11 @@ impl Discover {
     /// The paths in the command's output, each once. At most 10 000 lines of at most 4096 bytes
     /// are looked at: the output is a host's.
     pub fn paths(&self, output: &str) -> Vec<Discovered> {
-        const ROLES: [(&str, Option<FileRole>); 4] = [
-            ("cert", Some(FileRole::Cert)),
-            ("key", Some(FileRole::Key)),
-            ("chain", Some(FileRole::Chain)),
-            ("pem", None),
+        const ROLES: [(&str, FileRole); 4] = [
+            ("cert", FileRole::Certificate),
+            ("key", FileRole::Key),
+            ("chain", FileRole::Chain),
+            ("pem", FileRole::Combined),
         ];
         let mut found: Vec<Discovered> = Vec::new();
         let lines = output.lines().take(10_000).filter(|line| line.len() <= 4096);
@@ -272,7 +255,7 @@ impl Discovered {
     pub fn names(&self, path: &str) -> bool {
         let own = self.path.trim_end_matches('/');
         path == own
-            || (self.role.is_none()
+            || (self.role == FileRole::Combined
                 && path.strip_prefix(own).is_some_and(|rest| {
                     rest.strip_prefix('/').is_some_and(|name| !name.contains('/'))
                 }))

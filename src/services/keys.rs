@@ -11,8 +11,10 @@ pub(super) enum Kind {
     Text,
     /// A regular expression with at least one of the named groups of `discover`.
     Pattern,
-    /// An absolute path.
+    /// A file's absolute path.
     Path,
+    /// A directory's absolute path.
+    Directory,
     /// `user:group`.
     Owner,
     /// Octal digits as text.
@@ -37,8 +39,8 @@ pub(super) enum Kind {
     Command,
     /// One of these words, or the other kind.
     WordOr(&'static [&'static str], &'static Kind),
-    /// A path, or a mapping with these keys.
-    PathOrMap(&'static [Key]),
+    /// A directory, or a mapping with these keys.
+    DirectoryOrMap(&'static [Key]),
     /// A mapping from names of the author's own to texts.
     Settings,
 }
@@ -192,15 +194,15 @@ const STEP: &[Key] = &[
 ];
 
 const SEAL: &[Key] = &[
-    key("tmpfs", Kind::List(&Kind::Path), "directories hidden under an empty tmpfs"),
-    key("mkdir", Kind::List(&Kind::PathOrMap(MKDIR)), "directories made in them"),
+    key("tmpfs", Kind::List(&Kind::Directory), "directories hidden under an empty tmpfs"),
+    key("mkdir", Kind::List(&Kind::DirectoryOrMap(MKDIR)), "directories made in them"),
     required("start", Kind::Command, "starts the service"),
     required("port", Kind::Port, "where it listens"),
     key("starttls", STARTTLS, "what precedes the handshake"),
 ];
 
 const MKDIR: &[Key] = &[
-    required("path", Kind::Path, "the directory"),
+    required("path", Kind::Directory, "the directory"),
     key("owner", Kind::Owner, "root:root without"),
     key("mode", Kind::Mode, "0755 without"),
 ];
@@ -238,7 +240,7 @@ const DISCOVER: &[Key] = &[
         Kind::List(&Kind::Pattern),
         "regular expressions with the named groups cert, key, chain, pem",
     ),
-    key("relative_to", Kind::Path, "what relative paths start from"),
+    key("relative_to", Kind::Directory, "what relative paths start from"),
 ];
 
 /// What `{name}` means in every profile: the files of a pair, the template's file, and the certificate
@@ -285,7 +287,7 @@ fn map_schema(keys: &[Key]) -> Value {
 fn kind_schema(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Pattern => json!({ "type": "string" }),
-        Kind::Path => json!({ "type": "string", "pattern": "^/" }),
+        Kind::Path | Kind::Directory => json!({ "type": "string", "pattern": "^/" }),
         Kind::Owner => json!({ "type": "string", "pattern": "^[^:]+:[^:]+$" }),
         Kind::Mode => json!({ "type": "string", "pattern": "^[0-7]{3,4}$" }),
         Kind::Port => json!({ "type": "integer", "minimum": 1, "maximum": 65535 }),
@@ -306,7 +308,9 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::WordOr(words, other) => {
             json!({ "anyOf": [{ "enum": words }, kind_schema(*other)] })
         }
-        Kind::PathOrMap(keys) => json!({ "anyOf": [kind_schema(Kind::Path), map_schema(keys)] }),
+        Kind::DirectoryOrMap(keys) => {
+            json!({ "anyOf": [kind_schema(Kind::Directory), map_schema(keys)] })
+        }
         Kind::Settings => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[a-z_]+$", "not": { "enum": PLACEHOLDERS } },

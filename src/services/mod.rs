@@ -16,8 +16,8 @@ pub use choose::{Files, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, ch
 pub use family::ByFamily;
 pub use keys::json_schema;
 pub use profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, FileRole, KeyPlace,
-    Layout, MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Profile, Reads, Reload,
+    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout,
+    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Profile, Reads, Reload,
     Running, SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
 };
 pub use registry::Profiles;

@@ -1,7 +1,8 @@
 //! The types of a profile. Every value is checked when it is read; see `format.rs`.
 
 use super::family::ByFamily;
-use crate::model::{CommandLine, FileMode, StartTls};
+use crate::host::FileRole;
+use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::source::SourceFile;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -122,26 +123,15 @@ pub enum KeyPlace {
     Last,
 }
 
-/// One of the files of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileRole {
-    /// The certificate file (which may hold all).
-    Cert,
-    /// The key file.
-    Key,
-    /// The file of intermediates.
-    Chain,
-}
-
 /// Absolute paths on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// The certificate file.
-    pub cert: String,
+    pub cert: RemotePath,
     /// `None` when the key is in the certificate file.
-    pub key: Option<String>,
+    pub key: Option<RemotePath>,
     /// Only with [`ChainPlace::Separate`].
-    pub chain: Option<String>,
+    pub chain: Option<RemotePath>,
 }
 
 /// Who opens the key file.
@@ -327,7 +317,7 @@ impl Covers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedBoot {
     /// Directories hidden under an empty tmpfs.
-    pub tmpfs: Vec<String>,
+    pub tmpfs: Vec<RemotePath>,
     /// Directories made in them.
     pub mkdir: Vec<MakeDir>,
     /// Starts the service in the background (or stays in the foreground: it is ended anyway).
@@ -341,8 +331,8 @@ pub struct SealedBoot {
 /// A directory that the service needs to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MakeDir {
-    /// Absolute path.
-    pub path: String,
+    /// Where.
+    pub path: RemotePath,
     /// Its owner; root's without.
     pub owner: Option<Owner>,
     /// Its mode; 0755 without.
@@ -382,7 +372,7 @@ pub enum ExitCode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
     /// Its pid file.
-    pub pidfile: ByFamily<String>,
+    pub pidfile: ByFamily<RemotePath>,
     /// Name of the process (`comm`).
     pub process: ByFamily<String>,
     /// systemd unit.
@@ -437,8 +427,8 @@ pub struct Discover {
 /// A path that the service's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
-    /// What it is; `None` for one with everything in it (a file, or a directory of such).
-    pub role: Option<FileRole>,
+    /// What it is. [`FileRole::Combined`] may be a directory of such files.
+    pub role: FileRole,
     /// The path, absolute unless the profile does not know what it is relative to.
     pub path: String,
 }

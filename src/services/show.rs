@@ -2,11 +2,11 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, FileRole, KeyPlace, NameRule, Paths,
-    Profile, Reads, Reload, SelfReload, ValidateStep, VerifyDefault,
+    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, NameRule, Paths, Profile, Reads,
+    Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
-use crate::host::Family;
+use crate::host::{Family, FileRole};
 use crate::model::StartTls;
 use std::fmt::Write;
 
@@ -197,7 +197,7 @@ fn order(profile: &Profile) -> String {
         .iter()
         .filter(|role| roles.contains(role))
         .map(|role| match role {
-            FileRole::Cert => "cert",
+            FileRole::Certificate | FileRole::Combined => "cert",
             FileRole::Key => "key",
             FileRole::Chain => "chain",
         })

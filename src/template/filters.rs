@@ -306,7 +306,10 @@ fn shell_quote(text: &str) -> String {
 }
 
 fn sha1(text: &str) -> String {
-    hex::encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
+    hex::encode(aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        text.as_bytes(),
+    ))
 }
 
 fn md5(text: &str) -> String {
@@ -317,16 +320,16 @@ fn hash(text: String, algorithm: Option<String>) -> Result<String, Error> {
     let algorithm = match algorithm.as_deref().unwrap_or("sha1") {
         "md5" => return Ok(md5(&text)),
         "sha1" => return Ok(sha1(&text)),
-        "sha256" => &ring::digest::SHA256,
-        "sha384" => &ring::digest::SHA384,
-        "sha512" => &ring::digest::SHA512,
+        "sha256" => &aws_lc_rs::digest::SHA256,
+        "sha384" => &aws_lc_rs::digest::SHA384,
+        "sha512" => &aws_lc_rs::digest::SHA512,
         other => {
             return Err(bad(format!(
                 "hash knows md5, sha1, sha256, sha384 and sha512, not {other}"
             )));
         }
     };
-    Ok(hex::encode(ring::digest::digest(algorithm, text.as_bytes())))
+    Ok(hex::encode(aws_lc_rs::digest::digest(algorithm, text.as_bytes())))
 }
 
 /// What is no number is 0, or `default`.

@@ -2,7 +2,8 @@
 
 use crate::material::Certificate;
 use crate::verify::dial::Dial;
-use crate::verify::handshake::handshake;
+use crate::verify::handshake::offering;
+use crate::verify::offer::Offer;
 use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
 use crate::verify::refusal::Refusal;
 use tokio::time::Instant;
@@ -14,20 +15,32 @@ use tokio::time::Instant;
 /// In this order because servers are at their best with usual clients: some close the connection without a
 /// word when they have nothing that fits, and some look at the issuers' signatures too.
 ///
-/// Both have to be done within `probe.timeout`.
+/// A server that shares no suite or group with [`Offer::Usual`] is asked with [`Offer::Older`] before it counts as
+/// one without TLS. All of it has to be done within `probe.timeout`.
 ///
 /// # Errors
-/// As [`handshake`].
+/// As [`handshake`](crate::verify::handshake()).
 pub async fn ask(probe: &Probe, dial: &dyn Dial) -> Result<Served, Refusal> {
     let begun = Instant::now();
     let usual = Probe { signature: SignatureChoice::Any, ..probe.clone() };
-    let served = handshake(&usual, dial).await?;
+    let left = || probe.timeout.saturating_sub(begun.elapsed());
+    let (offer, served) = match offering(Offer::Usual, &usual, dial).await {
+        Ok(served) => (Offer::Usual, served),
+        Err(refusal) if refusal.shares_nothing() => {
+            let usual = Probe { timeout: left(), ..usual };
+            // What it says to the usual question is what the operator can look up.
+            match offering(Offer::Older, &usual, dial).await {
+                Ok(served) => (Offer::Older, served),
+                Err(_) => return Err(refusal),
+            }
+        }
+        Err(refusal) => return Err(refusal),
+    };
     let asked = probe.signature;
     if asked == SignatureChoice::Any || kind_of(&served).is_none_or(|kind| kind == asked) {
         return Ok(served);
     }
-    let timeout = probe.timeout.saturating_sub(begun.elapsed());
-    match handshake(&Probe { timeout, ..probe.clone() }, dial).await {
+    match offering(offer, &Probe { timeout: left(), ..probe.clone() }, dial).await {
         Err(refusal) if means_none(&refusal) => Ok(Served { lacks: Some(asked), ..served }),
         Err(Refusal::Timeout { phase, .. }) => {
             Err(Refusal::Timeout { phase, after: probe.timeout })

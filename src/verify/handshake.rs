@@ -2,18 +2,17 @@
 
 use crate::model::{Fingerprint, StartTls};
 use crate::verify::dial::{Dial, Onwards, Resolving, Stream};
-use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
+use crate::verify::offer::Offer;
+use crate::verify::probe::{Phase, Probe, Served};
 use crate::verify::recorder::Recorder;
-use crate::verify::refusal::{ConnectFailure, Refusal, shown};
+use crate::verify::refusal::{ConnectFailure, OLD_VERSIONS, Refusal, shown};
 use crate::verify::starttls;
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
-use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConfig, Error as TlsError, PeerIncompatible};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -32,8 +31,17 @@ const GOODBYE: Duration = Duration::from_millis(50);
 /// # Errors
 /// A [`Refusal`] when no certificate, or no proof of its key, was seen within `probe.timeout`.
 pub async fn handshake(probe: &Probe, dial: &dyn Dial) -> Result<Served, Refusal> {
+    offering(Offer::Usual, probe, dial).await
+}
+
+/// A [`handshake`] that offers this.
+pub(super) async fn offering(
+    offer: Offer,
+    probe: &Probe,
+    dial: &dyn Dial,
+) -> Result<Served, Refusal> {
     let mut progress = Progress { phase: Phase::Connect, heard: Vec::new() };
-    match timeout(probe.timeout, attempt(probe, dial, &mut progress)).await {
+    match timeout(probe.timeout, attempt(offer, probe, dial, &mut progress)).await {
         Ok(ended) => ended,
         Err(_) if progress.heard_plain_text() => Err(progress.plain_text(probe.starttls)),
         Err(_) => Err(Refusal::Timeout { phase: progress.phase, after: probe.timeout }),
@@ -67,6 +75,7 @@ impl Progress {
 }
 
 async fn attempt(
+    offer: Offer,
     probe: &Probe,
     dial: &dyn Dial,
     progress: &mut Progress,
@@ -83,8 +92,8 @@ async fn attempt(
 
     progress.phase = Phase::Tls;
     let started = Instant::now();
-    let recorder = Arc::new(Recorder::new(provider(probe.signature), probe.signature));
-    let config = config(&recorder)?;
+    let recorder = Arc::new(Recorder::new(offer.provider(probe.signature), probe.signature));
+    let config = config(offer, &recorder)?;
     let tap = Tap { stream, heard: &mut progress.heard };
     let ended = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tap).await;
     let handshake_time = started.elapsed();
@@ -100,7 +109,7 @@ async fn attempt(
             timeout(GOODBYE, tls.shutdown()).await.ok();
             named
         }
-        Err(error) => match broke_off_for_client_certificate(&recorder) {
+        Err(error) => match broke_off(offer, &recorder) {
             Some(protocol) => (protocol.to_owned(), "unknown".to_owned()),
             None => return Err(no_tls(&error, probe, progress, &recorder)),
         },
@@ -116,6 +125,7 @@ async fn attempt(
         chain,
         protocol,
         cipher,
+        older_only: offer == Offer::Older,
         address,
         ocsp_stapled: recording.ocsp_stapled,
         wants_client_certificate: recording.wants_client_certificate,
@@ -132,9 +142,9 @@ fn sni(probe: &Probe) -> Result<ServerName<'static>, Refusal> {
     })
 }
 
-fn config(recorder: &Arc<Recorder>) -> Result<ClientConfig, Refusal> {
+fn config(offer: Offer, recorder: &Arc<Recorder>) -> Result<ClientConfig, Refusal> {
     let mut config = ClientConfig::builder_with_provider(recorder.provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])
+        .with_protocol_versions(offer.versions())
         .map_err(|error| Refusal::Tls { message: error.to_string() })?
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone())
@@ -144,33 +154,12 @@ fn config(recorder: &Arc<Recorder>) -> Result<ClientConfig, Refusal> {
     Ok(config)
 }
 
-/// The cipher suites of TLS 1.2 are bound to a kind of key: those that do not fit are left out, for
-/// servers that choose their certificate by cipher.
-fn provider(choice: SignatureChoice) -> Arc<CryptoProvider> {
-    static ANY: LazyLock<Arc<CryptoProvider>> =
-        LazyLock::new(|| Arc::new(ring::default_provider()));
-    static RSA: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| only("ECDHE_RSA"));
-    static ECDSA: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| only("ECDHE_ECDSA"));
-    fn only(kind: &str) -> Arc<CryptoProvider> {
-        let mut provider = ring::default_provider();
-        provider.cipher_suites.retain(|suite| {
-            suite.tls13().is_some()
-                || suite.suite().as_str().is_some_and(|name| name.contains(kind))
-        });
-        Arc::new(provider)
-    }
-    match choice {
-        SignatureChoice::Any => ANY.clone(),
-        SignatureChoice::Rsa => RSA.clone(),
-        SignatureChoice::Ecdsa | SignatureChoice::Ed25519 => ECDSA.clone(),
-    }
-}
-
 /// In TLS 1.2 a server that insists on a client certificate ends the handshake, but only after it
-/// has shown its own and signed with its key: that is all that is asked for here.
-fn broke_off_for_client_certificate(recorder: &Recorder) -> Option<&'static str> {
+/// has shown its own and signed with its key: that is all that is asked for here. With suites that are not
+/// spoken here it is the same.
+fn broke_off(offer: Offer, recorder: &Recorder) -> Option<&'static str> {
     let recording = recorder.recording();
-    recording.proven.filter(|_| recording.wants_client_certificate)
+    recording.proven.filter(|_| recording.wants_client_certificate || offer == Offer::Older)
 }
 
 /// What an error of a [`Dial`] means.
@@ -212,7 +201,7 @@ fn no_tls(error: &io::Error, probe: &Probe, progress: &Progress, recorder: &Reco
         TlsError::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => Refusal::Tls { message: "the server speaks neither TLS 1.2 nor 1.3".to_owned() },
+        ) => Refusal::Tls { message: OLD_VERSIONS.to_owned() },
         _ if recording.bad_signature => match recording.chain.first() {
             Some(der) => Refusal::BadSignature { leaf: Fingerprint::of(der) },
             None => Refusal::Tls { message: tls.to_string() },
@@ -290,19 +279,6 @@ mod tests {
             (AlertDescription::InternalError, "internal_error"),
         ] {
             assert_eq!(alert_name(alert), name);
-        }
-    }
-
-    #[test]
-    fn each_choice_keeps_the_suites_of_its_keys() {
-        let names = |choice| -> Vec<&'static str> {
-            provider(choice).cipher_suites.iter().filter_map(|s| s.suite().as_str()).collect()
-        };
-        assert!(names(SignatureChoice::Any).len() > names(SignatureChoice::Rsa).len());
-        for choice in [SignatureChoice::Rsa, SignatureChoice::Ecdsa, SignatureChoice::Ed25519] {
-            let wrong = if choice == SignatureChoice::Rsa { "ECDSA" } else { "_RSA_" };
-            assert!(!names(choice).iter().any(|name| name.contains(wrong)), "{choice:?}");
-            assert_eq!(names(choice).iter().filter(|n| n.starts_with("TLS13")).count(), 3);
         }
     }
 }

@@ -11,7 +11,7 @@ mod ask;
 mod chain;
 mod dial;
 mod handshake;
-mod p521;
+mod offer;
 mod probe;
 mod recorder;
 mod refusal;

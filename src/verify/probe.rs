@@ -58,6 +58,8 @@ pub enum SignatureChoice {
     Ecdsa,
     /// Ed25519 alone.
     Ed25519,
+    /// ML-DSA alone (FIPS 204), which TLS 1.3 has.
+    MlDsa,
 }
 
 impl SignatureChoice {
@@ -67,17 +69,19 @@ impl SignatureChoice {
             PublicKey::Rsa { .. } => Self::Rsa,
             PublicKey::Ec { .. } => Self::Ecdsa,
             PublicKey::Ed25519(_) => Self::Ed25519,
+            PublicKey::MlDsa { .. } => Self::MlDsa,
             PublicKey::Other { .. } => Self::Any,
         }
     }
 
-    /// `RSA`, `ECDSA`, `Ed25519`, or `any`.
+    /// `RSA`, `ECDSA`, `Ed25519`, `ML-DSA`, or `any`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
             Self::Rsa => "RSA",
             Self::Ecdsa => "ECDSA",
             Self::Ed25519 => "Ed25519",
+            Self::MlDsa => "ML-DSA",
         }
     }
 }
@@ -91,9 +95,12 @@ pub struct Served {
     pub leaf: Fingerprint,
     /// `TLSv1.2` or `TLSv1.3`.
     pub protocol: String,
-    /// Name of the cipher suite (IANA), `unknown` when the server wanted a client certificate and
-    /// broke off: the certificate and the proof of its key had been seen by then.
+    /// Name of the cipher suite (IANA), `unknown` when the handshake was not completed: the certificate and
+    /// the proof of its key had been seen by then.
     pub cipher: String,
+    /// Whether the server takes only cipher suites or groups that are not spoken here (CBC, CCM, DHE, X448):
+    /// what it serves was seen in a handshake of TLS 1.2 that was not completed.
+    pub older_only: bool,
     /// The address that answered, where the dialler knows it.
     pub address: Option<SocketAddr>,
     /// Whether an OCSP response came along (it is not checked).
@@ -115,6 +122,7 @@ impl fmt::Debug for Served {
             .field("rest", &self.rest())
             .field("protocol", &self.protocol)
             .field("cipher", &self.cipher)
+            .field("older_only", &self.older_only)
             .field("address", &self.address)
             .field("ocsp_stapled", &self.ocsp_stapled)
             .field("wants_client_certificate", &self.wants_client_certificate)

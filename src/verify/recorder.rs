@@ -2,7 +2,6 @@
 //! server holds the key of the leaf. Whether the certificate is the right one is judged later, so
 //! that a wrong, expired or self-made one is still seen and named.
 
-use crate::verify::p521::P521_SHA512;
 use crate::verify::probe::SignatureChoice;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -83,9 +82,8 @@ impl Recorder {
         let algorithms = self.provider.signature_verification_algorithms.mapping;
         let usable = algorithms.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let usable = usable.flat_map(|(_, algorithms)| *algorithms).copied();
-        let p521 = (signed.scheme == SignatureScheme::ECDSA_NISTP521_SHA512).then_some(P521_SHA512);
         let mut of_this_key = false;
-        for algorithm in usable.chain(p521) {
+        for algorithm in usable {
             match key.verify_signature(algorithm, message, signed.signature()) {
                 Ok(()) => return Ok(()),
                 Err(webpki::Error::InvalidSignatureForPublicKey) => of_this_key = true,
@@ -149,8 +147,7 @@ impl ServerCertVerifier for Recorder {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let all = self.provider.signature_verification_algorithms.supported_schemes();
-        let all = all.into_iter().chain([SignatureScheme::ECDSA_NISTP521_SHA512]);
-        all.filter(|scheme| self.choice.offers(*scheme)).collect()
+        all.into_iter().filter(|scheme| self.choice.offers(*scheme)).collect()
     }
 }
 
@@ -180,11 +177,16 @@ impl SignatureChoice {
                     | SignatureScheme::RSA_PSS_SHA512
             );
         let ed25519 = scheme == SignatureScheme::ED25519;
+        let ml_dsa = matches!(
+            scheme,
+            SignatureScheme::ML_DSA_44 | SignatureScheme::ML_DSA_65 | SignatureScheme::ML_DSA_87
+        );
         match self {
             Self::Any => true,
             Self::Rsa => rsa,
-            Self::Ecdsa => !rsa && !ed25519,
+            Self::Ecdsa => !rsa && !ed25519 && !ml_dsa,
             Self::Ed25519 => ed25519,
+            Self::MlDsa => ml_dsa,
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::verify::probe::Phase;
 use std::fmt;
 use std::time::Duration;
 
+/// Said of a server that answers with an older version.
+pub(super) const OLD_VERSIONS: &str = "the server speaks neither TLS 1.2 nor 1.3";
+
 /// Bytes of a server's reply that are shown.
 const SHOWN: usize = 200;
 
@@ -217,6 +220,20 @@ impl Refusal {
         }
     }
 
+    /// Whether the server may be well and only speak TLS in a way that was not offered.
+    pub fn shares_nothing(&self) -> bool {
+        match self {
+            Self::Alert { name } => {
+                matches!(
+                    name.as_str(),
+                    "handshake_failure" | "insufficient_security" | "protocol_version"
+                )
+            }
+            Self::Tls { message } => message == OLD_VERSIONS,
+            _ => false,
+        }
+    }
+
     /// Whether waiting is no help: a service that runs says in so many words that it has no TLS to offer,
     /// and that rarely heals by itself. [`verify`](crate::verify::verify) gives such a server one more try.
     ///
@@ -337,7 +354,7 @@ pub(super) const TLS_ALERT: &str = "a TLS alert";
 
 fn alert_meaning(name: &str) -> Option<&'static str> {
     Some(match name {
-        "protocol_version" => "the server speaks neither TLS 1.2 nor 1.3",
+        "protocol_version" => OLD_VERSIONS,
         "handshake_failure" => {
             "no cipher, curve or certificate in common, or no usable certificate and key on the server"
         }
@@ -357,7 +374,7 @@ fn alert_advice(name: &str) -> Vec<String> {
         "protocol_version" => list(&["enable TLS 1.2 or 1.3 on the server"]),
         "handshake_failure" | "insufficient_security" => list(&[
             "look at the service's log: often key and certificate do not match",
-            "a server with RSA key exchange alone, or with a P-521 key and TLS 1.2 alone, cannot be verified: enable ECDHE ciphers, or TLS 1.3",
+            "a server with RSA key exchange alone, with TLS 1.3 and no other groups than X448 or ffdhe or no other suites than AES-CCM, or with SHA-1 signatures alone cannot be verified: allow it X25519, P-256, P-384 or P-521 with AES-GCM or ChaCha20",
         ]),
         "unrecognized_name" => {
             list(&["check server_name: the service has no virtual host of that name"])

@@ -1,7 +1,6 @@
 //! Whether a chain leads to a root that clients know.
 
 use crate::model::{Fingerprint, Timestamp};
-use crate::verify::p521::P521_SHA512;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::collections::BTreeSet;
@@ -97,12 +96,11 @@ impl Roots {
         }
         let leaf = CertificateDer::from(leaf.as_slice());
         let rest: Vec<_> = rest.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        let algorithms = [webpki::ALL_VERIFICATION_ALGS, &[P521_SHA512]].concat();
         let seconds = u64::try_from(now.unix()).unwrap_or(0);
         EndEntityCert::try_from(&leaf)
             .and_then(|leaf| {
                 leaf.verify_for_usage(
-                    &algorithms,
+                    webpki::ALL_VERIFICATION_ALGS,
                     &self.0.anchors,
                     &rest,
                     UnixTime::since_unix_epoch(Duration::from_secs(seconds)),

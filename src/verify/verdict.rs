@@ -355,6 +355,12 @@ fn notes(served: &Served, expect: &Expectation) -> Vec<String> {
         ));
     }
     notes.extend(served.chain.first().and_then(|der| date_note(der, expect.now)));
+    if served.older_only {
+        notes.push(
+            "the server offers no cipher suite and group of today (ECDHE with AES-GCM or ChaCha20): its certificate and key were seen, the handshake was not completed"
+                .to_owned(),
+        );
+    }
     if served.wants_client_certificate {
         notes.push("the server asks for a client certificate".to_owned());
     }

@@ -117,7 +117,7 @@ fn config() -> Result<rustls::ServerConfig, Box<dyn std::error::Error + Send + S
     let key = KeyPair::generate()?;
     let leaf =
         rcgen::CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &issuer)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -142,8 +142,8 @@ pub fn server_config_of(
     key: PrivateKeyDer<'static>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> rustls::ServerConfig {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a usable key");
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a usable key");
     let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     // Not `with_single_cert`, which refuses a key that does not fit.
     let certified = rustls::sign::CertifiedKey::new(chain, key);

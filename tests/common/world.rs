@@ -95,8 +95,8 @@ pub(crate) fn desired(wanted: &Wanted) -> Desired {
 
 /// A capable host with none of the files.
 pub(crate) fn facts(desired: &Desired) -> HostFacts {
-    let files = desired.files.iter().map(|file| file.path.as_str());
-    let kept = desired.kept_keys.iter().map(|kept| kept.path.as_str());
+    let files = desired.files.iter().map(|file| &file.path);
+    let kept = desired.kept_keys.iter().map(|kept| &kept.path);
     let asked: usize = desired
         .services
         .iter()
@@ -124,11 +124,10 @@ pub(crate) fn facts(desired: &Desired) -> HostFacts {
     }
 }
 
-fn absent(path: &str) -> FileFacts {
-    let path = RemotePath::new(path).expect("absolute");
+fn absent(path: &RemotePath) -> FileFacts {
     FileFacts {
         real_path: Some(path.clone()),
-        path,
+        path: path.clone(),
         via_links: Vec::new(),
         missing_directories: Vec::new(),
         read_only: false,

@@ -1,10 +1,9 @@
 //! Service profiles: the built-in ones, errors at their place, extension, choice and expansion.
 
-use certroll::host::{Family, HostKind};
-use certroll::model::{CommandLine, StartTls};
+use certroll::host::{Family, FileRole, HostKind};
+use certroll::model::{CommandLine, RemotePath, StartTls};
 use certroll::services::{
-    FileRole, Files, Paths, Profile, Profiles, Reload, ResolvedReload, Via, choose, json_schema,
-    list, show,
+    Files, Paths, Profile, Profiles, Reload, ResolvedReload, choose, json_schema, list, show,
 };
 use certroll::source::{Diagnostics, SourceFile};
 use proptest::prelude::*;
@@ -274,7 +273,7 @@ fn commands_follow_init_system_and_distribution() {
     assert_eq!(reload(false, Family::Other), "httpd -k graceful");
     assert_eq!(reload(false, Family::Alpine), "httpd -k graceful");
     let debian = choose(&apache, HostKind { systemd: false, family: Family::Debian });
-    assert_eq!(debian.dest.map(|paths| paths.cert).as_deref(), Some("/etc/ssl/certs/site.pem"));
+    assert_eq!(debian.dest.expect("has some").cert.to_string(), "/etc/ssl/certs/site.pem");
     assert_eq!(debian.unit, None, "no units without systemd");
     assert_eq!(choose(&apache, HostKind::default()).dest, None);
 
@@ -296,7 +295,7 @@ fn commands_follow_init_system_and_distribution() {
 fn the_key_is_committed_before_the_certificate() {
     for profile in load(&[]).expect("no error").all() {
         let place = |role| profile.order.iter().position(|one| *one == role);
-        assert!(place(FileRole::Key) < place(FileRole::Cert), "{}", profile.name);
+        assert!(place(FileRole::Key) < place(FileRole::Certificate), "{}", profile.name);
     }
 }
 
@@ -314,77 +313,53 @@ fn paths_in_use_are_read_out_of_each_service() {
     let nginx = "\tssl_certificate certs/a.pem;\n    ssl_certificate_key \"/etc/x y/a.key\";\n ssl_certificate $var;\n ssl_certificate /b.pem; # c\n ssl_certificate /b.pem;\n";
     assert_eq!(
         paths("nginx", nginx),
-        "Some(Cert) /etc/nginx/certs/a.pem\nSome(Key) /etc/x y/a.key\nSome(Cert) /b.pem"
+        "Certificate /etc/nginx/certs/a.pem\nKey /etc/x y/a.key\nCertificate /b.pem"
     );
     assert_eq!(
         paths("apache", "Server certificates:\n  /etc/ssl/certs/a b.pem\nSyntax OK\n"),
-        "Some(Cert) /etc/ssl/certs/a b.pem"
+        "Certificate /etc/ssl/certs/a b.pem"
     );
     assert_eq!(
         paths(
             "haproxy",
             "  bind :443 ssl crt /a.pem crt site.pem alpn h2\n  bind :8443 ssl crt /etc/haproxy/certs/\n"
         ),
-        "None /a.pem\nNone /etc/ssl/private/site.pem\nNone /etc/haproxy/certs/"
+        "Combined /a.pem\nCombined /etc/ssl/private/site.pem\nCombined /etc/haproxy/certs/"
     );
     assert_eq!(
         paths(
             "postfix",
             "smtpd_tls_chain_files = /c1.pem, /c2.pem\nsmtpd_tls_cert_file = /a b.pem\nsmtpd_tls_key_file = /k.pem\nsmtpd_tls_eccert_file =\n"
         ),
-        "None /c1.pem\nNone /c2.pem\nSome(Cert) /a b.pem\nSome(Key) /k.pem"
+        "Combined /c1.pem\nCombined /c2.pem\nCertificate /a b.pem\nKey /k.pem"
     );
     assert_eq!(
         paths(
             "dovecot",
             "ssl_cert = </etc/d.pem\nssl_key = # hidden, use -P to show it\n  ssl_server_key_file = /k\n"
         ),
-        "Some(Cert) /etc/d.pem\nSome(Key) /k"
+        "Certificate /etc/d.pem\nKey /k"
     );
     assert_eq!(
         paths("caddy", "\ttls /a.pem \"/k.pem\" {\n\ttls internal\n"),
-        "Some(Cert) /a.pem\nSome(Key) /k.pem"
+        "Certificate /a.pem\nKey /k.pem"
     );
     assert_eq!(
         paths(
             "caddy-api",
             "[\n\"certificate\":\"/a.pem\",\"key\":\"/k.pem\",\"tags\":[\"cert0\"]},\n\"certificate\":\"/b.pem\"}]\n"
         ),
-        "Some(Cert) /a.pem\nSome(Key) /k.pem\nSome(Cert) /b.pem"
+        "Certificate /a.pem\nKey /k.pem\nCertificate /b.pem"
     );
     assert_eq!(
         paths("traefik", "  - certFile: /a.pem\n    keyFile: \"/k.pem\"\n certFile = \"/b.pem\"\n"),
-        "Some(Cert) /a.pem\nSome(Key) /k.pem\nSome(Cert) /b.pem"
+        "Certificate /a.pem\nKey /k.pem\nCertificate /b.pem"
     );
     let discover = built_in("haproxy").discover.expect("has one");
     let directory = &discover.paths(" bind :443 crt /etc/haproxy/certs/\n")[0];
     assert!(directory.names("/etc/haproxy/certs/site.pem"));
     assert!(!directory.names("/etc/haproxy/certs2/site.pem"));
     assert!(!directory.names("/etc/haproxy/certs/deep/site.pem"));
-}
-
-#[test]
-fn an_envoy_template_survives_any_path() {
-    let step = built_in("envoy").validate[0].clone();
-    let Via::Template(template) = &step.via else { unreachable!("envoy has a template") };
-    let hostile = "/etc/\"x\\y {key}: - #.pem";
-    let paths = Paths { cert: hostile.into(), key: Some("/k".into()), chain: None };
-    let filled = Files::of(&paths).fill(template);
-    let file = SourceFile::new("filled", filled);
-    let (root, _) = certroll::source::yaml::parse(&file).expect("still YAML");
-    let found = std::cell::RefCell::new(Vec::new());
-    filenames(&root, &found);
-    assert_eq!(found.into_inner(), [hostile, "/k"]);
-}
-
-fn filenames(node: &certroll::source::Node, found: &std::cell::RefCell<Vec<String>>) {
-    for (key, value) in node.as_map().into_iter().flatten() {
-        match (key.as_str(), value.as_str()) {
-            (Some("filename"), Some(path)) => found.borrow_mut().push(path.to_owned()),
-            _ => filenames(value, found),
-        }
-    }
-    node.as_list().into_iter().flatten().for_each(|item| filenames(item, found));
 }
 
 #[test]
@@ -538,7 +513,10 @@ fn posttls_finger_refuses_what_its_steps_say_they_cover() {
          openssl pkey -in a.key -aes128 -passout pass:x -out sealed.key; cp a.pem sealed.pem
          mkdir one; for n in good mismatch types garbage cut chain sealed; do cat $n.key $n.pem > one/$n.pem; done",
     );
-    let path = |name: String| dir.path().join(name).display().to_string();
+    let path = |name: String| {
+        let path = dir.path().join(name).display().to_string();
+        RemotePath::new(path).expect("absolute")
+    };
     let accepts = |profile: &str, paths: &Paths| {
         let step = built_in(profile).validate[1].clone();
         let resolved = choose(&built_in(profile), HostKind::default());
@@ -569,6 +547,10 @@ proptest! {
     #[test]
     fn a_path_with_metacharacters_stays_one_argument(path in "/[^\0]{0,40}", key in "/[^\0]{0,40}") {
         let postfix = built_in("postfix");
+        // Paths of files, cleaned of repeated slashes.
+        let (path, key) = (RemotePath::new(path), RemotePath::new(key));
+        prop_assume!(path.is_ok() && key.is_ok());
+        let (path, key) = (path.unwrap_or_else(|_| unreachable!()), key.unwrap_or_else(|_| unreachable!()));
         let files = Files::of(&Paths { cert: path.clone(), key: Some(key.clone()), chain: None });
         let resolved = choose(&postfix, HostKind::default());
         let CommandLine::Argv(arguments) = files.expand(&resolved.validate[1].command) else {
@@ -576,7 +558,7 @@ proptest! {
         };
         prop_assert_eq!(
             arguments,
-            ["posttls-finger", "-c", "-T", "2", "-l", "may", "-k", &path, "-K", &key, "[127.0.0.1]:1"]
+            ["posttls-finger", "-c", "-T", "2", "-l", "may", "-k", path.to_str().expect("UTF-8"), "-K", key.to_str().expect("UTF-8"), "[127.0.0.1]:1"]
         );
     }
 

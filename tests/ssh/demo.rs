@@ -75,7 +75,7 @@ async fn each_host_ends_as_told() {
     let planned = plan.planned();
     for end in expected(lab.stories()) {
         let actions = planned.get(&end.host).cloned().unwrap_or_default();
-        let told = end.plan.map(str::to_owned);
+        let told = end.plan.as_ref().map(|action| action.name().replace("_", " "));
         assert!(
             actions.iter().all(|action| Some(action) == told.as_ref()),
             "{}: {actions:?}",

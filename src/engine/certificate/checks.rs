@@ -1,6 +1,6 @@
 //! The operator's own checks, after the handshake: a failure rolls the host back.
 
-use super::Shared;
+use crate::engine::context::Context;
 use crate::engine::link::Link;
 use crate::host::CommandResult;
 use crate::host::{CommandRequest, StepFailure};
@@ -16,14 +16,14 @@ use crate::remote::command;
 pub(super) async fn run(
     desired: &Desired,
     link: &Link,
-    shared: &Shared,
+    context: &Context,
 ) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
         return Ok(());
     }
-    let running = shared.emitter.step(&desired.host, Step::Checks);
+    let running = context.emitter.step(&desired.host, Step::Checks);
     for check in &desired.checks {
-        let outcome = one(check, link, shared).await;
+        let outcome = one(check, link, context).await;
         match outcome {
             Ok(result) if result.success() => {}
             Ok(result) => return Err(failed(check, &result)),
@@ -36,7 +36,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandResult, String> {
+async fn one(check: &CheckWant, link: &Link, context: &Context) -> Result<CommandResult, String> {
     let local;
     let link = if check.on_host {
         link
@@ -59,7 +59,7 @@ async fn one(check: &CheckWant, link: &Link, shared: &Shared) -> Result<CommandR
     };
     tokio::select! {
         result = work => result,
-        () = shared.stop.hard().cancelled() => Err("cut off by the second interrupt".to_owned()),
+        () = context.stop.hard().cancelled() => Err("cut off by the second interrupt".to_owned()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! How a certificate task ended on a host: what is registered, and what its services serve now.
 
-use super::Shared;
 use super::observe::Observed;
-use crate::engine::task::TaskEnd;
+use crate::engine::context::Context;
+use crate::engine::end::TaskEnd;
 use crate::event::planned::ServiceEnd;
 use crate::event::{Kind, TaskResult};
 use crate::material::certificates_in;
@@ -19,9 +19,13 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
         "failed": false,
         "skipped": false,
         "served": leaves,
+        "proven": !leaves.is_empty() && observed.plan.unproven.is_empty(),
     });
     let result = if changed { TaskResult::Changed } else { TaskResult::Ok };
     let message = match (changed, leaves.is_empty()) {
+        (true, _) if !observed.plan.unproven.is_empty() => {
+            Some(format!("changed, not proven: {}", observed.plan.unproven.join("; ")))
+        }
         (true, _) => None,
         (false, false) => Some("files as wanted, and served".to_owned()),
         (false, true) => Some("files as wanted; nobody looked what is served".to_owned()),
@@ -30,7 +34,7 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
 }
 
 /// Tells what each service of the task serves now.
-pub(super) fn tell_services(shared: &Shared, observed: &Observed, outcome: Outcome) {
+pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
     let Observed { desired, facts, plan } = observed;
     let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
     let services = desired.services.iter().map(|service| {
@@ -60,11 +64,7 @@ pub(super) fn tell_services(shared: &Shared, observed: &Observed, outcome: Outco
             not_after: ends.min(),
         }
     });
-    let kind = Kind::CertificateEnd {
-        task: desired.task.clone(),
-        services: services.collect(),
-        outcome,
-        step: outcome.step(),
-    };
-    shared.emitter.host(&desired.host, kind);
+    let kind =
+        Kind::CertificateEnd { task: desired.task.clone(), services: services.collect(), outcome };
+    context.emitter.host(&desired.host, kind);
 }

@@ -1,13 +1,14 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
-use super::Shared;
-use super::failure::{self, Ended};
+use super::proof;
+use crate::engine::context::Context;
+use crate::engine::failure::{self, HostFailure};
 use crate::engine::link::Link;
 use crate::engine::verification;
 use crate::host::HostFacts;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::{HostName, RemotePath, Step};
-use crate::plan::build::{Decision, HostPlan, Observation, SeenBefore, build};
+use crate::plan::build::{Decision, HostPlan, SeenBefore};
 use crate::plan::desired::Desired;
 use crate::plan::earlier::earlier;
 use crate::plan::inspection;
@@ -63,16 +64,15 @@ pub struct Observed {
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
-pub async fn observe(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
+pub async fn observe(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request =
-        inspection::inspect(&job.wanted).map_err(|error| refuse(error.to_string()))?;
+    let mut request = inspection::inspect(&job.wanted);
     request.dirs.clone_from(&job.dirs);
-    let running = shared.emitter.step(host, Step::Connect);
+    let running = context.emitter.step(host, Step::Connect);
     let process = job.link.sh().await.map_err(|error| error.ended(task))?;
     running.end(job.link.describe());
-    let running = shared.emitter.step(host, Step::Inspect);
+    let running = context.emitter.step(host, Step::Inspect);
     let dialers = job.link.dialers();
     let places = probes::probes(&job.wanted).map_err(refuse)?;
     let (facts, looks) =
@@ -87,12 +87,12 @@ pub async fn observe(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
         .collect();
     let desired = resolve::desired(&job.wanted, &facts)
         .map_err(|why| failure::before_commit(task, Step::Inspect, why))?;
-    let desired = match &job.earlier {
+    let mut desired = match &job.earlier {
         None => desired,
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan = build(&desired, Observation { facts: &facts, seen: &seen, now: shared.now });
+    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, context.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }
@@ -116,11 +116,11 @@ pub async fn recover(
     link: &Link,
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
-    shared: &Shared,
-) -> Result<Vec<String>, Ended> {
-    let running = shared.emitter.step(host, Step::Recover);
+    context: &Context,
+) -> Result<Vec<String>, HostFailure> {
+    let running = context.emitter.step(host, Step::Recover);
     let process = link.sh().await.map_err(|error| error.ended(task))?;
-    let settled = remote::recover(process, &shared.holder, LOCK_WAIT, files, dirs)
+    let settled = remote::recover(process, &context.holder, LOCK_WAIT, files, dirs)
         .await
         .map_err(|error| failure::remote(task, host, &error, None))?;
     let words: Vec<String> = settled.iter().map(recovered_words).collect();
@@ -144,4 +144,20 @@ pub fn recovered_words(recovered: &Recovered) -> String {
         words.push_str(&format!(", but its reload ended with {rc}"));
     }
     words
+}
+
+/// Work that changes nothing live, dropped at the second interrupt: the link is cut and the host
+/// discards whatever it had staged.
+pub(super) async fn unless_cut<T>(
+    context: &Context,
+    job: &Job,
+    work: impl Future<Output = Result<T, HostFailure>>,
+) -> Result<T, HostFailure> {
+    tokio::select! {
+        result = work => result,
+        () = context.stop.hard().cancelled() => {
+            let why = "cut off by the second interrupt";
+            Err(failure::before_commit(job.task(), Step::Barrier, why))
+        }
+    }
 }

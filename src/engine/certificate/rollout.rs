@@ -2,11 +2,12 @@
 //!
 //! Two halves with the batch's barrier between them: [`prepare`] observes, plans, stages and
 //! validates, and changes nothing live; [`finish`] commits, reloads, verifies and confirms, or
-//! rolls back. Every failure is an [`Ended`], never an early return out of the run.
+//! rolls back. Every failure is an [`HostFailure`], never an early return out of the run.
 
-use super::failure::{self, Ended};
+use super::checks;
 use super::observe::{Job, Observed, observe, recover};
-use super::{Shared, checks};
+use crate::engine::context::Context;
+use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Unverified};
 use crate::host::{Committed, RolledBack, Staged, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
@@ -24,7 +25,18 @@ pub enum Prepared {
     /// Staged and validated, waiting for the batch.
     Staged(Box<StagedHost>),
     /// It failed; nothing live has changed. What was observed, if anything.
-    Ended(Box<Ended>, Option<Box<Observed>>),
+    Failed(Box<HostFailure>, Option<Box<Observed>>),
+}
+
+impl Prepared {
+    /// What was observed of the host, if it came so far.
+    pub fn observed(&self) -> Option<&Observed> {
+        match self {
+            Self::Unchanged(observed) => Some(observed),
+            Self::Staged(host) => Some(host.observed()),
+            Self::Failed(_, observed) => observed.as_deref(),
+        }
+    }
 }
 
 /// A host that holds its stage, waiting for the word to commit.
@@ -42,56 +54,60 @@ pub struct VerifiedHost {
 }
 
 /// Observes, plans, stages and validates. Nothing live changes.
-pub async fn prepare(job: Job, shared: &Shared) -> Prepared {
-    let observed = match settled(&job, shared).await {
+pub async fn prepare(job: Job, context: &Context) -> Prepared {
+    let observed = match settled(&job, context).await {
         Ok(observed) => observed,
-        Err(ended) => return Prepared::Ended(Box::new(ended), None),
+        Err(ended) => return Prepared::Failed(Box::new(ended), None),
     };
     for note in &observed.plan.notes {
-        shared.emitter.warn(Some(job.host()), note.clone());
+        context.emitter.warn(Some(job.host()), note.clone());
     }
     for note in &observed.desired.notes {
-        shared.emitter.info(Some(job.host()), note.clone());
+        context.emitter.info(Some(job.host()), note.clone());
     }
     match &observed.plan.decision {
         Decision::Unchanged => return Prepared::Unchanged(Box::new(observed)),
         Decision::Blocked { step, why, check } => {
             let ended = failure::blocked(job.task(), *step, why, check.as_ref());
-            return Prepared::Ended(Box::new(ended), Some(Box::new(observed)));
+            return Prepared::Failed(Box::new(ended), Some(Box::new(observed)));
         }
         Decision::Change | Decision::ReloadOnly => {}
     }
-    match stage(&job, &observed, shared).await {
+    match stage(&job, &observed, context).await {
         Ok(transaction) => {
             let observed = Arc::new(observed);
             Prepared::Staged(Box::new(StagedHost { job, observed, transaction }))
         }
-        Err(ended) => Prepared::Ended(Box::new(ended), Some(Box::new(observed))),
+        Err(ended) => Prepared::Failed(Box::new(ended), Some(Box::new(observed))),
     }
 }
 
 /// Observes; settles first what an earlier run left, and waits for one that is at work: a plan made on
 /// ruins, or on what may yet go back, would be wrong.
-async fn settled(job: &Job, shared: &Shared) -> Result<Observed, Ended> {
-    let observed = observe(job, shared).await?;
+async fn settled(job: &Job, context: &Context) -> Result<Observed, HostFailure> {
+    let observed = observe(job, context).await?;
     if observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
         return Ok(observed);
     }
     let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
     let words =
-        recover(job.host(), job.task(), &job.link, &files, job.dirs.as_ref(), shared).await?;
+        recover(job.host(), job.task(), &job.link, &files, job.dirs.as_ref(), context).await?;
     for line in words {
-        shared.emitter.warn(Some(job.host()), line);
+        context.emitter.warn(Some(job.host()), line);
     }
-    observe(job, shared).await
+    observe(job, context).await
 }
 
-async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transaction, Ended> {
+async fn stage(
+    job: &Job,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Transaction, HostFailure> {
     let Observed { desired, facts, plan } = observed;
-    let mut request = request::transaction(desired, plan, facts, &shared.holder, shared.now)
-        .map_err(|error| failure::before_commit(job.task(), Step::Check, error.to_string()))?;
+    let moment = crate::clock::since_epoch();
+    let mut request = request::transaction(desired, plan, facts, &context.holder, moment);
     request.dirs.clone_from(&job.dirs);
-    let running = shared.emitter.step(job.host(), Step::Stage);
+    let running = context.emitter.step(job.host(), Step::Stage);
     let process = job.link.sh().await.map_err(|error| error.ended(job.task()))?;
     let (mut transaction, staged) = Transaction::begin(process, request)
         .await
@@ -101,7 +117,7 @@ async fn stage(job: &Job, observed: &Observed, shared: &Shared) -> Result<Transa
     Ok(transaction)
 }
 
-fn remote_failure(desired: &Desired, error: &RemoteError) -> Ended {
+fn remote_failure(desired: &Desired, error: &RemoteError) -> HostFailure {
     let command = match error {
         RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } => {
             request::command_of(desired, inner)
@@ -161,24 +177,24 @@ impl StagedHost {
 /// Commits, reloads, verifies and runs the operator's checks.
 ///
 /// # Errors
-/// A step failed; the host was rolled back, or its state is unknown, as [`Ended`] says.
-pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost, Ended> {
+/// A step failed; the host was rolled back, or its state is unknown, as [`HostFailure`] says.
+pub async fn finish(staged: StagedHost, context: &Context) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut transaction } = staged;
     let Observed { desired, plan, .. } = &*observed;
-    let running = shared.emitter.step(&desired.host, Step::Commit);
+    let running = context.emitter.step(&desired.host, Step::Commit);
     let dialers = job.link.dialers();
     let committed = match transaction.commit().await {
         Ok(committed) => committed,
         Err(error) => {
             let ended = remote_failure(desired, &error);
-            return Err(looked_back(ended, &observed, &dialers, shared).await);
+            return Err(looked_back(ended, &observed, &dialers, context).await);
         }
     };
     running.end(commit_detail(desired, plan, &committed));
 
     let looking = async {
-        match verify(desired, plan, &dialers, shared).await {
-            Ok(()) => checks::run(desired, &job.link, shared).await.err().map(|f| (f, Vec::new())),
+        match verify(desired, plan, &dialers, context).await {
+            Ok(()) => checks::run(desired, &job.link, context).await.err().map(|f| (f, Vec::new())),
             Err(unverified) => {
                 let advice = unverified.advice.clone();
                 Some((failed_step(Step::Verify, unverified.words), advice))
@@ -194,7 +210,7 @@ pub async fn finish(staged: StagedHost, shared: &Shared) -> Result<VerifiedHost,
         }
     };
     if let Some((failed, advice)) = wrong {
-        let mut ended = roll_back(transaction, failed, &observed, &dialers, shared).await;
+        let mut ended = roll_back(transaction, failed, &observed, &dialers, context).await;
         ended.failure.advice.splice(0..0, advice);
         return Err(ended);
     }
@@ -209,30 +225,34 @@ async fn verify(
     desired: &Desired,
     plan: &HostPlan,
     dialers: &Dialers,
-    shared: &Shared,
+    context: &Context,
 ) -> Result<(), Unverified> {
     if plan.probes.is_empty() {
         let message = "verify is off: nobody looked whether the new certificate is served";
-        shared.emitter.warn(Some(&desired.host), message);
+        context.emitter.warn(Some(&desired.host), message);
         return Ok(());
     }
-    let running = shared.emitter.step(&desired.host, Step::Verify);
+    let running = context.emitter.step(&desired.host, Step::Verify);
     let old: Vec<_> = plan.before.iter().map(leaf_before).collect();
     let verified = verification::verify_all(
         &desired.host,
         &plan.probes,
         &old,
         dialers,
-        shared.now,
+        context.now,
         // The first interrupt lets hosts in flight end: only the second cancels.
-        shared.stop.hard(),
-        &shared.emitter,
+        context.stop.hard(),
+        &context.emitter,
     )
     .await?;
     for note in verified.notes {
-        shared.emitter.warn(Some(&desired.host), note);
+        context.emitter.warn(Some(&desired.host), note);
     }
-    running.end(verified.detail);
+    running.end(match plan.unproven.as_slice() {
+        [] => verified.detail,
+        // The plan's notes, told before, say why and what to do.
+        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+    });
     Ok(())
 }
 
@@ -269,12 +289,12 @@ async fn roll_back(
     failed: StepFailure,
     observed: &Observed,
     dialers: &Dialers,
-    shared: &Shared,
-) -> Ended {
+    context: &Context,
+) -> HostFailure {
     let desired = &observed.desired;
     match transaction.rollback().await {
         Ok(rollback) => {
-            looked_back(undone(desired, failed, rollback), observed, dialers, shared).await
+            looked_back(undone(desired, failed, rollback), observed, dialers, context).await
         }
         Err(error) => {
             let mut ended = remote_failure(desired, &error);
@@ -287,22 +307,22 @@ async fn roll_back(
 
 /// Looks whether a host that went back serves its old certificate again, and says so.
 async fn looked_back(
-    mut ended: Ended,
+    mut ended: HostFailure,
     observed: &Observed,
     dialers: &Dialers,
-    shared: &Shared,
-) -> Ended {
+    context: &Context,
+) -> HostFailure {
     if matches!(ended.outcome, Outcome::RolledBack(_)) {
         let desired = &observed.desired;
-        let running = shared.emitter.step(&desired.host, Step::Rollback);
-        let words = old_is_served(desired, &observed.plan, dialers, shared).await;
+        let running = context.emitter.step(&desired.host, Step::Rollback);
+        let words = old_is_served(desired, &observed.plan, dialers, context).await;
         ended.failure.state.push_str(&format!("; {words}"));
         running.end(words);
     }
     ended
 }
 
-fn undone(desired: &Desired, failure: StepFailure, rollback: RolledBack) -> Ended {
+fn undone(desired: &Desired, failure: StepFailure, rollback: RolledBack) -> HostFailure {
     remote_failure(desired, &RemoteError::RolledBack { failure, rollback })
 }
 
@@ -311,7 +331,7 @@ async fn old_is_served(
     desired: &Desired,
     plan: &HostPlan,
     dialers: &Dialers,
-    shared: &Shared,
+    context: &Context,
 ) -> String {
     let probes: Vec<ProbeWant> = plan
         .probes
@@ -333,9 +353,9 @@ async fn old_is_served(
         &probes,
         &[],
         dialers,
-        shared.now,
-        shared.stop.hard(),
-        &shared.emitter,
+        context.now,
+        context.stop.hard(),
+        &context.emitter,
     )
     .await;
     match looked {
@@ -354,18 +374,18 @@ impl VerifiedHost {
     ///
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
-    pub async fn confirm(self, shared: &Shared) -> Result<(), Ended> {
+    pub async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let desired = &self.observed.desired;
-        let running = shared.emitter.step(&desired.host, Step::Confirm);
+        let running = context.emitter.step(&desired.host, Step::Confirm);
         self.transaction.confirm().await.map_err(|error| remote_failure(desired, &error))?;
         running.end("the change stays");
         Ok(())
     }
 
     /// Goes back because a person said no.
-    pub async fn refuse(self, shared: &Shared) -> Ended {
+    pub async fn refuse(self, context: &Context) -> HostFailure {
         let failed = failed_step(Step::Confirm, "not confirmed by the operator".to_owned());
         let dialers = self.job.link.dialers();
-        roll_back(self.transaction, failed, &self.observed, &dialers, shared).await
+        roll_back(self.transaction, failed, &self.observed, &dialers, context).await
     }
 }

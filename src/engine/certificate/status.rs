@@ -78,7 +78,7 @@ fn file_status(
     let backup = |pem: &[u8]| certificates_in(pem).first().map(|leaf| brief(leaf, now));
     FileStatus {
         service: services.join(", "),
-        file: want.path.clone(),
+        file: want.path.to_string(),
         digest: there.sha256(),
         access: file.map(|file| format!("{}:{} {}", file.owner, file.group, file.mode)),
         holds_key: file.is_some_and(|file| file.holds_key),
@@ -90,7 +90,7 @@ fn file_status(
             .generations
             .iter()
             .map(|kept| BackupStatus {
-                generation: kept.id.clone(),
+                generation: kept.id.to_string(),
                 digest: kept.sha256,
                 certificate: backup(&kept.certificates_pem),
             })

@@ -5,13 +5,13 @@
 //! widened for everybody.
 
 use crate::model::Secret;
+use aws_lc_rs::pbkdf2;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use pkcs8::AlgorithmIdentifierRef;
 use pkcs8::ObjectIdentifier as Oid;
 use pkcs8::der::asn1::{AnyRef, OctetStringRef};
 use pkcs8::der::{Decode, Reader, SliceReader};
-use ring::pbkdf2;
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 

@@ -100,6 +100,13 @@ fn endpoint_specs(
     });
     let consecutive =
         values.number(entry("consecutive"), 1..=1000).and_then(|n| u32::try_from(n).ok());
+    let proof_required = entry("proof").and_then(|node| {
+        let text = values.text(Some(node))?;
+        if !matches!(text.as_str(), "auto" | "required") {
+            values.wrong(node, format!("'proof' takes auto or required, not '{text}'"), "");
+        }
+        Some(text == "required")
+    });
     let spec = VerifySpec {
         endpoint: None,
         server_name: values.text(entry("server_name")),
@@ -110,6 +117,7 @@ fn endpoint_specs(
         trust,
         all_addresses: addresses.unwrap_or(false),
         consecutive: consecutive.unwrap_or(1),
+        proof_required: proof_required.unwrap_or(false),
     };
     match entry("endpoint") {
         None => vec![spec],

@@ -6,7 +6,7 @@ use super::task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
     Validation,
 };
-use crate::model::CommandLine;
+use crate::model::{CommandLine, RemotePath};
 use crate::playbook::values::{Switch, Values, Written, local_path, written};
 use crate::source::{Diagnostics, Node, Value};
 use crate::template::Scope;
@@ -178,7 +178,18 @@ fn pair(
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
-    let mut remote = |key| values.text(written.and_then(|dest| dest.entry(key)));
+    let mut remote = |key| {
+        let node = written.and_then(|dest| dest.entry(key));
+        let text = values.text(node)?;
+        match RemotePath::new(text.as_bytes().to_vec()) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                let message = format!("dest '{text}': {error}");
+                values.wrong(node.unwrap_or(source), message, "paths on hosts are absolute");
+                None
+            }
+        }
+    };
     let dest = Dest {
         cert: remote("cert"),
         chain: remote("chain"),
@@ -187,18 +198,6 @@ fn pair(
     };
     if source.entry("cert").is_none() {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
-    }
-    for (key, path) in [
-        ("cert", &dest.cert),
-        ("chain", &dest.chain),
-        ("key", &dest.key),
-        ("combined", &dest.combined),
-    ] {
-        let Some(path) = path else { continue };
-        if let Err(error) = crate::model::RemotePath::new(path.as_bytes().to_vec()) {
-            let place = written.and_then(|dest| dest.entry(key)).unwrap_or(source);
-            values.wrong(place, format!("dest '{path}': {error}"), "paths on hosts are absolute");
-        }
     }
     Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
 }

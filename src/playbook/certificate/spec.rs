@@ -40,7 +40,7 @@ pub(super) const SOURCE: [&str; 5] =
     ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
-pub(super) const VERIFY: [&str; 11] = [
+pub(super) const VERIFY: [&str; 12] = [
     "endpoint",
     "server_name",
     "starttls",
@@ -52,6 +52,7 @@ pub(super) const VERIFY: [&str; 11] = [
     "trust",
     "addresses",
     "consecutive",
+    "proof",
 ];
 /// `True` is how YAML 1.1 reads an unquoted `on`.
 const CHECK: [&str; 5] = ["command", "shell", "on", "timeout", "True"];

@@ -1,6 +1,6 @@
 //! What a certificate task says for one host: plain types, everything rendered.
 
-use crate::model::{Backoff, CommandLine, Endpoint, FileMode, StartTls, Via};
+use crate::model::{Backoff, CommandLine, Endpoint, FileMode, RemotePath, StartTls, Via};
 use crate::source::Span;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,13 +70,13 @@ pub enum Passphrase {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dest {
     /// Certificate file.
-    pub cert: Option<String>,
+    pub cert: Option<RemotePath>,
     /// Intermediates in a file of their own.
-    pub chain: Option<String>,
+    pub chain: Option<RemotePath>,
     /// Key file.
-    pub key: Option<String>,
+    pub key: Option<RemotePath>,
     /// Everything in one file.
-    pub combined: Option<String>,
+    pub combined: Option<RemotePath>,
 }
 
 /// Owners and modes.
@@ -148,6 +148,8 @@ pub struct VerifySpec {
     pub all_addresses: bool,
     /// Equal answers in a row.
     pub consecutive: u32,
+    /// `proof: required`: a change that no handshake can prove is not made.
+    pub proof_required: bool,
 }
 
 impl Default for VerifySpec {
@@ -162,6 +164,7 @@ impl Default for VerifySpec {
             trust: None,
             all_addresses: false,
             consecutive: 1,
+            proof_required: false,
         }
     }
 }

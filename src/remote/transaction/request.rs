@@ -5,7 +5,7 @@ use crate::host::{
     TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
 };
 use crate::model::command::CommandLine;
-use crate::model::{Fingerprint, RemotePath};
+use crate::model::{Fingerprint, RemotePath, StartTls};
 use crate::remote::error::RemoteError;
 use crate::remote::program::{encode, encode_all, is_plain_text};
 use base64::Engine;
@@ -361,10 +361,14 @@ fn check_lines(
             let word = |text: &Option<String>| {
                 text.as_deref().map_or("-".to_owned(), |text| encode(text.as_bytes()))
             };
+            let starttls = match recipe.starttls {
+                StartTls::None => "-",
+                dialogue => dialogue.name(),
+            };
             let mut line = format!(
                 "seal {} {} {} {} {} {}",
                 recipe.port,
-                word(&recipe.starttls),
+                starttls,
                 word(&recipe.signatures),
                 word(&recipe.server_name),
                 recipe.leaf,

@@ -1,15 +1,14 @@
+use super::super::Tee;
 use super::super::samples::{apply, every_kind};
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-const NOW: Timestamp = Timestamp::from_unix(1_795_478_400);
-
 fn write(events: &[Event], path: &Path) -> String {
-    let mut metrics = Metrics::new(path, NOW);
-    for event in events {
-        metrics.on_event(event).unwrap();
-    }
+    let mut tee = Tee::default();
+    tee.add(Metrics::new(path));
+    events.iter().for_each(|event| tee.on_event(event));
+    tee.finish().unwrap();
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -208,8 +207,8 @@ fn the_file_is_replaced_whole_and_readable() {
 
 #[test]
 fn a_missing_directory_is_named() {
-    let mut metrics = Metrics::new("/nonexistent/dir/certroll.prom", NOW);
-    let error = metrics.on_event(apply().last().unwrap()).unwrap_err();
+    let mut metrics = Metrics::new("/nonexistent/dir/certroll.prom");
+    let error = metrics.on_event(apply().last().unwrap(), &RunView::default()).unwrap_err();
     assert!(error.to_string().starts_with("cannot write metrics to /nonexistent/dir/"), "{error}");
 }
 

@@ -2,9 +2,8 @@ use super::super::samples::{apply, every_kind, many, plan, report};
 use super::*;
 
 fn end(width: Option<u16>) -> End {
-    let look = Look { color: false, width, ascii: width.is_none() };
-    let again = Again { words: "-i hosts.ini renew.yml".to_owned(), limit: None };
-    End { look, again, failures_shown: false }
+    let theme = Theme { color: false, width, ascii: width.is_none() };
+    End { theme, failures_shown: false }
 }
 
 fn shown(events: &[Event], end: End) -> String {
@@ -48,7 +47,7 @@ fn a_plan_shows_failures_and_no_recap() {
 
 #[test]
 fn counts_of_failures_are_coloured() {
-    let colored = End { look: Look { color: true, ..Look::PLAIN }, ..end(None) };
+    let colored = End { theme: Theme { color: true, ..Theme::PLAIN }, ..end(None) };
     let text = shown(&apply(), colored);
     assert!(text.contains("\u{1b}[31munreachable=1   \u{1b}[0m"), "{text}");
     assert!(text.contains("\u{1b}[1m\u{1b}[37m\u{1b}[41mUNKNOWN: edge6"), "{text}");
@@ -87,8 +86,8 @@ fn nothing_steers_the_terminal() {
 #[test]
 fn verbs_that_only_look_say_ok() {
     let mut events = apply();
-    if let Kind::RunStart { command, .. } = &mut events[0].kind {
-        *command = "verify".to_owned();
+    if let Kind::RunStart(start) = &mut events[0].kind {
+        start.command = "verify".to_owned();
     }
     let text = shown(&events, end(None));
     assert!(text.contains("\nedge2  ok ") && text.contains("1 changed, 1 ok, 1 skipped"), "{text}");

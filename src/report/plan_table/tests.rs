@@ -2,9 +2,8 @@ use super::super::samples::{plan, report};
 use super::*;
 
 fn shown(width: Option<u16>, diff: bool) -> String {
-    let look = Look { color: false, width, ascii: width.is_none() };
-    let again = Again { words: "-i hosts.ini renew.yml".to_owned(), limit: None };
-    report(&plan(), |out| PlanTable::new(out, look, diff, again))
+    let theme = Theme { color: false, width, ascii: width.is_none() };
+    report(&plan(), |out| PlanTable::new(out, theme, diff))
 }
 
 #[test]
@@ -48,7 +47,7 @@ fn what_hosts_say_cannot_steer_the_terminal() {
             rows[0].action = PlanAction::Blocked("\u{1b}[2J".into());
         }
     }
-    let text = report(&events, |out| PlanTable::new(out, Look::PLAIN, true, Again::default()));
+    let text = report(&events, |out| PlanTable::new(out, Theme::PLAIN, true));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     assert!(text.contains("evil ]0;title 2J next"), "{text}");
 }

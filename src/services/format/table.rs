@@ -1,6 +1,6 @@
 //! A profile's nodes against the table of keys: every error at its place.
 
-use super::values::{command_line, duration, is_by_family, is_path, owner, port};
+use super::values::{command_line, duration, is_by_family, is_directory, is_path, owner, port};
 use crate::model::FileMode;
 use crate::model::text::printable;
 use crate::services::keys::{Key, Kind, PLACEHOLDERS, families};
@@ -41,6 +41,14 @@ fn check_kind(node: &Node, kind: Kind, name: &str, found: &mut Diagnostics) {
             _ => mismatch(
                 node,
                 &format!("`{name}` is an absolute path without `..`, such as /etc/ssl/site.pem"),
+                found,
+            ),
+        },
+        Kind::Directory => match node.as_str() {
+            Some(path) if is_directory(path) => {}
+            _ => mismatch(
+                node,
+                &format!("`{name}` is an absolute path without `..`, such as /var/lib/site"),
                 found,
             ),
         },
@@ -102,9 +110,9 @@ fn check_kind(node: &Node, kind: Kind, name: &str, found: &mut Diagnostics) {
             _ if node.value == Value::Null => check_word(node, words, name, found),
             _ => check_kind(node, *other, name, found),
         },
-        Kind::PathOrMap(keys) => match node.as_map() {
+        Kind::DirectoryOrMap(keys) => match node.as_map() {
             Some(_) => check_map(node, keys, &format!("`{name}`"), found),
-            None => check_kind(node, Kind::Path, name, found),
+            None => check_kind(node, Kind::Directory, name, found),
         },
         Kind::Settings => check_settings(node, name, found),
     }

@@ -1,12 +1,12 @@
 //! Reads what was checked.
 
-use crate::host::Family;
-use crate::model::{CommandLine, FileMode, StartTls};
+use crate::host::{Family, FileRole};
+use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, FileRole, KeyPlace, Layout,
-    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
+    CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, KeyPlace, Layout, MakeDir,
+    Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
     ValidateStep, VerifyDefault, Via,
 };
 use crate::source::{Node, Value};
@@ -40,7 +40,7 @@ pub(super) fn read_settings(node: Option<&Node>) -> Vec<(String, String)> {
 }
 
 pub(super) fn read_paths(node: &Node) -> Option<Paths> {
-    Some(Paths { cert: text(node, "cert")?, key: text(node, "key"), chain: text(node, "chain") })
+    Some(Paths { cert: path(node, "cert")?, key: path(node, "key"), chain: path(node, "chain") })
 }
 
 pub(super) fn read_modes(node: Option<&Node>, layout: Layout) -> Modes {
@@ -79,7 +79,7 @@ pub(super) fn read_order(node: Option<&Node>) -> Vec<FileRole> {
     let default = ["key", "chain", "cert"];
     for name in named.chain(default) {
         let role = match name {
-            "cert" => FileRole::Cert,
+            "cert" => FileRole::Certificate,
             "key" => FileRole::Key,
             _ => FileRole::Chain,
         };
@@ -115,15 +115,15 @@ pub(super) fn read_step(node: &Node) -> Option<ValidateStep> {
 
 pub(super) fn read_seal(node: &Node) -> Option<SealedBoot> {
     let mkdir = |node: &Node| match node.as_str() {
-        Some(path) => Some(MakeDir { path: path.to_owned(), owner: None, mode: None }),
+        Some(path) => Some(MakeDir { path: directory(path)?, owner: None, mode: None }),
         None => Some(MakeDir {
-            path: text(node, "path")?,
+            path: directory(node.entry("path")?.as_str()?)?,
             owner: node.entry("owner").and_then(|node| owner(node.as_str()?)),
             mode: node.entry("mode").and_then(|node| FileMode::parse_octal(node.as_str()?)),
         }),
     };
     Some(SealedBoot {
-        tmpfs: texts(node, "tmpfs"),
+        tmpfs: texts(node, "tmpfs").iter().filter_map(|path| directory(path)).collect(),
         mkdir: one_or_list(node.entry("mkdir")).iter().filter_map(mkdir).collect(),
         start: read_command(node.entry("start")?)?,
         port: port(node.entry("port")?)?,
@@ -153,7 +153,9 @@ pub(super) fn read_running(node: Option<&Node>) -> Running {
     let value = |key: &str| {
         by_family(node.and_then(|node| node.entry(key)), |node| node.as_str().map(str::to_owned))
     };
-    Running { pidfile: value("pidfile"), process: value("process"), unit: value("unit") }
+    let pidfile =
+        by_family(node.and_then(|node| node.entry("pidfile")), |node| node.as_str()?.parse().ok());
+    Running { pidfile, process: value("process"), unit: value("unit") }
 }
 
 pub(super) fn read_verify(node: &Node) -> Option<VerifyDefault> {
@@ -241,6 +243,15 @@ pub(super) fn text(node: &Node, key: &str) -> Option<String> {
     node.entry(key)?.as_str().map(str::to_owned)
 }
 
+/// A file's path; one that is none was refused before.
+fn path(node: &Node, key: &str) -> Option<RemotePath> {
+    node.entry(key)?.as_str()?.parse().ok()
+}
+
+fn directory(path: &str) -> Option<RemotePath> {
+    RemotePath::of_directory(path).ok()
+}
+
 pub(super) fn texts(node: &Node, key: &str) -> Vec<String> {
     let items = node.entry(key).and_then(Node::as_list).into_iter().flatten();
     items.filter_map(Node::as_str).map(str::to_owned).collect()
@@ -276,7 +287,13 @@ pub(super) fn owner(text: &str) -> Option<Owner> {
 }
 
 pub(super) fn is_path(path: &str) -> bool {
-    path.starts_with('/')
-        && !path.contains(|c: char| c.is_control())
-        && !path.split('/').any(|part| part == "..")
+    path.parse::<RemotePath>().is_ok() && is_plain(path)
+}
+
+pub(super) fn is_directory(path: &str) -> bool {
+    RemotePath::of_directory(path).is_ok() && is_plain(path)
+}
+
+fn is_plain(path: &str) -> bool {
+    !path.contains(|c: char| c.is_control()) && !path.split('/').any(|part| part == "..")
 }

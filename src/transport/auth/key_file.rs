@@ -54,7 +54,8 @@ impl KeyFiles {
         passphrase: Option<&Secret<String>>,
     ) -> Arc<KeyFile> {
         let digest = passphrase.map(|text| {
-            let digest = ring::digest::digest(&ring::digest::SHA256, text.expose().as_bytes());
+            let digest =
+                aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.expose().as_bytes());
             let mut bytes = [0; 32];
             bytes.copy_from_slice(digest.as_ref());
             bytes

@@ -1,9 +1,9 @@
 //! `known_hosts` files, as `sshd(8)` describes them under "SSH_KNOWN_HOSTS FILE FORMAT".
 
 use super::pattern;
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use ring::hmac;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

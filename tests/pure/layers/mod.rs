@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "model",
     "source",
     "clock",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 20] = [
     "verify",
     "plan",
     "remote",
+    "inputs",
     "engine",
     "report",
     "lab",

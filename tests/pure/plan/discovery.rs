@@ -35,8 +35,11 @@ const HAPROXY: &str = "\tbind :443 ssl crt /etc/haproxy/certs/ alpn h2,http/1.1\
 const CADDY: &str = "\ttls /etc/caddy/certs/cert.pem /etc/caddy/certs/key.pem\n";
 
 fn dest(wanted: &mut Wanted, cert: &str, key: &str) {
-    wanted.certificate.pairs[0].dest =
-        Dest { cert: Some(cert.into()), key: Some(key.into()), ..Dest::default() };
+    wanted.certificate.pairs[0].dest = Dest {
+        cert: Some(cert.parse().expect("a path")),
+        key: Some(key.parse().expect("a path")),
+        ..Dest::default()
+    };
 }
 
 /// A host with the files in place, whose service prints this about its configuration.

@@ -6,10 +6,12 @@ mod looks;
 use crate::common::world::{
     AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for,
 };
-use certroll::host::{CommandResult, Family, FileState, HostKind};
+use certroll::host::{
+    Attributes, CommandResult, Family, FileRole, FileState, HostKind, TimedCommand, ValidateVia,
+};
 use certroll::model::{CommandLine, FileMode, StartTls};
 use certroll::plan::build::{Decision, FileAction, SeenBefore};
-use certroll::plan::desired::{Desired, Role, ViaWant};
+use certroll::plan::desired::Desired;
 use certroll::plan::inspection;
 use certroll::plan::resolve::resolve;
 use certroll::plan::rows::{blocked_row, rows};
@@ -25,7 +27,7 @@ fn argv(words: &[&str]) -> CommandLine {
 fn told(desired: &Desired) -> String {
     let mut lines = Vec::new();
     for file in &desired.files {
-        let show = |ownership: &certroll::plan::desired::Ownership| {
+        let show = |ownership: &Attributes| {
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
             let mode = ownership.mode.map_or("-".to_owned(), |mode| mode.to_string());
             format!("{}:{} {mode}", text(&ownership.owner), text(&ownership.group))
@@ -43,15 +45,17 @@ fn told(desired: &Desired) -> String {
         lines.push(format!("kept key {}", kept.path));
     }
     for service in &desired.services {
-        let command = |want: &Option<certroll::plan::desired::CommandWant>| {
+        let command = |want: &Option<TimedCommand>| {
             want.as_ref().map_or("-".to_owned(), |want| want.command.to_string())
         };
         for step in &service.validate {
-            let via = match &step.via {
-                ViaWant::Boot(boot) => format!("boot {} on {}", boot.start, boot.port),
+            let via = match &step.step.via {
+                ValidateVia::Boot(boot) => format!("boot {} on {}", boot.start, boot.port),
                 via => format!("{via:?}"),
             };
-            lines.push(format!("{}: check [{}] {} via {via}", service.name, step.pair, step.label));
+            let names = step.step.names.iter().map(|(name, path)| format!(" {name}={path}"));
+            let names: String = names.collect();
+            lines.push(format!("{}: check {} via {via}{names}", service.name, step.label));
         }
         for check in &service.prechecks {
             lines.push(format!("{}: before {}", service.name, check.command.command));
@@ -125,8 +129,11 @@ fn apache_differs_between_families() {
 fn the_task_wins_over_the_profile() {
     let mut wanted = wanted(&["nginx"]);
     let task = &mut wanted.certificate;
-    task.pairs[0].dest =
-        Dest { cert: Some("/srv/a.pem".into()), key: Some("/srv/a.key".into()), ..Dest::default() };
+    task.pairs[0].dest = Dest {
+        cert: Some("/srv/a.pem".parse().unwrap()),
+        key: Some("/srv/a.key".parse().unwrap()),
+        ..Dest::default()
+    };
     task.ownership = Ownership {
         owner: Some("web".into()),
         mode: Some(FileMode::new(0o640)),
@@ -156,14 +163,17 @@ fn an_own_check_leaves_the_loaders_of_staged_files() {
     wanted.certificate.validate = Some(Validation::Boot);
     assert_eq!(labels(&wanted).len(), 3);
     let boot = desired(&wanted).services[0].validate[2].clone();
-    let ViaWant::Boot(boot) = boot.via else { panic!() };
+    let ValidateVia::Boot(boot) = boot.step.via else { panic!() };
     assert_eq!(boot.starttls, StartTls::Smtp);
     assert_eq!(boot.server_name.as_deref(), Some("www.example.net"));
     assert!(boot.start.to_string().contains("chown 'postfix:postfix' '/var/lib/postfix'"));
     // A check that names the new file is shown the staged one.
     wanted.certificate.validate = Some(Validation::Command(argv(&["look", "{cert}"])));
     let check = desired(&wanted).services[0].validate[0].clone();
-    assert_eq!((check.via, check.command), (ViaWant::Staged, argv(&["look", "{cert}"])));
+    assert_eq!(
+        (check.step.via, check.step.command),
+        (ValidateVia::Staged, argv(&["look", "{cert}"]))
+    );
 }
 
 #[test]
@@ -179,9 +189,9 @@ fn what_is_missing_is_said() {
     let refused = |wanted: &Wanted| resolve(wanted, DEBIAN).unwrap_err();
     let mut files = wanted(&["files"]);
     insta::assert_snapshot!(refused(&files), @"dest.cert is missing: files has no usual path here");
-    files.certificate.pairs[0].dest.cert = Some("/c".into());
+    files.certificate.pairs[0].dest.cert = Some("/c".parse().unwrap());
     insta::assert_snapshot!(refused(&files), @"dest.key is missing: files has no usual path here");
-    files.certificate.pairs[0].dest.key = Some("/k".into());
+    files.certificate.pairs[0].dest.key = Some("/k".parse().unwrap());
     insta::assert_snapshot!(refused(&files), @"the profile 'files' knows no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service notices by itself");
     let shared = wanted(&["postfix", "dovecot"]);
     insta::assert_snapshot!(refused(&shared), @"dest.cert is missing: postfix, dovecot has no usual path here");
@@ -193,8 +203,8 @@ fn what_is_missing_is_said() {
 fn two_services_share_one_pair() {
     let mut wanted = wanted(&["postfix", "dovecot"]);
     wanted.certificate.pairs[0].dest = Dest {
-        cert: Some("/etc/ssl/mail.pem".into()),
-        key: Some("/etc/ssl/mail.key".into()),
+        cert: Some("/etc/ssl/mail.pem".parse().unwrap()),
+        key: Some("/etc/ssl/mail.key".parse().unwrap()),
         ..Dest::default()
     };
     insta::assert_snapshot!(told(&desired(&wanted)));
@@ -204,16 +214,21 @@ fn two_services_share_one_pair() {
 fn a_pair_and_a_combined_file_side_by_side() {
     let mut wanted = wanted(&["nginx", "haproxy"]);
     wanted.certificate.pairs[0].dest = Dest {
-        cert: Some("/c.pem".into()),
-        key: Some("/k.pem".into()),
-        combined: Some("/both.pem".into()),
+        cert: Some("/c.pem".parse().unwrap()),
+        key: Some("/k.pem".parse().unwrap()),
+        combined: Some("/both.pem".parse().unwrap()),
         chain: None,
     };
     let desired = desired(&wanted);
-    let files: Vec<_> = desired.files.iter().map(|file| (file.role, file.path.as_str())).collect();
+    let files: Vec<_> =
+        desired.files.iter().map(|file| (file.role, file.path.to_str().unwrap())).collect();
     assert_eq!(
         files,
-        [(Role::Key, "/k.pem"), (Role::Cert, "/c.pem"), (Role::Combined, "/both.pem")]
+        [
+            (FileRole::Key, "/k.pem"),
+            (FileRole::Certificate, "/c.pem"),
+            (FileRole::Combined, "/both.pem")
+        ]
     );
     assert_eq!(desired.files[2].fallback.mode, Some(FileMode::new(0o600)));
 }
@@ -222,14 +237,14 @@ fn a_pair_and_a_combined_file_side_by_side() {
 fn a_chain_of_its_own_only_splits_what_was_given_apart() {
     let mut wanted = wanted(&["nginx"]);
     wanted.certificate.pairs[0].dest = Dest {
-        cert: Some("/c.pem".into()),
-        key: Some("/k.pem".into()),
-        chain: Some("/chain.pem".into()),
+        cert: Some("/c.pem".parse().unwrap()),
+        key: Some("/k.pem".parse().unwrap()),
+        chain: Some("/chain.pem".parse().unwrap()),
         combined: None,
     };
     let certificates = |wanted: &Wanted, path: &str| {
         let desired = desired(wanted);
-        let file = desired.files.iter().find(|file| file.path == path).unwrap();
+        let file = desired.files.iter().find(|file| file.path.to_str() == Some(path)).unwrap();
         String::from_utf8_lossy(file.content.expose()).matches("BEGIN CERTIFICATE").count()
     };
     assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (2, 1));
@@ -243,16 +258,16 @@ fn three_hundred_certificates_share_one_validation_and_one_reload() {
     let leaves: Vec<_> = names.iter().map(|name| AUTHORITY.leaf(&[name])).collect();
     let mut wanted = wanted_for(&["nginx"], &leaves, true);
     for (n, pair) in wanted.certificate.pairs.iter_mut().enumerate() {
-        pair.dest.cert = Some(format!("/etc/nginx/certs/{n}.pem"));
-        pair.dest.key = Some(format!("/etc/nginx/certs/{n}.key"));
+        pair.dest.cert = Some(format!("/etc/nginx/certs/{n}.pem").parse().unwrap());
+        pair.dest.key = Some(format!("/etc/nginx/certs/{n}.key").parse().unwrap());
     }
     let desired = desired(&wanted);
     assert_eq!(desired.files.len(), 600);
-    assert!(desired.files.iter().take(300).all(|file| file.role == Role::Key));
+    assert!(desired.files.iter().take(300).all(|file| file.role == FileRole::Key));
     assert_eq!(desired.services[0].validate.len(), 1);
     assert_eq!(desired.probes.len(), 300);
     assert_eq!(desired.probes[299].server_name.as_deref(), Some("n299.example.net"));
-    let request = inspection::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted);
     assert_eq!(request.variants.len(), 1);
     assert_eq!(request.variants[0].files.len(), 600);
     assert!(request.variants[0].kinds.is_empty());
@@ -267,7 +282,7 @@ fn a_first_rollout_as_a_table() {
     let desired = desired(&wanted(&["nginx"]));
     let mut facts = facts(&desired);
     for there in &mut facts.files {
-        there.missing_directories = vec![b"/etc/nginx/certs".to_vec()];
+        there.missing_directories = vec!["/etc/nginx/certs".parse().unwrap()];
     }
     insta::assert_snapshot!(table(&desired, &facts, &[nothing()]));
 }
@@ -317,7 +332,7 @@ fn files_right_and_served_otherwise_is_drift() {
     let note = &second.notes[0];
     assert!(note.starts_with("drift: the files are right, but 192.0.2.1:443 serves"), "{note}");
     let shown = rows(&desired, &second, &after, NOW);
-    assert!(shown.iter().all(|row| row.action.words() == "reload only"));
+    assert!(shown.iter().all(|row| row.action.name() == "reload_only"));
 }
 
 #[test]
@@ -325,9 +340,9 @@ fn a_key_that_stays_must_fit() {
     let leaf = AUTHORITY.leaf(&["www.example.net"]);
     let wanted = wanted_for(&["nginx"], std::slice::from_ref(&leaf), false);
     let desired = desired(&wanted);
-    let request = inspection::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted);
     assert_eq!(request.variants[0].public_keys, [1]);
-    assert_eq!(desired.kept_keys[0].path, "/etc/nginx/certs/key.pem");
+    assert_eq!(desired.kept_keys[0].path.to_str().unwrap(), "/etc/nginx/certs/key.pem");
     let mut facts = facts(&desired);
     let blocked = |facts: &_| match plan(&desired, facts, &[nothing()]).decision {
         Decision::Blocked { why, .. } => why,
@@ -348,7 +363,7 @@ fn a_key_that_stays_must_fit() {
 #[test]
 fn an_optional_check_is_left_out_where_its_program_is_missing() {
     let wanted = wanted(&["postfix"]);
-    let request = inspection::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted);
     assert_eq!(request.variants[0].programs, ["posttls-finger"]);
     let mut facts = facts(&desired(&wanted));
     assert_eq!(
@@ -366,7 +381,7 @@ fn an_optional_check_is_left_out_where_its_program_is_missing() {
 #[test]
 fn the_inspection_asks_each_kind_for_its_own() {
     let wanted = wanted(&["apache"]);
-    let request = inspection::inspect(&wanted).unwrap();
+    let request = inspection::inspect(&wanted);
     assert!(request.variants.len() > 1);
     let kinds: usize = request.variants.iter().map(|variant| variant.kinds.len()).sum();
     assert_eq!(kinds, HostKind::all().count());
@@ -377,9 +392,9 @@ fn the_inspection_asks_each_kind_for_its_own() {
                 assert!(variant.files.is_empty() && variant.commands.is_empty());
                 continue;
             };
-            let files: Vec<_> = variant.files.iter().map(ToString::to_string).collect();
+            let files = &variant.files;
             let paths: Vec<_> = desired.files.iter().map(|file| file.path.clone()).collect();
-            assert_eq!(files, paths);
+            assert_eq!(*files, paths);
             assert_eq!(variant.commands.len(), 2);
             assert_eq!(variant.commands[0].only_if_running, Some(0));
         }
@@ -410,7 +425,7 @@ fn only_root_gives_files_away() {
 #[test]
 fn a_host_without_an_answer_has_one_row() {
     let row = blocked_row(&certroll::model::HostName::new("h"), "nginx", "unreachable");
-    assert_eq!((row.service.as_str(), row.action.words()), ("nginx", "blocked"));
+    assert_eq!((row.service.as_str(), row.action.name()), ("nginx", "blocked"));
 }
 
 proptest! {
@@ -458,7 +473,7 @@ proptest! {
         for file in &second.files {
             prop_assert_eq!(&file.action, &FileAction::Keep);
             if let Some(widest) = file.want.widest.filter(|_| file.want.wanted.mode.is_none()) {
-                let there = after.files.iter().find(|there| there.path.to_str() == Some(&file.want.path));
+                let there = after.files.iter().find(|there| there.path == file.want.path);
                 prop_assert!(!there.and_then(|t| t.file()).unwrap().mode.is_wider_than(widest));
             }
         }

@@ -2,8 +2,11 @@
 
 use crate::common::pki::{Authority, server_config, server_config_of};
 use crate::verify::script::{Act, Script, backoff, probe, run, serve, wanted};
-use certroll::model::{Backoff, Fingerprint};
-use certroll::verify::{Expectation, Refusal, Roots, Seen, Verdict, handshake};
+use certroll::material::{Certificate, PrivateKey};
+use certroll::model::{Backoff, Fingerprint, Secret};
+use certroll::verify::{
+    Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Verdict, ask, handshake,
+};
 use std::sync::{Arc, Mutex};
 
 #[tokio::test(start_paused = true)]
@@ -139,13 +142,45 @@ async fn a_certificate_with_another_key_is_named() {
     }
 }
 
+/// FIPS 204: the pair is read, found to belong together, and seen served.
+#[tokio::test(start_paused = true)]
+async fn post_quantum_certificates_are_verified() {
+    let authority = Authority::new("test");
+    for (set, algorithm) in
+        [(44, &rcgen::PKCS_ML_DSA_44), (65, &rcgen::PKCS_ML_DSA_65), (87, &rcgen::PKCS_ML_DSA_87)]
+    {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let pair = authority.leaf_with(&["www.example.org"], &key, |_| {});
+        let read = PrivateKey::from_pem(&Secret::new(pair.key_pem.clone().into_bytes()), None);
+        let read = read.unwrap();
+        let leaf = Certificate::from_der(&pair.der).unwrap();
+        assert_eq!(
+            (read.public(), read.public().to_string()),
+            (&leaf.public_key, format!("ML-DSA-{set}"))
+        );
+        let choice = SignatureChoice::of(&leaf.public_key);
+        assert_eq!(choice, SignatureChoice::MlDsa);
+        let script = Script::new([serve(&pair)]);
+        let served = ask(&Probe { signature: choice, ..probe() }, &script).await.unwrap();
+        assert_eq!((served.leaf, served.protocol.as_str()), (pair.fingerprint(), "TLSv1.3"));
+        let other = authority.leaf_with(
+            &["www.example.org"],
+            &rcgen::KeyPair::generate_for(algorithm).unwrap(),
+            |_| {},
+        );
+        let mixed = server_config(&pair.chain(), other.private_key());
+        let refusal = handshake(&probe(), &Script::new([Act::Serve(Arc::new(mixed))])).await;
+        assert_eq!(refusal.unwrap_err(), Refusal::BadSignature { leaf: pair.fingerprint() });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stapled_answer_is_seen() {
     let authority = Authority::new("test");
     let pair = authority.leaf(&["www.example.org"]);
     for staple in [None, Some(b"an OCSP response".to_vec())] {
         let mut config = server_config(&pair.chain(), pair.private_key());
-        let key = rustls::crypto::ring::sign::any_supported_type(&pair.private_key()).unwrap();
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&pair.private_key()).unwrap();
         let chain = pair.chain().into_iter().map(Into::into).collect();
         let mut certified = rustls::sign::CertifiedKey::new(chain, key);
         certified.ocsp = staple.clone();

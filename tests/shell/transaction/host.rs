@@ -5,7 +5,7 @@ use certroll::host::{
     Attributes, Committed, Content, FileChange, FileRole, Limits, RolledBack, ServiceCommands,
     Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
 };
-use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath, Timestamp};
+use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
 use certroll::remote::program::Program;
 use certroll::remote::{self, RemoteError, Transaction};
 use certroll::transport::{Process, local};
@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -359,10 +359,10 @@ impl Host {
     }
 }
 
-/// Ids sort by time to the second; here they sort by their making.
+/// As if each were made a second after the last.
 pub fn next_id() -> TransactionId {
-    static SECONDS: AtomicI64 = AtomicI64::new(1_700_000_000);
-    TransactionId::new(Timestamp::from_unix(SECONDS.fetch_add(1, Ordering::Relaxed)))
+    static SECONDS: AtomicU64 = AtomicU64::new(1_700_000_000);
+    TransactionId::new(Duration::from_secs(SECONDS.fetch_add(1, Ordering::Relaxed)))
 }
 
 pub fn is_root() -> bool {

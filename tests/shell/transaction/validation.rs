@@ -233,7 +233,7 @@ fn sealed(host: &Host, port: u16, leaf: Fingerprint, start: &str) -> ValidateSte
             mkdir: vec![remote(&host.root.join("var/log"))],
             start: command(&["sh", "-c", start]),
             port,
-            starttls: None,
+            starttls: certroll::model::StartTls::None,
             signatures: None,
             server_name: Some("example.test".into()),
             leaf,

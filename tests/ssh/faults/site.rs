@@ -95,7 +95,7 @@ impl Site {
             ..ServiceCommands::default()
         };
         TransactionRequest {
-            id: TransactionId::new(Timestamp::from_unix(1_800_000_000)),
+            id: TransactionId::new(Duration::from_secs(1_800_000_000)),
             holder: "tests".into(),
             directories: Vec::new(),
             files: vec![file(0, &certificate, FileRole::Certificate), file(1, &key, FileRole::Key)],

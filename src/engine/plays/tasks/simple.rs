@@ -1,7 +1,7 @@
 //! `debug`, `assert`, `fail` and `set_fact`: no host is touched.
 
 use super::{Action, Done, Failed, ModuleFailure};
-use crate::engine::variables::node;
+use crate::inputs::variables::node;
 use crate::source::{Node, Value, Vars};
 use serde_json::{Map, Value as Json, json};
 
@@ -40,8 +40,8 @@ pub(super) fn assert(
         if !action.scope.condition(condition)? {
             let text = condition.as_str().unwrap_or("false");
             let message = match action.text(fail_message)? {
-                Some(message) => format!("{message} (`{text}` does not hold)"),
-                None => format!("assertion failed: `{text}` does not hold"),
+                Some(message) => format!("{message} (`{text}` is false)"),
+                None => format!("assertion failed: `{text}` is false"),
             };
             let value = [("assertion", json!(text)), ("evaluated_to", json!(false))];
             let value = value.map(|(key, value)| (key.to_owned(), value));
@@ -49,7 +49,8 @@ pub(super) fn assert(
             return Err(ModuleFailure { message, command: None, value }.into());
         }
     }
-    let message = action.text(success_message)?.unwrap_or_else(|| "all assertions hold".to_owned());
+    let message =
+        action.text(success_message)?.unwrap_or_else(|| "all assertions are true".to_owned());
     let value = Map::from_iter([("msg".to_owned(), json!(message))]);
     Ok(Done { message: Some(message), value, ..Done::default() })
 }

@@ -6,9 +6,9 @@ use crate::model::{HostName, Outcome, Step};
 use crate::plan::build::FailedCheck;
 use crate::remote::RemoteError;
 
-/// How a host left a certificate task.
+/// How a host failed, and what the operator reads of it.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct HostFailure {
     /// Its outcome.
     pub outcome: Outcome,
     /// For the terminal and the log.
@@ -22,12 +22,15 @@ pub const ALL_OLD: &str =
     "rolled back: files are exactly as before and the service was told to load them";
 
 /// A failure before anything live changed.
-pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> Ended {
-    Ended { outcome: Outcome::Failed(step), failure: plain(task, step, message.into(), UNTOUCHED) }
+pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> HostFailure {
+    HostFailure {
+        outcome: Outcome::Failed(step),
+        failure: plain(task, step, message.into(), UNTOUCHED),
+    }
 }
 
 /// The plan says that nothing can be done.
-pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -> Ended {
+pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -> HostFailure {
     let mut ended = before_commit(task, step, why);
     if let Some(check) = check {
         let failure = &mut ended.failure;
@@ -43,33 +46,49 @@ pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -
 }
 
 /// The host could not be reached.
-pub fn unreachable(task: &str, message: impl Into<String>) -> Ended {
+pub fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable: this task changed nothing there";
     let mut failure = plain(task, Step::Connect, message.into(), state);
     failure.advice.push("run the same command again when the host can be reached".to_owned());
-    Ended { outcome: Outcome::Unreachable, failure }
+    HostFailure { outcome: Outcome::Unreachable, failure }
 }
 
 /// The host could be reached, but not as the account that was asked for. The message says what to do.
-pub fn refused(task: &str, message: impl Into<String>) -> Ended {
+pub fn refused(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable as this account: this task changed nothing there";
     let failure = plain(task, Step::Connect, message.into(), state);
-    Ended { outcome: Outcome::Unreachable, failure }
+    HostFailure { outcome: Outcome::Unreachable, failure }
 }
 
 /// The link was cut by the operator between the commit and its confirmation.
-pub fn cut_off(task: &str) -> Ended {
+pub fn cut_off(task: &str) -> HostFailure {
     let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
     let state = "UNKNOWN: without a confirmation the host goes back to its old files by itself, now \
                  that the link is gone";
     let mut failure = plain(task, Step::Confirm, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
-    Ended { outcome: Outcome::Unknown(Step::Confirm), failure }
+    HostFailure { outcome: Outcome::Unknown(Step::Confirm), failure }
+}
+
+/// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
+pub fn lost(task: &str, step: Step, why: &str) -> HostFailure {
+    let message = format!("certroll itself failed on this host: {why}");
+    let state = "UNKNOWN: a stage is discarded, and a change that was not confirmed is rolled back by the host \
+                 itself";
+    let mut failure = plain(task, step, message, state);
+    failure.advice.push("`certroll status` shows what the host holds".to_owned());
+    failure.advice.push("please report this as a fault of certroll".to_owned());
+    HostFailure { outcome: Outcome::Unknown(step), failure }
 }
 
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
-pub fn remote(task: &str, host: &HostName, error: &RemoteError, command: Option<String>) -> Ended {
+pub fn remote(
+    task: &str,
+    host: &HostName,
+    error: &RemoteError,
+    command: Option<String>,
+) -> HostFailure {
     if let RemoteError::Refused(why) = error {
         return refused(task, why.to_string());
     }
@@ -86,7 +105,7 @@ pub fn remote(task: &str, host: &HostName, error: &RemoteError, command: Option<
     };
     failure.command = command;
     failure.advice.extend(advice(host, error));
-    Ended { outcome, failure }
+    HostFailure { outcome, failure }
 }
 
 fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {

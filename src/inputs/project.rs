@@ -1,5 +1,6 @@
 //! Everything that was read before the run: inventory, playbooks, profiles, and how to run them.
 
+use super::verb::Verb;
 use crate::inventory::Inventory;
 use crate::playbook::Playbook;
 use crate::services::Profiles;
@@ -35,7 +36,7 @@ pub struct Book {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What is done.
-    pub mode: Mode,
+    pub verb: Verb,
     /// `--limit`.
     pub limit: Option<String>,
     /// `--tags`.
@@ -52,24 +53,13 @@ pub struct Options {
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.
     pub allow_empty: bool,
-}
-
-/// What a run does with the certificate tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Looks and tells; changes nothing.
-    Plan,
-    /// Rolls out.
-    Apply,
-    /// Asks hosts and services what is there, or settles what is unfinished; runs no task.
-    Survey,
-    /// Rolls back: to the state before this generation, or before the last one of which anything is kept.
-    Earlier(Option<String>),
+    /// From which number `order: shuffle` draws.
+    pub seed: u32,
 }
 
 impl Options {
     /// Whether nothing may be changed.
     pub fn is_plan(&self) -> bool {
-        self.mode == Mode::Plan
+        self.verb == Verb::Plan
     }
 }

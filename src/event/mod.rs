@@ -1,16 +1,19 @@
-//! What a run tells its reporters: plain data, no behaviour.
+//! What a run tells its reporters and its record: plain data, and the form in which it is kept.
 //!
 //! One [`Event`] per fact, in the order in which the dispatcher saw them. Exactly one
 //! [`Kind::RunStart`] comes first and one [`Kind::Summary`] last. `docs/events.md` documents the
 //! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
 
+pub mod json;
 pub mod planned;
+pub mod run;
 pub mod status;
 
-use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step};
-use indexmap::IndexMap;
+use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step, Timestamp};
 use planned::{PlanCounts, PlanRow, ServiceEnd};
-use serde::Serialize;
+pub use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use status::HostStatus;
 use std::time::Duration;
 
@@ -18,11 +21,13 @@ use std::time::Duration;
 pub const SCHEMA: u32 = 1;
 
 /// One fact of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Counts from 0 without gaps.
     pub seq: u64,
-    /// Since the run began.
+    /// When it happened, by the controller's wall clock.
+    pub moment: Timestamp,
+    /// Since the run began, by a clock that nobody sets.
     pub elapsed: Duration,
     /// The host it is about, if one.
     pub host: Option<HostName>,
@@ -31,26 +36,20 @@ pub struct Event {
 }
 
 /// The kinds of facts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Kind {
     /// The run begins.
-    RunStart {
-        /// [`SCHEMA`].
-        schema: u32,
-        /// `plan`, `apply`, `verify`, …
-        command: String,
-        /// Playbooks as given.
-        playbooks: Vec<String>,
-        /// Random name of this run, also in the hosts' journals.
-        run: String,
-    },
+    RunStart(Box<RunStart>),
     /// A play begins.
     PlayStart {
         /// Its name.
         play: String,
         /// How many hosts it has.
         hosts: usize,
+        /// From which number `order: shuffle` drew the order, where the play asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed: Option<u32>,
     },
     /// A batch of a play begins.
     BatchStart {
@@ -72,6 +71,9 @@ pub enum Kind {
     TaskStart {
         /// Its name.
         task: String,
+        /// Where it is written, as `FILE:LINE`; none for what certroll does of its own accord.
+        #[serde(default)]
+        place: Option<String>,
     },
     /// A host entered a step of a rollout.
     StepStart {
@@ -110,6 +112,9 @@ pub enum Kind {
     TaskEnd {
         /// Its name.
         task: String,
+        /// Where it is written, as `FILE:LINE`; none for what certroll does of its own accord.
+        #[serde(default)]
+        place: Option<String>,
         /// How it ended.
         result: TaskResult,
         /// Message for the operator, if any.
@@ -125,13 +130,11 @@ pub enum Kind {
         task: String,
         /// One entry per service of the task.
         services: Vec<ServiceEnd>,
-        /// How it ended.
-        #[serde(serialize_with = "outcome_name")]
+        /// How it ended, as the fields `outcome` and, where it failed, `step`.
+        #[serde(flatten)]
         outcome: Outcome,
-        /// At which step, for failures.
-        step: Option<Step>,
     },
-    /// What a certificate task would do on a host (`plan` only).
+    /// What a certificate task would do on a host (`plan`), or is about to do (`apply`).
     PlanHost {
         /// The play.
         play: String,
@@ -177,20 +180,21 @@ pub enum Kind {
     },
     /// A host is done with the run.
     HostEnd {
-        /// How it ended.
-        #[serde(serialize_with = "outcome_name")]
+        /// How it ended, as the fields `outcome` and, where it failed, `step`.
+        #[serde(flatten)]
         outcome: Outcome,
-        /// At which step, for failures.
-        step: Option<Step>,
         /// Reason, for skipped hosts and failures.
         reason: Option<String>,
     },
     /// The run is over.
     Summary(Summary),
+    /// What this version does not know, from the record of another; kept as it was.
+    #[serde(untagged)]
+    Unknown(Map<String, Value>),
 }
 
 /// How a task ended on a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskResult {
     /// Done, nothing changed.
@@ -208,7 +212,7 @@ pub enum TaskResult {
 }
 
 /// Severity of a note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NoteLevel {
     /// Good to know.
@@ -220,7 +224,7 @@ pub enum NoteLevel {
 }
 
 /// A failed step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Task that failed.
     pub task: String,
@@ -240,64 +244,4 @@ pub struct Failure {
     pub advice: Vec<String>,
     /// Whether the host has its old state back (`None` where the step changes nothing live).
     pub rolled_back: Option<bool>,
-}
-
-/// Why a run stops early. Ordered: a weaker reason never replaces a stronger one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// Every host of a batch failed.
-    BatchFailed,
-    /// More hosts failed than the play tolerates.
-    FailureBudget,
-    /// Ctrl-C: no new hosts, those in flight end or roll back.
-    Interrupt,
-    /// Ctrl-C again: links are cut and hosts undo themselves.
-    SecondInterrupt,
-}
-
-/// Counts of one host, in tasks except where said otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct HostSummary {
-    /// Tasks that ended well, changed or not.
-    pub ok: u32,
-    /// Tasks that changed something.
-    pub changed: u32,
-    /// Certificate tasks with nothing to do.
-    pub unchanged: u32,
-    /// Tasks not done.
-    pub skipped: u32,
-    /// Tasks that failed (rolled back counts as failed).
-    pub failed: u32,
-    /// Certificate tasks that failed after the commit and were rolled back.
-    pub rolled_back: u32,
-    /// 1 when the host could not be reached.
-    pub unreachable: u32,
-    /// Failures that were ignored.
-    pub ignored: u32,
-    /// `changed`, `unchanged`, `skipped`, `failed`, `rolled_back`, `unreachable` or `unknown`.
-    pub outcome: String,
-    /// Step that failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
-    /// Why, for hosts that were skipped or failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// The end of a run.
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    /// Every host of every play, in inventory order.
-    pub hosts: IndexMap<HostName, HostSummary>,
-    /// The process's exit code.
-    pub exit_code: u8,
-    /// Why the run stopped early, if it did.
-    pub stopped: Option<StopReason>,
-    /// In `plan`: hosts with pending changes.
-    pub pending: usize,
-}
-
-fn outcome_name<S: serde::Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(outcome.name())
 }

@@ -1,14 +1,16 @@
-//! Certificates, chains and keys of the controller: each file read and checked once per run.
+//! Certificates, chains, keys and trusted roots of the controller: each file read and checked once per run.
 
+use super::selection::Place;
 use crate::load;
 use crate::material::{self, Input, MaterialError};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
 use crate::plan::wanted::Material;
-use crate::playbook::certificate::{Pair, Passphrase};
+use crate::playbook::certificate::{Pair, Passphrase, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
 use crate::vault;
-use std::collections::HashMap;
+use crate::verify::Roots;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,14 +26,19 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// What was loaded so far. Keys are wiped when the run drops it.
+/// What was loaded so far. A key is wiped when the last task that uses it is done; see [`Bundles::done_with`].
 pub struct Bundles {
     now: Timestamp,
     decrypt: Decrypt,
     known: Mutex<HashMap<Files, Known>>,
+    roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
 
-type Known = Result<Arc<Loaded>, Diagnostics>;
+struct Known {
+    loaded: Result<Arc<Loaded>, Diagnostics>,
+    /// Tasks that asked for it and are not done.
+    users: HashSet<Place>,
+}
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Files {
@@ -45,14 +52,19 @@ struct Files {
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
     pub fn new(now: Timestamp, decrypt: Decrypt) -> Self {
-        Self { now, decrypt, known: Mutex::default() }
+        Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
     }
 
-    /// The material of one certificate. Warns about a certificate that ends within `warn`.
+    /// The material of one certificate, for the task at `user`. Warns about a certificate that ends within `warn`.
     ///
     /// # Errors
     /// Everything that is wrong with the files, at the place that names them.
-    pub fn load(&self, pair: &Pair, warn: Duration) -> Result<Arc<Loaded>, Diagnostics> {
+    pub fn load(
+        &self,
+        user: Place,
+        pair: &Pair,
+        warn: Duration,
+    ) -> Result<Arc<Loaded>, Diagnostics> {
         let passphrase = self.passphrase(pair)?;
         let files = Files {
             cert: pair.cert.clone(),
@@ -62,19 +74,41 @@ impl Bundles {
             warn,
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = match known.get(&files) {
-            Some(loaded) => loaded.clone(),
-            None => {
-                let loaded = self.read(pair, passphrase.as_ref(), warn).map(Arc::new);
-                known.insert(files, loaded.clone());
-                loaded
-            }
-        };
+        let entry = known.entry(files).or_insert_with(|| Known {
+            loaded: self.read(pair, passphrase.as_ref(), warn).map(Arc::new),
+            users: HashSet::new(),
+        });
+        entry.users.insert(user);
+        let loaded = entry.loaded.clone();
         drop(known);
         loaded.map_err(|problems| {
             let placed = problems.0.into_iter().map(|problem| problem.at(pair.span.as_ref()));
             Diagnostics(placed.collect())
         })
+    }
+
+    /// The task will not be run any more: what no other task uses is dropped, and its keys are wiped with the last
+    /// host's copy.
+    pub fn done_with(&self, user: Place) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, entry| {
+            let used = entry.users.remove(&user);
+            !used || !entry.users.is_empty()
+        });
+    }
+
+    /// The roots that `trust` names.
+    ///
+    /// # Errors
+    /// They cannot be read, or there are none.
+    pub fn roots(&self, trust: &Trust) -> Result<Roots, Diagnostic> {
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = roots.iter().find(|(known, _)| known == trust) {
+            return known.clone();
+        }
+        let loaded = read_roots(trust);
+        roots.push((trust.clone(), loaded.clone()));
+        loaded
     }
 
     fn passphrase(&self, pair: &Pair) -> Result<Option<Secret<String>>, Diagnostics> {
@@ -152,6 +186,17 @@ impl Bundles {
             ));
         }
         Ok(Loaded { material: Arc::new(Material::new(Arc::new(bundle))), warnings, notes })
+    }
+}
+
+fn read_roots(trust: &Trust) -> Result<Roots, Diagnostic> {
+    match trust {
+        Trust::System => Roots::system().map_err(|error| Diagnostic::error(error.to_string())),
+        Trust::File(path) => {
+            let (bytes, _): (Secret<Vec<u8>>, _) = load::read_bytes(path)?;
+            Roots::from_pem(bytes.expose())
+                .map_err(|error| Diagnostic::error(format!("{}: {error}", path.display())))
+        }
     }
 }
 

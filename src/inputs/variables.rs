@@ -207,9 +207,10 @@ impl Variables {
             .mark_unknown(unknown)
     }
 
-    /// `--extra-vars`.
-    pub fn extra_layer(&self) -> Arc<Vars> {
-        Arc::clone(&self.extra)
+    /// Variables that are there without any host: for a play's `hosts`.
+    pub fn bare_scope(&self, book: &Book, play: &Play) -> Scope {
+        let layers = vec![Arc::new(play.vars.clone()), Arc::clone(&self.extra)];
+        Scope::new(Arc::clone(&book.templates), layers)
     }
 
     fn made_for(&self, host: &HostName) -> Option<Arc<Vars>> {

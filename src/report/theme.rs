@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The properties of a stream that shape what is written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Theme {
     /// Escape sequences for colours may be written.
     pub color: bool,
     /// Columns of the terminal; `None`: no terminal, lines may have any length.
@@ -17,7 +17,7 @@ pub struct Look {
     pub ascii: bool,
 }
 
-impl Look {
+impl Theme {
     /// For pipes and files: no colour, any width, ASCII.
     pub const PLAIN: Self = Self { color: false, width: None, ascii: true };
 
@@ -136,7 +136,7 @@ fn floor_boundary(text: &str, limit: usize) -> &str {
 }
 
 /// As much of `text` as fits `width` columns; what was cut ends in `…` (or `.` in ASCII).
-pub fn cut(text: &str, width: usize, look: &Look) -> String {
+pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
     use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
     if text.width() <= width {
         return text.to_owned();
@@ -151,7 +151,7 @@ pub fn cut(text: &str, width: usize, look: &Look) -> String {
         out.push(c);
     }
     if width > 0 {
-        out.push(if look.ascii { '.' } else { '…' });
+        out.push(if theme.ascii { '.' } else { '…' });
     }
     out
 }
@@ -196,27 +196,27 @@ mod tests {
 
     #[test]
     fn cutting_counts_columns() {
-        let look = Look { ascii: false, ..Look::PLAIN };
-        assert_eq!(cut("abcdef", 6, &look), "abcdef");
-        assert_eq!(cut("abcdefg", 6, &look), "abcde…");
-        assert_eq!(cut("日本語", 4, &look), "日…");
-        assert_eq!(cut("abcdefg", 6, &Look::PLAIN), "abcde.");
-        assert_eq!(cut("abc", 0, &look), "");
+        let theme = Theme { ascii: false, ..Theme::PLAIN };
+        assert_eq!(cut("abcdef", 6, &theme), "abcdef");
+        assert_eq!(cut("abcdefg", 6, &theme), "abcde…");
+        assert_eq!(cut("日本語", 4, &theme), "日…");
+        assert_eq!(cut("abcdefg", 6, &Theme::PLAIN), "abcde.");
+        assert_eq!(cut("abc", 0, &theme), "");
     }
 
     #[test]
     fn long_text_hangs_below_its_beginning() {
-        let look = Look { color: false, width: Some(36), ascii: true };
+        let theme = Theme { color: false, width: Some(36), ascii: true };
         assert_eq!(
-            look.hang("  note: ", Style::new(), "one two three four five six → 7"),
+            theme.hang("  note: ", Style::new(), "one two three four five six → 7"),
             "  note: one two three four five six\n        -> 7\n"
         );
         assert_eq!(
-            look.hang("  note: ", Style::new(), &"/a-path".repeat(6)),
+            theme.hang("  note: ", Style::new(), &"/a-path".repeat(6)),
             format!("  note: {}\n", "/a-path".repeat(6))
         );
         assert_eq!(
-            Look::PLAIN.hang("x ", Style::new(), &"a b ".repeat(80)),
+            Theme::PLAIN.hang("x ", Style::new(), &"a b ".repeat(80)),
             format!("x {}\n", "a b ".repeat(80))
         );
     }

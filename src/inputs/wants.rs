@@ -1,15 +1,13 @@
 //! What a certificate task wants of a host: the task rendered, its profiles found, its files checked.
 
-use super::bundles::uncovered;
+use super::bundles::{Bundles, uncovered};
 use super::project::Book;
-use super::run::Run;
+use super::selection::ChosenTask;
 use crate::host::HostKind;
-use crate::load;
-use crate::model::{HostName, Secret};
+use crate::model::HostName;
 use crate::plan::probes::probes;
 use crate::plan::resolve::resolve;
 use crate::plan::wanted::{Material, Wanted};
-use crate::playbook::Task;
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
 };
@@ -32,13 +30,13 @@ pub struct Want {
 /// # Errors
 /// Everything that is wrong; or a name that only the run sets.
 pub fn want(
-    run: &Run,
-    book: &Book,
-    task: &Task,
+    bundles: &Bundles,
+    chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,
     host: &HostName,
     scope: &Scope,
 ) -> Result<Want, RenderError> {
+    let (book, task) = (chosen.at.book, chosen.task);
     let rendered = certificate::render(spec, scope, &book.playbook.directory)?;
     let mut found = Diagnostics::default();
     let profiles = profiles(book, &rendered, &mut found);
@@ -46,7 +44,7 @@ pub fn want(
     let mut notes = Vec::new();
     let mut materials = Vec::new();
     for pair in &rendered.pairs {
-        match run.bundles.load(pair, rendered.expiry_warning) {
+        match bundles.load(chosen.place, pair, rendered.expiry_warning) {
             Ok(loaded) => {
                 warnings.extend(loaded.warnings.iter().cloned());
                 notes.extend(loaded.notes.iter().cloned());
@@ -58,7 +56,7 @@ pub fn want(
     if !found.has_errors() {
         check_names(&rendered, &materials, &mut found);
     }
-    let roots = roots(&rendered, &mut found);
+    let roots = roots(bundles, &rendered, &mut found);
     if found.has_errors() {
         return Err(RenderError::Wrong(found));
     }
@@ -106,30 +104,23 @@ fn check_names(rendered: &CertificateTask, materials: &[Arc<Material>], found: &
     }
 }
 
-fn roots(rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<(Trust, Roots)> {
+fn roots(
+    bundles: &Bundles,
+    rendered: &CertificateTask,
+    found: &mut Diagnostics,
+) -> Vec<(Trust, Roots)> {
     let VerifyChoice::Endpoints(specs) = &rendered.verify else { return Vec::new() };
     let mut roots: Vec<(Trust, Roots)> = Vec::new();
     for trust in specs.iter().filter_map(|spec| spec.trust.as_ref()) {
         if roots.iter().any(|(known, _)| known == trust) {
             continue;
         }
-        match load_roots(trust) {
+        match bundles.roots(trust) {
             Ok(loaded) => roots.push((trust.clone(), loaded)),
             Err(problem) => found.push(problem.at(rendered.span.as_ref())),
         }
     }
     roots
-}
-
-fn load_roots(trust: &Trust) -> Result<Roots, Diagnostic> {
-    match trust {
-        Trust::System => Roots::system().map_err(|error| Diagnostic::error(error.to_string())),
-        Trust::File(path) => {
-            let (bytes, _): (Secret<Vec<u8>>, _) = load::read_bytes(path)?;
-            Roots::from_pem(bytes.expose())
-                .map_err(|error| Diagnostic::error(format!("{}: {error}", path.display())))
-        }
-    }
 }
 
 /// Why the task cannot be done on any kind of host.

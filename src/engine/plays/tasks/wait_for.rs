@@ -124,7 +124,7 @@ async fn port_is(action: &Action<'_>, wait: &Wait, host: &str, port: u16, begun:
         }
         tokio::select! {
             () = sleep(wait.pause) => {}
-            () = action.run.shared.stop.soft().cancelled() => return false,
+            () = action.context.stop.soft().cancelled() => return false,
         }
     }
 }

@@ -5,9 +5,9 @@ mod pause;
 mod simple;
 mod wait_for;
 
-use super::certificate::failure::Ended;
-use super::link::Link;
-use super::run::Run;
+use crate::engine::context::Context;
+use crate::engine::failure::HostFailure;
+use crate::engine::link::Link;
 use crate::model::HostName;
 use crate::playbook::{Play, Task, TaskKind};
 use crate::source::{Diagnostic, Node, Vars};
@@ -15,47 +15,47 @@ use crate::template::{Scope, TemplateError};
 use serde_json::{Map, Value as Json, json};
 
 /// One task on one host, with the item of its loop in the scope.
-pub struct Action<'a> {
+pub(super) struct Action<'a> {
     /// The run.
-    pub run: &'a Run,
+    pub(super) context: &'a Context,
     /// Its play.
-    pub play: &'a Play,
+    pub(super) play: &'a Play,
     /// The task.
-    pub task: &'a Task,
+    pub(super) task: &'a Task,
     /// The host whose variables count.
-    pub host: &'a HostName,
+    pub(super) host: &'a HostName,
     /// Its variables.
-    pub scope: &'a Scope,
+    pub(super) scope: &'a Scope,
     /// Where the task runs.
-    pub link: &'a Link,
+    pub(super) link: &'a Link,
     /// Nothing may be changed.
-    pub check: bool,
+    pub(super) check: bool,
 }
 
 /// A task that ended as its module wishes.
 #[derive(Debug, Default)]
-pub struct Done {
+pub(super) struct Done {
     /// Whether something was changed.
-    pub changed: bool,
+    pub(super) changed: bool,
     /// Nothing was to be done.
-    pub skipped: bool,
+    pub(super) skipped: bool,
     /// One line for the operator.
-    pub message: Option<String>,
+    pub(super) message: Option<String>,
     /// Longer output, printable.
-    pub output: Option<String>,
+    pub(super) output: Option<String>,
     /// What `register` keeps, besides `changed`, `failed` and `skipped`.
-    pub value: Map<String, Json>,
+    pub(super) value: Map<String, Json>,
     /// Variables that it sets.
-    pub facts: Vec<(String, Node)>,
+    pub(super) facts: Vec<(String, Node)>,
     /// Its result is only known when it is really run.
-    pub unknown: bool,
+    pub(super) unknown: bool,
 }
 
 /// A task that did not.
 #[derive(Debug)]
-pub enum Failed {
+pub(super) enum Failed {
     /// The host could not be reached, or fell silent.
-    Ended(Box<Ended>),
+    Host(Box<HostFailure>),
     /// The module failed.
     Module(Box<ModuleFailure>),
     /// A template or value is wrong.
@@ -66,13 +66,13 @@ pub enum Failed {
 
 /// Why a module failed.
 #[derive(Debug, Default)]
-pub struct ModuleFailure {
+pub(super) struct ModuleFailure {
     /// Why, one line.
-    pub message: String,
+    pub(super) message: String,
     /// Command, exit code and output where there was a command.
-    pub command: Option<(String, i32, String)>,
+    pub(super) command: Option<(String, i32, String)>,
     /// For `register`.
-    pub value: Map<String, Json>,
+    pub(super) value: Map<String, Json>,
 }
 
 impl From<ModuleFailure> for Failed {
@@ -105,7 +105,7 @@ impl Action<'_> {
     ///
     /// # Errors
     /// How it failed.
-    pub async fn perform(&self) -> Result<Done, Failed> {
+    pub(super) async fn perform(&self) -> Result<Done, Failed> {
         match &self.task.kind {
             TaskKind::Command(spec) => command::perform(self, spec).await,
             TaskKind::WaitFor(spec) => wait_for::perform(self, spec).await,

@@ -17,9 +17,9 @@ pub(super) async fn perform(
     if action.check {
         return Ok(action.in_check_mode());
     }
-    let stop = &action.run.shared.stop;
+    let stop = &action.context.stop;
     let Some(seconds) = seconds else {
-        let operator = Arc::clone(&action.run.operator);
+        let operator = Arc::clone(&action.context.operator);
         let text = prompt.unwrap_or_else(|| "Press return to continue".to_owned());
         let asked = tokio::task::spawn_blocking(move || operator.wait_for_return(&text));
         let answer = tokio::select! {

@@ -1,7 +1,7 @@
 //! `command` and `shell`.
 
 use super::{Action, Done, Failed, ModuleFailure};
-use crate::engine::certificate::failure;
+use crate::engine::failure;
 use crate::host::CommandRequest;
 use crate::host::CommandResult;
 use crate::model::text::printable;
@@ -60,8 +60,8 @@ pub(super) async fn run(
             .map_err(|error| failure::remote(&title, action.host, &error, None))
     };
     tokio::select! {
-        result = work => result.map_err(|ended| Failed::Ended(Box::new(ended))),
-        () = action.run.shared.stop.hard().cancelled() => {
+        result = work => result.map_err(|ended| Failed::Host(Box::new(ended))),
+        () = action.context.stop.hard().cancelled() => {
             Err(Failed::module("cut off by the second interrupt"))
         }
     }
@@ -93,13 +93,13 @@ fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> 
         return Ok(Done { changed: true, output, value, ..Done::default() });
     }
     let message = if result.late {
-        "its time was over, the whole process group was ended".to_owned()
+        "timed out; its whole process group was killed".to_owned()
     } else if result.too_much_output {
-        "it printed more than it may and was ended".to_owned()
+        "printed too much output and was killed".to_owned()
     } else if let Some(signal) = result.signal {
-        format!("ended by signal {signal}")
+        format!("killed by signal {signal}")
     } else {
-        format!("ended with exit code {}", result.rc)
+        format!("exited with code {}", result.rc)
     };
     value.insert("msg".to_owned(), json!(message));
     let command = Some((command.to_string(), result.rc, output));

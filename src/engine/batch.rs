@@ -1,0 +1,242 @@
+//! A batch of a play: its hosts, its tolerance, and the bookkeeping of what its tasks did.
+
+use super::budget::Budget;
+use super::context::Context;
+use super::emit;
+use super::end::TaskEnd;
+use crate::event::planned::{PlanCounts, PlanRow};
+use crate::event::{Kind, StopReason, TaskResult};
+use crate::inputs::selection::{ChosenTask, PlayAt};
+use crate::inputs::variables::{PlayScope, node};
+use crate::model::{HostName, Outcome};
+use crate::playbook::{RunsOn, Task};
+use indexmap::IndexSet;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A play's batch at work.
+pub struct Batch<'a> {
+    /// The run.
+    pub context: &'a Arc<Context>,
+    /// The play.
+    pub at: PlayAt<'a>,
+    /// Its variables.
+    pub vars: PlayScope,
+    /// From 1.
+    pub number: usize,
+    /// How many the play has.
+    pub of: usize,
+    /// All its hosts.
+    pub hosts: Vec<HostName>,
+    /// The play's tolerance.
+    pub budget: Budget,
+    left: IndexSet<HostName>,
+    view: View,
+}
+
+/// What a plan says of a batch.
+#[derive(Default)]
+struct View {
+    rows: Vec<PlanRow>,
+    unreachable: usize,
+    unknown: Vec<String>,
+}
+
+/// Why a run was ended early, for hosts that were not begun.
+pub fn stop_words(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::BatchFailed => "every host of an earlier batch failed",
+        StopReason::FailureBudget => "more hosts failed than the play tolerates",
+        StopReason::Interrupt | StopReason::SecondInterrupt => "the run was interrupted",
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Batch `number` of `of`, which has not begun.
+    pub fn new(
+        context: &'a Arc<Context>,
+        at: PlayAt<'a>,
+        vars: PlayScope,
+        (number, of): (usize, usize),
+        hosts: &[HostName],
+    ) -> Self {
+        let budget = Budget {
+            any_errors_fatal: at.play.any_errors_fatal,
+            max_fail_percentage: at.play.max_fail_percentage,
+        };
+        let left = hosts.iter().cloned().collect();
+        let hosts = hosts.to_vec();
+        Self { context, at, vars, number, of, hosts, budget, left, view: View::default() }
+    }
+
+    /// Emits the end of the batch, and what a plan comes to.
+    pub fn finish(&mut self) {
+        let emitter = &self.context.emitter;
+        if self.context.is_plan() {
+            let view = std::mem::take(&mut self.view);
+            emitter.run(Kind::PlanBatch {
+                play: self.at.play.name.clone(),
+                batch: self.number,
+                batches: self.of,
+                counts: PlanCounts::of(&view.rows, view.unreachable),
+                unknown: view.unknown,
+            });
+        }
+        emitter.run(Kind::BatchEnd { batch: self.number, failed: self.failed() });
+    }
+
+    /// Hosts of the batch that failed or were unreachable so far.
+    pub fn failed(&self) -> usize {
+        let ledger = self.context.ledger();
+        self.hosts.iter().filter(|host| ledger.tally.has_failed(host)).count()
+    }
+
+    /// Whether the run ends here; asks the stop switch for it when the tolerance is exceeded. A dry run
+    /// looks at every host whatever it finds.
+    pub fn must_stop(&self) -> bool {
+        let stop = &self.context.stop;
+        if stop.is_requested() {
+            return true;
+        }
+        if self.context.is_plan() {
+            return false;
+        }
+        match self.budget.exceeded(self.hosts.len(), self.failed()) {
+            Some(reason) => {
+                if stop.request(reason) {
+                    self.context.emitter.run(Kind::Stopping { reason });
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The hosts that take part in the next task.
+    pub fn active(&self) -> Vec<HostName> {
+        let ledger = self.context.ledger();
+        self.left.iter().filter(|host| !ledger.tally.has_failed(host)).cloned().collect()
+    }
+
+    /// The play ends here for a host.
+    pub fn leave(&mut self, host: &HostName) {
+        self.left.shift_remove(host);
+    }
+
+    /// Counts and registers. `everyone`: the hosts that share a result of `run_once`.
+    pub fn record(&mut self, chosen: &ChosenTask<'_>, end: &TaskEnd, everyone: &[HostName]) {
+        let task = chosen.task;
+        let ignored = is_ignored(self.context, &self.vars, task, end);
+        let unchanged =
+            task.kind.runs_on() == RunsOn::Batch && end.result == TaskResult::Ok && !end.unknown;
+        {
+            let tally = &mut self.context.ledger().tally;
+            tally.task(&end.host, if ignored { TaskResult::Ignored } else { end.result });
+            if unchanged {
+                tally.unchanged(&end.host);
+            }
+            if let Some(outcome) = end.outcome.filter(|_| !ignored) {
+                let reason = end.message.clone().unwrap_or_default();
+                tally.fail(&end.host, outcome, reason);
+            }
+            if end.result == TaskResult::Skipped && self.context.stop.is_requested() {
+                tally.skip(&end.host, end.message.clone().unwrap_or_default());
+            }
+        }
+        if end.outcome.is_some() && !ignored {
+            if task.any_errors_fatal || !everyone.is_empty() {
+                self.budget.any_errors_fatal = true;
+            }
+            if self.context.is_plan() && end.result == TaskResult::Unreachable {
+                self.view.unreachable += 1;
+                let why = end.message.clone().unwrap_or_default();
+                self.view.unknown.push(format!("{}: unreachable: {why}", end.host));
+            }
+        }
+        let sharing = if everyone.is_empty() { std::slice::from_ref(&end.host) } else { everyone };
+        self.register(task, end, sharing);
+    }
+
+    fn register(&mut self, task: &Task, end: &TaskEnd, sharing: &[HostName]) {
+        let variables = &self.context.inputs.variables;
+        if end.unknown {
+            for host in sharing {
+                for name in task.sets() {
+                    variables.forget(host, name);
+                }
+            }
+            let title = task.title();
+            if self.context.is_plan() {
+                let why = end.message.clone().unwrap_or_default();
+                self.unknown(format!("{}: task '{title}': {why}", end.host));
+            }
+            return;
+        }
+        for host in sharing {
+            for (name, value) in &end.facts {
+                variables.set(host, name, value.clone());
+            }
+            if let Some(name) = &task.register {
+                variables.set(host, name, node(&end.value));
+            }
+        }
+    }
+
+    /// Something that stays unknown until `apply`.
+    pub fn unknown(&mut self, line: String) {
+        if !self.view.unknown.contains(&line) {
+            self.view.unknown.push(line);
+        }
+    }
+
+    /// Tells what is about to be done on a host, old and new, as a plan would.
+    pub fn tell_rows(&self, host: &HostName, rows: Vec<PlanRow>) {
+        let kind = Kind::PlanHost { play: self.at.play.name.clone(), batch: self.number, rows };
+        self.context.emitter.host(host, kind);
+    }
+
+    /// Tells the rows of one host, and keeps them for the batch's sums.
+    pub fn plan_rows(&mut self, host: &HostName, rows: Vec<PlanRow>) {
+        if rows.iter().any(|row| row.action.is_pending()) {
+            self.context.ledger().mark_pending(host);
+        }
+        self.view.rows.extend(rows.iter().cloned());
+        self.tell_rows(host, rows);
+    }
+}
+
+/// Emits how a task ended on a host, which sees `vars`.
+pub fn tell(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd, begun: Instant) {
+    let ignored = is_ignored(context, vars, task, end);
+    if let Some(failure) = end.failure.as_ref().filter(|_| !ignored && !end.told) {
+        context.emitter.failure(&end.host, failure.clone());
+    }
+    let kind = Kind::TaskEnd {
+        task: task.title(),
+        place: task.place(),
+        result: if ignored { TaskResult::Ignored } else { end.result },
+        message: end.message.clone(),
+        output: end.output.clone(),
+        millis: emit::millis(begun.elapsed()),
+    };
+    context.emitter.host(&end.host, kind);
+}
+
+/// `ignore_errors` is true for this failure. Unreachable and unknown hosts are never ignored.
+fn is_ignored(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd) -> bool {
+    let Some(condition) = &task.ignore_errors else { return false };
+    if end.result != TaskResult::Failed || matches!(end.outcome, Some(Outcome::Unknown(_))) {
+        return false;
+    }
+    let scope = context.inputs.variables.task_scope(vars, &end.host, task);
+    let scope = scope.map(|scope| match &task.register {
+        Some(name) => scope.with(name.as_str(), node(&end.value)),
+        None => scope,
+    });
+    scope.is_ok_and(|scope| scope.condition(condition).unwrap_or(false))
+}
+
+/// The end of a host that a batch left alone.
+pub fn called_off(host: &HostName, why: &str) -> TaskEnd {
+    TaskEnd::skipped(host, format!("untouched: {why}"))
+}

@@ -1,0 +1,271 @@
+//! The barrier of a certificate task: all hosts of the batch stage, then those that may commit.
+
+use super::ends::{good, tell_services};
+use super::observe::{Job, Observed, unless_cut};
+use super::rollout::{Prepared, StagedHost, VerifiedHost, finish, prepare};
+use crate::engine::batch::{Batch, called_off, stop_words};
+use crate::engine::budget::Budget;
+use crate::engine::context::Context;
+use crate::engine::end::TaskEnd;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::fan_out;
+use crate::event::StopReason;
+use crate::model::text::plural;
+use crate::model::{HostName, Outcome, Step};
+use crate::plan::rows::rows;
+use crate::playbook::Task;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What the hosts of a rollout have in common.
+pub(super) struct Rollout<'a> {
+    batch: &'a Batch<'a>,
+    title: String,
+    budget: Budget,
+    /// Failures count against the tolerance.
+    counted: bool,
+    /// Failures are shown when they happen.
+    eager: bool,
+    /// Hosts of the batch that failed in earlier iterations of the task.
+    failed: usize,
+}
+
+impl<'a> Rollout<'a> {
+    /// The rollout of a task in a batch where `failed` hosts failed in earlier iterations of it.
+    pub(super) fn new(batch: &'a Batch<'a>, task: &Task, failed: usize) -> Self {
+        let mut budget = batch.budget;
+        budget.any_errors_fatal |= task.any_errors_fatal;
+        let counted = task.ignore_errors.is_none();
+        let eager = counted && !task.no_log;
+        Self { batch, title: task.title(), budget, counted, eager, failed }
+    }
+
+    /// Failures so far, with `now` of this iteration. Those that the task ignores call nothing off.
+    fn failures(&self, now: usize) -> usize {
+        self.batch.failed() + if self.counted { self.failed + now } else { 0 }
+    }
+
+    fn failed(&self, host: &HostName, failure: HostFailure) -> TaskEnd {
+        TaskEnd { told: self.eager, ..TaskEnd::failed(host, failure) }
+    }
+}
+
+/// Stages everywhere, waits for all, then commits host by host.
+pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
+    let context = rollout.batch.context;
+    let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
+    let eager = rollout.eager;
+    let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
+    let work = move |context: Arc<Context>, host: HostName, job: Job| async move {
+        if context.stop.is_interrupt() {
+            return (host, None);
+        }
+        let work = async { Ok(prepare(job.clone(), &context).await) };
+        let prepared = unless_cut(&context, &job, work)
+            .await
+            .unwrap_or_else(|failure| Prepared::Failed(Box::new(failure), None));
+        if let Prepared::Failed(failure, _) = &prepared {
+            tell_now(&context, &host, failure, eager);
+        }
+        (host, Some(prepared))
+    };
+    let lost = |host: HostName, why: String| {
+        let failure = failure::lost(&rollout.title, Step::Stage, &why);
+        tell_now(context, &host, &failure, eager);
+        (host, Some(Prepared::Failed(Box::new(failure), None)))
+    };
+    let prepared = fan_out::each(context, items, work, lost).await;
+    let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
+    let mut staged = Vec::new();
+    for (host, prepared) in prepared {
+        if let Some(Observed { desired, facts, plan }) =
+            prepared.as_ref().and_then(Prepared::observed)
+        {
+            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.now));
+        }
+        match prepared {
+            None => ends.push(called_off(&host, "the run was interrupted")),
+            Some(Prepared::Unchanged(observed)) => {
+                tell_services(context, &observed, Outcome::Unchanged);
+                ends.push(good(&host, &observed, false));
+            }
+            Some(Prepared::Failed(failure, observed)) => {
+                if let Some(observed) = observed {
+                    tell_services(context, &observed, failure.outcome);
+                }
+                ends.push(rollout.failed(&host, *failure));
+            }
+            Some(Prepared::Staged(one)) => staged.push((host, *one)),
+        }
+    }
+    let failed = ends.iter().filter(|end| end.outcome.is_some()).count();
+    ends.extend(after_barrier(rollout, staged, failed).await);
+    ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
+    ends
+}
+
+fn tell_now(context: &Context, host: &HostName, failure: &HostFailure, eager: bool) {
+    if eager {
+        context.emitter.failure(host, failure.failure.clone());
+    }
+}
+
+/// Every host has staged or failed: commits those that may.
+async fn after_barrier(
+    rollout: &Rollout<'_>,
+    staged: Vec<(HostName, StagedHost)>,
+    failed_here: usize,
+) -> Vec<TaskEnd> {
+    let context = rollout.batch.context;
+    let (budget, eager, counted) = (rollout.budget, rollout.eager, rollout.counted);
+    let size = rollout.batch.hosts.len();
+    let failed_before = rollout.failures(failed_here);
+    if let Some(reason) = budget.exceeded(size, failed_before) {
+        return discard(rollout, staged, reason).await;
+    }
+    let failures = Arc::new(AtomicUsize::new(failed_before));
+    let counter = Arc::clone(&failures);
+    let work = move |context: Arc<Context>, name: HostName, host: StagedHost| {
+        let failures = Arc::clone(&counter);
+        async move {
+            let reason = match context.stop.reason() {
+                Some(reason) if reason >= StopReason::Interrupt => Some(reason),
+                _ => budget.exceeded(size, failures.load(Ordering::Relaxed)),
+            };
+            if let Some(reason) = reason {
+                host.discard().await;
+                return (name, Finished::CalledOff(reason));
+            }
+            let observed = Arc::clone(host.observed());
+            let by_person = host.wants_person();
+            let task = observed.desired.task.clone();
+            let finished = tokio::select! {
+                finished = finish(host, &context) => finished,
+                () = context.stop.hard().cancelled() => Err(failure::cut_off(&task)),
+            };
+            let end = match finished {
+                Ok(verified) if by_person => {
+                    return (name, Finished::Waiting(Box::new(verified), observed));
+                }
+                Ok(verified) => verified.confirm(&context).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = &end {
+                tell_now(&context, &name, failure, eager);
+                failures.fetch_add(usize::from(counted), Ordering::Relaxed);
+            }
+            (name, Finished::of(end, observed))
+        }
+    };
+    let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
+    let finished = fan_out::each(context, staged, work, lost).await;
+    confirm(rollout, finished).await
+}
+
+fn lost_after_barrier(rollout: &Rollout<'_>, host: HostName, why: &str) -> (HostName, Finished) {
+    let failure = failure::lost(&rollout.title, Step::Commit, why);
+    tell_now(rollout.batch.context, &host, &failure, rollout.eager);
+    (host, Finished::Failed(failure, None))
+}
+
+async fn discard(
+    rollout: &Rollout<'_>,
+    staged: Vec<(HostName, StagedHost)>,
+    reason: StopReason,
+) -> Vec<TaskEnd> {
+    let work = move |_, name: HostName, host: StagedHost| async move {
+        host.discard().await;
+        stage_discarded(&name, reason)
+    };
+    let lost = |host: HostName, why: String| {
+        TaskEnd::failed(&host, failure::lost(&rollout.title, Step::Barrier, &why))
+    };
+    fan_out::each(rollout.batch.context, staged, work, lost).await
+}
+
+fn stage_discarded(host: &HostName, reason: StopReason) -> TaskEnd {
+    called_off(host, &format!("its stage was discarded because {}", stop_words(reason)))
+}
+
+/// How the second half ended on a host.
+enum Finished {
+    /// Discarded, nothing changed.
+    CalledOff(StopReason),
+    /// Verified; a person decides.
+    Waiting(Box<VerifiedHost>, Arc<Observed>),
+    /// Confirmed.
+    Kept(Arc<Observed>),
+    /// It went wrong. What was observed, unless it is lost.
+    Failed(HostFailure, Option<Arc<Observed>>),
+}
+
+impl Finished {
+    fn of(end: Result<(), HostFailure>, observed: Arc<Observed>) -> Self {
+        match end {
+            Ok(()) => Self::Kept(observed),
+            Err(failure) => Self::Failed(failure, Some(observed)),
+        }
+    }
+}
+
+/// Asks the person where one is to be asked, and turns all into ends.
+async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, Finished)>) -> Vec<TaskEnd> {
+    let context = rollout.batch.context;
+    let eager = rollout.eager;
+    let waiting: Vec<&str> = finished
+        .iter()
+        .filter(|(_, one)| matches!(one, Finished::Waiting(..)))
+        .map(|(host, _)| host.as_str())
+        .collect();
+    let keep = if waiting.is_empty() { true } else { ask(rollout.batch, &waiting).await };
+    let work = move |context: Arc<Context>, host: HostName, one: Finished| async move {
+        let Finished::Waiting(verified, observed) = one else { return (host, one) };
+        let end = if keep {
+            verified.confirm(&context).await
+        } else {
+            Err(verified.refuse(&context).await)
+        };
+        if let Err(failure) = &end {
+            tell_now(&context, &host, failure, eager);
+        }
+        (host, Finished::of(end, observed))
+    };
+    let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
+    let ended = fan_out::each(context, finished, work, lost).await;
+    ended.into_iter().map(|(host, one)| end(rollout, &host, one)).collect()
+}
+
+fn end(rollout: &Rollout<'_>, host: &HostName, finished: Finished) -> TaskEnd {
+    let context = rollout.batch.context;
+    let (failure, observed) = match finished {
+        Finished::CalledOff(reason) => return stage_discarded(host, reason),
+        Finished::Kept(observed) => {
+            tell_services(context, &observed, Outcome::Changed);
+            return good(host, &observed, true);
+        }
+        Finished::Failed(failure, observed) => (failure, observed),
+        // All were confirmed or refused above; one that was not goes back by itself.
+        Finished::Waiting(_, observed) => (failure::cut_off(&rollout.title), Some(observed)),
+    };
+    if let Some(observed) = observed {
+        tell_services(context, &observed, failure.outcome);
+    }
+    rollout.failed(host, failure)
+}
+
+async fn ask(batch: &Batch<'_>, hosts: &[&str]) -> bool {
+    let question = format!(
+        "Batch {} of {}: {} now {} the new certificate, verified: {}\nKeep it there? (no: they are all rolled back)",
+        batch.number,
+        batch.of,
+        plural(hosts.len(), "host"),
+        if hosts.len() == 1 { "serves" } else { "serve" },
+        hosts.join(", ")
+    );
+    let operator = Arc::clone(&batch.context.operator);
+    let asked = tokio::task::spawn_blocking(move || operator.confirm(&question));
+    tokio::select! {
+        answer = asked => answer.unwrap_or(false),
+        () = batch.context.stop.soft().cancelled() => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! A certificate task in `plan`: every host is observed, and what would be done is told.
+
+use super::observe::{Job, Observed, observe, unless_cut};
+use crate::engine::batch::Batch;
+use crate::engine::context::Context;
+use crate::engine::end::TaskEnd;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::fan_out;
+use crate::event::TaskResult;
+use crate::event::planned::PlanRow;
+use crate::model::{HostName, Outcome, Step};
+use crate::plan::build::Decision;
+use crate::plan::rows::{blocked_row, rows};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What became of the look at a host.
+enum Seen {
+    /// The run was interrupted before.
+    NotBegun,
+    /// What was observed, or why nothing was.
+    Looked(Box<Job>, Box<Result<Observed, HostFailure>>),
+    /// certroll itself failed.
+    Lost(String),
+}
+
+/// Looks at every host and tells what would be done.
+pub(super) async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
+    let context = batch.context;
+    let title = jobs.first().map(|job| job.task().to_owned()).unwrap_or_default();
+    let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
+    let work = |context: Arc<Context>, host: HostName, job: Job| async move {
+        if context.stop.is_interrupt() {
+            return (host, Seen::NotBegun);
+        }
+        let seen = unless_cut(&context, &job, observe(&job, &context)).await;
+        (host, Seen::Looked(Box::new(job), Box::new(seen)))
+    };
+    let lost = |host, why| (host, Seen::Lost(why));
+    let looked = fan_out::each(context, items, work, lost).await;
+    let mut ends = Vec::with_capacity(looked.len());
+    for (host, seen) in looked {
+        let end = match seen {
+            Seen::Lost(why) => TaskEnd::failed(&host, failure::lost(&title, Step::Inspect, &why)),
+            Seen::NotBegun => TaskEnd::skipped(&host, "the run was interrupted"),
+            Seen::Looked(job, seen) => match *seen {
+                Ok(observed) => {
+                    caveats(context, &observed);
+                    planned(batch, &job, &observed)
+                }
+                Err(failure) => {
+                    if failure.outcome != Outcome::Unreachable {
+                        let service = job.wanted.certificate.services.join(", ");
+                        let row = blocked_row(&host, &service, &failure.failure.message);
+                        batch.plan_rows(&host, vec![row]);
+                    }
+                    TaskEnd::failed(&host, failure)
+                }
+            },
+        };
+        ends.push(end);
+    }
+    ends
+}
+
+/// What the operator should know of the services that are about to change.
+fn caveats(context: &Context, observed: &Observed) {
+    if observed.plan.decision == Decision::Unchanged {
+        return;
+    }
+    for service in &observed.desired.services {
+        for caveat in &service.caveats {
+            context.tell_once(format!("{}: {caveat}", service.name));
+        }
+    }
+}
+
+fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
+    let host = job.host();
+    let Observed { desired, facts, plan } = observed;
+    let mut list: Vec<PlanRow> = rows(desired, plan, facts, batch.context.now);
+    if !facts.journals.is_empty() && facts.lock.is_none() {
+        let note = "an interrupted transaction is unfinished here; `apply` settles it first, then \
+                    plans again";
+        if let Some(row) = list.first_mut() {
+            row.notes.push(note.to_owned());
+        }
+        batch.unknown(format!("{host}: {note}"));
+    }
+    let (result, changed) = match &plan.decision {
+        Decision::Unchanged => (TaskResult::Ok, false),
+        Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),
+        Decision::Blocked { step, why, check } => {
+            batch.plan_rows(host, list);
+            let mut ended = failure::blocked(job.task(), *step, why, check.as_ref());
+            "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
+            return TaskEnd::failed(host, ended);
+        }
+    };
+    batch.plan_rows(host, list);
+    let value = json!({"changed": changed, "failed": false, "skipped": false});
+    TaskEnd { result, ..TaskEnd::blank(host, value) }
+}

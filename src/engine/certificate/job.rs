@@ -1,0 +1,36 @@
+//! A certificate task rendered for one host: what is wanted, and how the host is reached.
+
+use super::observe::{Earlier, Job};
+use crate::engine::context::Context;
+use crate::inputs::selection::ChosenTask;
+use crate::inputs::variables::PlayScope;
+use crate::inputs::verb::Verb;
+use crate::inputs::wants;
+use crate::model::HostName;
+use crate::playbook::certificate::{CertificateSpec, RenderError};
+use crate::template::Scope;
+
+/// The part of `host` in a certificate task, with the item of its loop in `scope`.
+///
+/// # Errors
+/// Everything that is wrong with its values; or a name that only the run sets.
+pub fn job(
+    context: &Context,
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    vars: &PlayScope,
+    host: &HostName,
+    scope: &Scope,
+) -> Result<Job, RenderError> {
+    let inputs = &context.inputs;
+    let want = wants::want(&inputs.bundles, chosen, spec, host, scope)?;
+    let links = &context.links;
+    let link =
+        links.of_task(&inputs.variables, chosen, vars, host, scope).map_err(RenderError::Wrong)?;
+    let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
+    let earlier = match &inputs.project.options.verb {
+        Verb::Rollback { to } => Some(Earlier(to.clone())),
+        _ => None,
+    };
+    Ok(Job { wanted: want.wanted, link, dirs, earlier })
+}

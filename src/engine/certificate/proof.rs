@@ -1,0 +1,64 @@
+//! Looks at the host itself where a handshake from elsewhere proves nothing.
+
+use super::observe::Job;
+use crate::engine::verification::{self, Dialers};
+use crate::host::HostFacts;
+use crate::model::Timestamp;
+use crate::plan::build::{HostPlan, Observation, SeenBefore, build};
+use crate::plan::desired::Desired;
+use crate::plan::proof;
+
+/// A plan whose handshakes prove as much as can be had: with looks at the host itself for those that showed
+/// the new leaf before anything was done.
+pub(super) async fn sought(
+    job: &Job,
+    desired: &mut Desired,
+    facts: &HostFacts,
+    mut seen: Vec<SeenBefore>,
+    dialers: &Dialers,
+    now: Timestamp,
+) -> HostPlan {
+    let mut plan = build(desired, Observation { facts, seen: &seen, now });
+    let candidates = proof::candidates(&plan, &job.wanted.address);
+    let places: Vec<_> = candidates.iter().map(|one| one.probe.clone()).collect();
+    let looks = verification::look(&places, dialers).await;
+    let mut said: Vec<(usize, String)> = Vec::new();
+    let mut settled: Vec<usize> = Vec::new();
+    let mut found = false;
+    for (candidate, look) in candidates.iter().zip(looks) {
+        if settled.contains(&candidate.for_probe) {
+            continue;
+        }
+        let place = &candidate.probe.endpoint;
+        let words = match look {
+            Ok(served) if served.leaf == candidate.probe.leaf => {
+                settled.push(candidate.for_probe);
+                format!("so did the host itself ({place} from there)")
+            }
+            Ok(served) if proof::is_the_service(&candidate.probe, &served, desired, facts) => {
+                settled.push(candidate.for_probe);
+                let known = |one: &crate::plan::desired::ProbeWant| {
+                    one.endpoint == candidate.probe.endpoint
+                        && one.via == candidate.probe.via
+                        && one.leaf == candidate.probe.leaf
+                        && one.server_name == candidate.probe.server_name
+                };
+                if !desired.probes.iter().any(known) {
+                    desired.probes.push(candidate.probe.clone());
+                    seen.push(SeenBefore::Leaf(served.leaf));
+                    found = true;
+                }
+                continue;
+            }
+            Ok(_) => format!("{place} on the host itself is another service's"),
+            Err(why) => format!("the host itself tells nothing on {place} ({why})"),
+        };
+        said.retain(|(index, _)| *index != candidate.for_probe);
+        said.push((candidate.for_probe, words));
+    }
+    if found {
+        plan = build(desired, Observation { facts, seen: &seen, now });
+    }
+    proof::judge(&mut plan, &said);
+    plan
+}

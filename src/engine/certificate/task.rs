@@ -1,0 +1,148 @@
+//! A certificate task over the hosts of a batch: rendered for each, then planned or rolled out together.
+
+use super::barrier::{Rollout, apply};
+use super::dry_run;
+use super::job::job;
+use super::observe::Job;
+use crate::engine::batch::{Batch, tell};
+use crate::engine::end::{TaskEnd, redact, together};
+use crate::inputs::iteration::{iterations, why_not};
+use crate::inputs::selection::ChosenTask;
+use crate::model::HostName;
+use crate::playbook::certificate::{CertificateSpec, RenderError};
+use crate::template::TemplateError;
+use indexmap::IndexMap;
+use tokio::time::Instant;
+
+/// Runs the task for `hosts`; one end per host, in their order.
+pub async fn run(
+    batch: &mut Batch<'_>,
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    hosts: &[HostName],
+) -> Vec<TaskEnd> {
+    let begun = Instant::now();
+    let task = chosen.task;
+    let mut work: IndexMap<HostName, Work> = IndexMap::new();
+    for host in hosts {
+        work.insert(host.clone(), begin(batch, chosen, spec, host));
+    }
+    // A loop's iterations go one after another: each is a rollout of its own.
+    let most = work.values().map(|work| work.jobs.len()).max().unwrap_or(0);
+    for iteration in 0..most {
+        let failed = work.values().filter(|work| work.has_failed()).count();
+        let jobs: Vec<Job> = work.values_mut().filter_map(|work| work.take(iteration)).collect();
+        if jobs.is_empty() {
+            continue;
+        }
+        let ends = if batch.context.is_plan() || task.check_mode == Some(true) {
+            dry_run::plan(batch, jobs).await
+        } else {
+            apply(&Rollout::new(batch, task, failed), jobs).await
+        };
+        for end in ends {
+            if let Some(work) = work.get_mut(&end.host) {
+                work.ends.push((work.label(iteration), end));
+            }
+        }
+    }
+    let looping = task.looping.is_some();
+    let mut ends = Vec::with_capacity(work.len());
+    for (host, work) in work {
+        let mut end = work.end(&host, looping);
+        if task.no_log {
+            redact(&mut end);
+        }
+        tell(batch.context, &batch.vars, task, &end, begun);
+        ends.push(end);
+    }
+    ends
+}
+
+/// One host's iterations, and how they ended so far.
+#[derive(Default)]
+struct Work {
+    jobs: Vec<(Option<String>, Option<Job>)>,
+    ends: Vec<(Option<String>, TaskEnd)>,
+}
+
+impl Work {
+    fn ended(end: TaskEnd) -> Self {
+        Self { jobs: Vec::new(), ends: vec![(None, end)] }
+    }
+
+    /// Whether an iteration failed.
+    fn has_failed(&self) -> bool {
+        self.ends.iter().any(|(_, end)| end.outcome.is_some())
+    }
+
+    /// The job of an iteration; none after a failure.
+    fn take(&mut self, iteration: usize) -> Option<Job> {
+        if self.has_failed() {
+            return None;
+        }
+        self.jobs.get_mut(iteration)?.1.take()
+    }
+
+    fn label(&self, iteration: usize) -> Option<String> {
+        self.jobs.get(iteration)?.0.clone()
+    }
+
+    fn end(mut self, host: &HostName, looping: bool) -> TaskEnd {
+        if looping {
+            return together(host, self.ends);
+        }
+        match self.ends.pop() {
+            Some((_, end)) => end,
+            None => TaskEnd::skipped(host, "nothing to loop over"),
+        }
+    }
+}
+
+/// Renders the task for a host: its iterations as jobs, or why there are none.
+fn begin(
+    batch: &Batch<'_>,
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    host: &HostName,
+) -> Work {
+    let task = chosen.task;
+    let title = task.title();
+    let context = batch.context;
+    let unknown = |error: TemplateError| match error {
+        TemplateError::NotYetKnown(name) => TaskEnd::unknown(host, &name),
+        TemplateError::Wrong(problem) => TaskEnd::wrong(host, &title, &problem),
+    };
+    let scope = match context.inputs.variables.task_scope(&batch.vars, host, task) {
+        Ok(scope) => scope,
+        Err(problems) => return Work::ended(TaskEnd::wrongs(host, &title, &problems)),
+    };
+    let list = match iterations(task.looping.as_ref(), &scope) {
+        Ok(list) => list,
+        Err(error) => return Work::ended(unknown(error)),
+    };
+    let mut work = Work::default();
+    for (scope, label) in list {
+        match why_not(&task.when, &scope) {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                work.ends.push((label, TaskEnd::skipped(host, why)));
+                continue;
+            }
+            Err(error) => {
+                work.ends.push((label, unknown(error)));
+                continue;
+            }
+        }
+        match job(context, chosen, spec, &batch.vars, host, &scope) {
+            Ok(job) => work.jobs.push((label, Some(job))),
+            Err(RenderError::NotYetKnown(name)) => {
+                work.ends.push((label, TaskEnd::unknown(host, &name)));
+            }
+            Err(RenderError::Wrong(problems)) => {
+                return Work::ended(TaskEnd::wrongs(host, &title, &problems));
+            }
+        }
+    }
+    work
+}

@@ -1,0 +1,219 @@
+//! A play: its batches one after another, the tasks of each in order, its handlers.
+
+use super::handlers::Notified;
+use super::on_host::on_host;
+use crate::engine::batch::{Batch, stop_words, tell};
+use crate::engine::certificate;
+use crate::engine::context::Context;
+use crate::engine::end::TaskEnd;
+use crate::engine::failure;
+use crate::engine::fan_out;
+use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
+use crate::inputs::iteration::all_true;
+use crate::inputs::selection::{ChosenTask, PlayAt};
+use crate::inputs::variables::PlayScope;
+use crate::model::{HostName, Step};
+use crate::playbook::{Meta, Order, RunsOn, TaskKind};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Puts hosts into the order that a play asks for.
+fn arrange(mut hosts: Vec<HostName>, order: Order, seed: u32) -> Vec<HostName> {
+    match order {
+        Order::Inventory => {}
+        Order::ReverseInventory => hosts.reverse(),
+        Order::Sorted => hosts.sort(),
+        Order::ReverseSorted => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        Order::Shuffle => hosts.shuffle(&mut StdRng::seed_from_u64(u64::from(seed))),
+    }
+    hosts
+}
+
+/// Runs one play. What goes wrong is in the ledger, and in the stop switch when it ends the run.
+pub async fn run(context: &Arc<Context>, at: PlayAt<'_>) {
+    run_batches(context, at).await;
+    for chosen in at.tasks().chain(at.handlers()) {
+        context.inputs.bundles.done_with(chosen.place);
+    }
+}
+
+async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
+    let chosen: Vec<ChosenTask<'_>> = at.tasks().collect();
+    let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
+    let seed = context.inputs.project.options.seed;
+    let hosts = arrange(hosts, at.play.order, seed);
+    let hosts: Vec<HostName> = {
+        let tally = &mut context.ledger().tally;
+        let hosts: Vec<HostName> =
+            hosts.into_iter().filter(|host| !tally.has_failed(host)).collect();
+        hosts.iter().for_each(|host| tally.enter(host));
+        hosts
+    };
+    let seed = (at.play.order == Order::Shuffle).then_some(seed);
+    let kind = Kind::PlayStart { play: at.play.name.clone(), hosts: hosts.len(), seed };
+    context.emitter.run(kind);
+    if chosen.is_empty() || hosts.is_empty() {
+        return;
+    }
+    let vars = PlayScope::new(at.book, at.play, &hosts);
+    let sizes = at.play.batches(hosts.len());
+    let of = sizes.len();
+    let mut rest = hosts.as_slice();
+    for (index, size) in sizes.into_iter().enumerate() {
+        let (now, later) = rest.split_at(size.min(rest.len()));
+        rest = later;
+        let vars = vars.with_hosts(&hosts, now);
+        let batch = Batch::new(context, at, vars, (index + 1, of), now);
+        let ended = Driver { batch, notified: Notified::default() }.run(&chosen).await;
+        if context.stop.is_requested() {
+            let reason = context.stop.reason().unwrap_or(StopReason::BatchFailed);
+            let tally = &mut context.ledger().tally;
+            for host in rest {
+                tally.skip(host, format!("not begun: {}", stop_words(reason)));
+            }
+            return;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Drives a batch through the tasks of its play.
+struct Driver<'a> {
+    batch: Batch<'a>,
+    notified: Notified,
+}
+
+impl<'a> Driver<'a> {
+    /// Runs the chosen tasks and the notified handlers; `true`: a task ended the play.
+    async fn run(mut self, chosen: &[ChosenTask<'a>]) -> bool {
+        let Batch { context, at, number, of, .. } = self.batch;
+        let hosts = self.batch.hosts.clone();
+        context.emitter.run(Kind::BatchStart { batch: number, batches: of, hosts });
+        let mut end_play = false;
+        for task in chosen {
+            end_play = self.task(task).await;
+            if number == of {
+                context.inputs.bundles.done_with(task.place);
+            }
+            if end_play || self.batch.must_stop() {
+                break;
+            }
+        }
+        let stopped = self.batch.must_stop();
+        if !end_play && (!stopped || at.play.force_handlers) {
+            self.handlers(at.play.force_handlers).await;
+            self.batch.must_stop();
+        }
+        self.batch.finish();
+        end_play
+    }
+
+    /// One task for the active hosts; `true`: it ended the play.
+    async fn task(&mut self, chosen: &ChosenTask<'a>) -> bool {
+        let active = self.batch.active();
+        if active.is_empty() {
+            return false;
+        }
+        if let TaskKind::Meta(meta) = chosen.task.kind {
+            return self.meta(chosen, meta, &active).await;
+        }
+        self.work(chosen, &active).await;
+        false
+    }
+
+    /// Runs a task or handler for `active` and records what became of it.
+    async fn work(&mut self, chosen: &ChosenTask<'a>, active: &[HostName]) {
+        let task = chosen.task;
+        let kind = Kind::TaskStart { task: task.title(), place: task.place() };
+        self.batch.context.emitter.run(kind);
+        let once = task.run_once || task.kind.runs_on() == RunsOn::FirstHost;
+        let hosts = if once { &active[..1] } else { active };
+        self.batch.vars = self.batch.vars.with_hosts(&self.batch.active(), &self.batch.hosts);
+        let ends = match &task.kind {
+            TaskKind::Certificate(spec) => {
+                certificate::task::run(&mut self.batch, chosen, spec, hosts).await
+            }
+            _ => self.on_hosts(chosen, hosts).await,
+        };
+        for end in ends {
+            let everyone = if once { active } else { &[] };
+            self.batch.record(chosen, &end, everyone);
+            if end.result == TaskResult::Changed {
+                let sharing = if once { active } else { std::slice::from_ref(&end.host) };
+                self.notified.notify(&self.batch, task, sharing);
+            }
+        }
+    }
+
+    async fn on_hosts(&self, chosen: &ChosenTask<'a>, hosts: &[HostName]) -> Vec<TaskEnd> {
+        let (place, vars) = (chosen.place, Arc::new(self.batch.vars.clone()));
+        let items = hosts.iter().map(|host| (host.clone(), Arc::clone(&vars))).collect();
+        let work = move |context: Arc<Context>, host: HostName, vars: Arc<PlayScope>| async move {
+            if context.stop.is_interrupt() {
+                return TaskEnd::skipped(&host, "the run was interrupted");
+            }
+            let begun = Instant::now();
+            let project = Arc::clone(&context.inputs.project);
+            let chosen = project.task_at(place);
+            let end = on_host(&context, &chosen, &vars, &host).await;
+            tell(&context, &vars, chosen.task, &end, begun);
+            end
+        };
+        let (begun, context) = (Instant::now(), self.batch.context);
+        let lost = |host: HostName, why: String| {
+            let title = chosen.task.title();
+            let end = TaskEnd::failed(&host, failure::lost(&title, Step::Task, &why));
+            tell(context, &vars, chosen.task, &end, begun);
+            end
+        };
+        fan_out::each(context, items, work, lost).await
+    }
+
+    /// Runs the notified handlers in the order in which they are defined; handlers may notify others. `forced`: also
+    /// for hosts that have failed since.
+    async fn handlers(&mut self, forced: bool) {
+        for handler in self.batch.at.handlers() {
+            let hosts = self.notified.take(&self.batch, handler.place, forced);
+            if hosts.is_empty() || self.batch.context.stop.is_interrupt() {
+                continue;
+            }
+            self.work(&handler, &hosts).await;
+        }
+    }
+
+    async fn meta(&mut self, chosen: &ChosenTask<'a>, meta: Meta, active: &[HostName]) -> bool {
+        let mut ended = Vec::new();
+        for host in active {
+            let variables = &self.batch.context.inputs.variables;
+            let scope = variables.task_scope(&self.batch.vars, host, chosen.task);
+            if scope.is_ok_and(|scope| all_true(&chosen.task.when, &scope).unwrap_or(false)) {
+                ended.push(host);
+            }
+        }
+        match meta {
+            Meta::Noop => false,
+            Meta::FlushHandlers => {
+                self.handlers(false).await;
+                false
+            }
+            Meta::EndHost => {
+                for host in ended {
+                    self.batch.leave(host);
+                    let message = "the play ends here for this host".to_owned();
+                    let kind = Kind::Note { level: NoteLevel::Info, message };
+                    self.batch.context.emitter.host(host, kind);
+                }
+                false
+            }
+            Meta::EndPlay => !ended.is_empty(),
+        }
+    }
+}

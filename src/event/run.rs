@@ -1,0 +1,103 @@
+//! How a run begins, why it stops, and what it came to.
+
+use crate::model::{HostName, Outcome};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Who does what, and how to do it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStart {
+    /// [`super::SCHEMA`].
+    pub schema: u32,
+    /// `plan`, `apply`, `verify`, …
+    pub command: String,
+    /// Nothing is changed: `plan`, or `--check`.
+    #[serde(default)]
+    pub check: bool,
+    /// Playbooks as given.
+    pub playbooks: Vec<String>,
+    /// Random name of this run, in hexadecimal.
+    pub run: String,
+    /// Version of certroll.
+    #[serde(default)]
+    pub version: String,
+    /// The command line that leads to the same hosts and tasks again, as the fields `argv`, `limit`
+    /// and `left_out`.
+    #[serde(flatten)]
+    pub rerun: Rerun,
+    /// Who runs it and where, as `user@machine`.
+    #[serde(default)]
+    pub by: String,
+    /// The directory in which it was started.
+    #[serde(default)]
+    pub directory: String,
+}
+
+/// What follows the verb on a command line that leads to the same hosts and tasks again. Holds
+/// nothing secret: values that may be are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// Playbooks and flags, one word each, but for `--limit`.
+    #[serde(default)]
+    pub argv: Vec<String>,
+    /// The value of `--limit`.
+    #[serde(default)]
+    pub limit: Option<String>,
+    /// Flags that were given and are not in `argv`, because their values may be secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// Why a run stops early. Ordered: a weaker reason never replaces a stronger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Every host of a batch failed.
+    BatchFailed,
+    /// More hosts failed than the play tolerates.
+    FailureBudget,
+    /// Ctrl-C: no new hosts, those in flight end or roll back.
+    Interrupt,
+    /// Ctrl-C again: links are cut and hosts undo themselves.
+    SecondInterrupt,
+}
+
+/// Counts of one host, in tasks except where said otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSummary {
+    /// Tasks that ended well, changed or not.
+    pub ok: u32,
+    /// Tasks that changed something.
+    pub changed: u32,
+    /// Certificate tasks with nothing to do.
+    pub unchanged: u32,
+    /// Tasks not done.
+    pub skipped: u32,
+    /// Tasks that failed (rolled back counts as failed).
+    pub failed: u32,
+    /// Certificate tasks that failed after the commit and were rolled back.
+    pub rolled_back: u32,
+    /// 1 when the host could not be reached.
+    pub unreachable: u32,
+    /// Failures that were ignored.
+    pub ignored: u32,
+    /// How it ended, as the fields `outcome` and, where it failed, `step`.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Why, for hosts that were skipped or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Every host of every play, in inventory order.
+    pub hosts: IndexMap<HostName, HostSummary>,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Why the run stopped early, if it did.
+    pub stopped: Option<StopReason>,
+    /// In `plan`: hosts with pending changes.
+    pub pending: usize,
+}

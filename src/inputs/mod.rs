@@ -1,0 +1,40 @@
+//! What a run is given, and what can be told of it before any host is touched.
+//!
+//! Inventory, playbooks and profiles as they were read ([`project`]), the walk over their plays and tasks
+//! ([`selection`]), the variables of each host ([`variables`]), loops and conditions ([`iteration`]), certificates
+//! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
+//! Nothing here connects to a host or to a service.
+
+pub mod bundles;
+pub mod iteration;
+pub mod preflight;
+pub mod project;
+pub mod selection;
+pub mod variables;
+pub mod verb;
+pub mod wants;
+
+use crate::model::Timestamp;
+use bundles::Bundles;
+use project::Project;
+use std::sync::Arc;
+use variables::Variables;
+
+/// What a run is given. Variables and bundles fill while it goes on.
+pub struct Inputs {
+    /// What was read.
+    pub project: Arc<Project>,
+    /// What hosts know.
+    pub variables: Arc<Variables>,
+    /// Certificates, keys and trusted roots.
+    pub bundles: Bundles,
+}
+
+impl Inputs {
+    /// The inputs of a run that has not begun; certificates are judged at `now`.
+    pub fn new(project: Arc<Project>, now: Timestamp) -> Self {
+        let variables = Arc::new(Variables::new(&project));
+        let bundles = Bundles::new(now, Arc::clone(&project.decrypt));
+        Self { project, variables, bundles }
+    }
+}

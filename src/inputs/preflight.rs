@@ -1,0 +1,201 @@
+//! Before any connection: every host × task is rendered and every certificate checked, all errors at once.
+
+use super::Inputs;
+use super::iteration::{all_true, iterations};
+use super::selection::{ChosenTask, PlayAt};
+use super::variables::PlayScope;
+use super::wants;
+use crate::model::HostName;
+use crate::model::text::plural;
+use crate::playbook::TaskKind;
+use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
+use crate::source::{Diagnostic, Diagnostics};
+use crate::template::{Scope, TemplateError};
+use indexmap::{IndexMap, IndexSet};
+
+/// What the preflight of a run found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// One line each, for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// The preflight of a run.
+struct Preflight<'a> {
+    inputs: &'a Inputs,
+    /// Somebody can be asked.
+    operator: bool,
+    report: Report,
+}
+
+/// Checks everything that can be checked without a connection. `operator`: somebody can be asked.
+///
+/// # Errors
+/// All errors, each once with the hosts that it concerns.
+pub fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
+    let mut preflight = Preflight { inputs, operator, report: Report::default() };
+    preflight.start();
+    let mut any = false;
+    for at in inputs.project.plays() {
+        match at.hosts(&inputs.variables) {
+            Ok(hosts) => {
+                any |= !hosts.is_empty();
+                preflight.play(at, &hosts);
+            }
+            Err(problem) => preflight.report.add(problem, None),
+        }
+    }
+    let mut report = preflight.report;
+    if !any && report.problems.is_empty() && !inputs.project.options.allow_empty {
+        report.add(nobody(inputs), None);
+    }
+    report.end()
+}
+
+fn nobody(inputs: &Inputs) -> Diagnostic {
+    let message = match &inputs.project.options.limit {
+        Some(limit) => format!("--limit '{limit}' leaves no host in any play"),
+        None => "no play has a host".to_owned(),
+    };
+    Diagnostic::error(message)
+        .help("`--list-hosts` shows the hosts of each play")
+        .help("`--allow-empty` makes this no error")
+}
+
+impl Preflight<'_> {
+    fn start(&mut self) {
+        let project = &self.inputs.project;
+        let Some(name) = &project.options.start_at_task else { return };
+        if project.find_task(name).is_some() {
+            return;
+        }
+        let titles: Vec<String> =
+            project.plays().flat_map(PlayAt::all_tasks).map(|chosen| chosen.task.title()).collect();
+        let near = crate::source::diagnostic::nearest(name, titles.iter().map(String::as_str));
+        let problem = Diagnostic::error(format!("--start-at-task: no task is called '{name}'"));
+        self.report.add(
+            match near {
+                Some(near) => problem.help(format!("did you mean '{near}'?")),
+                None => problem.help("`--list-tasks` shows the tasks of each play"),
+            },
+            None,
+        );
+    }
+
+    fn play(&mut self, at: PlayAt<'_>, hosts: &[HostName]) {
+        let vars = PlayScope::new(at.book, at.play, hosts);
+        let tasks: Vec<ChosenTask<'_>> = at.tasks().chain(at.handlers()).collect();
+        for host in hosts {
+            let variables = &self.inputs.variables;
+            for (chosen, scope) in at.foresee(variables, &vars, host, tasks.iter().copied()) {
+                match scope {
+                    Ok(scope) => self.task(&chosen, host, &scope),
+                    Err(problems) => self.report.extend(problems, host),
+                }
+            }
+        }
+    }
+
+    fn task(&mut self, chosen: &ChosenTask<'_>, host: &HostName, scope: &Scope) {
+        let task = chosen.task;
+        let iterations = match iterations(task.looping.as_ref(), scope) {
+            Ok(iterations) => iterations,
+            Err(TemplateError::Wrong(problem)) => return self.report.add(*problem, Some(host)),
+            Err(TemplateError::NotYetKnown(_)) => return,
+        };
+        for (scope, _) in iterations {
+            match all_true(&task.when, &scope) {
+                Ok(true) => {}
+                Ok(false) | Err(TemplateError::NotYetKnown(_)) => continue,
+                Err(TemplateError::Wrong(problem)) => {
+                    self.report.add(*problem, Some(host));
+                    continue;
+                }
+            }
+            for node in task.templates() {
+                if let Err(TemplateError::Wrong(problem)) = scope.render(node) {
+                    self.report.add(*problem, Some(host));
+                }
+            }
+            if let TaskKind::Certificate(spec) = &task.kind {
+                match wants::want(&self.inputs.bundles, chosen, spec, host, &scope) {
+                    Ok(want) => {
+                        self.report.warn(want.warnings);
+                        if let Some(problem) = self.nobody_to_ask(&want.wanted.certificate) {
+                            self.report.add(problem, Some(host));
+                        }
+                    }
+                    Err(RenderError::Wrong(problems)) => self.report.extend(problems, host),
+                    Err(RenderError::NotYetKnown(name)) => {
+                        let title = task.title();
+                        self.report.warn([format!(
+                            "task '{title}' needs '{name}', which is known only when the play runs: its \
+                             certificates are checked then"
+                        )]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A change that waits for a person is not begun where there is none: it would be made and rolled back.
+    fn nobody_to_ask(&self, certificate: &CertificateTask) -> Option<Diagnostic> {
+        let changes = self.inputs.project.options.verb.changes();
+        let asks = changes && certificate.confirm == Confirm::Prompt;
+        (asks && !self.operator).then(|| {
+            Diagnostic::error("`confirm: prompt` needs a person, but standard input is no terminal")
+                .at(certificate.span.as_ref())
+                .help("run it from a terminal, or say `confirm: auto`")
+        })
+    }
+}
+
+/// Message, and file, line and column where it has a place.
+type What = (String, Option<(String, usize, usize)>);
+
+/// Errors by what and where, each with its hosts.
+#[derive(Default)]
+struct Report {
+    problems: IndexMap<What, (Diagnostic, IndexSet<HostName>)>,
+    warnings: IndexSet<String>,
+}
+
+impl Report {
+    fn add(&mut self, problem: Diagnostic, host: Option<&HostName>) {
+        let place = problem.span.as_ref();
+        let place = place.map(|span| (span.file.name.clone(), span.line, span.column));
+        let entry = self.problems.entry((problem.message.clone(), place));
+        let (_, hosts) = entry.or_insert_with(|| (problem, IndexSet::new()));
+        hosts.extend(host.cloned());
+    }
+
+    fn extend(&mut self, problems: Diagnostics, host: &HostName) {
+        for problem in problems.0 {
+            self.add(problem, Some(host));
+        }
+    }
+
+    fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
+    }
+
+    fn end(self) -> Result<Findings, Diagnostics> {
+        if self.problems.is_empty() {
+            return Ok(Findings { warnings: self.warnings.into_iter().collect() });
+        }
+        let problems = self.problems.into_values().map(|(problem, hosts)| {
+            if hosts.is_empty() {
+                return problem;
+            }
+            let shown: Vec<&str> = hosts.iter().take(5).map(HostName::as_str).collect();
+            let more = hosts.len().saturating_sub(5);
+            let more = if more > 0 {
+                format!(" and {} more", plural(more, "host"))
+            } else {
+                String::new()
+            };
+            problem.help(format!("for {}{more}", shown.join(", ")))
+        });
+        Err(Diagnostics(problems.collect()))
+    }
+}

@@ -1,0 +1,43 @@
+//! What a run is for.
+
+/// What the operator asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Looks and tells what `apply` would do; changes nothing.
+    Plan,
+    /// Rolls out.
+    Apply,
+    /// Takes an earlier generation back.
+    Rollback {
+        /// Back to the state before this generation; `None`: before the last one of which anything is kept.
+        to: Option<String>,
+    },
+    /// Makes handshakes; no host is logged in to unless `via:` asks for it.
+    Verify,
+    /// Asks hosts and services what is there.
+    Status,
+    /// Settles what interrupted runs left.
+    Recover,
+    /// Connects, logs in, becomes the account.
+    Ping,
+}
+
+impl Verb {
+    /// The word of the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Rollback { .. } => "rollback",
+            Self::Verify => "verify",
+            Self::Status => "status",
+            Self::Recover => "recover",
+            Self::Ping => "ping",
+        }
+    }
+
+    /// Whether it runs the tasks of plays and may change hosts by it.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Apply | Self::Rollback { .. })
+    }
+}

@@ -1,0 +1,123 @@
+//! Whether the handshakes after a change can prove it: one that showed the new leaf before the change shows it
+//! after a change that did nothing, too.
+//!
+//! That happens behind a balancer whose other member was renewed before, and where the service reads other
+//! files than the task writes. Then the host itself is asked ([`candidates`]); where that tells nothing, the
+//! change is called *not proven* ([`judge`]).
+
+use super::build::{Decision, FileAction, HostPlan, SeenBefore};
+use super::desired::{Desired, ProbeWant};
+use super::probes::leaves_on_disk;
+use crate::host::HostFacts;
+use crate::material::Certificate;
+use crate::model::{Endpoint, Fingerprint, Step, Via};
+use crate::verify::Served;
+
+/// A place on the host itself that may show what only this host serves.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where to look, through the link to the host.
+    pub probe: ProbeWant,
+    /// The index, in the plan, of the handshake that proves nothing.
+    pub for_probe: usize,
+}
+
+/// Where to look on the host itself, best first for each handshake that showed the new leaf already.
+///
+/// A host whose files are right and that is looked at by its own address is left alone: there is nothing to
+/// prove, and nobody stands between.
+pub fn candidates(plan: &HostPlan, address: &str) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for (index, probe) in matching(plan) {
+        let itself = probe.endpoint.host == address;
+        if probe.via == Via::Host || (itself && !changes(plan, probe.leaf)) {
+            continue;
+        }
+        for host in ["127.0.0.1", address] {
+            let endpoint = Endpoint { host: host.to_owned(), port: probe.endpoint.port };
+            let probe = ProbeWant {
+                endpoint,
+                via: Via::Host,
+                all_addresses: false,
+                alternatives: None,
+                ..probe.clone()
+            };
+            candidates.push(Candidate { probe, for_probe: index });
+        }
+    }
+    candidates
+}
+
+/// Whether what a candidate shows is the service in question: a certificate that lies in its files now, or one
+/// for the same name. Others may listen on the port of another address.
+pub fn is_the_service(
+    candidate: &ProbeWant,
+    served: &Served,
+    desired: &Desired,
+    facts: &HostFacts,
+) -> bool {
+    let for_the_name = || {
+        let leaf = served.chain.first().and_then(|der| Certificate::from_der(der));
+        leaf.is_some_and(|leaf| candidate.server_name.iter().any(|name| leaf.covers(name)))
+    };
+    leaves_on_disk(desired, facts, candidate.pair).contains(&served.leaf) || for_the_name()
+}
+
+/// Calls by name what no handshake can prove; where the task wants a proof, nothing is done. `on_host` says,
+/// per handshake of the plan that proves nothing, what the look at the host itself gave.
+pub fn judge(plan: &mut HostPlan, on_host: &[(usize, String)]) {
+    let mut unproven = Vec::new();
+    let mut required = false;
+    for (index, probe) in matching(plan) {
+        if !changes(plan, probe.leaf) || proven(plan, probe) {
+            continue;
+        }
+        let place = &probe.endpoint;
+        let said = on_host.iter().find(|(of, _)| *of == index).map(|(_, said)| said.as_str());
+        let said = said.map_or_else(String::new, |said| format!(", and {said}"));
+        unproven
+            .push(format!("{place} showed the new certificate before the change already{said}"));
+        required |= probe.proof_required;
+    }
+    if unproven.is_empty() {
+        return;
+    }
+    let why = unproven.join("; ");
+    if required && matches!(plan.decision, Decision::Change) {
+        plan.decision = Decision::Blocked {
+            step: Step::Verify,
+            why: format!("no handshake could prove the change (`proof: required`): {why}"),
+            check: None,
+        };
+    }
+    plan.notes.push(format!("not proven by a handshake: {why}; {REMEDY}"));
+    plan.unproven = unproven;
+}
+
+/// What to do about a change that is not proven.
+const REMEDY: &str = "if a balancer or another machine answers there, name a place of this host in `verify:` \
+     (`via: host`); if this host does, its service reads other files than `dest` names";
+
+/// The handshakes that showed the wanted leaf before the change.
+fn matching(plan: &HostPlan) -> impl Iterator<Item = (usize, &ProbeWant)> {
+    let seen = plan.probes.iter().zip(&plan.before).enumerate();
+    seen.filter(|(_, (probe, seen))| **seen == SeenBefore::Leaf(probe.leaf))
+        .map(|(index, (probe, _))| (index, probe))
+}
+
+/// Whether a file with this leaf is written, and not only given another owner or mode.
+fn changes(plan: &HostPlan, leaf: Fingerprint) -> bool {
+    plan.files.iter().any(|file| {
+        let writes = matches!(file.action, FileAction::Create | FileAction::Replace);
+        writes && file.want.leaf.as_ref().is_some_and(|one| one.fingerprint == leaf)
+    })
+}
+
+/// Whether another handshake with the same service showed something else before.
+fn proven(plan: &HostPlan, probe: &ProbeWant) -> bool {
+    plan.probes.iter().zip(&plan.before).any(|(other, seen)| {
+        other.leaf == probe.leaf
+            && other.service == probe.service
+            && *seen != SeenBefore::Leaf(probe.leaf)
+    })
+}

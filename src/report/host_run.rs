@@ -1,0 +1,207 @@
+//! One host's part of a run, as its events tell it.
+
+use crate::event::planned::{PlanRow, ServiceEnd};
+use crate::event::status::HostStatus;
+use crate::event::{Event, Failure, Kind, TaskResult};
+use crate::model::{Outcome, Step};
+use std::time::Duration;
+
+/// Place of a play in the run, and number of a batch in it.
+pub type BatchPlace = (usize, usize);
+
+/// A host as far as it has come.
+#[derive(Debug, Default)]
+pub struct HostRun {
+    /// When its first event happened, since the run began.
+    pub began: Duration,
+    /// When it was last at work.
+    pub ended: Duration,
+    /// Its steps, in the order in which they began.
+    pub steps: Vec<StepRun>,
+    /// Its tasks that have ended.
+    pub tasks: Vec<TaskRun>,
+    /// Its files, old and new, with the batch in which they were planned.
+    pub rows: Vec<(BatchPlace, PlanRow)>,
+    /// How each certificate task ended.
+    pub certificates: Vec<CertificateRun>,
+    /// What each of its services was last seen to serve.
+    pub services: Vec<ServiceEnd>,
+    /// What was seen of its services.
+    pub verified: Verified,
+    /// What failed, with the batch.
+    pub failures: Vec<(Option<BatchPlace>, Failure)>,
+    /// What `status` found, by task.
+    pub status: Vec<(String, HostStatus)>,
+    /// How it ended, and why.
+    pub end: Option<(Outcome, Option<String>)>,
+}
+
+/// A step of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRun {
+    /// The step.
+    pub step: Step,
+    /// When it began, since the run did.
+    pub began: Duration,
+    /// How long it took; none: it has not ended.
+    pub took: Option<Duration>,
+    /// How it went.
+    pub state: StepState,
+    /// What was done and how, one line.
+    pub detail: String,
+    /// How many handshakes were tried.
+    pub attempts: u32,
+}
+
+/// How a step went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// It has not ended.
+    Running,
+    /// Well.
+    Done,
+    /// It failed, or was left behind.
+    Failed,
+}
+
+/// A task that has ended on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRun {
+    /// Its name.
+    pub task: String,
+    /// How it ended.
+    pub result: TaskResult,
+    /// Message for the operator.
+    pub message: Option<String>,
+    /// Output, printable.
+    pub output: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The end of a certificate task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRun {
+    /// What its services serve.
+    pub services: Vec<ServiceEnd>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What a look at the services showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The handshake's verdict, when one came to a good end.
+    pub handshake: Option<String>,
+    /// What was seen after rolling back.
+    pub rollback: Option<String>,
+    /// How a certificate task ended.
+    pub certificate: Option<Outcome>,
+}
+
+impl HostRun {
+    /// A host whose first event happens now.
+    pub fn new(began: Duration) -> Self {
+        Self { began, ended: began, ..Self::default() }
+    }
+
+    /// How long it was at work, waiting for its batch included.
+    pub fn took(&self) -> Duration {
+        self.ended.saturating_sub(self.began)
+    }
+
+    /// What was planned of it in a batch.
+    pub fn rows_in(&self, place: BatchPlace) -> impl Iterator<Item = &PlanRow> {
+        self.rows.iter().filter(move |(own, _)| *own == place).map(|(_, row)| row)
+    }
+
+    /// Takes an event about this host, which is in batch `place`.
+    pub fn take(&mut self, event: &Event, place: Option<BatchPlace>) {
+        match &event.kind {
+            // Told when all hosts are done, long after this one was.
+            Kind::HostEnd { outcome, reason } => {
+                self.end = Some((*outcome, reason.clone()));
+                return;
+            }
+            Kind::StepStart { step } => self.begin(*step, event.elapsed),
+            Kind::StepEnd { step, detail, millis } => self.end_step(*step, detail, *millis, event),
+            Kind::VerifyAttempt { .. } => {
+                if let Some(run) = self.running() {
+                    run.attempts += 1;
+                }
+            }
+            Kind::TaskEnd { task, result, message, output, millis, .. } => {
+                self.tasks.push(TaskRun {
+                    task: task.clone(),
+                    result: *result,
+                    message: message.clone(),
+                    output: output.clone(),
+                    took: Duration::from_millis(*millis),
+                });
+            }
+            Kind::PlanHost { rows, .. } => {
+                let place = place.unwrap_or_default();
+                self.rows.extend(rows.iter().map(|row| (place, row.clone())));
+            }
+            Kind::CertificateEnd { services, outcome, .. } => {
+                self.end_certificate(services, *outcome);
+            }
+            Kind::Failure(failure) => {
+                self.fail_running(event.elapsed);
+                self.failures.push((place, (**failure).clone()));
+            }
+            Kind::HostStatus { task, status } => {
+                self.status.push((task.clone(), (**status).clone()));
+            }
+            _ => {}
+        }
+        self.ended = event.elapsed;
+    }
+
+    fn running(&mut self) -> Option<&mut StepRun> {
+        self.steps.last_mut().filter(|run| run.state == StepState::Running)
+    }
+
+    fn begin(&mut self, step: Step, began: Duration) {
+        self.fail_running(began);
+        let (state, detail) = (StepState::Running, String::new());
+        self.steps.push(StepRun { step, began, took: None, state, detail, attempts: 0 });
+    }
+
+    fn end_step(&mut self, step: Step, detail: &str, millis: u64, event: &Event) {
+        let took = Duration::from_millis(millis);
+        if self.running().is_none_or(|run| run.step != step) {
+            self.begin(step, event.elapsed.saturating_sub(took));
+        }
+        if let Some(run) = self.running() {
+            run.took = Some(took);
+            run.state = StepState::Done;
+            detail.clone_into(&mut run.detail);
+        }
+        match step {
+            Step::Verify => self.verified.handshake = Some(detail.to_owned()),
+            Step::Rollback => self.verified.rollback = Some(detail.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// How long it took until a step failed counts as well: a time-out is what to look for.
+    fn fail_running(&mut self, now: Duration) {
+        if let Some(run) = self.running() {
+            run.took = Some(now.saturating_sub(run.began));
+            run.state = StepState::Failed;
+        }
+    }
+
+    fn end_certificate(&mut self, services: &[ServiceEnd], outcome: Outcome) {
+        for service in services {
+            self.services.retain(|known| known.service != service.service);
+            self.services.push(service.clone());
+        }
+        // A later task's good end does not hide an earlier one's failure.
+        if !self.verified.certificate.is_some_and(Outcome::is_failure) {
+            self.verified.certificate = Some(outcome);
+        }
+        self.certificates.push(CertificateRun { services: services.to_vec(), outcome });
+    }
+}

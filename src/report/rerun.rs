@@ -1,0 +1,57 @@
+//! The command that leads to the same hosts and tasks again, to be copied.
+
+use super::theme::line;
+use crate::event::{Rerun, RunStart};
+use crate::model::HostName;
+
+/// So many names fit a `--limit` that somebody would still copy.
+const MOST: usize = 12;
+
+/// What follows the verb, for all hosts of the command.
+pub(super) fn all(start: &RunStart) -> String {
+    words(start, start.rerun.limit.as_deref())
+}
+
+/// The same for these hosts of them; for all, where they are too many to be named.
+pub(super) fn only(start: &RunStart, hosts: &[&HostName]) -> String {
+    if hosts.len() > MOST {
+        return all(start);
+    }
+    let names: Vec<String> = hosts.iter().map(|host| line(host.as_str())).collect();
+    words(start, Some(&names.join(",")))
+}
+
+/// Quoted for a shell.
+fn words(start: &RunStart, limit: Option<&str>) -> String {
+    let Rerun { argv, .. } = &start.rerun;
+    let argv = if argv.is_empty() { &start.playbooks } else { argv };
+    let mut words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+    if let Some(limit) = limit {
+        words.extend(["--limit".to_owned(), quoted(limit)]);
+    }
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let word = line(word);
+    shlex::try_quote(&word).map_or_else(|_| word.clone(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_narrows_or_stays() {
+        let names: Vec<HostName> = (0..13).map(|n| HostName::new(format!("e{n}"))).collect();
+        let names: Vec<&HostName> = names.iter().collect();
+        let argv = ["my p.yml", "-i", "hosts"].map(str::to_owned).to_vec();
+        let rerun = Rerun { argv, limit: Some("web:!e3".into()), ..Rerun::default() };
+        let start = RunStart { rerun, ..RunStart::default() };
+        assert_eq!(all(&start), "'my p.yml' -i hosts --limit 'web:!e3'");
+        assert_eq!(only(&start, &names[..2]), "'my p.yml' -i hosts --limit 'e0,e1'");
+        assert_eq!(only(&start, &names), all(&start));
+        let bare = RunStart { playbooks: vec!["p.yml".into()], ..RunStart::default() };
+        assert_eq!(all(&bare), "p.yml");
+    }
+}

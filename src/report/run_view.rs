@@ -1,0 +1,272 @@
+//! The story of a run, folded from its events: the one place where they are put together.
+//!
+//! Tables, bars, metrics and reports read a [`RunView`]; none keeps a story of its own.
+
+use super::failure::Groups;
+use super::host_run::HostRun;
+use crate::event::planned::{PlanCounts, PlanRow};
+use crate::event::{Event, Kind, NoteLevel, RunStart, StopReason, Summary};
+use crate::model::{HostName, Step, Timestamp};
+use indexmap::{IndexMap, IndexSet};
+use std::time::Duration;
+
+/// A run as far as it has come.
+#[derive(Debug, Default)]
+pub struct RunView {
+    /// Who does what.
+    pub start: RunStart,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// When the last event happened.
+    pub moment: Option<Timestamp>,
+    /// Since the run began, at the last event.
+    pub elapsed: Duration,
+    /// Its plays that have begun, in order.
+    pub plays: Vec<PlayRun>,
+    /// Every host that an event was about, in the order of the first.
+    pub hosts: IndexMap<HostName, HostRun>,
+    /// What failed, alike ones together.
+    pub failures: Groups,
+    /// What was worth knowing.
+    pub notes: Vec<NoteRun>,
+    /// Why it stops early, and since when.
+    pub stopping: Option<(StopReason, Duration)>,
+    /// What it came to; none: it has not ended, or was killed.
+    pub summary: Option<Summary>,
+    /// What is going on.
+    pub now: Now,
+}
+
+/// A play.
+#[derive(Debug, Default)]
+pub struct PlayRun {
+    /// Its name.
+    pub name: String,
+    /// How many hosts it has.
+    pub hosts: usize,
+    /// Its batches that have begun.
+    pub batches: Vec<BatchRun>,
+}
+
+/// A batch of a play.
+#[derive(Debug, Default)]
+pub struct BatchRun {
+    /// Place of the play in [`RunView::plays`].
+    pub play: usize,
+    /// From 1.
+    pub number: usize,
+    /// How many batches the play has.
+    pub of: usize,
+    /// Its hosts in order.
+    pub hosts: Vec<HostName>,
+    /// When it began, since the run did.
+    pub began: Duration,
+    /// When it ended.
+    pub ended: Option<Duration>,
+    /// Hosts that failed or were unreachable in it.
+    pub failed: usize,
+    /// What it comes to, in a plan.
+    pub counts: Option<PlanCounts>,
+    /// What stays unknown until `apply`.
+    pub unknown: Vec<String>,
+    /// What is good to know whatever the host.
+    pub known: Vec<String>,
+}
+
+/// A note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteRun {
+    /// The host it is about, if one.
+    pub host: Option<HostName>,
+    /// How grave.
+    pub level: NoteLevel,
+    /// One line.
+    pub message: String,
+}
+
+/// What is going on in the current batch.
+#[derive(Debug, Default)]
+pub struct Now {
+    /// The task under way.
+    pub task: Option<String>,
+    /// Hosts of the batch that have ended the task.
+    pub ended: IndexSet<HostName>,
+    /// Hosts that take no further part in the run.
+    pub out: IndexSet<HostName>,
+    /// Hosts at work, those longest in their step first: the step and when it began.
+    pub in_flight: IndexMap<HostName, (Step, Duration)>,
+}
+
+impl RunView {
+    /// Takes the next event, in order.
+    pub fn take(&mut self, event: &Event) {
+        self.began.get_or_insert(event.moment);
+        self.moment = Some(event.moment);
+        self.elapsed = event.elapsed;
+        if let Some(host) = &event.host {
+            let place = self.batch().map(|batch| (batch.play, batch.number));
+            let run = self.hosts.entry(host.clone()).or_insert_with(|| HostRun::new(event.elapsed));
+            run.take(event, place);
+            if let Kind::Failure(failure) = &event.kind {
+                self.failures.add(host, failure);
+            }
+        }
+        match &event.kind {
+            Kind::RunStart(start) => self.start = (**start).clone(),
+            Kind::PlayStart { play, hosts, .. } => {
+                self.plays.push(PlayRun { name: play.clone(), hosts: *hosts, batches: Vec::new() });
+            }
+            Kind::BatchStart { batch, batches, hosts } => {
+                self.begin_batch(*batch, *batches, hosts, event.elapsed);
+            }
+            Kind::PlanBatch { counts, unknown, .. } => {
+                if let Some(batch) = self.batch_mut() {
+                    batch.counts = Some(*counts);
+                    batch.unknown.clone_from(unknown);
+                }
+            }
+            Kind::BatchEnd { failed, .. } => {
+                if let Some(batch) = self.batch_mut() {
+                    batch.failed = *failed;
+                    batch.ended = Some(event.elapsed);
+                }
+            }
+            Kind::Note { level, message } => self.note(event.host.as_ref(), *level, message),
+            Kind::Stopping { reason } => self.stopping = Some((*reason, event.elapsed)),
+            Kind::Summary(summary) => self.summary = Some(summary.clone()),
+            _ => {}
+        }
+        self.look_on(event);
+    }
+
+    /// The batch under way, or the last one.
+    pub fn batch(&self) -> Option<&BatchRun> {
+        self.plays.last()?.batches.last()
+    }
+
+    /// The rows of a batch's plan, hosts in the batch's order.
+    pub fn rows<'a>(&'a self, batch: &'a BatchRun) -> impl Iterator<Item = &'a PlanRow> {
+        let hosts = batch.hosts.iter().filter_map(|host| self.hosts.get(host));
+        hosts.flat_map(move |run| run.rows_in((batch.play, batch.number)))
+    }
+
+    /// Whether the run only looks: `plan`, or `--check`.
+    pub fn is_plan(&self) -> bool {
+        self.start.check || self.start.command == "plan"
+    }
+
+    fn batch_mut(&mut self) -> Option<&mut BatchRun> {
+        self.plays.last_mut()?.batches.last_mut()
+    }
+
+    fn begin_batch(&mut self, number: usize, of: usize, hosts: &[HostName], began: Duration) {
+        let play = self.plays.len().saturating_sub(1);
+        if self.plays.is_empty() {
+            self.plays.push(PlayRun::default());
+        }
+        let hosts = hosts.to_vec();
+        let batch = BatchRun { play, number, of, hosts, began, ..BatchRun::default() };
+        self.plays[play].batches.push(batch);
+    }
+
+    fn note(&mut self, host: Option<&HostName>, level: NoteLevel, message: &str) {
+        if let (NoteLevel::Info, None, Some(batch)) = (level, host, self.batch_mut()) {
+            batch.known.push(message.to_owned());
+        }
+        self.notes.push(NoteRun { host: host.cloned(), level, message: message.to_owned() });
+    }
+
+    /// Keeps [`Now`].
+    fn look_on(&mut self, event: &Event) {
+        let is_plan = self.is_plan();
+        match (&event.kind, &event.host) {
+            (Kind::BatchStart { .. }, _) => {
+                let out = std::mem::take(&mut self.now.out);
+                self.now = Now { out, ..Now::default() };
+            }
+            (Kind::TaskStart { task, .. }, _) => {
+                let hosts = self.batch().map(|batch| batch.hosts.as_slice()).unwrap_or_default();
+                let out = |host: &&HostName| self.now.out.contains(*host);
+                let ended = hosts.iter().filter(out).cloned().collect();
+                self.now.task = Some(task.clone());
+                self.now.ended = ended;
+                self.now.in_flight.clear();
+            }
+            (Kind::StepStart { step }, Some(host)) => {
+                // A host whose failure was ignored goes on.
+                self.now.out.swap_remove(host);
+                self.now.ended.swap_remove(host);
+                self.now.in_flight.shift_remove(host);
+                self.now.in_flight.insert(host.clone(), (*step, event.elapsed));
+            }
+            (
+                Kind::TaskEnd { .. } | Kind::CertificateEnd { .. } | Kind::HostStatus { .. },
+                Some(host),
+            ) => self.now.end(host),
+            (Kind::PlanHost { .. }, Some(host)) if is_plan => self.now.end(host),
+            (Kind::Failure(_) | Kind::HostEnd { .. }, Some(host)) => {
+                self.now.out.insert(host.clone());
+                self.now.end(host);
+            }
+            (Kind::BatchEnd { .. } | Kind::PlanBatch { .. } | Kind::Summary(_), _) => {
+                self.now.task = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Now {
+    fn end(&mut self, host: &HostName) {
+        self.in_flight.shift_remove(host);
+        self.ended.insert(host.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::host_run::StepState;
+    use super::super::samples::{apply, many, plan};
+    use super::*;
+    use crate::model::Outcome;
+
+    fn view(events: &[Event]) -> RunView {
+        let mut view = RunView::default();
+        events.iter().for_each(|event| view.take(event));
+        view
+    }
+
+    #[test]
+    fn a_run_is_told_whole() {
+        let view = view(&apply());
+        assert_eq!((view.plays.len(), view.plays[0].batches.len()), (1, 1));
+        let batch = view.batch().unwrap();
+        assert_eq!((batch.number, batch.of, batch.failed, batch.hosts.len()), (1, 2, 5, 7));
+        assert!(batch.ended.is_some() && view.stopping.is_some() && view.summary.is_some());
+        assert_eq!(view.hosts["edge5"].end.as_ref().unwrap().0, Outcome::RolledBack(Step::Verify));
+        let verify = view.hosts["edge5"].steps.iter().find(|run| run.step == Step::Verify).unwrap();
+        assert_eq!((verify.state, verify.attempts), (StepState::Failed, 3));
+        assert_eq!(view.failures.iter().count(), 4);
+        assert_eq!(view.rows(batch).count(), 2 * 3, "apply says old and new too");
+    }
+
+    #[test]
+    fn the_rows_of_a_batch_have_its_order() {
+        let view = view(&plan());
+        let hosts: Vec<&str> =
+            view.rows(view.batch().unwrap()).map(|row| row.host.as_str()).collect();
+        assert_eq!(hosts[0], "edge2");
+        assert!(hosts.is_sorted() && view.is_plan());
+    }
+
+    #[test]
+    fn hosts_are_in_flight_until_their_task_ends() {
+        let events = many(20);
+        let end = events.iter().position(|event| {
+            matches!(event.kind, Kind::CertificateEnd { .. })
+                && event.host.as_ref().is_some_and(|host| host.as_str() == "edge003")
+        });
+        let view = view(&events[..=end.unwrap()]);
+        assert_eq!((view.now.ended.len(), view.now.in_flight.len()), (3, 17));
+    }
+}
