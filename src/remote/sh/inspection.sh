@@ -125,8 +125,7 @@ peek() {
 peek_run() {
   $new_session "$@" </dev/null 2>&1 3<&- &
   watch $! "$peek_limit"
-  echo
-  [ $cut = - ] || echo @late
+  [ $cut = - ] || { echo; echo @late; }
   echo; echo "@rc=$rc"
 }
 

@@ -4,7 +4,7 @@
 # `sync FILE...` is an fsync of each in GNU coreutils and BusyBox. In uutils and toybox it is sync(2), which waits for
 # every disk of the host and reports no error: there files are flushed by dd, and directories by `sync -d`, whose
 # fdatasync of a directory is a whole fsync in ext4, XFS and btrfs of every kernel that comes with uutils.
-t_flush=60 synctool= flush_late=0
+t_flush=60 t_probe=10 synctool= flush_late=0
 
 # FILE... -> 0, or 1 and why on stderr
 flush() {
@@ -24,16 +24,16 @@ flush() {
 find_synctool() {
   if have fsync; then synctool=fsync; return; fi
   synctool=hung find_says=
-  flush_run 10 sync --version >"$work.out" 2>&1
+  flush_run $t_probe sync --version >"$work.out" 2>&1
   [ $rc != 124 ] || return 0
   if [ $caught = 0 ]; then { read -r find_says; read -r v; } <"$work.out"; find_says="$find_says $v"
   else find_says=$(cat "$work.out"); fi
   case $find_says in
-  *"GNU coreutils"*|*BusyBox*) flush_run 10 sync /dev/null 2>/dev/null || { [ $rc = 124 ] || synctool=sync; return 0; };;
+  *"GNU coreutils"*|*BusyBox*) flush_run $t_probe sync /dev/null 2>/dev/null || { [ $rc = 124 ] || synctool=sync; return 0; };;
   esac
   # Not per file, but its -d may be.
   synctool=all
-  flush_run 10 sync -d /dev/null 2>/dev/null || { [ $rc != 124 ] && flush_run 10 sync -d / 2>/dev/null && synctool=each; }
+  flush_run $t_probe sync -d /dev/null 2>/dev/null || { [ $rc != 124 ] && flush_run $t_probe sync -d / 2>/dev/null && synctool=each; }
   return 0
 }
 
@@ -54,7 +54,8 @@ flush_run() {
   trap on_late_flush USR2
   "$@" </dev/null 3<&- &
   flush_pid=$!
-  guard_lives
+  # It goes with the journal.
+  v=0; [ ! -e "$journal" ] || guard_lives
   if [ $v = 1 ]; then guard_tell $flush_limit flush; else flush_timer_start; fi
   flush_seen=-1
   while [ $flush_seen != $caught ] && [ $flush_late = 0 ]; do flush_seen=$caught; wait $flush_pid 2>/dev/null; rc=$?; done

@@ -207,7 +207,7 @@ read_files() {
   while [ $i -lt $n_files ]; do
     get st $i
     [ $v != file ] || { regular="$regular $i"; reals="$reals \"\$real_$i\""; n_reg=$((n_reg+1)); }
-    put a $i -; put sha $i unreadable; put pem $i '0 -'; put acl $i 0; put imm $i -; put can $i -
+    put a $i -; put sha $i unreadable; put pem $i '0 -'; put acl $i 0; put named $i ''; put imm $i -; put can $i -
     i=$((i+1))
   done
   g=0 generation_words=
@@ -216,7 +216,7 @@ read_files() {
   done
   look_immutable
   [ $n_reg = 0 ] || read_attributes
-  [ $((n_reg+ng)) -gt 0 ] || return 0
+  [ $((n_reg+n_generations)) -gt 0 ] || return 0
   eval "sums $reals $generation_words"
   read_at=0
   for i in $regular; do get sum $read_at; put sha $i $v; read_at=$((read_at+1)); done
@@ -290,14 +290,28 @@ look_immutable() {
   done
 }
 
-# Access lists: the names that getfacl still prints without the base entries; or the + of ls.
+# Access lists: what getfacl still prints without the base entries, and who is named there as a reader (named_N); or
+# the + of ls.
 look_lists() {
   if have getfacl; then
     eval "v=\$(getfacl -s -p -- $reals 2>/dev/null)"
     IFS=$nl; set -- $v; IFS=$ifs
-    lists_found=$nl
-    for lists_line; do case $lists_line in '# file: '*) lists_found=$lists_found${lists_line#'# file: '}$nl;; esac; done
-    for i in $regular; do get real $i; case $lists_found in *"$nl$v$nl"*) put acl $i 1;; esac; done
+    lists_at=
+    for lists_line; do
+      case $lists_line in
+      '# file: '*)
+        lists_at=
+        for i in $regular; do get real $i; [ "$v" != "${lists_line#'# file: '}" ] || { lists_at=$i; put acl $i 1; }; done;;
+      user:?*:*r*|group:?*:*r*)
+        [ -n "$lists_at" ] || continue
+        # One that the mask leaves nothing to is no reader.
+        case $lists_line in *'#effective:-'*) continue;; esac
+        lists_name=${lists_line#*:}; lists_name=${lists_name%%:*}
+        case $lists_line in group:*) lists_name="group $lists_name";; esac
+        enc "$lists_name"; lists_name=$v
+        get named $lists_at; put named $lists_at "$v;$lists_name";;
+      esac
+    done
   else
     eval "v=\$(ls -ldq -- $reals 2>/dev/null)"
     IFS=$nl; set -- $v; IFS=$ifs
@@ -306,6 +320,21 @@ look_lists() {
       for i in $regular; do get real $i; case $lists_line in *" $v") put acl $i 1;; esac; done
     done
   fi
+}
+
+# NAME GID: the accounts of a group, as far as the host's own files tell -> v, encoded, each after a `;`
+group_accounts() {
+  accounts=
+  { while IFS=: read -r account_name v account_gid account_list; do
+      [ "$account_name" = "$1" ] || continue
+      IFS=,; for v in $account_list; do IFS=$ifs; enc "$v"; accounts=$accounts\;$v; done
+    done </etc/group
+    while IFS=: read -r account_name v v account_gid account_list; do
+      [ "$account_gid" = "$2" ] && [ "$account_name" != root ] || continue
+      enc "$account_name"; case $accounts\; in *";$v;"*) ;; *) accounts=$accounts\;$v;; esac
+    done </etc/passwd; } 2>/dev/null
+  IFS=$ifs
+  v=$accounts
 }
 
 # Whether the service's user gets at each file, asked as that user; not by su, which writes logs.
@@ -337,6 +366,20 @@ public_key() {
   esac
 }
 
+# Who can read the key in file $i besides its owner.
+tell_readers() {
+  get named $i; readers=$v
+  get a $i; set -- $v
+  [ "$v" != - ] || return 0
+  case $1 in
+  *[4567]?)
+    [ "$5" = 0 ] || group_accounts "${v##*;}" "$5"
+    [ "$5" != 0 ] || v=
+    readers=$readers$v;;
+  esac
+  tell_line="$tell_line readers=${readers#;}"
+}
+
 tell_files() {
   i=0
   while [ $i -lt $n_files ]; do
@@ -360,6 +403,7 @@ tell_files() {
       esac
       for tell_key in sha acl imm can; do get $tell_key $i; tell_line="$tell_line $tell_key=$v"; done
       get pem $i; tell_line="$tell_line holds_key=${v%% *} certs=${v#* }"
+      case $v in '1 '*) tell_readers;; esac
       case " $pubs " in *" $i "*) get real $i; public_key "$v"; tell_line="$tell_line pub=${v:--}";; esac
     fi
     say file $tell_line
