@@ -4,8 +4,10 @@ use super::args::{ConnectionArgs, Output, OutputArgs};
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::context::{Context, Identity, Operator};
+use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
+use crate::engine::identity::Identity;
+use crate::engine::rollout::targets::files::FilesOverSsh;
 use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
@@ -49,7 +51,7 @@ impl Session<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let verb = project.options.verb.clone();
         let start = self.start(&project, &run);
-        let holder = format!("certroll {} by {} since {now}", verb.name(), start.by);
+        let holder = format!("certroll {} by {} since {now}, run {run}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
             Arc::new(project),
@@ -57,6 +59,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
+            Arc::new(FilesOverSsh),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {
@@ -67,7 +70,7 @@ impl Session<'_> {
         if self.output.output == Output::Json {
             notes.splice(0..0, warnings.0.iter().map(ToString::to_string));
         } else {
-            show_warnings(&warnings, &self)?;
+            show_warnings(&warnings, self.output)?;
         }
         let options = console::options(self.output, self.diff);
         let writer = console::start(options, std::mem::take(&mut self.reporters), inbox)?;
@@ -110,11 +113,14 @@ fn begin(command: &str, run: String) -> RunStart {
 }
 
 /// Shows what stopped nothing, with its place.
-fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Result<()> {
+///
+/// # Errors
+/// Standard error is gone.
+pub(super) fn show_warnings(warnings: &Diagnostics, output: &OutputArgs) -> std::io::Result<()> {
     if warnings.0.is_empty() {
         return Ok(());
     }
-    let options = console::options(session.output, false);
+    let options = console::options(output, false);
     let text = render::render(warnings, options.stderr.color, options.stderr.columns());
     std::io::stderr().write_all(text.as_bytes())
 }
