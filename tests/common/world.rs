@@ -162,6 +162,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         hard_links: 1,
         immutable: None,
         acl: false,
+        readers: Vec::new(),
         mount_point: false,
         pinned: false,
         certificates: Vec::new(),
