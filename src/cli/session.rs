@@ -4,8 +4,10 @@ use super::args::{ConnectionArgs, Output, OutputArgs};
 use super::failure::Failure;
 use super::{console, project, prompt, signals};
 use crate::clock;
-use crate::engine::context::{Context, Identity, Operator};
+use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
+use crate::engine::identity::Identity;
+use crate::engine::rollout::targets::files::FilesOverSsh;
 use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
@@ -49,7 +51,7 @@ impl Session<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let verb = project.options.verb.clone();
         let start = self.start(&project, &run);
-        let holder = format!("certroll {} by {} since {now}", verb.name(), start.by);
+        let holder = format!("certroll {} by {} since {now}, run {run}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
             Arc::new(project),
@@ -57,6 +59,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
+            Arc::new(FilesOverSsh),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {
@@ -94,6 +97,7 @@ impl Session<'_> {
             rerun: self.rerun.clone(),
             by: whoami(),
             directory: directory.unwrap_or_default(),
+            shard: project.options.shard,
             ..begin(project.options.verb.name(), run.to_owned())
         }
     }

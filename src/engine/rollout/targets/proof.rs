@@ -1,6 +1,6 @@
 //! Looks at the host itself where a handshake from elsewhere proves nothing.
 
-use super::observe::Job;
+use crate::engine::rollout::target::Job;
 use crate::engine::verification::{self, Dialers};
 use crate::host::HostFacts;
 use crate::model::Timestamp;
