@@ -11,7 +11,7 @@ use super::host_plan::{
 };
 use super::inspection::{FileView, HostView};
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
-use crate::model::{Step, Timestamp};
+use crate::model::{FileMode, Step, Timestamp};
 
 /// Plans one task on one host, at the moment `now` of the run.
 pub fn build(view: &HostView, now: Timestamp) -> HostPlan {

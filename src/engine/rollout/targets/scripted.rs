@@ -6,8 +6,8 @@ use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Ta
 use crate::engine::verification::Dialers;
 use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepFailure, Tools};
 use crate::model::{FileMode, Fingerprint, Guarantee, Outcome, Step};
-use crate::plan::build::{Observation, build};
-use crate::plan::resolve;
+use crate::plan::build::build;
+use crate::plan::inspection::HostView;
 use crate::plan::wanted::Wanted;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -117,12 +117,12 @@ impl Target for Store {
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
         Box::pin(async move {
-            let refuse = |why: &str| failure::before_commit(job.task(), Step::Inspect, why);
+            let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
             let acted = self.script.play(&self.host, Step::Inspect).await;
             acted.map_err(|_| failure::unreachable(job.task(), "as the script says"))?;
             let live = self.script.live.lock().unwrap().get(&self.host).cloned();
             let mut facts = a_host();
-            let desired = resolve::desired(&job.wanted, &facts).map_err(|why| refuse(&why))?;
+            let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
             facts.files = desired
                 .files
                 .iter()
@@ -138,9 +138,11 @@ impl Target for Store {
                 })
                 .collect();
             let now = job.identity.now;
-            let plan = build(&desired, Observation { facts: &facts, seen: &[], now });
+            let view = HostView::read(desired, facts, Vec::new())
+                .map_err(|why| refuse(why.to_string()))?;
+            let plan = build(&view, now);
             self.script.done(&self.host, "observed");
-            Ok(Observed { desired, facts, plan })
+            Ok(Observed { view, plan })
         })
     }
 
@@ -320,9 +322,10 @@ fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
         hard_links: 1,
         immutable: None,
         acl: false,
+        readers: Vec::new(),
         mount_point: false,
         pinned: false,
-        certificates_pem: Vec::new(),
+        certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,
         readable_by_user: None,
