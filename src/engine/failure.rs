@@ -191,6 +191,10 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
             "accounts with a nologin shell cannot be used".to_owned(),
         ],
         RemoteError::ToolMissing { name } => vec![format!("install {name} on the host")],
+        RemoteError::ShellUnfit { .. } => vec![
+            "put a directory with another sh first in the account's PATH: dash, BusyBox, bash, ksh, mksh and zsh can run it"
+                .to_owned(),
+        ],
         RemoteError::Busy { .. } => {
             vec!["wait until the other run is done, then run the same command again".to_owned()]
         }

@@ -143,6 +143,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
         options: Options {
             verb: story.verb.clone(),
             limit: None,
+            shard: None,
             tags: Vec::new(),
             skip_tags: Vec::new(),
             start_at_task: None,

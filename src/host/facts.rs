@@ -54,8 +54,8 @@ impl HostFacts {
         }
         missing.extend(self.tools.missing.iter().filter_map(|name| {
             [
-                "od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "ls",
-                "tail",
+                "od", "tr", "head", "tail", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp",
+                "rm", "rmdir", "chmod", "chown", "sleep", "ls",
             ]
             .into_iter()
             .find(|known| known == name)
@@ -206,6 +206,9 @@ pub struct RegularFile {
     pub immutable: Option<bool>,
     /// It carries an access control list beyond the mode bits.
     pub acl: bool,
+    /// Of a file that holds a key: who else can read it through its group or its access list, as far as the host's own
+    /// files tell, as `www-data` or `group adm`. Printable.
+    pub readers: Vec<String>,
     /// Something is mounted on this very path (a container's bind): it cannot be replaced.
     pub mount_point: bool,
     /// Another mount namespace (a container) has this very file mounted: it keeps the old bytes.

@@ -123,7 +123,7 @@ fn check_names(rendered: &CertificateTask, materials: &[Arc<Material>], found: &
     for name in specs.iter().filter_map(|spec| spec.server_name.as_deref()) {
         if let Some(problem) = uncovered(name, materials) {
             let mut problem = problem.at(rendered.span.as_ref());
-            let files = rendered.pairs.iter().map(|pair| pair.cert.display().to_string());
+            let files = rendered.pairs.iter().map(|pair| pair.cert.label());
             let files = files.collect::<Vec<_>>().join(", ");
             problem.message = format!("{} (cert: {files})", problem.message);
             found.push(problem);

@@ -11,7 +11,7 @@ use super::host_plan::{
 };
 use super::inspection::{FileView, HostView};
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
-use crate::model::{Step, Timestamp};
+use crate::model::{FileMode, Step, Timestamp};
 
 /// Plans one task on one host, at the moment `now` of the run.
 pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
@@ -260,7 +260,7 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
         changes.push(format!("group {} → {group}", file.group));
         plan.group = Some(group.clone());
     }
-    let narrowed = want.widest.filter(|widest| file.mode.is_wider_than(*widest));
+    let narrowed = closed_to_everybody(want, file);
     if let Some(mode) = want.wanted.mode.or(narrowed).filter(|mode| *mode != file.mode) {
         changes.push(format!("{} → {mode}", file.mode));
         plan.mode = Some(mode);
@@ -271,6 +271,13 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
         (true, false) => FileAction::RepairMode,
         (false, _) => FileAction::Replace,
     }
+}
+
+/// The mode of a key that everybody can read, without that: its group's and its list's readers keep their access.
+fn closed_to_everybody(want: &FileWant, file: &RegularFile) -> Option<FileMode> {
+    let others = FileMode::new(file.mode.bits() & 0o007);
+    let widest = want.widest.filter(|widest| others.is_wider_than(*widest))?;
+    Some(FileMode::new(file.mode.bits() & (!0o007 | widest.bits())))
 }
 
 fn names(wanted: &str, name: &str, id: u32) -> bool {
@@ -319,6 +326,20 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         return;
     }
     let path = &want.path;
+    if let (Some(file), Some(mode)) = (there.file(), plan.mode)
+        && closed_to_everybody(want, file).is_some()
+        && want.wanted.mode.is_none()
+    {
+        let before = file.mode;
+        notes.push(format!(
+            "{path}: every account of the host can read the key; its mode becomes {mode} (was {before})"
+        ));
+    }
+    if let (true, Some(file)) = (want.role.holds_key(), there.file())
+        && !file.readers.is_empty()
+    {
+        notes.push(format!("{path}: the key can also be read by {}", file.readers.join(", ")));
+    }
     if let (false, Some(real)) = (there.via_links.is_empty(), &there.real_path) {
         notes.push(format!("{path} is a link; {real} is what will be replaced"));
     }

@@ -361,6 +361,10 @@ fn regular(reply: &Reply) -> Taken<FileState> {
         hard_links: number(reply, "nlink")?,
         immutable: flag("imm")?,
         acl: flag("acl")? == Some(true),
+        readers: {
+            let readers = list(reply, "readers")?;
+            readers.iter().map(|name| printable(name, 100)).collect()
+        },
         mount_point: flag("mounted")? == Some(true),
         pinned: flag("pinned")? == Some(true),
         certificates: certificates(reply)?,

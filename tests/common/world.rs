@@ -14,7 +14,7 @@ use certroll::plan::inspection::{HostView, Look, LookFailure};
 use certroll::plan::resolve::Variants;
 use certroll::plan::wanted::{Material, Wanted};
 use certroll::playbook::certificate::{
-    CertificateTask, Confirm, Dest, Ownership, Pair, VerifyChoice,
+    CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice,
 };
 use certroll::services::Profiles;
 use certroll::verify::Served;
@@ -51,9 +51,9 @@ pub(crate) fn wanted(services: &[&str]) -> Wanted {
 
 pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted {
     let pair = || Pair {
-        cert: PathBuf::from("cert.pem"),
+        cert: SourceText::File(PathBuf::from("cert.pem")),
         chain: None,
-        key: with_key.then(|| PathBuf::from("key.pem")),
+        key: with_key.then(|| SourceText::File(PathBuf::from("key.pem"))),
         passphrase: None,
         dest: Dest::default(),
         span: None,
@@ -162,6 +162,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         hard_links: 1,
         immutable: None,
         acl: false,
+        readers: Vec::new(),
         mount_point: false,
         pinned: false,
         certificates: Vec::new(),

@@ -167,10 +167,6 @@ impl Told {
                     holder: reply.words("held")?.replace('\n', " "),
                 })));
             }
-            "missing" => {
-                let name = text(reply, "name")?;
-                return Ok(Some(Err(RemoteError::ToolMissing { name })));
-            }
             _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
         }
         Ok(None)

@@ -249,7 +249,8 @@ fn a_chain_of_its_own_only_splits_what_was_given_apart() {
         String::from_utf8_lossy(file.content.expose()).matches("BEGIN CERTIFICATE").count()
     };
     assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (2, 1));
-    wanted.certificate.pairs[0].chain = Some("chain.pem".into());
+    wanted.certificate.pairs[0].chain =
+        Some(certroll::playbook::certificate::SourceText::File("chain.pem".into()));
     assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (1, 1));
 }
 

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Inspect"));
 static LEAF: LazyLock<Pair> = LazyLock::new(|| AUTHORITY.leaf(&["www.example.net"]));
 
-const SHELLS: [&str; 5] = ["dash", "busybox sh", "bash --posix", "mksh", "ksh93"];
+const SHELLS: [&str; 6] =
+    ["dash", "busybox sh", "bash --posix", "mksh", "ksh93", "zsh --emulate sh"];
 
 fn shells() -> Vec<&'static str> {
     let installed = |shell: &&str| {
@@ -337,7 +338,7 @@ fn the_host_picks_what_fits_its_kind() {
 /// `host_kind` of the program, reading another file than the host's own.
 #[test]
 fn distributions_are_known_by_os_release() {
-    let program = include_str!("../../../src/remote/sh/inspect.sh");
+    let program = include_str!("../../../src/remote/sh/inspection.sh");
     let start = program.find("host_kind() {").expect("the function");
     let end = start + program[start..].find("\n}\n").expect("its end") + 3;
     let place = Place::new();
@@ -516,5 +517,40 @@ fn a_real_configuration_tells_which_files_it_reads() {
         let expected =
             format!("is not named in the configuration of {service} (named there: {path}");
         assert!(notes.iter().any(|note| note.contains(&expected)), "{notes:#?}");
+    }
+}
+
+/// Accounts in the group of the file, and those that its list names.
+#[test]
+fn who_else_can_read_a_key() {
+    if !am_root() {
+        crate::common::skip("not root: no file can be given away");
+        return;
+    }
+    let place = Place::new();
+    let files: Vec<_> = [("group", 0o640), ("closed", 0o600), ("listed", 0o600), ("masked", 0o600)]
+        .into_iter()
+        .map(|(name, mode)| place.put(name, &LEAF.key_pem, mode))
+        .collect();
+    let www_data = 33;
+    for name in ["group", "closed"] {
+        std::os::unix::fs::chown(place.path(name), None, Some(www_data)).unwrap();
+    }
+    let list = |name: &str, words: &[&str]| {
+        let path = place.path(name);
+        Command::new("setfacl").args(words).arg(path).status().is_ok_and(|status| status.success())
+    };
+    let has_lists = list("listed", &["-m", "u:daemon:r,g:adm:r"])
+        && list("masked", &["-m", "u:daemon:r,m::---"]);
+    let request = place.request(InspectionVariant { files, ..InspectionVariant::default() });
+    for shell in shells() {
+        let facts = place.inspect(shell, &request);
+        let readers = |index: usize| regular(&facts.files[index]).readers.clone();
+        assert!(readers(0).contains(&"www-data".to_owned()), "{shell}: {:?}", readers(0));
+        assert_eq!(readers(1), [""; 0], "{shell}");
+        if has_lists {
+            assert_eq!(readers(2), ["daemon", "group adm"], "{shell}");
+            assert_eq!(readers(3), [""; 0], "{shell}");
+        }
     }
 }

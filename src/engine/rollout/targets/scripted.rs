@@ -326,6 +326,7 @@ fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
         hard_links: 1,
         immutable: None,
         acl: false,
+        readers: Vec::new(),
         mount_point: false,
         pinned: false,
         certificates: Vec::new(),
