@@ -97,6 +97,7 @@ impl Session<'_> {
             rerun: self.rerun.clone(),
             by: whoami(),
             directory: directory.unwrap_or_default(),
+            shard: project.options.shard,
             ..begin(project.options.verb.name(), run.to_owned())
         }
     }

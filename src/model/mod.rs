@@ -12,6 +12,7 @@ pub mod mode;
 pub mod outcome;
 pub mod remote_path;
 pub mod secret;
+pub mod shard;
 pub mod text;
 pub mod time;
 
@@ -25,4 +26,5 @@ pub use mode::FileMode;
 pub use outcome::{Outcome, Step};
 pub use remote_path::{BadPath, RemotePath};
 pub use secret::Secret;
+pub use shard::Shard;
 pub use time::{Timestamp, Validity};

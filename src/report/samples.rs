@@ -117,6 +117,7 @@ fn run_start(command: &str) -> Kind {
         rerun: Rerun { argv, limit: None, left_out: Vec::new() },
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
+        shard: None,
     }))
 }
 
