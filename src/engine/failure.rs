@@ -3,7 +3,7 @@
 use crate::event::Failure;
 use crate::host::{RolledBack, ServiceBack, StepFailure};
 use crate::model::{HostName, Outcome, Step};
-use crate::plan::build::FailedCheck;
+use crate::plan::host_plan::FailedCheck;
 use crate::remote::RemoteError;
 
 /// How a host failed, and what the operator reads of it.

@@ -284,8 +284,8 @@ impl Reader<'_> {
         let id = TransactionId::parse(&text(reply, "id")?).ok_or("a strange generation")?;
         // One that cannot be read cannot be brought back either.
         if let Ok(sha256) = text(reply, "sha")?.parse() {
-            let certificates_pem = certificates(reply)?;
-            known.insert(id.clone(), Generation { id, sha256, certificates_pem });
+            let certificates = certificates(reply)?;
+            known.insert(id.clone(), Generation { id, sha256, certificates });
         }
         Ok(())
     }
@@ -367,7 +367,7 @@ fn regular(reply: &Reply) -> Taken<FileState> {
         },
         mount_point: flag("mounted")? == Some(true),
         pinned: flag("pinned")? == Some(true),
-        certificates_pem: certificates(reply)?,
+        certificates: certificates(reply)?,
         holds_key: flag("holds_key")? == Some(true),
         public_key_pem: match public_key {
             None => None,

@@ -19,6 +19,7 @@ say hello
 step hello
 digests=
 [ $n_files = 0 ] || begin
+[ $n_checks = 0 ] || say validating
 validate fail no
 [ $signals = 0 ] || discard signal
 say staged files=${digests#,}

@@ -87,6 +87,8 @@ impl Told {
                 let path = path.ok_or_else(|| BadReply::new("a file that was not asked for"))?;
                 self.back.conflicts.push(path);
             }
+            // A step begins; its own replies follow.
+            "validating" => {}
             kind if kind == awaited => {
                 if kind == "staged" || kind == "committed" {
                     self.files = reply.digests("files")?;

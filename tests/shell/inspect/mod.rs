@@ -87,7 +87,7 @@ fn files_are_told_byte_by_byte_in_every_shell() {
             assert_eq!(file.size, chain.len() as u64);
             assert_eq!(file.mode, FileMode::new(0o640));
             assert_eq!((file.hard_links, file.holds_key, file.mount_point), (1, false, false));
-            let leaves = certroll::material::certificates_in(&file.certificates_pem);
+            let leaves = &file.certificates;
             assert_eq!(leaves.len(), 2, "{shell} {told:?}");
             assert_eq!(leaves[0].fingerprint, LEAF.fingerprint());
             assert!(!told.read_only && told.writable && told.missing_directories.is_empty());
@@ -100,7 +100,7 @@ fn files_are_told_byte_by_byte_in_every_shell() {
         };
         let found = regular(combined);
         assert!(found.holds_key, "{shell}");
-        assert_eq!(certroll::material::certificates_in(&found.certificates_pem).len(), 2);
+        assert_eq!(found.certificates.len(), 2);
         assert_eq!(regular(empty).sha256, Fingerprint::of(b""));
         assert_eq!(regular(binary).mode, FileMode::new(0o4755));
         assert_eq!(regular(binary).sha256, Fingerprint::of(&[0, 255, b'\n', 0]));
@@ -148,11 +148,13 @@ fn a_block_that_runs_into_a_key_is_not_sent() {
         let facts = place.inspect(shell, &request);
         for (file, holds) in facts.files.iter().zip([true, false, false, false, true]) {
             let file = regular(file);
-            assert_eq!(file.certificates_pem, b"", "{shell}");
+            assert!(file.certificates.is_empty(), "{shell}");
             assert_eq!(file.holds_key, holds, "{shell}");
         }
         let raw = fs::read_to_string(place.raw()).expect("raw output");
         assert!(!raw.contains(&body[..16]), "{shell}");
+        let told = raw.split_whitespace().filter_map(|word| word.strip_prefix("certs="));
+        assert!(told.into_iter().all(|body| matches!(body, "" | "-")), "{shell}: {raw}");
     }
 }
 
@@ -214,7 +216,7 @@ fn what_earlier_transactions_left_is_told() {
             told.generations.iter().map(|one| (one.id.as_str(), one.sha256)).collect();
         assert_eq!(generations[0], ("20260101T000000Z-a", Fingerprint::of(b"older")), "{shell}");
         assert_eq!(generations.len(), 2, "{shell}");
-        let leaves = certroll::material::certificates_in(&told.generations[1].certificates_pem);
+        let leaves = &told.generations[1].certificates;
         assert_eq!(leaves[0].fingerprint, old.fingerprint(), "{shell}");
         let orphans = [".certroll-lost", ".certroll-lost.new"]
             .map(|name| place.path(name).as_os_str().as_bytes().to_vec());
@@ -479,7 +481,7 @@ fn three_hundred_certificates_are_read_in_one_go() {
         let facts = place.inspect(shell, &request);
         let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
-        assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates_pem.is_empty()));
+        assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates.is_empty()));
         assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
@@ -500,7 +502,8 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let mut request = certroll::plan::inspection::inspect(&wanted);
+        let variants = certroll::plan::resolve::Variants::of(&wanted).expect("complete");
+        let mut request = certroll::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.
@@ -508,7 +511,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
             variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
         }
         let facts = place.inspect("sh", &request);
-        let desired = certroll::plan::resolve::desired(&wanted, &facts).expect("complete");
+        let desired = variants.desired(&facts).expect("complete");
         let seen = vec![world::nothing(); desired.probes.len()];
         let notes = world::plan(&desired, &facts, &seen).notes;
         let expected =
