@@ -42,6 +42,7 @@ pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Out
         let mine = places.filter(|(probe, _)| probe.service == service.name);
         let leaves: Vec<Fingerprint> = mine
             .filter_map(|(probe, before)| match (new, before) {
+                _ if matches!(outcome, Outcome::NotRestored(_)) => None,
                 (true, _) => Some(probe.leaf),
                 (false, SeenBefore::Leaf(leaf)) => Some(*leaf),
                 (false, SeenBefore::Nothing(_)) => None,
