@@ -5,7 +5,7 @@ use crate::load;
 use crate::material::{self, Input, MaterialError};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
 use crate::plan::wanted::Material;
-use crate::playbook::certificate::{Pair, Passphrase, Trust};
+use crate::playbook::certificate::{Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
 use crate::vault;
@@ -40,11 +40,27 @@ struct Known {
     users: HashSet<Place>,
 }
 
+/// A file, or the digest of a content.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Named {
+    File(PathBuf),
+    Content(Fingerprint),
+}
+
+impl From<&SourceText> for Named {
+    fn from(text: &SourceText) -> Self {
+        match text {
+            SourceText::File(path) => Self::File(path.clone()),
+            SourceText::Content(text) => Self::Content(Fingerprint::of(text.expose().as_bytes())),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Files {
-    cert: PathBuf,
-    chain: Option<PathBuf>,
-    key: Option<PathBuf>,
+    cert: Named,
+    chain: Option<Named>,
+    key: Option<Named>,
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
@@ -67,9 +83,9 @@ impl Bundles {
     ) -> Result<Arc<Loaded>, Diagnostics> {
         let passphrase = self.passphrase(pair)?;
         let files = Files {
-            cert: pair.cert.clone(),
-            chain: pair.chain.clone(),
-            key: pair.key.clone(),
+            cert: Named::from(&pair.cert),
+            chain: pair.chain.as_ref().map(Named::from),
+            key: pair.key.as_ref().map(Named::from),
             passphrase: passphrase.as_ref().map(|text| Fingerprint::of(text.expose().as_bytes())),
             warn,
         };
@@ -126,6 +142,24 @@ impl Bundles {
         }
     }
 
+    /// What a source holds.
+    fn text(&self, source: &SourceText) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
+        match source {
+            SourceText::File(path) => self.bytes(path),
+            SourceText::Content(text) => {
+                let text = text.expose();
+                let opened =
+                    match vault::is_vault(text) {
+                        true => Secret::new((self.decrypt)(text).map_err(|why| {
+                            Diagnostic::error(format!("{}: {why}", source.label()))
+                        })?),
+                        false => Secret::new(text.clone()),
+                    };
+                Ok((Secret::new(opened.expose().clone().into_bytes()), FileMode::new(0o600)))
+            }
+        }
+    }
+
     /// A file's bytes, decrypted when it is a vault text.
     fn bytes(&self, path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
         let (bytes, mode) = load::read_bytes(path)?;
@@ -144,7 +178,7 @@ impl Bundles {
         warn: Duration,
     ) -> Result<Loaded, Diagnostics> {
         let mut problems = Diagnostics::default();
-        let mut keep = |path: &Path| match self.bytes(path) {
+        let mut keep = |source: &SourceText| match self.text(source) {
             Ok(file) => Some(file),
             Err(problem) => {
                 problems.push(problem);
@@ -152,8 +186,8 @@ impl Bundles {
             }
         };
         let cert = keep(&pair.cert);
-        let chain = pair.chain.as_deref().map(&mut keep);
-        let key = pair.key.as_deref().map(&mut keep);
+        let chain = pair.chain.as_ref().map(&mut keep);
+        let key = pair.key.as_ref().map(&mut keep);
         let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
             return Err(problems);
         };
@@ -170,14 +204,14 @@ impl Bundles {
         let bundle = material::check(&input).map_err(|errors| {
             Diagnostics(errors.iter().map(|error| located(error, pair)).collect())
         })?;
-        let label = pair.cert.display();
+        let label = pair.cert.label();
         let (warnings, notes): (Vec<_>, Vec<_>) =
             bundle.notes.iter().partition(|note| note.is_warning());
         let lines = |list: Vec<&material::Note>| {
             list.iter().map(|note| format!("{label}: {note}")).collect()
         };
         let (mut warnings, notes): (Vec<String>, _) = (lines(warnings), lines(notes));
-        if let (Some(path), Some((_, mode))) = (&pair.key, &key)
+        if let (Some(SourceText::File(path)), Some((_, mode))) = (&pair.key, &key)
             && mode.bits() & 0o044 != 0
         {
             let path = path.display();
@@ -203,9 +237,9 @@ fn read_roots(trust: &Trust) -> Result<Roots, Diagnostic> {
 /// The error with the files that it is about.
 fn located(error: &MaterialError, pair: &Pair) -> Diagnostic {
     let mut problem = error.diagnostic();
-    let mut files = vec![format!("cert: {}", pair.cert.display())];
-    files.extend(pair.chain.iter().map(|path| format!("chain: {}", path.display())));
-    files.extend(pair.key.iter().map(|path| format!("key: {}", path.display())));
+    let mut files = vec![format!("cert: {}", pair.cert.label())];
+    files.extend(pair.chain.iter().map(|chain| format!("chain: {}", chain.label())));
+    files.extend(pair.key.iter().map(|key| format!("key: {}", key.label())));
     problem.message = format!("{} ({})", problem.message, files.join(", "));
     problem
 }

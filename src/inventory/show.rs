@@ -139,7 +139,8 @@ fn branch(inventory: &Inventory, name: &str, level: usize, vars: bool, out: &mut
         out.push_str(&format!("{prefix}--@{child}:\n"));
         branch(inventory, child, level + 1, vars, out);
     }
-    for host in &group.hosts {
+    // Hosts that stand under `all` itself are shown where they are grouped, or in `ungrouped`.
+    for host in group.hosts.iter().filter(|_| name != "all") {
         out.push_str(&format!("{prefix}--{host}\n"));
         if vars {
             variables(&inventory.vars(host.as_str()), level + 1, out);

@@ -11,5 +11,5 @@ pub use render::{RenderError, render};
 pub use spec::CertificateSpec;
 pub use task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
-    Trust, Validation, VerifyChoice, VerifySpec,
+    SourceText, Trust, Validation, VerifyChoice, VerifySpec,
 };

@@ -184,6 +184,10 @@ impl Evaluation {
         if name == "hostvars" && self.scope.hostvars.is_some() {
             return Some(Value::from_object(AllHosts(Arc::clone(self))));
         }
+        // Every variable by its name (Ansible's magic variable `vars`).
+        if name == "vars" {
+            return Some(Value::from_object(OneHost(Arc::clone(self))));
+        }
         if self.environment().globals().any(|(known, _)| known == name) {
             return None;
         }

@@ -19,6 +19,7 @@ mod record;
 mod rendering;
 mod scope;
 mod setup;
+mod text;
 
 pub use convert::python_repr;
 pub use engine::{Decrypt, Templates, is_template};

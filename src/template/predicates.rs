@@ -40,6 +40,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     ] {
         environment.add_test(name, move |result: &Value| flag(result, key).map(|is| is == wanted));
     }
+    // A text is a sequence of characters in Python.
+    environment
+        .add_test("sequence", |value: &Value| value.as_str().is_some() || value.try_iter().is_ok());
     environment.add_test("exists", |path: String| Path::new(&path).exists());
     environment.add_test("file", |path: String| Path::new(&path).is_file());
     environment.add_test("directory", |path: String| Path::new(&path).is_dir());

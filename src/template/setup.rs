@@ -3,7 +3,7 @@
 use super::backslashes::{self, Literal};
 use super::engine::{Decrypt, Templates, is_template};
 use super::evaluation::{self, single_expression};
-use super::{collections, filters, lookups, omit, predicates};
+use super::{collections, filters, lookups, omit, predicates, text};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -32,6 +32,7 @@ impl Templates {
                 .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
             filters::add_to(&mut environment);
             collections::add_to(&mut environment);
+            text::add_to(&mut environment);
             predicates::add_to(&mut environment);
             lookups::add_to(&mut environment, directory.clone(), Arc::clone(&decrypt));
             environment.add_global("omit", omit::value());

@@ -4,6 +4,7 @@
 mod common;
 
 mod ansible;
+mod contents;
 mod injection;
 mod inspect;
 mod material;

@@ -1,12 +1,12 @@
 //! From templates to the plain types, once a host's variables are known.
 
 use super::endpoints::verify;
-use super::spec::{CertificateSpec, DEST, PAIR, SOURCE, known};
+use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SOURCE, known};
 use super::task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
-    Validation,
+    SourceText, Validation,
 };
-use crate::model::{CommandLine, RemotePath};
+use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, local_path, written};
 use crate::source::{Diagnostics, Node, Value};
 use crate::template::Scope;
@@ -157,6 +157,52 @@ fn mapping(
     Some(rendered)
 }
 
+/// A file's name, or `{content: TEXT}`.
+fn source_text(
+    node: &Node,
+    key: &'static str,
+    directory: &Path,
+    values: &mut Values<'_>,
+) -> Option<SourceText> {
+    if node.value == Value::Null {
+        return None;
+    }
+    // A template may give the mapping.
+    let whole = match &node.value {
+        Value::Text(_) | Value::Unsafe(_) | Value::Vault(_) => None,
+        _ => Some(mapping(node, key, &CONTENT, values)?),
+    };
+    if let Some(whole) = whole {
+        let Some(content) = whole.entry("content").filter(|node| node.value != Value::Null) else {
+            values.wrong(node, format!("'{key}' as a mapping needs 'content'"), FILE_OR_CONTENT);
+            return None;
+        };
+        let text = Secret::new(values.keep(values.scope.text_unless_omitted(content)).flatten()?);
+        if text.expose().trim().is_empty() {
+            values.wrong(content, format!("the content of '{key}' is empty"), "");
+            return None;
+        }
+        return Some(SourceText::Content(text));
+    }
+    match values.json(node)? {
+        serde_json::Value::String(text) if text.contains("-----BEGIN ") => {
+            let text = Secret::new(text);
+            let message = format!("'{key}' takes the name of a file, and this is PEM text");
+            values.wrong(node, message, FILE_OR_CONTENT);
+            drop(text);
+            None
+        }
+        serde_json::Value::Object(entries) => {
+            let whole = Node::from_json(&serde_json::Value::Object(entries), node.span.as_ref());
+            source_text(&whole, key, directory, values)
+        }
+        _ => values.text(Some(node)).map(|text| SourceText::File(local_path(&text, directory))),
+    }
+}
+
+const FILE_OR_CONTENT: &str =
+    "a file: `cert: FILE`; a variable's content: `cert: {content: \"{{ vault_cert }}\"}`";
+
 fn pair(
     source: &Node,
     dest: Option<&Node>,
@@ -174,8 +220,9 @@ fn pair(
         let node = source.entry(key).filter(|node| node.value != Value::Null);
         values.text(node).map(|text| local_path(&text, directory))
     };
-    let (cert, chain, key) = (path("cert"), path("chain"), path("key"));
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
+    let mut text = |key| source_text(source.entry(key)?, key, directory, values);
+    let (cert, chain, key) = (text("cert"), text("chain"), text("key"));
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
     let mut remote = |key| {

@@ -38,6 +38,7 @@ pub(super) struct Keys {
 
 pub(super) const SOURCE: [&str; 5] =
     ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
+pub(super) const CONTENT: [&str; 1] = ["content"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
 pub(super) const VERIFY: [&str; 12] = [

@@ -43,18 +43,38 @@ pub struct CertificateTask {
 /// One certificate: files here, and there.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// Certificate file on the controller.
-    pub cert: PathBuf,
+    /// The certificate.
+    pub cert: SourceText,
     /// Intermediates in a file of their own.
-    pub chain: Option<PathBuf>,
+    pub chain: Option<SourceText>,
     /// Key; `None`: the host keeps its own.
-    pub key: Option<PathBuf>,
+    pub key: Option<SourceText>,
     /// Opens an encrypted key.
     pub passphrase: Option<Passphrase>,
     /// Destinations; the profile fills in what is missing.
     pub dest: Dest,
     /// Where it is written.
     pub span: Option<Span>,
+}
+
+/// Where a certificate, a chain or a key comes from.
+#[derive(Clone, Debug)]
+pub enum SourceText {
+    /// A file on the controller.
+    File(PathBuf),
+    /// A variable's content, as a rule out of a vault. Never shown, a certificate's neither: nobody can tell here which
+    /// variable holds the key.
+    Content(crate::model::Secret<String>),
+}
+
+impl SourceText {
+    /// What messages call it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Content(_) => "the content given in the playbook".to_owned(),
+        }
+    }
 }
 
 /// Where the passphrase of a key comes from.

@@ -76,6 +76,37 @@ const SAME: &[&str] = &[
     "'a1b22' | regex_search('b(\\d+)', '\\1')",
     "'abc' | regex_search('z')",
     "'a.b*c' | regex_escape",
+    "s | ansible.builtin.b64encode",
+    "'a/b' | ansible.builtin.basename | ansible.builtin.regex_replace('ansible.builtin.', '')",
+    "s is ansible.builtin.match('te')",
+    "s is not ansible.builtin.search('zz')",
+    "'x' is sequence",
+    "d is sequence",
+    "i is sequence",
+    "'abcdefghij' | truncate(5)",
+    "'abcdefghijklmno' | truncate(8)",
+    "'one two three four five' | truncate(12)",
+    "'one two three four five' | truncate(12, killwords=true, end='~')",
+    "1024 | human_readable",
+    "0 | human_readable",
+    "1536000 | human_readable",
+    "1536000 | human_readable(unit='K')",
+    "8192 | human_readable(isbits=true)",
+    "'1K' | human_to_bytes",
+    "'1.5 MB' | human_to_bytes",
+    "'10' | human_to_bytes",
+    "'10' | human_to_bytes('K')",
+    "'http://u:p@H.example:8443/p/q?q=1&r#f' | urlsplit",
+    "'http://h.example:8443/p?q=1' | urlsplit('hostname')",
+    "'http://h.example/p' | urlsplit('port')",
+    "'/just/a/path' | urlsplit",
+    "1 | random",
+    "['only'] | random",
+    "['b', 'a'] | map('extract', d) | list",
+    "'a' | extract(d, 'x')",
+    "[{'n': 1, 'l': [1, 2]}, {'n': 2, 'l': [3]}] | subelements('l')",
+    "[{'n': 1}] | subelements('l', skip_missing=true)",
+    "[1, 2, 3] | zip_longest(['a'], fillvalue='-') | list",
     "d | to_json",
     "{'b': 'é<', 'a': [1, none, true]} | to_json",
     "{'b': 1, 'a': [1, {}]} | to_nice_json",
@@ -233,15 +264,7 @@ const SAME: &[&str] = &[
 ];
 
 /// Ansible has these filters, certroll does not: `docs/playbook.md` says so.
-const MISSING: &[&str] = &[
-    "'abcdefghij' | truncate(5)",
-    "l | random",
-    "{'a': 1} | to_yaml",
-    "{'a': {'b': [1, 2]}, 'c': 'd'} | to_nice_yaml",
-    "'http://h.example:8443/p?q=1' | urlsplit('hostname')",
-    "1024 | human_readable",
-    "'1K' | human_to_bytes",
-];
+const MISSING: &[&str] = &["{'a': 1} | to_yaml", "{'a': {'b': [1, 2]}, 'c': 'd'} | to_nice_yaml"];
 
 /// Both fail.
 const FAIL: &[&str] = &[

@@ -22,8 +22,8 @@ fn values_of_earlier_plays_are_known_later() {
         "  vars: {y: '{{ z }}!'}\n  tasks:\n  - {name: plain, debug: {msg: '{{ y }}'}}\n  \
          - {name: other, debug: {msg: '{{ hostvars[\"a\"].z }} {{ hostvars[\"b\"].r.stdout }}'}}\n  \
          - {name: all, debug: {msg: '{{ groups.web | map(\"extract\", hostvars, \"z\") | list }}'}}\n  \
-         - {name: when, debug: {msg: hi}, when: hostvars['b'].r.rc == 0}\n  \
-         - {name: tells, debug: {msg: hi}, when: hostvars['b'].nope is defined}\n",
+         - {name: when, debug: {msg: hi}, when: \"hostvars['b'].r.rc == 0\"}\n  \
+         - {name: tells, debug: {msg: hi}, when: \"hostvars['b'].nope is defined\"}\n",
     );
     same_story(&[("hosts", TWO), ("site.yml", &site)], &[], 0);
     // The same in two playbooks.
@@ -117,7 +117,7 @@ fn old_arguments_mean_the_same() {
     let site = book(
         "  tasks:\n  - {name: there, command: echo no creates=/}\n  - {name: gone, command: echo no removes=/nonexistent}\n  \
          - {name: dir, command: pwd chdir=/usr, register: p}\n  - {name: quoted, shell: 'cd /; pwd chdir=\"/usr\" ; echo a=b', register: q}\n  \
-         - {name: said, debug: msg='{{ p.stdout }} {{ q.stdout }}'}\n  - {name: fact, set_fact: one=1 two='x y'}\n  \
+         - {name: said, debug: 'msg=\"{{ p.stdout }} {{ q.stdout }}\"'}\n  - {name: fact, set_fact: 'one=1 two=\"x y\"'}\n  \
          - {name: facts, debug: {msg: '{{ one }} {{ two }}'}}\n  \
          - {name: bash, shell: 'echo $0', args: {executable: /bin/bash}, register: e}\n  \
          - {name: stdin, command: cat, args: {stdin: in, stdin_add_newline: false}, register: i}\n  \
@@ -140,7 +140,7 @@ fn omit_leaves_keys_out() {
         "  tasks:\n  - {name: dir, command: pwd, args: {chdir: '{{ nope | default(omit) }}', creates: '{{ omit }}'}}\n  \
          - {name: map, debug: {msg: {a: 1, b: '{{ nope | default(omit) }}', l: [1, '{{ omit }}']}}}\n  \
          - {name: become, debug: {msg: hi}, become_user: '{{ nope | default(omit) }}'}\n  \
-         - {name: env, shell: 'echo [$CT_NOPE]', environment: {CT_NOPE: '{{ nope | default(omit) }}'}, register: r}\n  \
+         - {name: env, shell: 'echo x$CT_NOPE', environment: {CT_NOPE: '{{ nope | default(omit) }}'}, register: r}\n  \
          - {name: said, debug: {msg: '{{ r.stdout }}'}}\n",
     );
     same_story(&[("hosts", "a\n"), ("site.yml", &site)], &[], 0);
@@ -165,7 +165,7 @@ fn names_are_rendered_and_what_is_undefined_in_them_stops_nothing() {
 fn the_hosts_of_the_play_are_those_still_in_it() {
     let site = book(
         "  serial: [2, 1]\n  tasks:\n  - {name: fails, fail: {msg: no}, when: inventory_hostname == 'a'}\n  \
-         - {name: first, debug: {msg: hi}, when: inventory_hostname == ansible_play_batch[0]}\n  \
+         - {name: first, debug: {msg: hi}, when: 'inventory_hostname == ansible_play_batch[0]'}\n  \
          - {name: lists, debug: {msg: ['{{ ansible_play_hosts }}', '{{ ansible_play_batch }}', '{{ play_hosts }}', '{{ ansible_play_hosts_all }}']}}\n",
     );
     same_story(&[("hosts", "a\nb\nc\n"), ("site.yml", &site)], &[], 2);
@@ -240,7 +240,10 @@ fn an_inventory_of_the_configuration_is_read() {
         ("one", "a\n"),
         ("sub/two", "[web]\nb\n"),
     ]);
-    let answer = ansible.ask("ansible-inventory", &["--list"], site.path());
+    // The driver read its own configuration long ago: Ansible is told by -i.
+    let both = site.sources(&["one", "sub/two"]);
+    let both = flags(&both);
+    let answer = ansible.ask("ansible-inventory", &[&both[..], &["--list"]].concat(), site.path());
     assert_eq!(answer.code, 0, "{}", answer.stderr);
     let (code, stdout, stderr) = program(&site, &["inventory", "--list"], &[]);
     assert_eq!((code, stdout.trim()), (Some(0), answer.stdout.trim()), "{stderr}");
@@ -252,7 +255,11 @@ fn an_inventory_of_the_configuration_is_read() {
         site.path(),
     );
     assert_eq!((code, stdout.trim()), (Some(0), answer.stdout.trim()), "{stderr}");
-    let graph = ansible.ask("ansible-inventory", &["--graph", "--vars", "web"], site.path());
+    let graph = ansible.ask(
+        "ansible-inventory",
+        &[&both[..], &["--graph", "--vars", "web"]].concat(),
+        site.path(),
+    );
     let (code, stdout, stderr) = program(&site, &["inventory", "--graph", "--vars", "web"], &[]);
     assert_eq!((code, stdout.trim()), (Some(0), graph.stdout.trim()), "{stderr}");
 }

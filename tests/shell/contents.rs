@@ -1,0 +1,140 @@
+//! Certificates and keys out of variables, sealed by the real `ansible-vault`: they arrive, and nothing shows them.
+
+use crate::common::have;
+use crate::common::pki::Authority;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PASSWORD: &str = "correct horse";
+
+struct Site {
+    dir: tempfile::TempDir,
+    key: String,
+}
+
+impl Site {
+    /// A playbook whose certificate and key are variables of a sealed file.
+    fn new(source: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pair = Authority::new("Content").leaf(&["www.example.net"]);
+        let indented = |text: &str| text.replace('\n', "\n  ");
+        let vars = format!(
+            "vault_cert: |\n  {}\nvault_key: |\n  {}\n",
+            indented(&format!("{}{}", pair.pem, pair.intermediate_pem)),
+            indented(&pair.key_pem)
+        );
+        let book = format!(
+            "- hosts: all\n  vars_files: [secrets.yml]\n  tasks:\n  - certificate:\n      service: files\n      source: {source}\n      \
+             dest: {{cert: '{{{{ there }}}}/cert.pem', key: '{{{{ there }}}}/key.pem'}}\n      validate: false\n      reload: none\n      verify: false\n"
+        );
+        let site = Self { dir, key: pair.key_pem };
+        site.write("secrets.yml", &vars);
+        site.write("site.yml", &book);
+        site.write("password", PASSWORD);
+        std::fs::create_dir(site.path().join("there")).expect("a directory");
+        let sealed = Command::new("ansible-vault")
+            .args(["encrypt", "--vault-password-file", "password", "secrets.yml"])
+            .current_dir(site.path())
+            .output()
+            .expect("ansible-vault runs");
+        assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
+        site
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("written");
+    }
+
+    fn run(&self, verb: &str, more: &[&str]) -> Output {
+        let here = self.path().display();
+        Command::new(env!("CARGO_BIN_EXE_certroll"))
+            .args([
+                verb,
+                "-i",
+                "h,",
+                "--vault-id",
+                "prod@password",
+                "-e",
+                "ansible_connection=local",
+            ])
+            .args(["-e", &format!("there={here}/there certroll_state_dir={here}/state")])
+            .args(more)
+            .arg("site.yml")
+            .current_dir(self.path())
+            .output()
+            .expect("certroll runs")
+    }
+
+    /// Lines of the key's body.
+    fn secrets(&self) -> Vec<&str> {
+        self.key.lines().filter(|line| !line.starts_with('-') && line.len() > 20).collect()
+    }
+
+    #[track_caller]
+    fn shows_nothing(&self, output: &Output) {
+        for text in [&output.stdout, &output.stderr] {
+            let text = String::from_utf8_lossy(text);
+            for secret in self.secrets() {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sealed_pair_arrives_and_is_never_shown() {
+    if !have(&["ansible-vault"]) {
+        return;
+    }
+    let site =
+        Site::new("{cert: {content: '{{ vault_cert }}'}, key: {content: '{{ vault_key }}'}}");
+    for more in [&[][..], &["-o", "json", "-vvv", "--diff"]] {
+        let planned = site.run("plan", more);
+        site.shows_nothing(&planned);
+        assert!(planned.status.success(), "{}", String::from_utf8_lossy(&planned.stderr));
+    }
+    let applied = site.run("apply", &["-o", "json", "-vvv", "--diff"]);
+    site.shows_nothing(&applied);
+    assert!(
+        applied.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&applied.stdout),
+        String::from_utf8_lossy(&applied.stderr)
+    );
+    let key = std::fs::read_to_string(site.path().join("there/key.pem")).expect("the key");
+    // The control: what is looked for is what was written.
+    assert!(!site.secrets().is_empty() && site.secrets().iter().all(|line| key.contains(line)));
+    let again = site.run("apply", &[]);
+    site.shows_nothing(&again);
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.status.success() && text.contains("unchanged"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_a_content_is_said_without_it() {
+    if !have(&["ansible-vault"]) {
+        return;
+    }
+    for (source, words) in [
+        ("{cert: {content: '{{ vault_key }}'}, key: {content: '{{ vault_key }}'}}", "certificate"),
+        ("{cert: {content: '{{ vault_cert }}'}, key: '{{ vault_key }}'}", "{content:"),
+        (
+            "{cert: {content: '{{ vault_cert }}'}, key: {content: ''}}",
+            "the content of 'key' is empty",
+        ),
+        ("{cert: {contents: '{{ vault_cert }}'}}", "did you mean 'content'?"),
+        ("{cert: {content: '{{ vault_cert[:200] }}'}}", "certificate"),
+    ] {
+        let site = Site::new(source);
+        let refused = site.run("apply", &[]);
+        site.shows_nothing(&refused);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{source}: {text}");
+        assert!(text.contains(words) && text.contains("site.yml:"), "{source}: {text}");
+        assert!(!site.path().join("there/key.pem").exists());
+    }
+}
