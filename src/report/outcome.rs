@@ -211,6 +211,7 @@ impl Page<'_> {
     fn outcome_words(&self, outcome: Outcome) -> String {
         let word = match outcome {
             Outcome::Unknown(_) => "UNKNOWN".to_owned(),
+            Outcome::NotRestored(_) => "NOT RESTORED".to_owned(),
             other => self.word(other),
         };
         match outcome.step() {

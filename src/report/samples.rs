@@ -393,7 +393,7 @@ fn counts(outcome: Outcome, reason: Option<&str>) -> HostSummary {
         Outcome::Changed => (counts.ok, counts.changed) = (2, 1),
         Outcome::Unchanged => (counts.ok, counts.unchanged) = (2, 1),
         Outcome::Skipped => counts.skipped = 2,
-        Outcome::Failed(_) | Outcome::Unknown(_) => counts.failed = 1,
+        Outcome::Failed(_) | Outcome::NotRestored(_) | Outcome::Unknown(_) => counts.failed = 1,
         Outcome::RolledBack(_) => (counts.failed, counts.rolled_back) = (1, 1),
         Outcome::Unreachable => counts.unreachable = 1,
     }
