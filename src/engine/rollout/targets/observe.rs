@@ -53,7 +53,8 @@ pub(super) async fn observe(
         Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
             .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
     };
-    let plan = proof::sought(job, &mut desired, &facts, seen, &dialers, job.identity.now).await;
+    let plan =
+        proof::sought(&job.wanted, &mut desired, &facts, seen, &dialers, job.identity.now).await;
     running.end(describe(&plan));
     Ok(Observed { desired, facts, plan })
 }
