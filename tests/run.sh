@@ -178,9 +178,10 @@ fi
 
 # tests KIND THREADS...: the test program of a kind, started as cargo does, but beside a cargo that builds.
 tests() {
-    local kind=$1 threads=$2 program
+    local kind=$1 threads=$2 source program
     shift 2
-    program=$(sed -n "s#^ *Executable .*(\(target/debug/deps/$kind-[0-9a-f]*\))\$#\1#p" "$work/build")
+    case $kind in lib) source="unittests src/lib.rs" ;; *) source=tests/$kind/main.rs ;; esac
+    program=$(sed -n "s#^ *Executable $source (\(.*\))\$#\1#p" "$work/build")
     [ -x "$program" ] || { echo "the tests of $kind were not built"; return 1; }
     CARGO_MANIFEST_DIR=$PWD "$program" --test-threads "$threads" "$@"
 }
@@ -201,11 +202,12 @@ else
 # Tests on hosts and with SSH servers mostly wait: for dead-man timers, for connections that get no answer. So there are
 # more of them at a time than cores, and what computes goes on meanwhile.
 on_servers() {
-    tests ssh $((2 * cores)) --quiet
+    tests ssh $((4 * cores)) --quiet
     local status=$?
     tests shell $((2 * cores)) --quiet && return $status
 }
-aside "tests on real hosts" tests fleet $((4 * cores)) --quiet
+# Many of them wait for hosts of a pool: the pools decide how many go on at a time.
+aside "tests on real hosts" tests fleet 24 --quiet
 aside "tests with SSH servers, shells and tools" on_servers
 if cargo clippy --version >/dev/null 2>&1; then
     phase "lints" cargo clippy --locked --quiet --all-targets -- -D warnings
@@ -219,7 +221,7 @@ else
 fi
 RUSTDOCFLAGS="-D warnings" phase "documentation" cargo doc --locked --quiet --no-deps --document-private-items
 phase "examples in the documentation" cargo test --locked --quiet --doc
-phase "unit tests" tests certroll "$cores" --quiet
+phase "unit tests" tests lib "$cores" --quiet
 phase "pure tests" tests pure "$cores" --quiet
 join "tests with SSH servers, shells and tools"
 join "tests on real hosts"

@@ -5,9 +5,11 @@ use serde_json::Value;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -200,6 +202,73 @@ impl Drop for Fleet {
             fs::remove_dir_all(&self.dir).ok();
         }
         self.starter.wait().ok();
+    }
+}
+
+/// Equal fleets that tests take turns with. One more is brought up while all are taken, up to `most`.
+pub struct Fleets {
+    up: fn() -> Option<Fleet>,
+    most: usize,
+    pool: Mutex<Pool>,
+    given_back: Condvar,
+}
+
+/// Those that nobody has, and how many there are. `None`: there can be none here.
+type Pool = Option<(Vec<Fleet>, usize)>;
+
+impl Fleets {
+    pub const fn new(most: usize, up: fn() -> Option<Fleet>) -> Self {
+        Self { up, most, pool: Mutex::new(Some((Vec::new(), 0))), given_back: Condvar::new() }
+    }
+
+    /// A fleet as the test before left it, or `None` where there can be none, which [`skip`] has said.
+    pub fn one(&'static self) -> Option<Turn> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let fleet = loop {
+            let Some((free, made)) = pool.as_mut() else {
+                skip("no fleet of real hosts");
+                return None;
+            };
+            if let Some(fleet) = free.pop() {
+                break fleet;
+            }
+            if *made < self.most {
+                *made += 1;
+                drop(pool);
+                let up = (self.up)();
+                if up.is_none() {
+                    *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    self.given_back.notify_all();
+                }
+                return up.map(|fleet| Turn { fleet: Some(fleet), fleets: self });
+            }
+            pool = self.given_back.wait(pool).unwrap_or_else(PoisonError::into_inner);
+        };
+        Some(Turn { fleet: Some(fleet), fleets: self })
+    }
+}
+
+/// A fleet of [`Fleets`], given back in the end.
+pub struct Turn {
+    fleet: Option<Fleet>,
+    fleets: &'static Fleets,
+}
+
+impl Deref for Turn {
+    type Target = Fleet;
+
+    fn deref(&self) -> &Fleet {
+        self.fleet.as_ref().expect("taken when dropped")
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut pool = self.fleets.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((free, _)) = pool.as_mut() {
+            free.extend(self.fleet.take());
+        }
+        self.fleets.given_back.notify_one();
     }
 }
 

@@ -1,12 +1,11 @@
 //! The hosts, what is seen of them beside SSH, and runs of certroll that are watched while they go.
 
-use crate::common::fleet::{Fleet, Ran};
+use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -18,9 +17,9 @@ pub const DEAD_MAN: Duration = Duration::from_secs(4);
 /// A run that takes longer hangs.
 const LONGEST_RUN: Duration = Duration::from_secs(150);
 
-/// The fleet for one test at a time.
+/// A fleet that this test has for itself.
 pub struct Ground {
-    pub fleet: MutexGuard<'static, Fleet>,
+    pub fleet: Turn,
     keeper: u64,
     ports: HashMap<String, String>,
     /// SHA-256 of file or leaf → generation.
@@ -30,13 +29,8 @@ pub struct Ground {
 
 /// The fleet in good order, serving `gen1`, or `None` where there can be none.
 pub fn ground() -> Option<Ground> {
-    static FLEET: OnceLock<Option<Mutex<Fleet>>> = OnceLock::new();
-    let fleet = FLEET.get_or_init(|| Fleet::up(HOSTS.len(), &SERVICES).map(Mutex::new)).as_ref();
-    let Some(fleet) = fleet else {
-        crate::common::skip("no fleet of real hosts");
-        return None;
-    };
-    let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    static FLEETS: Fleets = Fleets::new(2, || Fleet::up(HOSTS.len(), &SERVICES));
+    let fleet = FLEETS.one()?;
     let state: Value =
         serde_json::from_slice(&fs::read(fleet.dir().join("state.json")).unwrap()).unwrap();
     let port = |host: &Value| {

@@ -1,12 +1,10 @@
 //! Hosts that only a bastion reaches, and what is looked at from there and from the hosts themselves.
 
-use crate::common::fleet::{Fleet, Ran};
-use crate::common::skip;
+use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -14,18 +12,13 @@ const HOSTS: [&str; 2] = ["i001", "i002"];
 
 /// Two hosts that serve `gen1` behind a bastion, for one test at a time.
 struct Site {
-    fleet: MutexGuard<'static, Fleet>,
+    fleet: Turn,
     directory: TempDir,
 }
 
 fn site() -> Option<Site> {
-    static FLEET: OnceLock<Option<Mutex<Fleet>>> = OnceLock::new();
-    let up = || Fleet::up_with(0, &["nginx"], &["--bastion", "2"]).map(Mutex::new);
-    let Some(fleet) = FLEET.get_or_init(up) else {
-        skip("no fleet of real hosts");
-        return None;
-    };
-    let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    static FLEETS: Fleets = Fleets::new(1, || Fleet::up_with(0, &["nginx"], &["--bastion", "2"]));
+    let fleet = FLEETS.one()?;
     fleet.fleet(&["heal", "bastion"]);
     for host in HOSTS {
         fleet.fleet(&["heal", host]);

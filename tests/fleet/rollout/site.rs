@@ -1,9 +1,8 @@
 //! The fleet that these tests share, and the playbooks that they run on it.
 
-use crate::common::fleet::{Fleet, Ran};
+use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// The hosts, in inventory order.
@@ -12,25 +11,17 @@ pub const HOSTS: [&str; 4] = ["h001", "h002", "h003", "h004"];
 /// Everything below these holds still unless certroll changes it.
 pub const CONFIGURATION: [&str; 2] = ["/etc/nginx", "/etc/postfix"];
 
-/// Four hosts that serve `gen1`, for one test at a time, and a directory to run certroll in.
+/// Four hosts that serve `gen1`, which this test has for itself, and a directory to run certroll in.
 pub struct Site {
-    pub fleet: MutexGuard<'static, Fleet>,
+    pub fleet: Turn,
     directory: TempDir,
 }
 
 /// The hosts as they are at the start of every test, or `None` where there can be none.
 pub fn site() -> Option<Site> {
-    static FLEET: OnceLock<Option<Mutex<Fleet>>> = OnceLock::new();
-    let fleet = FLEET
-        .get_or_init(|| Fleet::up(HOSTS.len(), &["nginx", "postfix"]).map(Mutex::new))
-        .as_ref();
-    let Some(fleet) = fleet else {
-        // Said once when it was found out, and again for each test.
-        crate::common::skip("no fleet of real hosts");
-        return None;
-    };
+    static FLEETS: Fleets = Fleets::new(2, || Fleet::up(HOSTS.len(), &["nginx", "postfix"]));
     // A test that failed leaves its mark on the hosts, which the reset removes.
-    let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    let fleet = FLEETS.one()?;
     for host in HOSTS {
         fleet.fleet(&["heal", host]);
         fleet.sh(
