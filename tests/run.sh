@@ -214,6 +214,11 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     leave_out "cargo clippy is not installed"
 fi
+if command -v shellcheck >/dev/null; then
+    phase "the program on the host" shellcheck src/remote/sh/*.sh src/remote/sh/*/*.sh
+else
+    leave_out "shellcheck is not installed: the program on the host is not checked"
+fi
 if command -v cargo-deny >/dev/null; then
     phase "dependencies" cargo deny --config .deny.toml --offline check bans licenses sources
 else

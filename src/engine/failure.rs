@@ -3,7 +3,7 @@
 use crate::event::Failure;
 use crate::host::{RolledBack, ServiceBack, StepFailure};
 use crate::model::{HostName, Outcome, Step};
-use crate::plan::build::FailedCheck;
+use crate::plan::host_plan::FailedCheck;
 use crate::remote::RemoteError;
 
 /// How a host failed, and what the operator reads of it.
@@ -191,6 +191,10 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
             "accounts with a nologin shell cannot be used".to_owned(),
         ],
         RemoteError::ToolMissing { name } => vec![format!("install {name} on the host")],
+        RemoteError::ShellUnfit { .. } => vec![
+            "put a directory with another sh first in the account's PATH: dash, BusyBox, bash, ksh, mksh and zsh can run it"
+                .to_owned(),
+        ],
         RemoteError::Busy { .. } => {
             vec!["wait until the other run is done, then run the same command again".to_owned()]
         }

@@ -21,6 +21,8 @@ pub mod plays;
 pub mod rollout;
 pub mod run;
 pub mod stop;
+#[cfg(test)]
+mod stories;
 pub mod survey;
 pub mod tally;
 pub mod verification;

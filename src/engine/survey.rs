@@ -9,29 +9,35 @@ use super::fan_out;
 use super::rollout::job::job;
 use super::rollout::status::host_status;
 use super::rollout::target::{Job, NotBegun};
-use super::verification::{look, verify_all};
+use super::rollout::targets::files::{self, Repair};
+use super::verification::{Sought, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
 use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::PlayScope;
 use crate::inputs::verb::Verb;
-use crate::model::{HostName, Step};
-use crate::plan::probes::probes;
+use crate::inputs::wants;
+use crate::model::{HostName, RemotePath, Step};
+use crate::plan::desired::ProbeWant;
 use crate::playbook::TaskKind;
-use crate::playbook::certificate::RenderError;
+use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::remote::{self};
 use crate::source::Diagnostics;
 use crate::template::{Scope, TemplateError};
 use indexmap::IndexMap;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Every certificate task of every host, rendered; hosts in the order of the plays.
-fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
-    let mut all: IndexMap<HostName, Vec<Job>> = IndexMap::new();
+/// Every certificate task of every host, as `make` renders it; hosts in the order of the plays.
+fn each_task<T>(
+    context: &Context,
+    make: impl Fn(&ChosenTask<'_>, &CertificateSpec, &PlayScope, &HostName, &Scope) -> Rendered<T>,
+) -> Result<IndexMap<HostName, Vec<T>>, Diagnostics> {
+    let mut all: IndexMap<HostName, Vec<T>> = IndexMap::new();
     let mut found = Diagnostics::default();
     let variables = &context.inputs.variables;
     for at in context.inputs.project.plays() {
@@ -40,9 +46,15 @@ fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> 
         for host in &hosts {
             let mine = all.entry(host.clone()).or_default();
             for (chosen, scope) in at.foresee(variables, &vars, host, at.tasks()) {
-                let jobs = scope.and_then(|scope| jobs_of(context, &chosen, &vars, host, &scope));
-                match jobs {
-                    Ok(jobs) => mine.extend(jobs),
+                let made = scope.and_then(|scope| {
+                    let TaskKind::Certificate(spec) = &chosen.task.kind else {
+                        return Ok(Vec::new());
+                    };
+                    let make = |scope: &Scope| make(&chosen, spec, &vars, host, scope);
+                    each_item(context, &chosen, host, &scope, make)
+                });
+                match made {
+                    Ok(made) => mine.extend(made),
                     Err(problems) => found.extend(problems),
                 }
             }
@@ -51,16 +63,17 @@ fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> 
     if found.has_errors() { Err(found) } else { Ok(all) }
 }
 
-/// The jobs of a task on a host: one per item of its loop; none for other kinds of tasks.
-fn jobs_of(
+type Rendered<T> = Result<T, RenderError>;
+
+/// One for each item of the task's loop.
+fn each_item<T>(
     context: &Context,
     chosen: &ChosenTask<'_>,
-    vars: &PlayScope,
     host: &HostName,
     scope: &Scope,
-) -> Result<Vec<Job>, Diagnostics> {
+    make: impl Fn(&Scope) -> Rendered<T>,
+) -> Result<Vec<T>, Diagnostics> {
     let task = chosen.task;
-    let TaskKind::Certificate(spec) = &task.kind else { return Ok(Vec::new()) };
     let unknown = |name: &str| {
         let title = task.title();
         let words = format!("task '{title}' is left out: '{name}' is not known outside a run");
@@ -74,19 +87,26 @@ fn jobs_of(
         }
         Err(TemplateError::Wrong(problem)) => return Err(Diagnostics(vec![*problem])),
     };
-    let mut jobs = Vec::new();
+    let mut made = Vec::new();
     for (scope, _) in list {
         // What only the run would decide is looked at all the same.
         if let Ok(false) = all_true(&task.when, &scope) {
             continue;
         }
-        match job(context, chosen, spec, vars, host, &scope) {
-            Ok(job) => jobs.push(job),
+        match make(&scope) {
+            Ok(one) => made.push(one),
             Err(RenderError::NotYetKnown(name)) => unknown(&name),
             Err(RenderError::Wrong(problems)) => return Err(problems),
         }
     }
-    Ok(jobs)
+    Ok(made)
+}
+
+/// Every certificate task of every host, with its material checked.
+fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
+    each_task(context, |chosen, spec, vars, host, scope| {
+        job(context, chosen, spec, vars, host, scope)
+    })
 }
 
 /// One piece of work per host; records and tells what became of it.
@@ -173,9 +193,10 @@ async fn verify(context: &Arc<Context>) -> Result<(), Diagnostics> {
 
 async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure> {
     let wrong = |why: String| failure::before_commit(job.task(), Step::Verify, why);
-    let mut places = probes(&job.wanted).map_err(wrong)?;
     // Nothing was reloaded that would need its time.
-    places.iter_mut().for_each(|place| place.settle = Duration::ZERO);
+    let now = |probe: &ProbeWant| ProbeWant { settle: Duration::ZERO, ..probe.clone() };
+    let probes = job.variants.probes().iter().map(now);
+    let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
     if places.is_empty() {
         return Ok("verify is off for this task: nothing was looked at".to_owned());
     }
@@ -183,7 +204,6 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     let verified = verify_all(
         job.host(),
         &places,
-        &[],
         &job.target.dialers(),
         context.identity.now,
         context.stop.soft(),
@@ -228,10 +248,7 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
     let observed = job.target.observe(job).await?;
-    let places =
-        probes(&job.wanted).map_err(|why| failure::before_commit(job.task(), Step::Verify, why))?;
-    let looks = look(&places, &job.target.dialers()).await;
-    let status = host_status(&observed, &places, &looks, context.identity.now);
+    let status = host_status(&observed.view, context.identity.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false => "asked",
@@ -241,32 +258,58 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
     Ok(ok(job.host(), words))
 }
 
-/// Settles what interrupted runs left on every host; nothing else.
+/// What the repair of a host needs of a task: how the host is reached and where the files are.
+struct Leftovers {
+    connection: HostConnection,
+    dirs: Option<StateDirs>,
+    files: BTreeSet<RemotePath>,
+}
+
+/// Settles what interrupted runs left on every host; nothing else. Asks neither for certificates nor for
+/// commands: a task that could not be applied now does not keep its hosts from being repaired.
 ///
 /// # Errors
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    over(context, jobs(context)?, |_, host, jobs| async move {
-        if jobs.is_empty() {
+    let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
+        let files = wants::paths(chosen, spec, scope)?;
+        let links = &context.links;
+        let connection = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let connection = connection.map_err(RenderError::Wrong)?;
+        let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
+        Ok(Leftovers { connection, dirs, files })
+    })?;
+    over(context, leftovers, |context, host, leftovers| async move {
+        if leftovers.is_empty() {
             return Vec::new();
         }
-        let title = "recover".to_owned();
-        let end = match recover_host(&jobs).await {
+        let end = match recover_host(&context, &host, &leftovers).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
         };
-        vec![(title, end)]
+        vec![("recover".to_owned(), end)]
     })
     .await;
     Ok(())
 }
 
-async fn recover_host(jobs: &[Job]) -> Result<Vec<String>, HostFailure> {
+async fn recover_host(
+    context: &Context,
+    host: &HostName,
+    leftovers: &[Leftovers],
+) -> Result<Vec<String>, HostFailure> {
     let mut words = Vec::new();
-    for job in jobs {
-        let observed = job.target.observe(job).await?;
-        let settled = job.target.recover(job, &observed).await;
+    for Leftovers { connection, dirs, files } in leftovers {
+        let files: Vec<RemotePath> = files.iter().cloned().collect();
+        let repair = Repair {
+            host,
+            task: "recover",
+            holder: &context.identity.holder,
+            files: &files,
+            emitter: &context.emitter,
+        };
+        let settled = files::repair(&repair, connection, dirs.as_ref()).await;
         words.extend(settled.map_err(NotBegun::into_failure)?);
     }
     Ok(words)

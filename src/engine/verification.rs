@@ -4,9 +4,10 @@ use super::emit::{Emitter, millis};
 use crate::event::Kind;
 use crate::model::{Endpoint, Fingerprint, HostName, Timestamp, Via};
 use crate::plan::desired::ProbeWant;
+use crate::plan::inspection::{Look, LookFailure};
 use crate::verify::{
-    Attempt, Dial, Expectation, Phase, Probe, Refusal, Roots, Seen, Served, Tcp, Verdict, ask,
-    not_connected, verify,
+    Attempt, Dial, Expectation, Phase, Probe, Refusal, Seen, Tcp, Verdict, ask, not_connected,
+    verify,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,17 +67,24 @@ pub struct Verified {
     pub notes: Vec<String>,
 }
 
-/// Makes every handshake that `probes` asks for, one after another, and wants its leaf each time.
+/// A handshake to make, and the leaf that was served there before, if any.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    /// Where, and what must be seen.
+    pub probe: ProbeWant,
+    /// What was served before.
+    pub old: Option<Fingerprint>,
+}
+
+/// Makes every handshake of `places`, one after another, and wants its leaf each time.
 ///
-/// `old` names what was served before, in the order of `probes`. An empty list of probes is verified by
-/// definition; the caller says loudly that nothing was looked at.
+/// An empty list is verified by definition; the caller says loudly that nothing was looked at.
 ///
 /// # Errors
 /// The first probe that does not show its leaf; of alternatives, when none of them does.
 pub async fn verify_all(
     host: &HostName,
-    probes: &[ProbeWant],
-    old: &[Option<Fingerprint>],
+    places: &[Sought],
     dialers: &Dialers,
     now: Timestamp,
     cancel: &CancellationToken,
@@ -88,15 +96,14 @@ pub async fn verify_all(
     let mut satisfied: Vec<&str> = Vec::new();
     let mut failed: Vec<(&str, Unverified)> = Vec::new();
     let began = Instant::now();
-    for (index, want) in probes.iter().enumerate() {
+    for Sought { probe: want, old } in places {
         let group = want.alternatives.as_deref();
         if group.is_some_and(|group| satisfied.contains(&group)) {
             continue;
         }
-        let old = old.get(index).copied().flatten();
         let shown = async {
             settled(want, began, dialers).await;
-            verify_one(host, want, old, dialers, now, cancel, emitter).await
+            verify_one(host, want, *old, dialers, now, cancel, emitter).await
         };
         match (shown.await, group) {
             (Ok((places, notes)), group) => {
@@ -114,9 +121,9 @@ pub async fn verify_all(
     if !failed.is_empty() {
         return Err(Unverified::none_of(failed.into_iter().map(|(_, unverified)| unverified)));
     }
-    verified.detail = match (probes, seen.as_slice()) {
+    verified.detail = match (places, seen.as_slice()) {
         ([], _) => "no handshake: verification is off".to_owned(),
-        ([only, ..], [one]) => format!("{} served on {one}", only.leaf.short()),
+        ([only, ..], [one]) => format!("{} served on {one}", only.probe.leaf.short()),
         (_, many) => format!("new certificates served on {}", many.join(", ")),
     };
     Ok(verified)
@@ -179,7 +186,7 @@ async fn verify_one(
 }
 
 /// What each probe shows now, with one look each and no retries: `Err` says why there is none.
-pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Result<Served, LookFailure>> {
+pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Look> {
     let looks = probes.iter().map(|want| async move {
         let dial = dialers.pick(want.via).map_err(|why| LookFailure::NoWay(why.to_owned()))?;
         let mut shown = Err(LookFailure::NoWay("the name has no address".to_owned()));
@@ -193,24 +200,6 @@ pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Result<Served,
         shown
     });
     futures::future::join_all(looks).await
-}
-
-/// Why a look showed nothing.
-#[derive(Clone, Debug)]
-pub enum LookFailure {
-    /// There is no link to look through.
-    NoWay(String),
-    /// The server showed no certificate.
-    Refused(Refusal),
-}
-
-impl std::fmt::Display for LookFailure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NoWay(why) => f.write_str(why),
-            Self::Refused(refusal) => f.write_str(&refusal.words()),
-        }
-    }
 }
 
 impl Unverified {
@@ -356,9 +345,4 @@ fn unverified(want: &ProbeWant, address: Option<SocketAddr>, verdict: Verdict) -
             nothing_served: false,
         },
     }
-}
-
-/// Roots for `trust: system`, loaded once per run.
-pub fn system_roots() -> Result<Roots, String> {
-    Roots::system().map_err(|error| error.to_string())
 }

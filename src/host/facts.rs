@@ -6,7 +6,9 @@
 use super::command::CommandResult;
 use super::kind::HostKind;
 use super::transaction::TransactionId;
+use crate::material::Certificate;
 use crate::model::{FileMode, Fingerprint, RemotePath};
+use std::sync::Arc;
 
 /// The state of one host, read in one go without changing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +54,8 @@ impl HostFacts {
         }
         missing.extend(self.tools.missing.iter().filter_map(|name| {
             [
-                "od", "mkdir", "mv", "ln", "rm", "rmdir", "cp", "chmod", "chown", "sleep", "ls",
-                "tail",
+                "od", "tr", "head", "tail", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp",
+                "rm", "rmdir", "chmod", "chown", "sleep", "ls",
             ]
             .into_iter()
             .find(|known| known == name)
@@ -148,6 +150,11 @@ impl FileFacts {
         }
     }
 
+    /// The first certificate in the file that is there.
+    pub fn leaf(&self) -> Option<&Arc<Certificate>> {
+        self.file()?.certificates.first()
+    }
+
     /// The regular file's facts.
     pub fn file(&self) -> Option<&RegularFile> {
         match &self.state {
@@ -199,12 +206,15 @@ pub struct RegularFile {
     pub immutable: Option<bool>,
     /// It carries an access control list beyond the mode bits.
     pub acl: bool,
+    /// Of a file that holds a key: who else can read it through its group or its access list, as far as the host's own
+    /// files tell, as `www-data` or `group adm`. Printable.
+    pub readers: Vec<String>,
     /// Something is mounted on this very path (a container's bind): it cannot be replaced.
     pub mount_point: bool,
     /// Another mount namespace (a container) has this very file mounted: it keeps the old bytes.
     pub pinned: bool,
-    /// Only the CERTIFICATE blocks, in file order, at most 64 KiB; empty when there are none.
-    pub certificates_pem: Vec<u8>,
+    /// The certificates in it, in file order; at most 64 KiB of them are told.
+    pub certificates: Vec<Arc<Certificate>>,
     /// Whether the file holds a private key block.
     pub holds_key: bool,
     /// The public key of the private key in it (PEM), told by `openssl pkey -pubout` when asked for.
@@ -220,8 +230,15 @@ pub struct Generation {
     pub id: TransactionId,
     /// Digest of the kept bytes.
     pub sha256: Fingerprint,
-    /// Its CERTIFICATE blocks, at most 64 KiB.
-    pub certificates_pem: Vec<u8>,
+    /// The certificates in it, in file order; at most 64 KiB of them are told.
+    pub certificates: Vec<Arc<Certificate>>,
+}
+
+impl Generation {
+    /// The first certificate in it.
+    pub fn leaf(&self) -> Option<&Arc<Certificate>> {
+        self.certificates.first()
+    }
 }
 
 /// A transaction that has not ended.

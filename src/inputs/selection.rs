@@ -3,6 +3,7 @@
 use super::project::{Book, Options, Project};
 use super::variables::{PlayScope, Variables};
 use crate::model::HostName;
+use crate::model::glob::Glob;
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::{Scope, TemplateError};
@@ -83,11 +84,10 @@ impl Project {
 
     /// The first task of that name, or whose name fits the pattern (Ansible, `--start-at-task`).
     pub fn find_task(&self, name: &str) -> Option<Place> {
-        let pattern = crate::inventory::glob(name);
+        let pattern = Glob::new(name);
         let fits = |chosen: &ChosenTask<'_>| {
             let title = chosen.task.title();
-            let matches = |pattern: &fancy_regex::Regex| pattern.is_match(&title).unwrap_or(false);
-            title == name || pattern.as_ref().is_some_and(matches)
+            title == name || pattern.as_ref().is_some_and(|pattern| pattern.is_match(&title))
         };
         self.plays().flat_map(PlayAt::all_tasks).find(fits).map(|chosen| chosen.place)
     }

@@ -3,10 +3,9 @@
 use super::bundles::{Bundles, uncovered};
 use super::project::Book;
 use super::selection::ChosenTask;
-use crate::host::HostKind;
-use crate::model::HostName;
-use crate::plan::probes::probes;
-use crate::plan::resolve::resolve;
+use crate::model::{HostName, RemotePath};
+use crate::plan::destinations::destinations;
+use crate::plan::resolve::Variants;
 use crate::plan::wanted::{Material, Wanted};
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
@@ -15,12 +14,15 @@ use crate::services::Profile;
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::Scope;
 use crate::verify::Roots;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A task for one host, and what deserves attention.
 pub struct Want {
     /// The task.
     pub wanted: Arc<Wanted>,
+    /// The same, made concrete for each kind of host.
+    pub variants: Arc<Variants>,
     /// One line each; the same for many hosts as a rule.
     pub warnings: Vec<String>,
 }
@@ -72,11 +74,36 @@ pub fn want(
         roots,
         notes,
     };
-    if let Some(why) = impossible(&wanted) {
-        let problem = Diagnostic::error(why).at(span.as_ref());
-        return Err(RenderError::Wrong(Diagnostics(vec![problem])));
+    let variants = match Variants::of(&wanted) {
+        Ok(variants) => variants.impossible().cloned().map_or(Ok(variants), Err),
+        Err(why) => Err(why),
+    };
+    let variants = variants.map_err(|why| {
+        let problem = Diagnostic::error(why.to_string()).at(span.as_ref());
+        RenderError::Wrong(Diagnostics(vec![problem]))
+    })?;
+    Ok(Want { wanted: Arc::new(wanted), variants: Arc::new(variants), warnings })
+}
+
+/// Where the task's files can be on a host. Looks at no certificate and asks for no command: a host can
+/// be repaired without them.
+///
+/// # Errors
+/// Values that are wrong, or a name that only the run sets.
+pub fn paths(
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    scope: &Scope,
+) -> Result<BTreeSet<RemotePath>, RenderError> {
+    let book = chosen.at.book;
+    let rendered = certificate::render(spec, scope, &book.playbook.directory)?;
+    let mut found = Diagnostics::default();
+    let profiles = profiles(book, &rendered, &mut found);
+    if found.has_errors() {
+        Err(RenderError::Wrong(found))
+    } else {
+        Ok(destinations(&rendered, &profiles))
     }
-    Ok(Want { wanted: Arc::new(wanted), warnings })
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {
@@ -121,19 +148,4 @@ fn roots(
         }
     }
     roots
-}
-
-/// Why the task cannot be done on any kind of host.
-fn impossible(wanted: &Wanted) -> Option<String> {
-    if let Err(why) = probes(wanted) {
-        return Some(why);
-    }
-    let mut first = None;
-    for kind in HostKind::all() {
-        match resolve(wanted, kind) {
-            Ok(_) => return None,
-            Err(why) => first = first.or(Some(why)),
-        }
-    }
-    first
 }

@@ -20,7 +20,6 @@ mod yaml;
 pub use load::{LoadOptions, load};
 pub use model::Inventory;
 pub use pattern::PatternError;
-pub(crate) use pattern::glob;
 
 use crate::model::HostName;
 use crate::source::Vars;

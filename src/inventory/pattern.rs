@@ -3,6 +3,7 @@
 use super::model::Inventory;
 use super::vars::is_implicit_localhost;
 use crate::model::HostName;
+use crate::model::glob::Glob;
 use crate::source::diagnostic::nearest;
 use indexmap::IndexSet;
 use std::path::Path;
@@ -212,11 +213,11 @@ fn names(inventory: &Inventory, part: &str) -> Result<IndexSet<HostName>, Patter
         return Ok([HostName::new(part)].into());
     }
     if part.contains(['*', '?', '[']) {
-        let regex = glob(part).ok_or_else(|| PatternError::Refused {
+        let glob = Glob::new(part).ok_or_else(|| PatternError::Refused {
             part: part.to_owned(),
             why: "it is no glob".to_owned(),
         })?;
-        return matching(inventory, part, |name| regex.is_match(name).unwrap_or(false));
+        return matching(inventory, part, |name| glob.is_match(name));
     }
     Err(no_match(inventory, part))
 }
@@ -244,28 +245,6 @@ fn matching(
         return Err(no_match(inventory, part));
     }
     Ok(hosts)
-}
-
-pub(crate) fn glob(part: &str) -> Option<fancy_regex::Regex> {
-    let mut regex = String::from("^");
-    let mut chars = part.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' => regex.push_str(".*"),
-            '?' => regex.push('.'),
-            '[' => {
-                let set: String = chars.by_ref().take_while(|c| *c != ']').collect();
-                let set = set.replace('\\', "\\\\");
-                match set.strip_prefix('!') {
-                    Some(rest) => regex.push_str(&format!("[^{rest}]")),
-                    None => regex.push_str(&format!("[{set}]")),
-                }
-            }
-            c => regex.push_str(&fancy_regex::escape(&c.to_string())),
-        }
-    }
-    regex.push('$');
-    fancy_regex::Regex::new(&regex).ok()
 }
 
 enum Index {

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod command;
 pub mod endpoint;
 pub mod fingerprint;
+pub mod glob;
 pub mod guarantee;
 pub mod host;
 pub mod mode;

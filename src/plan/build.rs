@@ -3,169 +3,49 @@
 //! [`build`] is a function of its arguments: called twice it gives the same plan, and applied to the
 //! facts that its own execution leaves behind it plans nothing.
 
-use super::answers::answers;
-use super::desired::{Desired, FileWant, ProbeWant};
+use super::alternatives;
+use super::desired::FileWant;
 use super::discovery;
-use super::probes;
+use super::host_plan::{
+    Decision, FailedCheck, FileAction, FilePlan, HostPlan, PlannedPlace, SeenBefore,
+};
+use super::inspection::{FileView, HostView};
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
-use crate::material::certificates_in;
-use crate::model::{FileMode, Fingerprint, RemotePath, Step, Timestamp};
+use crate::model::{FileMode, Step, Timestamp};
 
-/// What will be done on one host for one task. Nothing is chosen after this.
-#[derive(Clone, Debug)]
-pub struct HostPlan {
-    /// File by file, in commit order.
-    pub files: Vec<FilePlan>,
-    /// What it comes to.
-    pub decision: Decision,
-    /// The handshakes that must show the new leaf. Those that name the same group of alternatives are
-    /// satisfied by one of them.
-    pub probes: Vec<ProbeWant>,
-    /// What each of them showed before the change, in the same order.
-    pub before: Vec<SeenBefore>,
-    /// What the operator should know; stops nothing.
-    pub notes: Vec<String>,
-    /// Why the change is not proven even when all `probes` show the new leaf; empty when it is.
-    pub unproven: Vec<String>,
-}
-
-/// What it comes to on a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Files as wanted, and served.
-    Unchanged,
-    /// Files as wanted, but something else is served: reload and verify.
-    ReloadOnly,
-    /// Files will be written.
-    Change,
-    /// It cannot be done; nothing will be tried.
-    Blocked {
-        /// The step at which `apply` would fail.
-        step: Step,
-        /// Why, one line.
-        why: String,
-        /// The check that says so, where one does.
-        check: Option<FailedCheck>,
-    },
-}
-
-/// A check that fails on a host before anything was changed there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedCheck {
-    /// As its profile or the task spells it.
-    pub command: String,
-    /// `None`: it was ended because its time was over.
-    pub exit_code: Option<i32>,
-    /// What it printed; printable.
-    pub output: String,
-}
-
-impl Decision {
-    fn blocked(step: Step, why: impl Into<String>) -> Self {
-        Self::Blocked { step, why: why.into(), check: None }
-    }
-}
-
-/// What will be done with one file.
-#[derive(Clone, Debug)]
-pub struct FilePlan {
-    /// What is wanted.
-    pub want: FileWant,
-    /// The act.
-    pub action: FileAction,
-    /// Digest that the file must still have when it is replaced; `None`: absent.
-    pub before: Option<Fingerprint>,
-    /// Where the path leads now, links resolved.
-    pub real_path: Option<RemotePath>,
-    /// Owner to set; `None` keeps the existing file's.
-    pub owner: Option<String>,
-    /// Group to set.
-    pub group: Option<String>,
-    /// Mode to set.
-    pub mode: Option<FileMode>,
-    /// What changes besides the bytes, as `0644 → 0600`.
-    pub detail: String,
-}
-
-/// The acts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileAction {
-    /// The file does not exist yet.
-    Create,
-    /// Other bytes.
-    Replace,
-    /// Right bytes, wrong owner, group or mode.
-    RepairMode,
-    /// As wanted.
-    Keep,
-    /// It cannot be written.
-    Blocked(String),
-}
-
-/// What a handshake before the change showed, per probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SeenBefore {
-    /// This leaf was served.
-    Leaf(Fingerprint),
-    /// No certificate was served, and why.
-    Nothing(String),
-}
-
-/// What is known of one host.
-#[derive(Clone, Copy, Debug)]
-pub struct Observation<'a> {
-    /// What it said about itself.
-    pub facts: &'a HostFacts,
-    /// What was served, one entry per probe of the [`Desired`].
-    pub seen: &'a [SeenBefore],
-    /// The moment of the run.
-    pub now: Timestamp,
-}
-
-/// Plans one task on one host.
-pub fn build(desired: &Desired, observation: Observation<'_>) -> HostPlan {
-    let Observation { facts, seen, now } = observation;
+/// Plans one task on one host, at the moment `now` of the run.
+pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     let mut notes = Vec::new();
-    let files: Vec<FilePlan> = desired
-        .files
-        .iter()
-        .zip(&facts.files)
-        .map(|(want, there)| plan_file(want, there, facts, &mut notes))
-        .collect();
-    let probes::Decided { probes, seen: before, notes: about_probes } =
-        probes::decide(desired, facts, seen);
-    let obstacle = obstacle_to_all(desired, facts, &files, &mut notes);
-    let decision = obstacle.unwrap_or_else(|| decide(&files, &probes, &before, &mut notes));
+    let files: Vec<FilePlan> =
+        view.files().map(|file| plan_file(file, view.facts(), &mut notes)).collect();
+    let alternatives::Decided { places, notes: about_places } = alternatives::decide(view);
+    let obstacle = obstacle_to_all(view, &files, &mut notes);
+    let decision = obstacle.unwrap_or_else(|| decide(&files, &places, &mut notes));
     if decision != Decision::Unchanged {
-        notes.extend(about_probes);
-        aging(&files, facts, now, &mut notes);
-        if let Some(locked) = &facts.lock {
+        notes.extend(about_places);
+        aging(&files, now, &mut notes);
+        if let Some(locked) = &view.facts().lock {
             notes.push(format!(
                 "process {} works on this host right now ({})",
                 locked.pid, locked.note
             ));
         }
     }
-    notes.extend(discovery::warnings(desired, facts, &files));
+    notes.extend(discovery::warnings(view, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
-    HostPlan { files, decision, probes, before, notes, unproven: Vec::new() }
+    HostPlan { files, decision, places, notes, unproven: Vec::new() }
 }
 
 /// Why nothing can be done, whatever is served.
 fn obstacle_to_all(
-    desired: &Desired,
-    facts: &HostFacts,
+    view: &HostView,
     files: &[FilePlan],
     notes: &mut Vec<String>,
 ) -> Option<Decision> {
-    let missing = facts.missing_tools();
+    let missing = view.facts().missing_tools();
     if !missing.is_empty() {
         let why = format!("the host has no {}", missing.join(", no "));
-        return Some(Decision::blocked(Step::Inspect, why));
-    }
-    if facts.files.len() < desired.files.len() + desired.kept_keys.len() {
-        let why = "the host did not tell about every file".to_owned();
         return Some(Decision::blocked(Step::Inspect, why));
     }
     for file in files {
@@ -174,39 +54,40 @@ fn obstacle_to_all(
             return Some(Decision::blocked(Step::Inspect, why));
         }
     }
-    if let Some(why) = kept_key_fault(desired, facts) {
+    if let Some(why) = kept_key_fault(view) {
         return Some(Decision::blocked(Step::Check, why));
     }
     let first_time = files.iter().any(|file| file.action == FileAction::Create);
-    for (why, check) in failed_prechecks(desired, facts) {
+    for (why, check) in failed_prechecks(view) {
         if !first_time {
             return Some(Decision::Blocked { step: Step::Validate, why, check: Some(check) });
         }
         // It may well fail because the files are not there yet; the staged ones will tell.
         notes.push(format!("{why}; it is tried again with the new files in place"));
     }
-    for answers in answers(desired, facts).iter().filter(|answers| answers.up == Some(false)) {
-        let name = &answers.service.name;
+    for service in view.services().filter(|service| service.up == Some(false)) {
+        let name = &service.want.name;
         notes.push(format!("{name} does not run now; its configuration was not checked"));
     }
     None
 }
 
 /// Checks that the untouched host does not pass, each with one line for people.
-fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, FailedCheck)> {
+fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
     let mut failed = Vec::new();
-    for answers in answers(desired, facts) {
-        for (check, result) in answers.prechecks {
+    for service in view.services() {
+        for check in &service.prechecks {
+            let (label, result) = (&check.want.label, check.result);
             if !result.success() && !result.skipped && result.rc != 127 {
                 let output = printed(result);
                 let why = format!(
                     "{}: `{}` fails on the untouched host{}",
-                    answers.service.name,
-                    check.label,
+                    service.want.name,
+                    label,
                     told(result, &output)
                 );
                 let exit_code = (!result.late).then_some(result.rc);
-                let command = check.label.clone();
+                let command = label.clone();
                 failed.push((why, FailedCheck { command, exit_code, output }));
             }
         }
@@ -214,16 +95,11 @@ fn failed_prechecks(desired: &Desired, facts: &HostFacts) -> Vec<(String, Failed
     failed
 }
 
-fn decide(
-    files: &[FilePlan],
-    probes: &[ProbeWant],
-    before: &[SeenBefore],
-    notes: &mut Vec<String>,
-) -> Decision {
+fn decide(files: &[FilePlan], places: &[PlannedPlace], notes: &mut Vec<String>) -> Decision {
     let files_differ = files.iter().any(|file| file.action != FileAction::Keep);
     let mut served_otherwise = false;
-    for (probe, seen) in probes.iter().zip(before) {
-        match seen {
+    for PlannedPlace { probe, before } in places {
+        match before {
             SeenBefore::Leaf(leaf) if *leaf == probe.leaf => {}
             SeenBefore::Leaf(leaf) => {
                 served_otherwise = true;
@@ -249,11 +125,10 @@ fn decide(
 }
 
 /// A new certificate that ends sooner than the one in place is seldom meant.
-fn aging(files: &[FilePlan], facts: &HostFacts, now: Timestamp, notes: &mut Vec<String>) {
-    for (file, there) in files.iter().zip(&facts.files) {
-        let (Some(new), Some(present)) = (&file.want.leaf, there.file()) else { continue };
-        let old = certificates_in(&present.certificates_pem).into_iter().next();
-        if let Some(old) = old.filter(|old| {
+fn aging(files: &[FilePlan], now: Timestamp, notes: &mut Vec<String>) {
+    for file in files {
+        let (Some(new), Some(old)) = (&file.want.leaf, &file.present) else { continue };
+        if Some(old).is_some_and(|old| {
             old.fingerprint != new.fingerprint
                 && old.validity.not_after.date() > new.validity.not_after.date()
         }) {
@@ -276,7 +151,7 @@ fn printed(result: &CommandResult) -> String {
 /// What a failed check says in one line: the first that looks like the cause, else the last.
 fn told(result: &CommandResult, output: &str) -> String {
     if result.late {
-        return " (its time was over)".to_owned();
+        return " (timed out)".to_owned();
     }
     let is_cause = |line: &&str| {
         let line = line.to_lowercase();
@@ -296,16 +171,15 @@ fn spki_of_public_key_pem(pem: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Where the host keeps its own key, that key must belong to the new leaf.
-fn kept_key_fault(desired: &Desired, facts: &HostFacts) -> Option<String> {
-    let places = facts.files.iter().skip(desired.files.len());
-    for (kept, there) in desired.kept_keys.iter().zip(places) {
-        let path = &kept.path;
-        let Some(file) = there.file() else {
+fn kept_key_fault(view: &HostView) -> Option<String> {
+    for kept in view.kept_keys() {
+        let path = &kept.want.path;
+        let Some(file) = kept.there.file() else {
             return Some(format!("{path}: no source.key is given and the host has no key there"));
         };
         match &file.public_key_pem {
             Some(pem) => {
-                if spki_of_public_key_pem(pem).as_deref() != Some(kept.leaf.spki.as_slice()) {
+                if spki_of_public_key_pem(pem).as_deref() != Some(kept.want.leaf.spki.as_slice()) {
                     return Some(format!(
                         "{path}: the key that the host keeps does not belong to the new certificate"
                     ));
@@ -322,17 +196,15 @@ fn kept_key_fault(desired: &Desired, facts: &HostFacts) -> Option<String> {
     None
 }
 
-fn plan_file(
-    want: &FileWant,
-    there: &FileFacts,
-    facts: &HostFacts,
-    notes: &mut Vec<String>,
-) -> FilePlan {
+fn plan_file(file: FileView<'_>, facts: &HostFacts, notes: &mut Vec<String>) -> FilePlan {
+    let FileView { want, there } = file;
     let mut plan = FilePlan {
         want: want.clone(),
+        present: there.leaf().cloned(),
         action: FileAction::Keep,
         before: there.sha256(),
         real_path: there.real_path.clone(),
+        missing_directories: there.missing_directories.clone(),
         owner: None,
         group: None,
         mode: None,
@@ -388,7 +260,7 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
         changes.push(format!("group {} → {group}", file.group));
         plan.group = Some(group.clone());
     }
-    let narrowed = want.widest.filter(|widest| file.mode.is_wider_than(*widest));
+    let narrowed = closed_to_everybody(want, file);
     if let Some(mode) = want.wanted.mode.or(narrowed).filter(|mode| *mode != file.mode) {
         changes.push(format!("{} → {mode}", file.mode));
         plan.mode = Some(mode);
@@ -399,6 +271,13 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
         (true, false) => FileAction::RepairMode,
         (false, _) => FileAction::Replace,
     }
+}
+
+/// The mode of a key that everybody can read, without that: its group's and its list's readers keep their access.
+fn closed_to_everybody(want: &FileWant, file: &RegularFile) -> Option<FileMode> {
+    let others = FileMode::new(file.mode.bits() & 0o007);
+    let widest = want.widest.filter(|widest| others.is_wider_than(*widest))?;
+    Some(FileMode::new(file.mode.bits() & (!0o007 | widest.bits())))
 }
 
 fn names(wanted: &str, name: &str, id: u32) -> bool {
@@ -447,6 +326,20 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         return;
     }
     let path = &want.path;
+    if let (Some(file), Some(mode)) = (there.file(), plan.mode)
+        && closed_to_everybody(want, file).is_some()
+        && want.wanted.mode.is_none()
+    {
+        let before = file.mode;
+        notes.push(format!(
+            "{path}: every account of the host can read the key; its mode becomes {mode} (was {before})"
+        ));
+    }
+    if let (true, Some(file)) = (want.role.holds_key(), there.file())
+        && !file.readers.is_empty()
+    {
+        notes.push(format!("{path}: the key can also be read by {}", file.readers.join(", ")));
+    }
     if let (false, Some(real)) = (there.via_links.is_empty(), &there.real_path) {
         notes.push(format!("{path} is a link; {real} is what will be replaced"));
     }

@@ -1,10 +1,9 @@
 //! Whether these are the right files: what the service's own configuration, the links on the way and
 //! the rights of its user say about the destinations.
 
-use super::answers::{Answers, answers};
-use super::build::{FileAction, FilePlan};
-use super::desired::Desired;
-use crate::host::{FileFacts, FileRole, HostFacts};
+use super::host_plan::{FileAction, FilePlan};
+use super::inspection::{HostView, ServiceView};
+use crate::host::{FileFacts, FileRole};
 use crate::model::RemotePath;
 use crate::services::Discovered;
 
@@ -13,22 +12,26 @@ const SHOWN: usize = 3;
 
 /// What looks wrong about the destinations, one line each. Stops nothing: a configuration may have
 /// ways that a profile does not know.
-pub(super) fn warnings(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<String> {
-    let mut notes = unnamed(desired, facts, files);
-    for (file, there) in files.iter().zip(&facts.files) {
+pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
+    // A plan has the view's files in the view's order.
+    let files: Vec<(&FilePlan, &FileFacts)> =
+        files.iter().zip(view.files().map(|file| file.there)).collect();
+    let mut notes = unnamed(view, &files);
+    let reader = view.desired().reader.as_deref();
+    for (file, there) in files {
         notes.extend(shared_by_link(file, there));
         notes.extend(certbot(file, there));
         notes.extend(pinned(file, there));
-        notes.extend(unreadable(desired, file, there));
+        notes.extend(unreadable(reader, file, there));
     }
     notes
 }
 
 /// Destinations that no service's configuration names, and services that name none of them.
-fn unnamed(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<String> {
-    let known: Vec<(&str, Vec<Discovered>)> = answers(desired, facts)
-        .iter()
-        .filter_map(|answers| Some((answers.service.name.as_str(), discovered(answers)?)))
+fn unnamed(view: &HostView, files: &[(&FilePlan, &FileFacts)]) -> Vec<String> {
+    let known: Vec<(&str, Vec<Discovered>)> = view
+        .services()
+        .filter_map(|service| Some((service.want.name.as_str(), discovered(&service)?)))
         .collect();
     let mut notes = Vec::new();
     for (service, named) in &known {
@@ -40,16 +43,15 @@ fn unnamed(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<Stri
         }
     }
     // Without an answer from every service nobody knows that a file is read by none.
-    let all_told = known.len() == desired.services.len();
+    let all_told = known.len() == view.desired().services.len();
     let named: Vec<&Discovered> = known.iter().flat_map(|(_, named)| named).collect();
     if !all_told || named.is_empty() {
         return notes;
     }
     let missing: Vec<&FilePlan> = files
         .iter()
-        .zip(&facts.files)
         .filter(|(file, there)| is_missing(file, there, &named))
-        .map(|(file, _)| file)
+        .map(|(file, _)| *file)
         .collect();
     let services: Vec<&str> = known.iter().map(|(service, _)| *service).collect();
     let services = services.join(" and ");
@@ -74,9 +76,9 @@ fn unnamed(desired: &Desired, facts: &HostFacts, files: &[FilePlan]) -> Vec<Stri
 }
 
 /// The paths in what the service printed about its configuration; `None`: it told nothing.
-fn discovered(answers: &Answers<'_>) -> Option<Vec<Discovered>> {
-    let how = &answers.service.discover.as_ref()?.how;
-    let result = answers.discovery?;
+fn discovered(service: &ServiceView<'_>) -> Option<Vec<Discovered>> {
+    let how = &service.want.discover.as_ref()?.how;
+    let result = service.discovery?;
     // `grep` ends with 1 where it finds nothing.
     let told = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
     let text = String::from_utf8_lossy(&result.stdout);
@@ -172,8 +174,8 @@ fn pinned(file: &FilePlan, there: &FileFacts) -> Option<String> {
 }
 
 /// Whether the service's user will be able to read the file, where that is sure.
-fn unreadable(desired: &Desired, file: &FilePlan, there: &FileFacts) -> Option<String> {
-    let reader = desired.reader.as_deref()?;
+fn unreadable(reader: Option<&str>, file: &FilePlan, there: &FileFacts) -> Option<String> {
+    let reader = reader?;
     let now = there.file();
     let owner = file.owner.as_deref().or(now.map(|now| now.owner.as_str()))?;
     let group = file.group.as_deref().or(now.map(|now| now.group.as_str()))?;

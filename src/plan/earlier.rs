@@ -1,9 +1,10 @@
 //! What is wanted when an earlier generation is to come back: the same files, with kept bytes.
 
 use super::desired::{Desired, FileWant};
-use crate::host::{Attributes, FileFacts, HostFacts, TransactionId};
-use crate::material::{Certificate, certificates_in};
-use crate::model::Fingerprint;
+use super::error::NoGeneration;
+use super::inspection::{FileView, HostView};
+use crate::host::Attributes;
+use crate::material::Certificate;
 use crate::verify::SignatureChoice;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,35 +17,34 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Nothing is kept, or nothing of that generation.
-pub fn earlier(desired: &Desired, facts: &HostFacts, to: Option<&str>) -> Result<Desired, String> {
-    let files: Vec<(&FileWant, &FileFacts)> = desired.files.iter().zip(&facts.files).collect();
-    let kept = || files.iter().flat_map(|(_, there)| &there.generations);
+pub fn earlier(view: &HostView, to: Option<&str>) -> Result<Desired, NoGeneration> {
+    let kept = || view.files().flat_map(|file| &file.there.generations);
     let to = match to {
         Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),
         Some(to) => {
-            let mut known: Vec<&str> = kept().map(|generation| generation.id.as_str()).collect();
+            let mut known: Vec<_> = kept().map(|generation| generation.id.clone()).collect();
             known.sort_unstable();
             known.dedup();
-            return Err(match known.as_slice() {
-                [] => "the host keeps no earlier generation of these files".to_owned(),
-                some => format!("the host keeps no generation '{to}', only {}", some.join(", ")),
-            });
+            if known.is_empty() {
+                return Err(NoGeneration::None);
+            }
+            return Err(NoGeneration::Other { wanted: to.to_owned(), kept: known });
         }
-        None => kept()
-            .map(|generation| generation.id.to_string())
-            .max()
-            .ok_or("the host keeps no earlier generation of these files")?,
+        None => {
+            let ids = kept().map(|generation| generation.id.to_string());
+            ids.max().ok_or(NoGeneration::None)?
+        }
     };
     let mut leaves: BTreeMap<usize, Arc<Certificate>> = BTreeMap::new();
-    let mut wants = Vec::with_capacity(files.len());
-    for (want, there) in files {
-        let want = one(want, there, &to)?;
+    let mut wants = Vec::with_capacity(view.desired().files.len());
+    for file in view.files() {
+        let want = one(file, &to)?;
         if let Some(leaf) = &want.leaf {
             leaves.insert(want.pair, Arc::clone(leaf));
         }
         wants.push(want);
     }
-    let mut earlier = desired.clone();
+    let mut earlier = view.desired().clone();
     earlier.files = wants;
     for probe in &mut earlier.probes {
         if let Some(leaf) = leaves.get(&probe.pair) {
@@ -63,26 +63,22 @@ pub fn earlier(desired: &Desired, facts: &HostFacts, to: Option<&str>) -> Result
 }
 
 /// One file as it was before `to`.
-fn one(want: &FileWant, there: &FileFacts, to: &str) -> Result<FileWant, String> {
+fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
+    let FileView { want, there } = file;
     // Ids sort by time: the first kept at `to` or later holds what was there before `to`.
     let kept = there.generations.iter().filter(|generation| generation.id.as_str() >= to);
     let kept = kept.min_by(|a, b| a.id.cmp(&b.id));
-    let (digest, pem, generation): (Fingerprint, &[u8], Option<TransactionId>) = match kept {
-        Some(kept) => (kept.sha256, &kept.certificates_pem, Some(kept.id.clone())),
+    let (digest, leaf, generation) = match kept {
+        Some(kept) => (kept.sha256, kept.leaf(), Some(kept.id.clone())),
         None => {
-            let path = &want.path;
-            let file = there.file().ok_or_else(|| {
-                format!("{path}: no file is there, and no generation of it is kept")
-            })?;
-            (file.sha256, &file.certificates_pem, None)
+            let present = there.file().ok_or_else(|| NoGeneration::NoFile(want.path.clone()))?;
+            (present.sha256, there.leaf(), None)
         }
     };
     let leaf = match &want.leaf {
         None => None,
         Some(_) => {
-            Some(certificates_in(pem).into_iter().next().map(Arc::new).ok_or_else(|| {
-                format!("{}: what is kept of it holds no certificate that can be read", want.path)
-            })?)
+            Some(leaf.cloned().ok_or_else(|| NoGeneration::NoCertificate(want.path.clone()))?)
         }
     };
     // Owner and mode stay as they are: what is kept is kept for its bytes.

@@ -1,63 +1,61 @@
-//! What is asked of a host before it is known which kind of host it is.
+//! What is asked of a host, and which answer belongs to which question.
+//!
+//! A request and its answers are lists in one order. Both halves are here, [`ask`] and [`HostView`]: nobody
+//! else counts positions.
 
-use super::desired::Desired;
-use super::resolve::resolve;
-use super::wanted::Wanted;
-use crate::host::{HostKind, InspectCommand, Inspection, InspectionVariant};
-use crate::model::RemotePath;
+use super::desired::{Desired, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant};
+use super::host_plan::SeenBefore;
+use super::resolve::Variants;
+use crate::host::{
+    CommandResult, FileFacts, HostFacts, InspectCommand, Inspection, InspectionVariant,
+    RunningCheck,
+};
+use crate::model::{Fingerprint, RemotePath};
+use crate::verify::{Refusal, Served};
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
-/// the task says too little have nothing read; [`resolve`](super::resolve::desired) says why later.
-pub fn inspect(wanted: &Wanted) -> Inspection {
-    let mut variants: Vec<InspectionVariant> = Vec::new();
-    for kind in HostKind::all() {
-        let variant = match resolve(wanted, kind) {
-            Ok(desired) => variant(&desired),
+/// the task says too little have nothing read; [`Variants::desired`] says why later.
+pub fn ask(variants: &Variants) -> Inspection {
+    let mut asked: Vec<InspectionVariant> = Vec::new();
+    for (kinds, desired) in variants.all() {
+        let variant = match desired {
+            Ok(desired) => questions(desired),
             Err(_) => InspectionVariant::default(),
         };
         // Most tasks are the same everywhere: what is equal is sent once.
-        let same = variants.iter_mut().find(|known| {
+        let same = asked.iter_mut().find(|known| {
             InspectionVariant { kinds: Vec::new(), ..InspectionVariant::clone(known) } == variant
         });
         match same {
-            Some(known) => known.kinds.push(kind),
-            None => variants.push(InspectionVariant { kinds: vec![kind], ..variant }),
+            Some(known) => known.kinds.extend(kinds),
+            None => asked.push(InspectionVariant { kinds: kinds.to_vec(), ..variant }),
         }
     }
-    if let [only] = variants.as_mut_slice() {
+    if let [only] = asked.as_mut_slice() {
         only.kinds.clear();
     }
-    Inspection { variants, boot_guard: wanted.certificate.boot_guard, dirs: None }
+    Inspection { variants: asked, boot_guard: variants.wants_boot_guard(), dirs: None }
 }
 
-/// What [`build`](super::build::build) looks for in the facts, in its order: destinations and kept
-/// keys; service by service the checks, then the discovery.
-fn variant(desired: &Desired) -> InspectionVariant {
-    let files = desired.files.iter().map(|file| &file.path);
-    let kept = desired.kept_keys.iter().map(|kept| &kept.path);
-    let paths: Vec<RemotePath> = files.chain(kept).cloned().collect();
+/// Destinations and kept keys; service by service the checks, then the discovery.
+fn questions(desired: &Desired) -> InspectionVariant {
+    let files: Vec<RemotePath> = paths(desired).cloned().collect();
     let mut variant = InspectionVariant {
         kinds: Vec::new(),
-        public_keys: (desired.files.len()..paths.len()).collect(),
-        files: paths,
+        public_keys: (desired.files.len()..files.len()).collect(),
+        files,
         reader: desired.reader.clone(),
         ..InspectionVariant::default()
     };
     for service in &desired.services {
-        let only_if_running = match &service.running {
-            Some(want) => {
-                variant.running.push(want.clone());
-                Some(variant.running.len() - 1)
-            }
-            None => None,
-        };
+        let only_if_running = running(service).map(|_| variant.running.len());
+        variant.running.extend(running(service).cloned());
         let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let prechecks = service.prechecks.iter().map(|check| &check.command);
-        let commands = prechecks.chain(discover);
-        variant
-            .commands
-            .extend(commands.map(|want| InspectCommand { command: want.clone(), only_if_running }));
-        let programs = service.validate.iter().filter_map(|step| step.step.optional.as_ref());
+        let commands = service.prechecks.iter().map(|check| &check.command).chain(discover);
+        variant.commands.extend(
+            commands.map(|command| InspectCommand { command: command.clone(), only_if_running }),
+        );
+        let programs = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in programs {
             if !variant.programs.contains(program) {
                 variant.programs.push(program.clone());
@@ -65,4 +63,189 @@ fn variant(desired: &Desired) -> InspectionVariant {
         }
     }
     variant
+}
+
+fn paths(desired: &Desired) -> impl Iterator<Item = &RemotePath> {
+    let kept = desired.kept_keys.iter().map(|kept| &kept.path);
+    desired.files.iter().map(|file| &file.path).chain(kept)
+}
+
+fn running(service: &ServiceWant) -> Option<&RunningCheck> {
+    service.running.as_ref()
+}
+
+/// What a look at a place showed; `Err` says why there was nothing.
+pub type Look = Result<Served, LookFailure>;
+
+/// Why a look showed nothing.
+#[derive(Clone, Debug)]
+pub enum LookFailure {
+    /// There is no link to look through, or the name has no address.
+    NoWay(String),
+    /// The server showed no certificate.
+    Refused(Refusal),
+}
+
+impl std::fmt::Display for LookFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoWay(why) => f.write_str(why),
+            Self::Refused(refusal) => f.write_str(&refusal.words()),
+        }
+    }
+}
+
+/// What is wanted of a host and what it showed, each question with its answer.
+#[derive(Debug)]
+pub struct HostView {
+    /// What is wanted of a host of this kind.
+    desired: Desired,
+    /// What the host said about itself.
+    facts: HostFacts,
+    /// What each probe showed.
+    looks: Vec<Look>,
+}
+
+/// The host told about other things than it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host did not answer every question of the inspection")]
+pub struct Unanswered;
+
+/// A destination, and what is there.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a> {
+    /// What is wanted.
+    pub want: &'a FileWant,
+    /// What is there.
+    pub there: &'a FileFacts,
+}
+
+/// A key that the host keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptView<'a> {
+    /// What it must fit.
+    pub want: &'a KeptKey,
+    /// What is there.
+    pub there: &'a FileFacts,
+}
+
+/// What a host answered about one service.
+#[derive(Clone, Debug)]
+pub struct ServiceView<'a> {
+    /// What is wanted.
+    pub want: &'a ServiceWant,
+    /// Checks of the untouched configuration.
+    pub prechecks: Vec<PrecheckView<'a>>,
+    /// What its configuration says.
+    pub discovery: Option<&'a CommandResult>,
+    /// Whether it runs; `None`: cannot tell.
+    pub up: Option<bool>,
+}
+
+/// A check of the untouched configuration, and how it went.
+#[derive(Clone, Copy, Debug)]
+pub struct PrecheckView<'a> {
+    /// The check.
+    pub want: &'a PrecheckWant,
+    /// How it went.
+    pub result: &'a CommandResult,
+}
+
+/// A place to look at, and what it showed.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceView<'a> {
+    /// Where, and what must be seen there after the change.
+    pub probe: &'a ProbeWant,
+    /// What was seen before.
+    pub look: &'a Look,
+}
+
+impl PlaceView<'_> {
+    /// What was seen, without its details.
+    pub fn before(&self) -> SeenBefore {
+        match self.look {
+            Ok(served) => SeenBefore::Leaf(served.leaf),
+            Err(why) => SeenBefore::Nothing(why.to_string()),
+        }
+    }
+}
+
+impl HostView {
+    /// Puts the answers to their questions: `facts` were asked for by [`ask`], `looks` are those at the
+    /// probes of `desired`.
+    ///
+    /// # Errors
+    /// The answers are not those to the questions.
+    pub fn read(desired: Desired, facts: HostFacts, looks: Vec<Look>) -> Result<Self, Unanswered> {
+        let asked = questions(&desired);
+        let told = facts.files.iter().map(|file| &file.path);
+        // A rollback changes what is wanted and no path; optional checks change no question either.
+        let fits = told.eq(asked.files.iter())
+            && facts.running.len() == asked.running.len()
+            && facts.commands.len() == asked.commands.len()
+            && looks.len() == desired.probes.len();
+        if fits { Ok(Self { desired, facts, looks }) } else { Err(Unanswered) }
+    }
+
+    /// What is wanted of a host of this kind.
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// What the host said about itself.
+    pub fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    /// The destinations.
+    pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
+        let pairs = self.desired.files.iter().zip(&self.facts.files);
+        pairs.map(|(want, there)| FileView { want, there })
+    }
+
+    /// The keys that the host keeps.
+    pub fn kept_keys(&self) -> impl Iterator<Item = KeptView<'_>> {
+        let there = self.facts.files.iter().skip(self.desired.files.len());
+        self.desired.kept_keys.iter().zip(there).map(|(want, there)| KeptView { want, there })
+    }
+
+    /// The services.
+    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
+        let mut results = self.facts.commands.iter();
+        let mut up = self.facts.running.iter();
+        self.desired.services.iter().map(move |want| ServiceView {
+            want,
+            prechecks: want
+                .prechecks
+                .iter()
+                .filter_map(|want| Some(PrecheckView { want, result: results.next()? }))
+                .collect(),
+            discovery: want.discover.as_ref().and_then(|_| results.next()),
+            up: running(want).and_then(|_| up.next().copied().flatten()),
+        })
+    }
+
+    /// The places to look at.
+    pub fn places(&self) -> impl Iterator<Item = PlaceView<'_>> {
+        let pairs = self.desired.probes.iter().zip(&self.looks);
+        pairs.map(|(probe, look)| PlaceView { probe, look })
+    }
+
+    /// Looks at one more place as well.
+    pub fn add_place(&mut self, probe: ProbeWant, look: Look) {
+        self.desired.probes.push(probe);
+        self.looks.push(look);
+    }
+
+    /// The same host with something else wanted of the same files, as for a rollback.
+    #[must_use]
+    pub fn with_desired(self, desired: Desired) -> Self {
+        Self { desired, ..self }
+    }
+
+    /// The leaves in the destination files of a pair now.
+    pub fn leaves_on_disk(&self, pair: usize) -> Vec<Fingerprint> {
+        let files = self.files().filter(|file| file.want.pair == pair && file.want.leaf.is_some());
+        files.filter_map(|file| file.there.leaf()).map(|leaf| leaf.fingerprint).collect()
+    }
 }

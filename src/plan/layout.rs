@@ -2,6 +2,7 @@
 
 use super::command::mentions;
 use super::desired::{FileWant, KeptKey};
+use super::error::PlanError;
 use super::wanted::{Material, Shape, Wanted};
 use crate::host::{Attributes, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath};
@@ -70,7 +71,7 @@ impl Layout {
 }
 
 /// Lays out every pair.
-pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layout, String> {
+pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layout, PlanError> {
     let mut layout = Layout::default();
     let alone = wanted.certificate.pairs.len() == 1;
     for (index, (pair, material)) in
@@ -85,14 +86,14 @@ pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layou
     let kept = layout.kept_keys.iter().map(|kept| &kept.path);
     for path in layout.files.iter().map(|file| &file.path).chain(kept) {
         if !known.insert(path) {
-            return Err(format!("two files of this task have the same destination, {path}"));
+            return Err(PlanError::SameDestination(path.clone()));
         }
     }
     Ok(layout)
 }
 
 /// The paths that all services of the task have as their default, if any.
-fn default_paths(services: &[Service<'_>]) -> Result<Option<Paths>, String> {
+fn default_paths(services: &[Service<'_>]) -> Result<Option<Paths>, PlanError> {
     let known: Vec<&Paths> =
         services.iter().filter_map(|service| service.resolved.dest.as_ref()).collect();
     Ok(match known.as_slice() {
@@ -113,7 +114,7 @@ struct OnePair<'a> {
 }
 
 impl OnePair<'_> {
-    fn lay_out(&self, layout: &mut Layout) -> Result<(), String> {
+    fn lay_out(&self, layout: &mut Layout) -> Result<(), PlanError> {
         let dest = &self.pair.dest;
         let (separate, combined) = self.key_places();
         let mut live = None;
@@ -160,7 +161,7 @@ impl OnePair<'_> {
     }
 
     /// Certificate and key, and the chain where it has a file of its own.
-    fn separate(&self, layout: &mut Layout) -> Result<Paths, String> {
+    fn separate(&self, layout: &mut Layout) -> Result<Paths, PlanError> {
         let dest = &self.pair.dest;
         let defaults = self.defaults.as_ref().filter(|paths| paths.key.is_some());
         let cert = dest
@@ -205,10 +206,9 @@ impl OnePair<'_> {
         Ok(Paths { cert, key: Some(key), chain })
     }
 
-    fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, String> {
-        let content = self.material.content(shape).ok_or_else(|| {
-            format!("{path} holds certificate and key in one file, so source.key is needed")
-        })?;
+    fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, PlanError> {
+        let content =
+            self.material.content(shape).ok_or_else(|| PlanError::KeyNeeded(path.clone()))?;
         let role = shape.role();
         let (fallback, widest) = self.fallback(shape);
         let task = &self.wanted.certificate.ownership;
@@ -264,14 +264,9 @@ impl OnePair<'_> {
         (fallback, role.holds_key().then_some(mode))
     }
 
-    fn missing(&self, which: &str) -> String {
-        let names: Vec<&str> =
-            self.services.iter().map(|service| service.profile.name.as_str()).collect();
-        let several = if self.wanted.certificate.pairs.len() > 1 {
-            " (with several certificates each one names its own)"
-        } else {
-            ""
-        };
-        format!("dest.{which} is missing: {} has no usual path here{several}", names.join(", "))
+    fn missing(&self, which: &'static str) -> PlanError {
+        let names = self.services.iter().map(|service| service.profile.name.clone());
+        let several = self.wanted.certificate.pairs.len() > 1;
+        PlanError::NoDestination { which, services: names.collect(), several }
     }
 }

@@ -1,11 +1,14 @@
 //! What would be done on each host and why. No IO, no clock, no async.
 
-mod answers;
+mod alternatives;
 pub mod build;
 mod command;
 pub mod desired;
+pub mod destinations;
 pub mod discovery;
 pub mod earlier;
+pub mod error;
+pub mod host_plan;
 pub mod inspection;
 mod layout;
 pub mod probes;

@@ -1,15 +1,13 @@
 //! Which handshakes show whether the new certificate is served.
 //!
 //! [`probes`] are the places to look at before the change: those that the operator named, or the
-//! usual ones of the service. Of the usual ones, `decide` keeps those that turned out to serve the
-//! certificate in question: not everybody has something listening on port 587.
+//! usual ones of the service, of which [`alternatives`](super::alternatives) keeps those that count.
 
-use super::build::SeenBefore;
-use super::desired::{Desired, ProbeWant};
+use super::desired::ProbeWant;
+use super::error::PlanError;
 use super::wanted::{Material, Wanted};
-use crate::host::HostFacts;
-use crate::material::{Certificate, certificates_in};
-use crate::model::{Endpoint, Fingerprint, StartTls, Via};
+use crate::material::Certificate;
+use crate::model::{Endpoint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};
 use crate::services::VerifyDefault;
 use crate::verify::SignatureChoice;
@@ -20,7 +18,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A name that none of the task's certificates covers, or roots that were not loaded.
-pub fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, String> {
+pub fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, PlanError> {
     let usual = VerifySpec::default();
     let specs = match &wanted.certificate.verify {
         VerifyChoice::Off => return Ok(Vec::new()),
@@ -44,7 +42,7 @@ pub fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, String> {
 fn chosen_pairs<'a>(
     wanted: &'a Wanted,
     spec: &VerifySpec,
-) -> Result<Vec<(usize, &'a Material)>, String> {
+) -> Result<Vec<(usize, &'a Material)>, PlanError> {
     let all = || wanted.materials.iter().enumerate().map(|(index, m)| (index, m.as_ref()));
     if wanted.materials.len() <= 1 {
         return Ok(all().collect());
@@ -52,9 +50,7 @@ fn chosen_pairs<'a>(
     if let Some(name) = &spec.server_name {
         let found = covering(wanted, name);
         if found.is_empty() {
-            return Err(format!(
-                "verify: none of the task's certificates covers server_name '{name}'"
-            ));
+            return Err(PlanError::NameNotCovered(name.clone()));
         }
         return Ok(found);
     }
@@ -93,7 +89,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// A place that the operator named.
-    fn named(&self, endpoint: &Endpoint) -> Result<ProbeWant, String> {
+    fn named(&self, endpoint: &Endpoint) -> Result<ProbeWant, PlanError> {
         let known = self.wanted.profiles.iter().find_map(|profile| {
             let place = profile.verify.iter().find(|place| place.port == endpoint.port)?;
             Some((profile.name.as_str(), *place))
@@ -113,7 +109,7 @@ impl Maker<'_> {
     }
 
     /// Every usual place of every service.
-    fn usual(&self, probes: &mut Vec<ProbeWant>) -> Result<(), String> {
+    fn usual(&self, probes: &mut Vec<ProbeWant>) -> Result<(), PlanError> {
         let host = match self.spec.via {
             // Seen from the host itself its public address may be somebody else's.
             Via::Host => "127.0.0.1".to_owned(),
@@ -137,7 +133,7 @@ impl Maker<'_> {
         starttls: StartTls,
         settle: Duration,
         alternatives: Option<String>,
-    ) -> Result<ProbeWant, String> {
+    ) -> Result<ProbeWant, PlanError> {
         let spec = self.spec;
         let leaf = &self.material.leaf;
         let own = Some(&endpoint.host).filter(|host| is_name(host) && leaf.covers(host)).cloned();
@@ -147,7 +143,7 @@ impl Maker<'_> {
             Some(named) => {
                 let loaded = self.wanted.roots.iter().find(|(trust, _)| trust == named);
                 let roots = loaded.map(|(_, roots)| roots.clone());
-                Some(roots.ok_or("verify: the roots of `trust` were not loaded")?)
+                Some(roots.ok_or(PlanError::NoRoots)?)
             }
         };
         Ok(ProbeWant {
@@ -194,123 +190,4 @@ pub(super) fn name_for(wanted: &Wanted, leaf: &Certificate) -> Option<String> {
                 .any(|(_, material)| material.leaf.fingerprint == leaf.fingerprint)
     };
     candidates.iter().find(shows_this).or(candidates.first()).cloned()
-}
-
-/// The probes that must show the new leaf, what each showed before, and what is to be said about it.
-pub(super) struct Decided {
-    pub probes: Vec<ProbeWant>,
-    pub seen: Vec<SeenBefore>,
-    pub notes: Vec<String>,
-}
-
-/// Chooses among the usual places of each service by what they served; the operator's own all count.
-pub(super) fn decide(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> Decided {
-    let mut decided = Decided { probes: Vec::new(), seen: Vec::new(), notes: Vec::new() };
-    let looks: Vec<(&ProbeWant, &SeenBefore)> = desired.probes.iter().zip(seen).collect();
-    let mut done: Vec<&str> = Vec::new();
-    for (probe, shown) in &looks {
-        let Some(group) = probe.alternatives.as_deref() else {
-            decided.keep(probe, shown, None);
-            if let SeenBefore::Nothing(why) = shown {
-                let place = &probe.endpoint;
-                decided.notes.push(format!("before the change {place} served nothing: {why}"));
-            }
-            continue;
-        };
-        if done.contains(&group) {
-            continue;
-        }
-        done.push(group);
-        let members: Vec<(&ProbeWant, &SeenBefore)> = looks
-            .iter()
-            .filter(|(other, _)| other.alternatives.as_deref() == Some(group))
-            .copied()
-            .collect();
-        decided.group(&members, &leaves_on_disk(desired, facts, probe.pair), group);
-    }
-    decided
-}
-
-impl Decided {
-    fn keep(&mut self, probe: &ProbeWant, seen: &SeenBefore, alternatives: Option<&str>) {
-        let alternatives = alternatives.map(str::to_owned);
-        self.probes.push(ProbeWant { alternatives, ..probe.clone() });
-        self.seen.push(seen.clone());
-    }
-
-    fn group(
-        &mut self,
-        members: &[(&ProbeWant, &SeenBefore)],
-        on_disk: &[Fingerprint],
-        group: &str,
-    ) {
-        let leaf = |seen: &SeenBefore| match seen {
-            SeenBefore::Leaf(leaf) => Some(*leaf),
-            SeenBefore::Nothing(_) => None,
-        };
-        let ours = |(probe, seen): &&(&ProbeWant, &SeenBefore)| {
-            leaf(seen).is_some_and(|leaf| leaf == probe.leaf || on_disk.contains(&leaf))
-        };
-        let any = |(_, seen): &&(&ProbeWant, &SeenBefore)| leaf(seen).is_some();
-        let mut chosen: Vec<_> = members.iter().filter(ours).collect();
-        if chosen.is_empty() {
-            chosen = members.iter().filter(any).collect();
-            if !chosen.is_empty() && !on_disk.is_empty() {
-                let places: Vec<String> =
-                    chosen.iter().map(|(probe, _)| probe.endpoint.to_string()).collect();
-                self.notes.push(format!(
-                    "{} serves another certificate than the file holds; it must show the new one after \
-                     the change (if it is not the place to look at, name that in `verify:`)",
-                    places.join(", ")
-                ));
-            }
-        }
-        match (chosen.as_slice(), members) {
-            ([], [(probe, seen)]) => {
-                let why = match seen {
-                    SeenBefore::Nothing(why) => why.as_str(),
-                    SeenBefore::Leaf(_) => "",
-                };
-                self.notes.push(format!(
-                    "nothing is served on {} now ({why}); after the change it must show the new \
-                     certificate, or the host is rolled back (name another place in `verify:`)",
-                    probe.endpoint
-                ));
-                self.keep(probe, seen, None);
-            }
-            ([], several) => {
-                let places: Vec<String> =
-                    several.iter().map(|(probe, _)| probe.endpoint.to_string()).collect();
-                self.notes.push(format!(
-                    "nothing is served on any of {} now; after the change one of them must show the new \
-                     certificate, or the host is rolled back (name the place in `verify:`)",
-                    places.join(", ")
-                ));
-                for (probe, seen) in several {
-                    self.keep(probe, seen, Some(group));
-                }
-            }
-            (some, _) => {
-                for (probe, seen) in some {
-                    self.keep(probe, seen, None);
-                }
-            }
-        }
-    }
-}
-
-/// The leaf in the destination files of a pair now.
-pub(super) fn leaves_on_disk(
-    desired: &Desired,
-    facts: &HostFacts,
-    pair: usize,
-) -> Vec<Fingerprint> {
-    let files = desired.files.iter().zip(&facts.files);
-    files
-        .filter(|(want, _)| want.pair == pair && want.leaf.is_some())
-        .filter_map(|(_, there)| {
-            certificates_in(&there.file()?.certificates_pem).into_iter().next()
-        })
-        .map(|leaf| leaf.fingerprint)
-        .collect()
 }

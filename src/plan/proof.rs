@@ -5,11 +5,10 @@
 //! files than the task writes. Then the host itself is asked ([`candidates`]); where that tells nothing, the
 //! change is called *not proven* ([`judge`]).
 
-use super::build::{Decision, FileAction, HostPlan, SeenBefore};
-use super::desired::{Desired, ProbeWant};
-use super::probes::leaves_on_disk;
+use super::desired::ProbeWant;
+use super::host_plan::{Decision, FileAction, HostPlan, SeenBefore};
+use super::inspection::HostView;
 use super::wanted::Wanted;
-use crate::host::HostFacts;
 use crate::material::Certificate;
 use crate::model::{Endpoint, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
@@ -61,17 +60,12 @@ pub fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
 
 /// Whether what a candidate shows is the service in question: a certificate that lies in its files now, or one
 /// for the same name. Others may listen on the port of another address.
-pub fn is_the_service(
-    candidate: &ProbeWant,
-    served: &Served,
-    desired: &Desired,
-    facts: &HostFacts,
-) -> bool {
+pub fn is_the_service(candidate: &ProbeWant, served: &Served, view: &HostView) -> bool {
     let for_the_name = || {
         let leaf = served.chain.first().and_then(|der| Certificate::from_der(der));
         leaf.is_some_and(|leaf| candidate.server_name.iter().any(|name| leaf.covers(name)))
     };
-    leaves_on_disk(desired, facts, candidate.pair).contains(&served.leaf) || for_the_name()
+    view.leaves_on_disk(candidate.pair).contains(&served.leaf) || for_the_name()
 }
 
 /// Calls by name what no handshake can prove; where the task wants a proof, nothing is done. `on_host` says,
@@ -111,9 +105,10 @@ const REMEDY: &str = "if a balancer or another machine answers there, name a pla
 
 /// The handshakes that showed the wanted leaf before the change.
 fn matching(plan: &HostPlan) -> impl Iterator<Item = (usize, &ProbeWant)> {
-    let seen = plan.probes.iter().zip(&plan.before).enumerate();
-    seen.filter(|(_, (probe, seen))| **seen == SeenBefore::Leaf(probe.leaf))
-        .map(|(index, (probe, _))| (index, probe))
+    let places = plan.places.iter().enumerate();
+    places
+        .filter(|(_, place)| place.before == SeenBefore::Leaf(place.probe.leaf))
+        .map(|(index, place)| (index, &place.probe))
 }
 
 /// Whether a file with this leaf is written, and not only given another owner or mode.
@@ -126,9 +121,9 @@ fn changes(plan: &HostPlan, leaf: Fingerprint) -> bool {
 
 /// Whether another handshake with the same service showed something else before.
 fn proven(plan: &HostPlan, probe: &ProbeWant) -> bool {
-    plan.probes.iter().zip(&plan.before).any(|(other, seen)| {
-        other.leaf == probe.leaf
-            && other.service == probe.service
-            && *seen != SeenBefore::Leaf(probe.leaf)
+    plan.places.iter().any(|other| {
+        other.probe.leaf == probe.leaf
+            && other.probe.service == probe.service
+            && other.before != SeenBefore::Leaf(probe.leaf)
     })
 }

@@ -4,7 +4,10 @@
 //! [`build`](super::build)'s part.
 
 use super::command::{boot, names_files, prepared, unseen};
-use super::desired::{CheckWant, Desired, DiscoverWant, PrecheckWant, ServiceWant, ValidateWant};
+use super::desired::{
+    CheckWant, Desired, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
+};
+use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
 use super::wanted::{Material, Wanted};
@@ -16,63 +19,126 @@ use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine, RemotePath};
 use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
 use crate::services::{
-    Files, Profile, Reads, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via, choose,
+    Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via,
+    choose,
 };
 use crate::verify::SignatureChoice;
 use std::time::Duration;
 
-/// What is wanted of the host that answered with `facts`: [`resolve`] for its kind, without the
-/// optional checks that it has no program for and without a boot guard that it cannot have.
-///
-/// # Errors
-/// As [`resolve`].
-pub fn desired(wanted: &Wanted, facts: &HostFacts) -> Result<Desired, String> {
-    let mut desired = resolve(wanted, facts.kind)?;
-    let mut left_out = Vec::new();
-    for service in &mut desired.services {
-        let name = &service.name;
-        service.validate.retain(|step| {
-            let absent =
-                step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
-            if let Some(program) = absent {
-                left_out.push(format!(
-                    "{name}: the host has no {program}, so `{}` is left out",
-                    step.label
-                ));
-            }
-            absent.is_none()
-        });
-    }
-    left_out.dedup();
-    desired.notes.extend(left_out);
-    if desired.boot_guard
-        && let Some(why) = facts.boot_guard.obstacle()
-    {
-        desired.boot_guard = false;
-        desired.notes.push(format!(
-            "boot_guard: {why}; after a power loss in the middle the next contact settles it"
-        ));
-    }
-    Ok(desired)
+/// A request made concrete for every kind of host, each different one once; most are the same everywhere.
+#[derive(Debug)]
+pub struct Variants {
+    probes: Vec<ProbeWant>,
+    boot_guard: bool,
+    kinds: Vec<(Vec<HostKind>, Result<Desired, PlanError>)>,
 }
 
-/// What is wanted of a host of that kind.
-///
-/// # Errors
-/// What the task leaves open and no profile knows for such a host, in an operator's words.
-pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
+impl Variants {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// What is wrong with it whatever the kind of host. What is missing for one kind alone is told by
+    /// [`desired`](Self::desired).
+    pub fn of(wanted: &Wanted) -> Result<Self, PlanError> {
+        let probes = probes::probes(wanted)?;
+        let mut chosen: Vec<(Vec<HostKind>, Vec<Resolved>)> = Vec::new();
+        for kind in HostKind::all() {
+            let here: Vec<Resolved> =
+                wanted.profiles.iter().map(|profile| choose(profile, kind)).collect();
+            match chosen.iter_mut().find(|(_, known)| *known == here) {
+                Some((kinds, _)) => kinds.push(kind),
+                None => chosen.push((vec![kind], here)),
+            }
+        }
+        let resolved =
+            chosen.into_iter().map(|(kinds, here)| (kinds, resolve(wanted, &probes, here)));
+        let boot_guard = wanted.certificate.boot_guard;
+        Ok(Self { boot_guard, kinds: resolved.collect(), probes })
+    }
+
+    /// The places to look at before the change; the same for every kind of host.
+    pub fn probes(&self) -> &[ProbeWant] {
+        &self.probes
+    }
+
+    /// Whether the next boot should settle an interrupted transaction as well.
+    pub(super) fn wants_boot_guard(&self) -> bool {
+        self.boot_guard
+    }
+
+    /// Kinds of host, and what is wanted of each.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&[HostKind], Result<&Desired, &PlanError>)> {
+        self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_ref()))
+    }
+
+    /// Why the task cannot be done on any kind of host; `None`: it can.
+    pub fn impossible(&self) -> Option<&PlanError> {
+        let mut errors = self.kinds.iter().map(|(_, desired)| desired.as_ref().err());
+        let first = errors.next()??;
+        errors.all(|error| error.is_some()).then_some(first)
+    }
+
+    /// What is wanted of hosts of a kind.
+    ///
+    /// # Errors
+    /// What the task leaves open and no profile knows for such a host.
+    pub fn of_kind(&self, kind: HostKind) -> Result<&Desired, &PlanError> {
+        let of_kind = self.kinds.iter().find(|(kinds, _)| kinds.contains(&kind));
+        // `of` resolves every kind that there is.
+        of_kind.expect("every kind is there").1.as_ref()
+    }
+
+    /// What is wanted of the host that answered with `facts`, without the optional checks that it has no
+    /// program for and without a boot guard that it cannot have.
+    ///
+    /// # Errors
+    /// As [`of_kind`](Self::of_kind).
+    pub fn desired(&self, facts: &HostFacts) -> Result<Desired, PlanError> {
+        let mut desired = self.of_kind(facts.kind).map_err(Clone::clone)?.clone();
+        let mut left_out = Vec::new();
+        for service in &mut desired.services {
+            let name = &service.name;
+            service.validate.retain(|step| {
+                let absent =
+                    step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
+                if let Some(program) = absent {
+                    left_out.push(format!(
+                        "{name}: the host has no {program}, so `{}` is left out",
+                        step.label
+                    ));
+                }
+                absent.is_none()
+            });
+        }
+        left_out.dedup();
+        desired.notes.extend(left_out);
+        if desired.boot_guard
+            && let Some(why) = facts.boot_guard.obstacle()
+        {
+            desired.boot_guard = false;
+            desired.notes.push(format!(
+                "boot_guard: {why}; after a power loss in the middle the next contact settles it"
+            ));
+        }
+        Ok(desired)
+    }
+}
+
+/// What is wanted of a host for which the profiles came to `resolved`, one per service.
+fn resolve(
+    wanted: &Wanted,
+    probes: &[ProbeWant],
+    resolved: Vec<Resolved>,
+) -> Result<Desired, PlanError> {
     let task = &wanted.certificate;
-    let services: Vec<Service<'_>> = wanted
-        .profiles
-        .iter()
-        .map(|profile| Service { profile, resolved: choose(profile, kind) })
-        .collect();
+    let services = wanted.profiles.iter().zip(resolved);
+    let services: Vec<Service<'_>> =
+        services.map(|(profile, resolved)| Service { profile, resolved }).collect();
     let layout = lay_out(wanted, &services)?;
     let mut wants = Vec::new();
     for (index, service) in services.iter().enumerate() {
-        wants.push(service_want(wanted, &layout, service, index == 0)?);
+        wants.push(service_want(wanted, &layout, service, probes, index == 0)?);
     }
-    let probes = probes::probes(wanted)?;
     let directory = services.first().map(|service| Attributes {
         owner: Some(service.resolved.owners.dir.user.clone()),
         group: Some(service.resolved.owners.dir.group.clone()),
@@ -92,9 +158,8 @@ pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
         })
         .collect();
     let confirm_by_person = task.confirm == Confirm::Prompt;
-    let confirm_timeout = task
-        .confirm_timeout
-        .unwrap_or_else(|| time_to_confirm(&probes, &checks, confirm_by_person));
+    let confirm_timeout =
+        task.confirm_timeout.unwrap_or_else(|| time_to_confirm(probes, &checks, confirm_by_person));
     let mut notes = wanted.notes.clone();
     notes.extend(layout.notes);
     Ok(Desired {
@@ -105,7 +170,7 @@ pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
         kept_keys: layout.kept_keys,
         services: wants,
         reader,
-        probes,
+        probes: probes.to_vec(),
         checks,
         confirm_by_person,
         confirm_timeout,
@@ -116,11 +181,7 @@ pub fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, String> {
 }
 
 /// How long verification may take at worst, so that the host does not go back in the middle of it.
-fn time_to_confirm(
-    probes: &[super::desired::ProbeWant],
-    checks: &[CheckWant],
-    by_person: bool,
-) -> Duration {
+fn time_to_confirm(probes: &[ProbeWant], checks: &[CheckWant], by_person: bool) -> Duration {
     let waits = |backoff: Backoff| backoff.waits().sum::<Duration>();
     let probing: Duration = probes
         .iter()
@@ -140,8 +201,9 @@ fn service_want(
     wanted: &Wanted,
     layout: &Layout,
     service: &Service<'_>,
+    probes: &[ProbeWant],
     first: bool,
-) -> Result<ServiceWant, String> {
+) -> Result<ServiceWant, PlanError> {
     let task = &wanted.certificate;
     let resolved = &service.resolved;
     let limited =
@@ -154,11 +216,7 @@ fn service_want(
         }
         (None, ResolvedReload::None) => None,
         (None, ResolvedReload::Required) => {
-            return Err(format!(
-                "the profile '{}' knows no reload command for this kind of host: give the task \
-                 `reload:`, or `reload: none` if the service notices by itself",
-                service.profile.name
-            ));
+            return Err(PlanError::NoReload(service.profile.name.clone()));
         }
         (None, ResolvedReload::Command { command, .. }) => {
             Some(limited(command, task.reload_timeout))
@@ -167,7 +225,7 @@ fn service_want(
     fits_templates(layout, service)?;
     Ok(ServiceWant {
         name: service.profile.name.clone(),
-        validate: checks_of(wanted, layout, service, first)?,
+        validate: checks_of(wanted, layout, service, probes, first)?,
         prechecks: prechecks(wanted, layout, service, first),
         reload,
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
@@ -184,7 +242,7 @@ fn service_want(
 }
 
 /// Paths stand in double quotes in a throwaway configuration, as they are.
-fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> {
+fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), PlanError> {
     let named = service.resolved.validate.iter().any(|step| match &step.step.via {
         Via::Template(text) => names_files(&CommandLine::Shell(text.clone())),
         _ => false,
@@ -196,11 +254,9 @@ fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), String> 
     };
     match paths.find(odd).filter(|_| named) {
         None => Ok(()),
-        Some(path) => Err(format!(
-            "{path} cannot stand in the configuration that {}'s check is given: it holds a quote, a backslash or \
-             a control character",
-            service.profile.name
-        )),
+        Some(path) => {
+            Err(PlanError::OddPath { path: path.clone(), profile: service.profile.name.clone() })
+        }
     }
 }
 
@@ -240,8 +296,9 @@ fn checks_of(
     wanted: &Wanted,
     layout: &Layout,
     service: &Service<'_>,
+    probes: &[ProbeWant],
     first: bool,
-) -> Result<Vec<ValidateWant>, String> {
+) -> Result<Vec<ValidateWant>, PlanError> {
     let task = &wanted.certificate;
     let timeout = task.validate_timeout;
     let pairs = wanted.materials.len();
@@ -272,10 +329,9 @@ fn checks_of(
         checks.extend((0..count).map(|pair| profile_check(layout, step, pair, timeout)));
     }
     if task.validate == Some(Validation::Boot) {
-        let seal = service.resolved.seal.as_ref().ok_or_else(|| {
-            format!("the profile '{}' knows no `validate: boot`", service.profile.name)
-        })?;
-        checks.extend(boot_check(wanted, service.profile, seal)?);
+        let seal = service.resolved.seal.as_ref();
+        let seal = seal.ok_or_else(|| PlanError::NoSealedBoot(service.profile.name.clone()))?;
+        checks.extend(boot_check(wanted, probes, service.profile, seal));
     }
     Ok(checks)
 }
@@ -321,15 +377,16 @@ fn label(command: &CommandLine) -> String {
 /// such a service usually listens.
 fn boot_check(
     wanted: &Wanted,
+    probes: &[ProbeWant],
     profile: &Profile,
     seal: &ResolvedSeal,
-) -> Result<Option<ValidateWant>, String> {
-    let Some(material) = wanted.materials.first() else { return Ok(None) };
-    let named = probes::probes(wanted)?.into_iter().find(|probe| {
+) -> Option<ValidateWant> {
+    let material = wanted.materials.first()?;
+    let named = probes.iter().find(|probe| {
         probe.pair == 0 && probe.service == profile.name && probe.alternatives.is_none()
     });
     let (port, starttls, server_name) = match named {
-        Some(probe) => (probe.endpoint.port, probe.starttls, probe.server_name),
+        Some(probe) => (probe.endpoint.port, probe.starttls, probe.server_name.clone()),
         None => (seal.recipe.port, seal.starttls(), probes::name_for(wanted, &material.leaf)),
     };
     let several = match wanted.materials.len() {
@@ -339,7 +396,7 @@ fn boot_check(
     let kind_of = |material: &Material| SignatureChoice::of(&material.leaf.public_key);
     let kind = kind_of(material);
     let of_one_kind = wanted.materials.iter().all(|other| kind_of(other) == kind);
-    Ok(Some(ValidateWant {
+    Some(ValidateWant {
         label: format!("{} (sealed boot{several})", seal.start),
         covers: Vec::new(),
         step: ValidateStep {
@@ -361,7 +418,7 @@ fn boot_check(
             refuse_output: Vec::new(),
             optional: None,
         },
-    }))
+    })
 }
 
 /// A choice as `openssl s_client -sigalgs` takes it.

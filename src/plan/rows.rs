@@ -1,34 +1,34 @@
 //! The rows of the planning table, made from a plan.
 
-use super::build::{Decision, FileAction, FilePlan, HostPlan};
 use super::desired::{Desired, ProbeWant, ValidateWant};
+use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
+use super::inspection::HostView;
 use super::row::{PlanAction, PlanRow, brief};
-use crate::host::{FileFacts, HostFacts, ValidateVia};
-use crate::material::certificates_in;
+use crate::host::{HostFacts, ValidateVia};
 use crate::model::{HostName, StartTls, Timestamp};
 use crate::services::Covers;
 
 /// One row per file; a host whose key stays has rows for the certificates alone.
-pub fn rows(desired: &Desired, plan: &HostPlan, facts: &HostFacts, now: Timestamp) -> Vec<PlanRow> {
+pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
+    let desired = view.desired();
     let service = services(desired);
     let idle = plan.decision == Decision::Unchanged;
-    let validate = if idle { String::new() } else { validation(desired, facts) };
+    let validate = if idle { String::new() } else { validation(desired, view.facts()) };
     let reload = if idle { String::new() } else { reload(desired) };
     let mut rows: Vec<PlanRow> = plan
         .files
         .iter()
-        .zip(&facts.files)
-        .map(|(file, there)| PlanRow {
+        .map(|file| PlanRow {
             host: desired.host.clone(),
             service: service.clone(),
             file: file.want.path.to_string(),
             action: action(file, &plan.decision),
-            now: leaf_of(there).map(|leaf| brief(&leaf, now)),
+            now: file.present.as_ref().map(|leaf| brief(leaf, now)),
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
             detail: file.detail.clone(),
             validate: validate.clone(),
             reload: reload.clone(),
-            verify: verification(&plan.probes, file.want.pair),
+            verify: verification(&plan.places, file.want.pair),
             notes: Vec::new(),
         })
         .collect();
@@ -76,10 +76,6 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
 fn services(desired: &Desired) -> String {
     let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     names.join(", ")
-}
-
-fn leaf_of(there: &FileFacts) -> Option<crate::material::Certificate> {
-    certificates_in(&there.file()?.certificates_pem).into_iter().next()
 }
 
 fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
@@ -141,15 +137,16 @@ fn reload(desired: &Desired) -> String {
 }
 
 /// The handshakes about one certificate of the task.
-fn verification(probes: &[ProbeWant], pair: usize) -> String {
-    let mine: Vec<&ProbeWant> = probes.iter().filter(|probe| probe.pair == pair).collect();
+fn verification(places: &[PlannedPlace], pair: usize) -> String {
+    let probes = places.iter().map(|place| &place.probe);
+    let mine: Vec<&ProbeWant> = probes.filter(|probe| probe.pair == pair).collect();
     let any = mine.iter().any(|probe| probe.alternatives.is_some());
-    let places: Vec<String> = mine.into_iter().map(place).collect();
-    match places.as_slice() {
-        [] if probes.is_empty() => "nothing: verification is off".to_owned(),
+    let shown: Vec<String> = mine.into_iter().map(place).collect();
+    match shown.as_slice() {
+        [] if places.is_empty() => "nothing: verification is off".to_owned(),
         [] => "nothing: no endpoint of `verify` is about this certificate".to_owned(),
-        _ if any => format!("one of {}", places.join(", ")),
-        _ => places.join(", "),
+        _ if any => format!("one of {}", shown.join(", ")),
+        _ => shown.join(", "),
     }
 }
 

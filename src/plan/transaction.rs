@@ -1,9 +1,10 @@
 //! From a plan to the transaction that carries it out.
 
-use super::build::{FileAction, FilePlan, HostPlan};
 use super::desired::{Desired, ServiceWant};
+use super::host_plan::{FileAction, FilePlan, HostPlan};
+use super::inspection::HostView;
 use crate::host::{
-    Attributes, Content, FileChange, HostFacts, Limits, NewDirectory, ServiceCommands, StepFailure,
+    Attributes, Content, FileChange, Limits, NewDirectory, ServiceCommands, StepFailure,
     TransactionId, TransactionRequest,
 };
 use crate::model::{RemotePath, Step};
@@ -21,17 +22,17 @@ const UNITS: &str = "/etc/systemd/system";
 
 /// What to do: the plan's files, and every service. `moment`: when it is made, since 1970.
 pub fn transaction(
-    desired: &Desired,
+    view: &HostView,
     plan: &HostPlan,
-    facts: &HostFacts,
     holder: &str,
     moment: Duration,
 ) -> TransactionRequest {
+    let desired = view.desired();
     let changes = plan.files.iter().filter(|file| file.action != FileAction::Keep);
     TransactionRequest {
         id: TransactionId::new(moment),
         holder: holder.to_owned(),
-        directories: directories(desired, facts),
+        directories: directories(view, plan),
         files: changes.map(file_change).collect(),
         watched: desired.services.iter().any(|service| service.watches_renames),
         services: desired.services.iter().map(service_commands).collect(),
@@ -42,21 +43,18 @@ pub fn transaction(
     }
 }
 
-fn directories(desired: &Desired, facts: &HostFacts) -> Vec<NewDirectory> {
-    let mut missing: Vec<&RemotePath> = facts
-        .files
-        .iter()
-        .take(desired.files.len())
-        .flat_map(|file| &file.missing_directories)
-        .collect();
+fn directories(view: &HostView, plan: &HostPlan) -> Vec<NewDirectory> {
+    let wanted = &view.desired().directory;
+    let mut missing: Vec<&RemotePath> =
+        plan.files.iter().flat_map(|file| &file.missing_directories).collect();
     missing.sort_by_key(|directory| directory.as_bytes().len());
     missing.dedup();
     // Only root can give a directory away.
-    let owners = Some(&desired.directory).filter(|_| facts.uid == 0);
+    let owners = Some(wanted).filter(|_| view.facts().uid == 0);
     let attributes = Attributes {
         owner: owners.and_then(|owners| owners.owner.clone()),
         group: owners.and_then(|owners| owners.group.clone()),
-        mode: desired.directory.mode,
+        mode: wanted.mode,
     };
     let new =
         |path: &RemotePath| NewDirectory { path: path.clone(), attributes: attributes.clone() };

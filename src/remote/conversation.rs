@@ -119,7 +119,8 @@ impl Conversation {
             };
             if let Some(rest) = line.strip_prefix(&self.mark[..]) {
                 let reply = Reply::parse(rest);
-                return reply.ok_or_else(|| self.garbage("a line that is no reply"));
+                let reply = reply.ok_or_else(|| self.garbage("a line that is no reply"))?;
+                return self.unless_it_cannot_run(reply);
             }
             if line == READY.as_bytes() {
                 self.booted = true;
@@ -130,6 +131,17 @@ impl Conversation {
                 self.noise.extend((room > 0).then_some(b'\n'));
             }
         }
+    }
+
+    /// Any program may say first that this host lacks what it needs.
+    fn unless_it_cannot_run(&mut self, reply: Reply) -> Result<Reply, RemoteError> {
+        let name = |field| reply.text(field).map(|name| printable(name.as_bytes(), 100));
+        let error = match reply.kind.as_str() {
+            "missing" => name("name").map(|name| RemoteError::ToolMissing { name }),
+            "unfit" => name("shell").map(|name| RemoteError::ShellUnfit { name }),
+            _ => return Ok(reply),
+        };
+        Err(error.unwrap_or_else(|bad| self.garbage(bad.into_words())))
     }
 
     async fn line(&mut self) -> Result<Vec<u8>, RemoteError> {

@@ -24,6 +24,12 @@ pub enum RemoteError {
         /// The tool, or the alternatives.
         name: String,
     },
+    /// The host's `sh` cannot run the program. Nothing was touched.
+    #[error("the host's sh is {name}, which cannot run what certroll sends")]
+    ShellUnfit {
+        /// Its name, or `this_shell`.
+        name: String,
+    },
     /// Somebody else works on this host. Nothing was touched.
     #[error("the host is locked by process {pid}{}", said(.holder))]
     Busy {
@@ -112,7 +118,9 @@ impl RemoteError {
         match self {
             Self::NoBoot { .. } => Outcome::Failed(Step::Connect),
             Self::Refused(_) => Outcome::Unreachable,
-            Self::ToolMissing { .. } | Self::BadRequest(_) => Outcome::Failed(Step::Inspect),
+            Self::ToolMissing { .. } | Self::ShellUnfit { .. } | Self::BadRequest(_) => {
+                Outcome::Failed(Step::Inspect)
+            }
             Self::Busy { .. } => Outcome::Failed(Step::Lock),
             Self::Stale { .. } => Outcome::Failed(Step::Stage),
             Self::Failed(failure) => Outcome::Failed(failure.step),

@@ -284,8 +284,8 @@ impl Reader<'_> {
         let id = TransactionId::parse(&text(reply, "id")?).ok_or("a strange generation")?;
         // One that cannot be read cannot be brought back either.
         if let Ok(sha256) = text(reply, "sha")?.parse() {
-            let certificates_pem = certificates(reply)?;
-            known.insert(id.clone(), Generation { id, sha256, certificates_pem });
+            let certificates = certificates(reply)?;
+            known.insert(id.clone(), Generation { id, sha256, certificates });
         }
         Ok(())
     }
@@ -361,9 +361,13 @@ fn regular(reply: &Reply) -> Taken<FileState> {
         hard_links: number(reply, "nlink")?,
         immutable: flag("imm")?,
         acl: flag("acl")? == Some(true),
+        readers: {
+            let readers = list(reply, "readers")?;
+            readers.iter().map(|name| printable(name, 100)).collect()
+        },
         mount_point: flag("mounted")? == Some(true),
         pinned: flag("pinned")? == Some(true),
-        certificates_pem: certificates(reply)?,
+        certificates: certificates(reply)?,
         holds_key: flag("holds_key")? == Some(true),
         public_key_pem: match public_key {
             None => None,

@@ -18,30 +18,42 @@ pub const BOOTSTRAP: &str = concat!(
 /// What the bootstrap prints first.
 pub const READY: &str = "@certroll1 - boot";
 
-/// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
-const PRELUDE: &str = include_str!("sh/prelude.sh");
-/// Running commands with a time limit: `run`, `watch`, `running`.
-pub const RUN: &str = include_str!("sh/run.sh");
-/// The host's lock: `look`, `lock`, `unlock`.
-pub const LOCK: &str = include_str!("sh/lock.sh");
+/// A part of a program, by its path below `src/remote/sh`, where `README.md` explains them.
+macro_rules! part {
+    ($path:literal) => {
+        include_str!(concat!("sh/", $path, ".sh"))
+    };
+}
 
-/// A transaction's parts, in order.
-const TRANSACTION: [&str; 15] = [
+/// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
+const PRELUDE: &str = part!("core/prelude");
+/// Running commands with a time limit: `run`, `watch`, `running`.
+pub const RUN: &str = part!("core/run");
+/// The host's lock: `find_lock_holder`, `lock`, `unlock`.
+pub const LOCK: &str = part!("core/lock");
+/// Where symbolic links lead.
+const LINKS: &str = part!("files/links");
+
+/// A transaction's parts: what is common to all kinds of targets, what is done with files, and the order of it all.
+const TRANSACTION: [&str; 18] = [
     RUN,
     LOCK,
-    include_str!("sh/request.sh"),
-    include_str!("sh/journal.sh"),
-    include_str!("sh/wait.sh"),
-    include_str!("sh/check.sh"),
-    include_str!("sh/stage.sh"),
-    include_str!("sh/validate.sh"),
-    include_str!("sh/commit.sh"),
-    include_str!("sh/undo.sh"),
-    include_str!("sh/finish.sh"),
-    include_str!("sh/recover.sh"),
-    include_str!("sh/guard.sh"),
-    include_str!("sh/boot.sh"),
-    include_str!("sh/transaction.sh"),
+    part!("core/request"),
+    part!("core/journal"),
+    part!("core/wait"),
+    part!("core/flush"),
+    part!("core/services"),
+    part!("core/recover"),
+    part!("core/guard"),
+    part!("core/boot"),
+    LINKS,
+    part!("files/compare"),
+    part!("files/stage"),
+    part!("files/validate"),
+    part!("files/switch"),
+    part!("files/undo"),
+    part!("files/finish"),
+    part!("transaction"),
 ];
 
 /// How to start a program: [`Program::send`](Program::text) its text next.
@@ -59,24 +71,21 @@ pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::tra
 pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
 /// The same, to read a host.
 pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
-    Program::new(&[RUN, LOCK, include_str!("sh/files.sh"), include_str!("sh/inspect.sh")])
+    Program::new(&[RUN, LOCK, LINKS, part!("files/inspect"), part!("inspection")])
 });
 /// The same, for a single command.
 pub(super) static COMMANDING: LazyLock<Program> =
-    LazyLock::new(|| Program::new(&[RUN, include_str!("sh/command.sh")]));
+    LazyLock::new(|| Program::new(&[RUN, part!("command_main")]));
 
 impl Program {
     /// A transaction.
     pub fn transaction(hook: Option<&str>) -> Self {
-        Self::assemble(
-            &[&TRANSACTION[..], &[include_str!("sh/transaction_main.sh")]].concat(),
-            hook,
-        )
+        Self::assemble(&[&TRANSACTION[..], &[part!("transaction_main")]].concat(), hook)
     }
 
     /// Settles what earlier transactions left.
     pub fn recovery(hook: Option<&str>) -> Self {
-        Self::assemble(&[&TRANSACTION[..], &[include_str!("sh/recover_main.sh")]].concat(), hook)
+        Self::assemble(&[&TRANSACTION[..], &[part!("recovery_main")]].concat(), hook)
     }
 
     /// The prelude followed by `parts`.
@@ -86,15 +95,25 @@ impl Program {
 
     /// With a hook, shell text that defines a function `step`, that is called with a name between every
     /// two actions: tests stop or kill the program there.
+    ///
+    /// A line that begins inside quotes is text and no code: it stays as it is.
     fn assemble(parts: &[&str], hook: Option<&str>) -> Self {
         let mut text = String::new();
         let parts = hook.into_iter().chain([PRELUDE]).chain(parts.iter().copied());
-        for line in parts.flat_map(str::lines).map(str::trim_start) {
-            let is_step = line.starts_with("step ") && hook.is_none();
-            if !line.is_empty() && !line.starts_with('#') && !is_step {
+        let mut quote = Quote::None;
+        for line in parts.flat_map(str::lines) {
+            let code = line.trim_start();
+            let is_step = code.starts_with("step ") && hook.is_none();
+            if quote != Quote::None {
                 text.push_str(line);
                 text.push('\n');
+            } else if !code.is_empty() && !code.starts_with('#') && !is_step {
+                text.push_str(code);
+                text.push('\n');
+            } else {
+                continue;
             }
+            quote = quote.after(line);
         }
         Self(text)
     }
@@ -116,6 +135,37 @@ impl Program {
              case $s in *\"#end\"*)eval \"$s\";;esac\n"
         );
         format!("#script\n{fetch}#go\n{}{end}", self.0)
+    }
+}
+
+/// The quotes that a place in a shell text is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quote {
+    None,
+    Single,
+    Double,
+}
+
+impl Quote {
+    /// Those at the end of a line that begins in these. Quotes within `"$(…)"` and `"${…}"` come in pairs on a line.
+    fn after(self, line: &str) -> Self {
+        let (mut quote, mut word_begins) = (self, true);
+        let mut characters = line.chars();
+        while let Some(character) = characters.next() {
+            quote = match (quote, character) {
+                (Self::None, '#') if word_begins => break,
+                (Self::None | Self::Double, '\\') => {
+                    characters.next();
+                    quote
+                }
+                (Self::None, '\'') => Self::Single,
+                (Self::None, '"') => Self::Double,
+                (Self::Single, '\'') | (Self::Double, '"') => Self::None,
+                _ => quote,
+            };
+            word_begins = character.is_ascii_whitespace() || character == ';';
+        }
+        quote
     }
 }
 
@@ -162,8 +212,14 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    const SHELLS: [&[&str]; 5] =
-        [&["dash"], &["busybox", "sh"], &["bash", "--posix"], &["mksh"], &["ksh93"]];
+    const SHELLS: [&[&str]; 6] = [
+        &["dash"],
+        &["busybox", "sh"],
+        &["bash", "--posix"],
+        &["mksh"],
+        &["ksh93"],
+        &["zsh", "--emulate", "sh"],
+    ];
 
     #[test]
     fn comments_indentation_and_steps_are_left_out() {
@@ -172,6 +228,31 @@ mod tests {
         let hooked = Program::assemble(&["step one\n"], Some("step() { :; }"));
         assert!(hooked.text().starts_with("step() { :; }\n"));
         assert!(hooked.text().ends_with("step one\n"));
+    }
+
+    #[test]
+    fn lines_inside_quotes_stay_as_they_are() {
+        let quoted =
+            "awk 'BEGIN { x = \"it\"\n  # no comment\n\nstep into\n}'\nsay \"a\n  step b\n# c\"\n";
+        let code =
+            "  [ $# = 0 ] || x=${y#\\\"} # it's\n# don't\ncase $x in '\"') ;; esac\n  step gone\n";
+        let program = Program::new(&[quoted, code]);
+        let wanted = "[ $# = 0 ] || x=${y#\\\"} # it's\ncase $x in '\"') ;; esac\n";
+        assert!(program.text().ends_with(&format!("{quoted}{wanted}")), "{}", program.text());
+    }
+
+    #[test]
+    fn every_part_closes_its_quotes() {
+        let parts = [
+            &TRANSACTION[..],
+            &[part!("files/inspect"), part!("inspection"), part!("command_main"), PRELUDE],
+            &[part!("transaction_main"), part!("recovery_main")],
+        ];
+        for part in parts.concat() {
+            let end = part.lines().filter(|line| !line.trim_start().starts_with('#'));
+            let end = end.fold(Quote::None, Quote::after);
+            assert_eq!(end, Quote::None, "{}", part.lines().next().unwrap());
+        }
     }
 
     #[test]
@@ -267,12 +348,12 @@ mod tests {
     #[test]
     fn commands_end_in_time_and_say_how() {
         let tail = "tools; nonce=n$$; scratch\n\
-            run 5 sh -c 'echo out; echo err >&2; exit 3'; hex_head $W.out; echo $rc $v\n\
+            run 5 sh -c 'echo out; echo err >&2; exit 3'; hex_head $work.out; echo $rc $v\n\
             run 1 sh -c 'trap \"\" TERM; sleep 100 & sleep 100'; echo $rc\n\
             run 5 /nonexistent/program; echo $rc\n\
             run 5 sh -c 'sleep 100 & exit 0'; echo $rc\n\
             run 5 sh -c 'kill -9 $$'; echo $rc\n\
-            run 20 yes x; hex_tail $W.out; echo $rc ${#v}\n\
+            run 20 yes x; hex_tail $work.out; echo $rc ${#v}\n\
             running process init_of_nothing; echo $v\n";
         for (shell, output) in in_every_shell(tail) {
             let output = String::from_utf8(output).unwrap();

@@ -9,7 +9,7 @@ use crate::model::{CommandLine, RemotePath, StartTls};
 
 /// A profile made concrete for one kind of host. Commands still hold placeholders: expand them
 /// with [`Files::expand`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// Default destinations.
     pub dest: Option<Paths>,

@@ -168,23 +168,23 @@ mod tests {
 
     /// As sudo passes a command to a shell (`sudo.c`'s and sudo-rs' `escape`), and that shell runs it.
     fn through_a_shell(shell: &str, arguments: &str) -> String {
-        let split = shlex::split(arguments).unwrap().join(" ");
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-$".contains(c);
-        let escaped: String = split
-            .chars()
-            .flat_map(|c| (!plain(c)).then_some('\\').into_iter().chain([c]))
-            .collect();
+        let escape = |word: String| -> String {
+            word.chars().flat_map(|c| (!plain(c)).then_some('\\').into_iter().chain([c])).collect()
+        };
+        let words: Vec<String> = shlex::split(arguments).unwrap().into_iter().map(escape).collect();
+        let escaped = words.join(" ");
         let output = std::process::Command::new(shell).args(["-c", &escaped]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[test]
     fn a_login_shell_in_between_expands_nothing() {
-        let command = "sh -c 'x=5; echo \"$x 100% a\\b $#\" \"$0\"' name";
+        let command = "sh -c 'x=5; printf \"%s|\" \"$x\" 100% \"a\\b\" \"$#\" \"$0\"' name";
         let words = without_dollars(command);
         assert!(!words.contains('$'), "{words}");
-        assert_eq!(through_a_shell("sh", &words), "5 100% a\\b 0 name\n");
-        assert_eq!(through_a_shell("bash", &words), "5 100% a\\b 0 name\n");
+        assert_eq!(through_a_shell("sh", &words), "5|100%|a\\b|0|name|");
+        assert_eq!(through_a_shell("bash", &words), "5|100%|a\\b|0|name|");
         let line = |flags: &str| {
             let to = Become { flags: Some(flags.into()), ..Become::sudo("root") };
             to.wrap("sh -c 'echo $0'").unwrap().line

@@ -4,16 +4,20 @@ use super::pki::{Authority, Pair as Made};
 use certroll::host::{
     CommandResult, Family, FileFacts, FileState, HostFacts, HostKind, RegularFile, Tools,
 };
-use certroll::material::{Input, check};
+use certroll::material::{Input, certificates_in, check};
 use certroll::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
-use certroll::plan::build::{HostPlan, Observation, SeenBefore, build};
+use certroll::plan::build::build;
 use certroll::plan::desired::Desired;
-use certroll::plan::resolve::resolve;
+use certroll::plan::error::PlanError;
+use certroll::plan::host_plan::{HostPlan, SeenBefore};
+use certroll::plan::inspection::{HostView, Look, LookFailure};
+use certroll::plan::resolve::Variants;
 use certroll::plan::wanted::{Material, Wanted};
 use certroll::playbook::certificate::{
     CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice,
 };
 use certroll::services::Profiles;
+use certroll::verify::Served;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -88,6 +92,11 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
 /// A Debian host with systemd.
 pub(crate) const DEBIAN: HostKind = HostKind { systemd: true, family: Family::Debian };
 
+/// The task on a kind of host.
+pub(crate) fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, PlanError> {
+    Variants::of(wanted)?.of_kind(kind).cloned().map_err(Clone::clone)
+}
+
 /// The task on a Debian host with systemd.
 pub(crate) fn desired(wanted: &Wanted) -> Desired {
     resolve(wanted, DEBIAN).expect("complete")
@@ -153,9 +162,10 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         hard_links: 1,
         immutable: None,
         acl: false,
+        readers: Vec::new(),
         mount_point: false,
         pinned: false,
-        certificates_pem: Vec::new(),
+        certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,
         readable_by_user: None,
@@ -168,7 +178,8 @@ pub(crate) fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
         let bytes = format!("old {:?}", want.role);
         let mode = want.fallback.mode.expect("a profile's").bits();
         let pem = if want.leaf.is_some() { old.pem.clone() } else { String::new() };
-        let file = RegularFile { certificates_pem: pem.into(), ..file(bytes.as_bytes(), mode) };
+        let certificates = certificates_in(pem.as_bytes()).into_iter().map(Arc::new).collect();
+        let file = RegularFile { certificates, ..file(bytes.as_bytes(), mode) };
         there.state = FileState::File(Box::new(file));
     }
 }
@@ -187,7 +198,7 @@ pub(crate) fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
         }
         now.mode = planned.mode.unwrap_or(now.mode);
         let leaf = planned.want.leaf.as_ref();
-        now.certificates_pem = leaf.map(|leaf| leaf.pem()).unwrap_or_default();
+        now.certificates = leaf.cloned().into_iter().collect();
         there.state = FileState::File(Box::new(now));
         there.missing_directories.clear();
     }
@@ -198,6 +209,34 @@ pub(crate) fn nothing() -> SeenBefore {
     SeenBefore::Nothing("connection refused".to_owned())
 }
 
+/// What is wanted, with what the host said and showed.
+pub(crate) fn view(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostView {
+    let looks = seen.iter().map(|seen| -> Look {
+        match seen {
+            SeenBefore::Leaf(leaf) => Ok(served(*leaf)),
+            SeenBefore::Nothing(why) => Err(LookFailure::NoWay(why.clone())),
+        }
+    });
+    let looks = looks.collect();
+    HostView::read(desired.clone(), facts.clone(), looks).expect("an answer to each question")
+}
+
+/// A handshake that showed this leaf.
+fn served(leaf: Fingerprint) -> Served {
+    Served {
+        chain: Vec::new(),
+        leaf,
+        protocol: "TLSv1.3".to_owned(),
+        cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+        older_only: false,
+        address: None,
+        ocsp_stapled: false,
+        wants_client_certificate: false,
+        lacks: None,
+        handshake_time: Duration::ZERO,
+    }
+}
+
 pub(crate) fn plan(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
-    build(desired, Observation { facts, seen, now: NOW })
+    build(&view(desired, facts, seen), NOW)
 }

@@ -91,10 +91,8 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
     let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
     let (mut staged, mut later) = (Vec::new(), Vec::new());
     for (host, prepared) in prepared {
-        if let Some(Observed { desired, facts, plan }) =
-            prepared.as_ref().and_then(Prepared::observed)
-        {
-            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.identity.now));
+        if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
+            rollout.batch.tell_rows(&host, rows(view, plan, context.identity.now));
         }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),
@@ -152,7 +150,7 @@ async fn after_barrier(
             }
             let observed = Arc::clone(host.observed());
             let by_person = host.wants_person();
-            let task = observed.desired.task.clone();
+            let task = observed.view.desired().task.clone();
             let finished = tokio::select! {
                 finished = finish(host, &context) => finished,
                 () = context.stop.hard().cancelled() => Err(failure::cut_off(&task)),

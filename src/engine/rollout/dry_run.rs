@@ -10,7 +10,7 @@ use crate::engine::fan_out;
 use crate::event::TaskResult;
 use crate::event::planned::PlanRow;
 use crate::model::{HostName, Outcome, Step};
-use crate::plan::build::Decision;
+use crate::plan::host_plan::Decision;
 use crate::plan::rows::{blocked_row, rows};
 use serde_json::json;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn caveats(context: &Context, observed: &Observed) {
     if observed.plan.decision == Decision::Unchanged {
         return;
     }
-    for service in &observed.desired.services {
+    for service in &observed.view.desired().services {
         for caveat in &service.caveats {
             context.tell_once(format!("{}: {caveat}", service.name));
         }
@@ -78,8 +78,9 @@ fn caveats(context: &Context, observed: &Observed) {
 
 fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
     let host = job.host();
-    let Observed { desired, facts, plan } = observed;
-    let mut list: Vec<PlanRow> = rows(desired, plan, facts, batch.context.identity.now);
+    let Observed { view, plan } = observed;
+    let facts = view.facts();
+    let mut list: Vec<PlanRow> = rows(view, plan, batch.context.identity.now);
     if !facts.journals.is_empty() && facts.lock.is_none() {
         let note = "an interrupted transaction is unfinished here; `apply` settles it first, then \
                     plans again";

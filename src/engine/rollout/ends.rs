@@ -5,15 +5,13 @@ use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::event::planned::ServiceEnd;
 use crate::event::{Kind, TaskResult};
-use crate::material::certificates_in;
 use crate::model::{Fingerprint, HostName, Outcome};
-use crate::plan::build::SeenBefore;
 use serde_json::json;
 
 /// The end of a host where all is as wanted.
 pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskEnd {
     let leaves: Vec<String> =
-        observed.plan.probes.iter().map(|probe| probe.leaf.to_string()).collect();
+        observed.plan.places.iter().map(|place| place.probe.leaf.to_string()).collect();
     let value = json!({
         "changed": changed,
         "failed": false,
@@ -35,28 +33,19 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
 
 /// Tells what each service of the task serves now.
 pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
-    let Observed { desired, facts, plan } = observed;
+    let Observed { view, plan } = observed;
+    let desired = view.desired();
     let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
     let services = desired.services.iter().map(|service| {
-        let places = plan.probes.iter().zip(&plan.before);
-        let mine = places.filter(|(probe, _)| probe.service == service.name);
+        let mine = plan.places.iter().filter(|place| place.probe.service == service.name);
         let leaves: Vec<Fingerprint> = mine
-            .filter_map(|(probe, before)| match (new, before) {
-                (true, _) => Some(probe.leaf),
-                (false, SeenBefore::Leaf(leaf)) => Some(*leaf),
-                (false, SeenBefore::Nothing(_)) => None,
-            })
+            .filter_map(|place| if new { Some(place.probe.leaf) } else { place.before.leaf() })
             .collect();
         let ends = leaves.iter().filter_map(|leaf| {
             let wanted = desired.files.iter().filter_map(|file| file.leaf.as_deref());
-            let known = wanted.into_iter().find(|one| one.fingerprint == *leaf).cloned();
-            let there = || {
-                let files = facts.files.iter().filter_map(|file| file.file());
-                files
-                    .filter_map(|file| certificates_in(&file.certificates_pem).into_iter().next())
-                    .find(|one| one.fingerprint == *leaf)
-            };
-            known.or_else(there).map(|one| one.validity.not_after)
+            let there = view.files().filter_map(|file| file.there.leaf().map(AsRef::as_ref));
+            let known = wanted.chain(there).find(|one| one.fingerprint == *leaf);
+            known.map(|one| one.validity.not_after)
         });
         ServiceEnd {
             service: service.name.clone(),

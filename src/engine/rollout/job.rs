@@ -35,5 +35,5 @@ pub fn job(
     };
     let target = context.targets.target(&want.wanted, link, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
-    Ok(Job { wanted: want.wanted, earlier, target, identity, emitter })
+    Ok(Job { wanted: want.wanted, variants: want.variants, earlier, target, identity, emitter })
 }

@@ -9,11 +9,11 @@ use super::target::{Job, NotBegun, Observed, Staged};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::verification::{self, Dialers, Unverified};
+use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
-use crate::model::{Fingerprint, Outcome, Step};
-use crate::plan::build::{Decision, HostPlan, SeenBefore};
+use crate::model::{Outcome, Step};
 use crate::plan::desired::{Desired, ProbeWant};
+use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,7 @@ fn tell_notes(job: &Job, observed: &Observed) {
     for note in &observed.plan.notes {
         job.emitter.warn(Some(job.host()), note.clone());
     }
-    for note in &observed.desired.notes {
+    for note in &observed.view.desired().notes {
         job.emitter.info(Some(job.host()), note.clone());
     }
 }
@@ -144,10 +144,12 @@ fn tell_notes(job: &Job, observed: &Observed) {
 /// settled, or on what may yet be rolled back, would be wrong.
 async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
     let observed = job.target.observe(job).await.map_err(NotBegun::Failed)?;
-    if observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
+    if observed.view.facts().journals.is_empty() && observed.view.facts().lock.is_none() {
         return Ok(observed);
     }
-    if let Some(lock) = observed.facts.lock.as_ref().filter(|lock| is_ours(&lock.note, context)) {
+    if let Some(lock) =
+        observed.view.facts().lock.as_ref().filter(|lock| is_ours(&lock.note, context))
+    {
         let holder = lock.note.clone();
         let why = "another host of this run is at work on the same machine";
         let failure = failure::before_commit(job.task(), Step::Lock, why);
@@ -167,7 +169,7 @@ impl StagedHost {
 
     /// Whether a person must look before it is confirmed.
     pub fn wants_person(&self) -> bool {
-        self.observed.desired.confirm_by_person
+        self.observed.view.desired().confirm_by_person
     }
 
     /// What was observed.
@@ -183,7 +185,8 @@ impl StagedHost {
 pub async fn finish(host: StagedHost, context: &Context) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut staged, waiting } = host;
     waiting.end("all hosts of the batch are ready");
-    let Observed { desired, plan, .. } = &*observed;
+    let Observed { view, plan } = &*observed;
+    let desired = view.desired();
     let running = context.emitter.step(&desired.host, Step::Commit);
     let dialers = job.target.dialers();
     match staged.commit().await {
@@ -229,17 +232,20 @@ async fn verify(
     dialers: &Dialers,
     context: &Context,
 ) -> Result<(), Unverified> {
-    if plan.probes.is_empty() {
+    if plan.places.is_empty() {
         let message = "verify is off: not verified that the new certificate is served";
         context.emitter.warn(Some(&desired.host), message);
         return Ok(());
     }
     let running = context.emitter.step(&desired.host, Step::Verify);
-    let old: Vec<_> = plan.before.iter().map(leaf_before).collect();
+    let sought: Vec<Sought> = plan
+        .places
+        .iter()
+        .map(|place| Sought { probe: place.probe.clone(), old: place.before.leaf() })
+        .collect();
     let verified = verification::verify_all(
         &desired.host,
-        &plan.probes,
-        &old,
+        &sought,
         dialers,
         context.identity.now,
         // The first interrupt lets hosts in flight end: only the second cancels.
@@ -258,13 +264,6 @@ async fn verify(
     Ok(())
 }
 
-fn leaf_before(seen: &SeenBefore) -> Option<Fingerprint> {
-    match seen {
-        SeenBefore::Leaf(leaf) => Some(*leaf),
-        SeenBefore::Nothing(_) => None,
-    }
-}
-
 /// Looks whether a host that went back serves its old certificate again, and says so.
 async fn looked_back(
     mut failure: HostFailure,
@@ -273,7 +272,7 @@ async fn looked_back(
     context: &Context,
 ) -> HostFailure {
     if matches!(failure.outcome, Outcome::RolledBack(_)) {
-        let desired = &observed.desired;
+        let desired = observed.view.desired();
         let running = context.emitter.step(&desired.host, Step::Rollback);
         let words = old_is_served(desired, &observed.plan, dialers, context).await;
         failure.failure.state.push_str(&format!("; {words}"));
@@ -289,25 +288,25 @@ async fn old_is_served(
     dialers: &Dialers,
     context: &Context,
 ) -> String {
-    let probes: Vec<ProbeWant> = plan
-        .probes
+    let sought: Vec<Sought> = plan
+        .places
         .iter()
-        .zip(&plan.before)
-        .filter_map(|(probe, seen)| {
-            let leaf = leaf_before(seen)?;
+        .filter_map(|place| {
+            let leaf = place.before.leaf()?;
             // Asked as before the change, for the new leaf's kind of key: the same question has the same
             // answer.
-            let probe = probe.clone();
-            Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
+            let probe = place.probe.clone();
+            let names = Vec::new();
+            let probe = ProbeWant { leaf, chain: None, trust: None, names, ..probe };
+            Some(Sought { probe, old: None })
         })
         .collect();
-    if probes.is_empty() {
+    if sought.is_empty() {
         return "nothing was served before the change, so there is nothing to compare".to_owned();
     }
     let looked = verification::verify_all(
         &desired.host,
-        &probes,
-        &[],
+        &sought,
         dialers,
         context.identity.now,
         context.stop.hard(),

@@ -9,10 +9,11 @@ use crate::engine::emit::Emitter;
 use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
-use crate::host::{HostFacts, StateDirs, StepFailure};
+use crate::host::{StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName};
-use crate::plan::build::HostPlan;
-use crate::plan::desired::Desired;
+use crate::plan::host_plan::HostPlan;
+use crate::plan::inspection::HostView;
+use crate::plan::resolve::Variants;
 use crate::plan::wanted::Wanted;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -128,6 +129,8 @@ pub struct Earlier(pub Option<String>);
 pub struct Job {
     /// What is wanted.
     pub wanted: Arc<Wanted>,
+    /// The same, made concrete for each kind of host.
+    pub variants: Arc<Variants>,
     /// An earlier generation is wanted instead of the task's files.
     pub earlier: Option<Earlier>,
     /// What takes it.
@@ -153,10 +156,8 @@ impl Job {
 /// What a target showed, and what follows.
 #[derive(Debug)]
 pub struct Observed {
-    /// What is wanted of a host of this kind.
-    pub desired: Desired,
-    /// What the host said.
-    pub facts: HostFacts,
+    /// What is wanted of a host of this kind, and what it showed.
+    pub view: HostView,
     /// What will be done.
     pub plan: HostPlan,
 }

@@ -1,19 +1,21 @@
 //! Values in the replies of an inspection: texts, lists, PEM blocks, ends of commands.
 
 use crate::host::CommandResult;
+use crate::material::{Certificate, certificates_in};
 use crate::model::text::printable;
 use crate::remote::conversation::{BadReply, Reply};
+use std::sync::Arc;
 
 pub(super) type Taken<T> = Result<T, String>;
 
-/// The blocks whose bodies are in `certs`, as PEM again.
-pub(super) fn certificates(reply: &Reply) -> Taken<Vec<u8>> {
+/// The certificates whose bodies are in `certs`; what is none is left out.
+pub(super) fn certificates(reply: &Reply) -> Taken<Vec<Arc<Certificate>>> {
     let mut pem = Vec::new();
     let bodies = reply.find("certs").unwrap_or_default().split(',');
     for body in bodies.filter(|body| !matches!(*body, "" | "-")) {
         pem.extend(pem_block("CERTIFICATE", body)?);
     }
-    Ok(pem)
+    Ok(certificates_in(&pem).into_iter().map(Arc::new).collect())
 }
 
 pub(super) fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {

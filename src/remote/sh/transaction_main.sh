@@ -1,25 +1,27 @@
-trap onsig HUP INT TERM
-trap : PIPE
-case ${1-} in guard) shift; guard "$@";; boot) shift; boot "$@";; esac
+trap_signals
+case ${1-} in guard) shift; guard "$@";; boot) shift; endure PIPE; boot "$@";; esac
+endure PIPE
 
 read_request || exit 1
+require_shell
 tools
 places
-need
+require_tools
 take_lock
 recover
-i=0
-while [ $i -lt $nd ]; do get d $i; orphans "$v"; i=$((i+1)); done
-[ $sig = 0 ] || leave 5 aborted why=signal
-check
-i=0
-while [ $i -lt $ns ]; do get srun $i; running $v; put sup $i "$v"; i=$((i+1)); done
+j=0
+while [ $j -lt $n_dirs ]; do get dir $j; orphans "$v"; j=$((j+1)); done
+[ $signals = 0 ] || leave 5 aborted why=signal
+compare
+s=0
+while [ $s -lt $n_services ]; do get service_running $s; running $v; put service_up $s "$v"; s=$((s+1)); done
 say hello
 step hello
-[ $nf = 0 ] || stage
-digests=${digests-}
+digests=
+[ $n_files = 0 ] || begin
+[ $n_checks = 0 ] || say validating
 validate fail no
-[ $sig = 0 ] || discard signal
+[ $signals = 0 ] || discard signal
 say staged files=${digests#,}
 # The others of a batch may take long: that the controller still is there is said from time to time.
 while verdict "$t_stage"; [ $v = alive ]; do guard_tell $((t_stage+t_guard)); done
@@ -30,8 +32,8 @@ guard_lives
 say committed files=${digests#,} guarded=$v
 verdict "$t_confirm"
 step answered
-[ $v = confirm ] || fall confirm "$v"
+[ $v = confirm ] || roll_back confirm "$v"
 confirm
-unlock ${J:+"$J"}
+unlock ${journal:+"$journal"}
 say done
 exit 0

@@ -45,6 +45,18 @@ impl Transaction {
         Self::begin_with(&TRANSACTING, process, request).await
     }
 
+    /// The same; `entered` is told of each step that the host enters after the lock: stage, validate.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_telling(
+        process: Process,
+        request: TransactionRequest,
+        entered: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(Self, Staged), RemoteError> {
+        Self::open(&TRANSACTING, process, request, entered).await
+    }
+
     /// The same with a given program: one that tests can stop at every step.
     ///
     /// # Errors
@@ -54,6 +66,15 @@ impl Transaction {
         process: Process,
         request: TransactionRequest,
     ) -> Result<(Self, Staged), RemoteError> {
+        Self::open(program, process, request, &mut |_| {}).await
+    }
+
+    async fn open(
+        program: &Program,
+        process: Process,
+        request: TransactionRequest,
+        entered: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(Self, Staged), RemoteError> {
         let nonce = nonce();
         let Worded { text, bodies, order, checks, limits } = word(&request, &nonce)?;
         let conversation = Conversation::open(process, program, &nonce, &text, Step::Lock).await?;
@@ -61,10 +82,11 @@ impl Transaction {
         let mut recovered = Vec::new();
         let mut told = begun.until("hello", begun.limits.hello).await?;
         recovered.append(&mut told.recovered);
+        entered(Step::Stage);
         begun.conversation.during = Step::Stage;
         begun.conversation.send(&bodies).await?;
         drop(bodies);
-        let told = begun.until("staged", begun.limits.staged).await?;
+        let told = begun.follow("staged", begun.limits.staged, entered).await?;
         let staged = Staged {
             recovered,
             validations: told.validations,
@@ -146,10 +168,23 @@ impl Transaction {
 
     /// Reads replies up to one of this kind.
     async fn until(&mut self, kind: &str, limit: Duration) -> Result<Told, RemoteError> {
+        self.follow(kind, limit, &mut |_| {}).await
+    }
+
+    /// The same; `entered` is told of each step that the host enters meanwhile.
+    async fn follow(
+        &mut self,
+        kind: &str,
+        limit: Duration,
+        entered: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Told, RemoteError> {
         let mut told = Told::default();
         let mut limit = limit;
         loop {
             let reply = self.conversation.next(limit).await?;
+            if reply.kind == "validating" {
+                entered(Step::Validate);
+            }
             let ended = told.take(&reply, kind, &self.request, &self.order, &self.checks);
             match ended {
                 Err(bad) => return Err(self.garbage(bad)),

@@ -87,6 +87,8 @@ impl Told {
                 let path = path.ok_or_else(|| BadReply::new("a file that was not asked for"))?;
                 self.back.conflicts.push(path);
             }
+            // A step begins; its own replies follow.
+            "validating" => {}
             kind if kind == awaited => {
                 if kind == "staged" || kind == "committed" {
                     self.files = reply.digests("files")?;
@@ -164,10 +166,6 @@ impl Told {
                     pid: reply.number("pid")?,
                     holder: reply.words("held")?.replace('\n', " "),
                 })));
-            }
-            "missing" => {
-                let name = text(reply, "name")?;
-                return Ok(Some(Err(RemoteError::ToolMissing { name })));
             }
             _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
         }

@@ -42,7 +42,7 @@ type OfferId = (String, bool);
 pub(super) enum Holder {
     File(Arc<PrivateKey>),
     /// An agent, asked by this name for the key: its own certificate, or the plain key.
-    Agent(Arc<Agent>, AgentIdentity),
+    Agent(Arc<Agent>, Arc<AgentIdentity>),
 }
 
 /// What there is to log in with, apart from a password.
@@ -207,7 +207,7 @@ impl<'a> Gathering<'a> {
         let mut plain = held.iter().filter_map(|held| held.identity.as_ref().ok()).filter(
             |identity| matches!(identity, AgentIdentity::PublicKey { key: held, .. } if held.key_data() == key),
         );
-        Some(Holder::Agent(agent.clone(), plain.next()?.clone()))
+        Some(Holder::Agent(agent.clone(), Arc::new(plain.next()?.clone())))
     }
 
     /// The agent's keys and certificates; true: a configured file is about that key.
@@ -227,7 +227,7 @@ impl<'a> Gathering<'a> {
                 file.public.as_ref().is_some_and(|public| public.key_data() == key.key_data())
             };
             let configured = self.files.iter().any(belongs);
-            let holder = Holder::Agent(agent.clone(), identity.clone());
+            let holder = Holder::Agent(agent.clone(), Arc::new(identity.clone()));
             let (kind, certificate) = match identity {
                 AgentIdentity::PublicKey { .. } => ("key", None),
                 AgentIdentity::Certificate { certificate, .. } => {

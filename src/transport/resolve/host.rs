@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// OpenSSH's, in its order, but for keys that need a device.
-const DEFAULT_IDENTITIES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+/// OpenSSH's, in its order; those that need a device name keys of the agent.
+const DEFAULT_IDENTITIES: [&str; 5] =
+    ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
 
 /// `ConnectTimeout 0`: longer than any kernel tries.
 const WITHOUT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -49,16 +50,20 @@ impl Resolver<'_> {
             self.config.lookup_with(name, first).map_err(said)?;
         refuse(&host, &settings)?;
         let controller = self.config.controller();
-        let user = settings.user.clone().unwrap_or_else(|| controller.user.clone());
-        let port = settings.port.unwrap_or(22);
+        let jump = settings.jump();
         let tokens = Tokens {
             controller,
             original: name,
             host: &address,
             alias: settings.host_key_alias.as_deref().unwrap_or(name),
-            port,
-            user: &user,
+            port: settings.port.unwrap_or(22),
+            user: &controller.user,
+            jump: &jump,
         };
+        let user = settings.user.as_ref().map(|user| tokens.expand_user(user)).transpose();
+        let user = user.map_err(said)?.unwrap_or_else(|| controller.user.clone());
+        let tokens = Tokens { user: &user, ..tokens };
+        let port = tokens.port;
         let mut target =
             Target { port, ..Target::new(host.clone(), address.clone(), user.clone()) };
         files(&mut target, &settings, &tokens).map_err(said)?;

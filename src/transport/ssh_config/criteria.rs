@@ -23,6 +23,8 @@ pub(super) enum What {
     LocalUser(String),
     Tagged(String),
     Exec(String),
+    /// `exec` is what certroll asks for.
+    SessionType(String),
     /// Nothing that holds in certroll.
     Never,
 }
@@ -68,7 +70,8 @@ pub(super) fn read(
             "localuser" => What::LocalUser(argument),
             "tagged" => What::Tagged(argument),
             "exec" => What::Exec(argument),
-            "localnetwork" | "version" | "sessiontype" | "command" => {
+            "sessiontype" => What::SessionType(argument),
+            "localnetwork" | "version" | "command" => {
                 found.push(
                     Diagnostic::warning(format!(
                         "'Match {name}' is not supported: it never holds here"

@@ -107,6 +107,7 @@ impl Pass<'_> {
                 What::Tagged(list) => {
                     pattern::list_matches(list, self.settings.tag.as_deref().unwrap_or_default())
                 }
+                What::SessionType(list) => pattern::list_matches(list, "exec"),
                 What::Never => false,
                 // Not run when the answer cannot matter any more.
                 What::Exec(_) if !all || never => continue,
@@ -126,6 +127,7 @@ impl Pass<'_> {
             alias: self.settings.host_key_alias.as_deref().unwrap_or(self.original),
             port: self.settings.port.unwrap_or(22),
             user,
+            jump: &self.settings.jump(),
         };
         let command = tokens.expand_command(command)?;
         let mut executed = self.config.executed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,13 @@
 //! The keywords, and how the arguments of each are read.
 
+use super::services;
 use super::settings::{AddressFamily, Checking, Hop, Proxy, Refused, Setting};
 use crate::source::Span;
 use crate::source::diagnostic::nearest;
 use std::time::Duration;
 
 /// Keywords of OpenSSH that change nothing about what certroll does, or only what it never does
-/// (forwardings, terminals, sharing of connections, algorithms).
+/// (forwardings, terminals, sharing of connections, algorithms). `rsaminsize` is Red Hat's, `useblacklistedkeys` Debian's.
 const WITHOUT_EFFECT: &[&str] = &[
     "addkeystoagent",
     "afstokenpassing",
@@ -79,6 +80,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "rhostsauthentication",
     "rhostsrsaauthentication",
     "rsaauthentication",
+    "rsaminsize",
     "securitykeyprovider",
     "sendenv",
     "sessiontype",
@@ -92,6 +94,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "tunnel",
     "tunneldevice",
     "updatehostkeys",
+    "useblacklistedkeys",
     "useprivilegedport",
     "userknownhostsfile2",
     "useroaming",
@@ -201,7 +204,8 @@ fn single(keyword: &str, arguments: &[String], span: Option<&Span>) -> Result<Re
             None => return Ok(Read::WithoutEffect),
         },
         "connectionattempts" => Setting::ConnectionAttempts(number(&one()?)?),
-        "serveraliveinterval" => match time(&one()?)? {
+        // The other two are Debian's old names for it.
+        "serveraliveinterval" | "protocolkeepalives" | "setuptimeout" => match time(&one()?)? {
             Some(time) => Setting::ServerAliveInterval(time),
             None => return Ok(Read::WithoutEffect),
         },
@@ -273,8 +277,10 @@ fn family(word: &str) -> Result<AddressFamily, String> {
     }
 }
 
+/// A number, or a service's name (`a2port`).
 pub(in crate::transport) fn port(word: &str) -> Result<u16, String> {
-    word.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("'{word}' is no port number"))
+    let number = word.parse().ok().or_else(|| services::tcp_port(word));
+    number.filter(|port| *port > 0).ok_or_else(|| format!("'{word}' is no port number"))
 }
 
 fn number(word: &str) -> Result<u32, String> {

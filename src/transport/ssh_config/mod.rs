@@ -10,6 +10,7 @@ mod glob;
 pub(super) mod keyword;
 mod lookup;
 mod parse;
+mod services;
 pub(super) mod settings;
 pub(super) mod tokens;
 mod words;

@@ -4,6 +4,7 @@ use super::controller::Controller;
 use super::criteria::{self, Criterion};
 use super::keyword::{self, Read};
 use super::settings::Setting;
+use super::tokens::expand_include;
 use super::{glob, words};
 use crate::source::{Diagnostic, Diagnostics, SourceFile, Span};
 use crate::transport::host_key::pattern;
@@ -170,7 +171,8 @@ impl<'a> Reader<'a> {
                 Owner::System => PathBuf::from("/etc/ssh"),
             };
             // Joined to a base, an absolute path stands for itself.
-            let pattern = base.join(self.controller.expand_tilde(argument));
+            let argument = expand_include(argument, self.controller)?;
+            let pattern = base.join(self.controller.expand_tilde(&argument));
             for path in glob::files(&pattern) {
                 if path.is_dir() {
                     continue;

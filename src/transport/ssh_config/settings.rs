@@ -96,6 +96,20 @@ pub struct Hop {
     pub port: Option<u16>,
 }
 
+impl std::fmt::Display for Hop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { user, host, port } = self;
+        if let Some(user) = user {
+            write!(f, "{user}@")?;
+        }
+        match port {
+            Some(port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Some(port) => write!(f, "{host}:{port}"),
+            None => f.write_str(host),
+        }
+    }
+}
+
 /// `StrictHostKeyChecking`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checking {
@@ -158,6 +172,16 @@ pub(in crate::transport) enum Setting {
 }
 
 impl Settings {
+    /// What `%j` stands for: the jump hosts as written.
+    pub(in crate::transport) fn jump(&self) -> String {
+        match &self.proxy {
+            Some(Proxy::Jump(hops)) => {
+                hops.iter().map(Hop::to_string).collect::<Vec<_>>().join(",")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Takes a value, unless an earlier one stands.
     pub(in crate::transport) fn add(&mut self, setting: &Setting) {
         fn first<T: Clone>(slot: &mut Option<T>, value: &T) {

@@ -1,6 +1,7 @@
 //! `%` tokens and `${VARIABLES}` in values.
 
 use super::controller::Controller;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 /// What the tokens stand for.
 #[derive(Clone, Copy, Debug)]
@@ -16,16 +17,20 @@ pub(in crate::transport) struct Tokens<'a> {
     pub(in crate::transport) port: u16,
     /// `%r`: the user to log in as.
     pub(in crate::transport) user: &'a str,
+    /// `%j`: the jump hosts as written.
+    pub(in crate::transport) jump: &'a str,
 }
 
 impl Tokens<'_> {
     /// Replaces the tokens.
     ///
     /// # Errors
-    /// A token that does not exist, or is not supported (`%C`, `%j`).
+    /// A token that does not exist.
     pub(in crate::transport) fn expand(&self, text: &str) -> Result<String, String> {
         percent(text, |token| {
             Some(match token {
+                'C' => self.connection_hash(),
+                'j' => self.jump.to_owned(),
                 'd' => self.controller.home.display().to_string(),
                 'h' => self.host.to_owned(),
                 'i' => self.controller.uid.clone(),
@@ -39,6 +44,24 @@ impl Tokens<'_> {
                 _ => return None,
             })
         })
+    }
+
+    /// `%C`: SHA-1 of `%l%h%p%r%j` in hex.
+    fn connection_hash(&self) -> String {
+        let Self { controller, host, port, user, jump, .. } = self;
+        let text = format!("{}{host}{port}{user}{jump}", controller.hostname);
+        hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
+    }
+
+    /// Replaces tokens and variables in `User` (OpenSSH 10), of which `%r` and `%C` cannot be a part.
+    ///
+    /// # Errors
+    /// As [`expand`](Self::expand); a variable that is not set.
+    pub(in crate::transport) fn expand_user(&self, text: &str) -> Result<String, String> {
+        if let Some(token) = ["%r", "%C"].into_iter().find(|token| text.contains(token)) {
+            return Err(format!("'{token}' in User '{text}' would be made of itself"));
+        }
+        variables(text, |piece| self.expand(piece))
     }
 
     /// Replaces the tokens in a command that a shell runs. Names of hosts and users come from inventories, and nobody
@@ -87,6 +110,22 @@ fn is_plain_word(name: &str) -> bool {
 /// `HostName` knows `%h` (and `%%`) alone.
 pub(super) fn expand_host_name(text: &str, original: &str) -> Result<String, String> {
     percent(text, |token| (token == 'h').then(|| original.to_owned()))
+}
+
+/// `~`, variables and those tokens that are the same for every host, in the name of an included file (OpenSSH 10),
+/// which is read before it is known for whom.
+pub(super) fn expand_include(text: &str, controller: &Controller) -> Result<String, String> {
+    let same = |token| {
+        Some(match token {
+            'd' => controller.home.display().to_string(),
+            'i' => controller.uid.clone(),
+            'L' => controller.hostname.split('.').next().unwrap_or_default().to_owned(),
+            'l' => controller.hostname.clone(),
+            'u' => controller.user.clone(),
+            _ => return None,
+        })
+    };
+    variables(text, |piece| percent(piece, same))
 }
 
 fn percent(text: &str, value: impl Fn(char) -> Option<String>) -> Result<String, String> {

@@ -49,7 +49,7 @@ fn a_member_behind_a_balancer_is_proven_by_itself() {
     site.fleet.expect("h002", "nginx", "gen2");
     let _balancer = balancer(&site, "h002");
     let through = Task::nginx("gen2").seen_at(BALANCER);
-    let play = site.play(&[through.clone()]);
+    let play = site.play(std::slice::from_ref(&through));
 
     // The balancer shows the new certificate before anything was done: the host itself does not.
     let apply = only(&site, &play, "apply");

@@ -7,17 +7,17 @@
 //!
 //! | model | code |
 //! | --- | --- |
-//! | [`Step::WriteJournal`](host::Step) … `KeepOld` | `stage` in stage.sh: `journal_write`, `guard_start`, `stage_content`, `stage_old_files` |
-//! | `AwaitCommit`, `AwaitConfirm` | `verdict` in wait.sh; [`Action::TimeIsUp`](protocol::Action) is its timer, `EndOfInput` its reader's |
-//! | `Arm`, `FlushArmed` | `arm` in commit.sh: `echo armed >>"$J"`, then `flush` of files, directories and journal |
+//! | [`Step::WriteJournal`](host::Step) … `KeepOld` | `begin` in transaction.sh: `journal_write`, `guard_start`, then `stage` with `stage_content` and `stage_old_files_in` in files/stage.sh |
+//! | `AwaitCommit`, `AwaitConfirm` | `verdict` in core/wait.sh; [`Action::TimeIsUp`](protocol::Action) is its timer, `EndOfInput` its reader's |
+//! | `Arm`, `FlushArmed` | `arm` in files/switch.sh: `echo armed >>"$journal"`, then `flush` of files, directories and journal |
 //! | `Rename`, `FlushRenames` | `switch`: one `mv` renames file by file, then `flush` of the directories |
-//! | `Reload` | `reload`; a service refuses a pair that does not match and keeps what it had |
-//! | `Record`, `FlushRecord`, `StopGuard`, `Finish`, `Clear` | `confirm`: the journal's rename to `done.ID`, `flush`, `guard_stop`, `finish`; then `unlock` with the journal |
+//! | `Reload` | `reload` in core/services.sh; a service refuses a pair that does not match and keeps what it had |
+//! | `Record`, `FlushRecord`, `StopGuard`, `Finish`, `Clear` | `confirm` in transaction.sh: the journal's rename to `done.ID`, `flush`, `guard_stop`, `finish`; then `unlock` with the journal |
 //! | `DropStage`, `ForgetStage` | `fail` and `discard` in transaction.sh: `sweep` |
-//! | `Claim` … `Forget` | `journal_claim` and `back` in journal.sh and undo.sh: new ones removed, old ones renamed back, `flush`, `services_back`, `sweep` |
-//! | `Look`, `FlushFound` | `recover_one` and `orphans` in recover.sh |
-//! | guard | guard.sh: goes back when the program is dead, ends it when it outlives its time |
-//! | lock | lock.sh: guard and contact begin only while nobody else is at work |
+//! | `Claim` … `Forget` | `journal_claim` in core/journal.sh, `restore` in transaction.sh: `undo` in files/undo.sh removes the new ones, renames the old ones back and calls `flush`; then `services_back`, `sweep` |
+//! | `Look`, `FlushFound` | `recover_one` and `orphans` in core/recover.sh |
+//! | guard | core/guard.sh: goes back when the program is dead, ends it when it outlives its time |
+//! | lock | core/lock.sh: guard and contact begin only while nobody else is at work |
 //! | [`Controller`](protocol::Controller) | `Transaction` in src/remote/transaction, driven by `prepare`, `finish` and `confirm` in src/engine/rollout/one_host.rs; its ends are `RemoteError::outcome` |
 //!
 //! The disk is two disks: what processes see, and what has been flushed. At a power loss each file (its
@@ -76,4 +76,34 @@ fn every_broken_protocol_is_found_out() {
         assert!(!found.is_empty(), "{mutation:?} is not found out in {states} states");
         println!("{mutation:?}: {}", story.lines().next().unwrap());
     }
+}
+
+/// The table's second column: functions of the program on the host, and the parts that have them.
+#[test]
+fn the_code_that_the_table_names_exists() {
+    let sh = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/remote/sh");
+    let mut code = String::new();
+    for directory in ["", "core", "files"] {
+        for entry in std::fs::read_dir(sh.join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "sh") {
+                code += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let mut functions = 0;
+    let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+    for row in rows.filter(|row| !row.contains("src/")) {
+        let (_, column) = row.split_once(" | ").unwrap();
+        for name in column.split('`').skip(1).step_by(2) {
+            if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && name != "mv" {
+                assert!(code.contains(&format!("\n{name}() {{")), "{name}: {row}");
+                functions += 1;
+            }
+        }
+        for part in column.split([' ', ':', ';', ',']).filter(|word| word.ends_with(".sh")) {
+            assert!(sh.join(part).exists(), "{part}: {row}");
+        }
+    }
+    assert!(functions > 15, "only {functions} functions are named");
 }

@@ -3,7 +3,7 @@
 use crate::common::world::{AUTHORITY, desired, facts, nothing, plan, put, wanted, wanted_for};
 use certroll::host::ValidateVia;
 use certroll::model::StartTls;
-use certroll::plan::build::SeenBefore;
+use certroll::plan::host_plan::SeenBefore;
 use certroll::plan::wanted::Wanted;
 use certroll::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
 use certroll::verify::SignatureChoice;
@@ -92,8 +92,11 @@ fn usual_ports_count_when_they_served_the_file() {
     let other = SeenBefore::Leaf(AUTHORITY.leaf(&["other.example"]).fingerprint());
     let ports = |seen: &[SeenBefore]| {
         let plan = plan(&desired, &facts, seen);
-        let ports: Vec<_> =
-            plan.probes.iter().map(|p| (p.endpoint.port, p.alternatives.is_some())).collect();
+        let ports: Vec<_> = plan
+            .places
+            .iter()
+            .map(|p| (p.probe.endpoint.port, p.probe.alternatives.is_some()))
+            .collect();
         (ports, plan.notes.join("\n"))
     };
     let (chosen, notes) = ports(&[nothing(), other.clone(), served.clone()]);

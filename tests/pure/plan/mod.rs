@@ -4,16 +4,17 @@ mod discovery;
 mod looks;
 
 use crate::common::world::{
-    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, wanted, wanted_for,
+    AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted,
+    wanted_for,
 };
 use certroll::host::{
     Attributes, CommandResult, Family, FileRole, FileState, HostKind, TimedCommand, ValidateVia,
 };
 use certroll::model::{CommandLine, FileMode, StartTls};
-use certroll::plan::build::{Decision, FileAction, SeenBefore};
 use certroll::plan::desired::Desired;
-use certroll::plan::inspection;
-use certroll::plan::resolve::resolve;
+use certroll::plan::host_plan::{Decision, FileAction, SeenBefore};
+use certroll::plan::inspection::ask;
+use certroll::plan::resolve::Variants;
 use certroll::plan::rows::{blocked_row, rows};
 use certroll::plan::wanted::Wanted;
 use certroll::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
@@ -81,7 +82,7 @@ fn told(desired: &Desired) -> String {
 
 fn table(desired: &Desired, facts: &certroll::host::HostFacts, seen: &[SeenBefore]) -> String {
     let plan = plan(desired, facts, seen);
-    let rows = rows(desired, &plan, facts, NOW);
+    let rows = rows(&view(desired, facts, seen), &plan, NOW);
     let shown = rows.iter().map(|row| {
         let brief = |brief: &Option<certroll::plan::row::CertBrief>| {
             brief.as_ref().map_or("-".to_owned(), |brief| brief.names.join(" "))
@@ -181,7 +182,7 @@ fn nginx_has_no_recipe_for_a_boot() {
     let mut wanted = wanted(&["nginx"]);
     wanted.certificate.validate = Some(Validation::Boot);
     let why = resolve(&wanted, DEBIAN).unwrap_err();
-    assert_eq!(why, "the profile 'nginx' knows no `validate: boot`");
+    assert_eq!(why.to_string(), "the profile 'nginx' knows no `validate: boot`");
 }
 
 #[test]
@@ -268,14 +269,17 @@ fn three_hundred_certificates_share_one_validation_and_one_reload() {
     assert_eq!(desired.services[0].validate.len(), 1);
     assert_eq!(desired.probes.len(), 300);
     assert_eq!(desired.probes[299].server_name.as_deref(), Some("n299.example.net"));
-    let request = inspection::inspect(&wanted);
+    let request = ask(&Variants::of(&wanted).unwrap());
     assert_eq!(request.variants.len(), 1);
     assert_eq!(request.variants[0].files.len(), 600);
     assert!(request.variants[0].kinds.is_empty());
     let again = wanted.certificate.pairs[0].dest.clone();
     wanted.certificate.pairs[1].dest = again;
     let why = resolve(&wanted, HostKind::default()).unwrap_err();
-    assert_eq!(why, "two files of this task have the same destination, /etc/nginx/certs/0.key");
+    assert_eq!(
+        why.to_string(),
+        "two files of this task have the same destination, /etc/nginx/certs/0.key"
+    );
 }
 
 #[test]
@@ -332,7 +336,8 @@ fn files_right_and_served_otherwise_is_drift() {
     assert_eq!(second.decision, Decision::ReloadOnly);
     let note = &second.notes[0];
     assert!(note.starts_with("drift: the files are right, but 192.0.2.1:443 serves"), "{note}");
-    let shown = rows(&desired, &second, &after, NOW);
+    let seen = view(&desired, &after, std::slice::from_ref(&old));
+    let shown = rows(&seen, &second, NOW);
     assert!(shown.iter().all(|row| row.action.name() == "reload_only"));
 }
 
@@ -341,7 +346,7 @@ fn a_key_that_stays_must_fit() {
     let leaf = AUTHORITY.leaf(&["www.example.net"]);
     let wanted = wanted_for(&["nginx"], std::slice::from_ref(&leaf), false);
     let desired = desired(&wanted);
-    let request = inspection::inspect(&wanted);
+    let request = ask(&Variants::of(&wanted).unwrap());
     assert_eq!(request.variants[0].public_keys, [1]);
     assert_eq!(desired.kept_keys[0].path.to_str().unwrap(), "/etc/nginx/certs/key.pem");
     let mut facts = facts(&desired);
@@ -364,15 +369,15 @@ fn a_key_that_stays_must_fit() {
 #[test]
 fn an_optional_check_is_left_out_where_its_program_is_missing() {
     let wanted = wanted(&["postfix"]);
-    let request = inspection::inspect(&wanted);
+    let request = ask(&Variants::of(&wanted).unwrap());
     assert_eq!(request.variants[0].programs, ["posttls-finger"]);
     let mut facts = facts(&desired(&wanted));
     assert_eq!(
-        certroll::plan::resolve::desired(&wanted, &facts).unwrap().services[0].validate.len(),
+        Variants::of(&wanted).unwrap().desired(&facts).unwrap().services[0].validate.len(),
         2
     );
     facts.absent = vec!["posttls-finger".to_owned()];
-    let without = certroll::plan::resolve::desired(&wanted, &facts).unwrap();
+    let without = Variants::of(&wanted).unwrap().desired(&facts).unwrap();
     assert_eq!(without.services[0].validate.len(), 1);
     assert!(
         without.notes[0].starts_with("postfix: the host has no posttls-finger, so `posttls-finger")
@@ -382,7 +387,7 @@ fn an_optional_check_is_left_out_where_its_program_is_missing() {
 #[test]
 fn the_inspection_asks_each_kind_for_its_own() {
     let wanted = wanted(&["apache"]);
-    let request = inspection::inspect(&wanted);
+    let request = ask(&Variants::of(&wanted).unwrap());
     assert!(request.variants.len() > 1);
     let kinds: usize = request.variants.iter().map(|variant| variant.kinds.len()).sum();
     assert_eq!(kinds, HostKind::all().count());
@@ -462,11 +467,11 @@ proptest! {
         }).collect();
         let first = plan(&desired, &facts, &seen);
         prop_assert_eq!(&first.decision, &Decision::Change);
-        prop_assert!(!first.probes.is_empty());
+        prop_assert!(!first.places.is_empty());
         let after = apply(&facts, &first);
         // What had to show the new leaf shows it now.
         let seen: Vec<_> = desired.probes.iter().zip(&seen).map(|(probe, before)| {
-            let must = first.probes.iter().any(|must| must.endpoint == probe.endpoint);
+            let must = first.places.iter().any(|must| must.probe.endpoint == probe.endpoint);
             if must { SeenBefore::Leaf(probe.leaf) } else { before.clone() }
         }).collect();
         let second = plan(&desired, &after, &seen);

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Inspect"));
 static LEAF: LazyLock<Pair> = LazyLock::new(|| AUTHORITY.leaf(&["www.example.net"]));
 
-const SHELLS: [&str; 5] = ["dash", "busybox sh", "bash --posix", "mksh", "ksh93"];
+const SHELLS: [&str; 6] =
+    ["dash", "busybox sh", "bash --posix", "mksh", "ksh93", "zsh --emulate sh"];
 
 fn shells() -> Vec<&'static str> {
     let installed = |shell: &&str| {
@@ -86,7 +87,7 @@ fn files_are_told_byte_by_byte_in_every_shell() {
             assert_eq!(file.size, chain.len() as u64);
             assert_eq!(file.mode, FileMode::new(0o640));
             assert_eq!((file.hard_links, file.holds_key, file.mount_point), (1, false, false));
-            let leaves = certroll::material::certificates_in(&file.certificates_pem);
+            let leaves = &file.certificates;
             assert_eq!(leaves.len(), 2, "{shell} {told:?}");
             assert_eq!(leaves[0].fingerprint, LEAF.fingerprint());
             assert!(!told.read_only && told.writable && told.missing_directories.is_empty());
@@ -99,7 +100,7 @@ fn files_are_told_byte_by_byte_in_every_shell() {
         };
         let found = regular(combined);
         assert!(found.holds_key, "{shell}");
-        assert_eq!(certroll::material::certificates_in(&found.certificates_pem).len(), 2);
+        assert_eq!(found.certificates.len(), 2);
         assert_eq!(regular(empty).sha256, Fingerprint::of(b""));
         assert_eq!(regular(binary).mode, FileMode::new(0o4755));
         assert_eq!(regular(binary).sha256, Fingerprint::of(&[0, 255, b'\n', 0]));
@@ -147,11 +148,13 @@ fn a_block_that_runs_into_a_key_is_not_sent() {
         let facts = place.inspect(shell, &request);
         for (file, holds) in facts.files.iter().zip([true, false, false, false, true]) {
             let file = regular(file);
-            assert_eq!(file.certificates_pem, b"", "{shell}");
+            assert!(file.certificates.is_empty(), "{shell}");
             assert_eq!(file.holds_key, holds, "{shell}");
         }
         let raw = fs::read_to_string(place.raw()).expect("raw output");
         assert!(!raw.contains(&body[..16]), "{shell}");
+        let told = raw.split_whitespace().filter_map(|word| word.strip_prefix("certs="));
+        assert!(told.into_iter().all(|body| matches!(body, "" | "-")), "{shell}: {raw}");
     }
 }
 
@@ -213,7 +216,7 @@ fn what_earlier_transactions_left_is_told() {
             told.generations.iter().map(|one| (one.id.as_str(), one.sha256)).collect();
         assert_eq!(generations[0], ("20260101T000000Z-a", Fingerprint::of(b"older")), "{shell}");
         assert_eq!(generations.len(), 2, "{shell}");
-        let leaves = certroll::material::certificates_in(&told.generations[1].certificates_pem);
+        let leaves = &told.generations[1].certificates;
         assert_eq!(leaves[0].fingerprint, old.fingerprint(), "{shell}");
         let orphans = [".certroll-lost", ".certroll-lost.new"]
             .map(|name| place.path(name).as_os_str().as_bytes().to_vec());
@@ -335,7 +338,7 @@ fn the_host_picks_what_fits_its_kind() {
 /// `host_kind` of the program, reading another file than the host's own.
 #[test]
 fn distributions_are_known_by_os_release() {
-    let program = include_str!("../../../src/remote/sh/inspect.sh");
+    let program = include_str!("../../../src/remote/sh/inspection.sh");
     let start = program.find("host_kind() {").expect("the function");
     let end = start + program[start..].find("\n}\n").expect("its end") + 3;
     let place = Place::new();
@@ -478,7 +481,7 @@ fn three_hundred_certificates_are_read_in_one_go() {
         let facts = place.inspect(shell, &request);
         let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
-        assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates_pem.is_empty()));
+        assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates.is_empty()));
         assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
@@ -499,7 +502,8 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let mut request = certroll::plan::inspection::inspect(&wanted);
+        let variants = certroll::plan::resolve::Variants::of(&wanted).expect("complete");
+        let mut request = certroll::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.
@@ -507,11 +511,46 @@ fn a_real_configuration_tells_which_files_it_reads() {
             variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
         }
         let facts = place.inspect("sh", &request);
-        let desired = certroll::plan::resolve::desired(&wanted, &facts).expect("complete");
+        let desired = variants.desired(&facts).expect("complete");
         let seen = vec![world::nothing(); desired.probes.len()];
         let notes = world::plan(&desired, &facts, &seen).notes;
         let expected =
             format!("is not named in the configuration of {service} (named there: {path}");
         assert!(notes.iter().any(|note| note.contains(&expected)), "{notes:#?}");
+    }
+}
+
+/// Accounts in the group of the file, and those that its list names.
+#[test]
+fn who_else_can_read_a_key() {
+    if !am_root() {
+        crate::common::skip("not root: no file can be given away");
+        return;
+    }
+    let place = Place::new();
+    let files: Vec<_> = [("group", 0o640), ("closed", 0o600), ("listed", 0o600), ("masked", 0o600)]
+        .into_iter()
+        .map(|(name, mode)| place.put(name, &LEAF.key_pem, mode))
+        .collect();
+    let www_data = 33;
+    for name in ["group", "closed"] {
+        std::os::unix::fs::chown(place.path(name), None, Some(www_data)).unwrap();
+    }
+    let list = |name: &str, words: &[&str]| {
+        let path = place.path(name);
+        Command::new("setfacl").args(words).arg(path).status().is_ok_and(|status| status.success())
+    };
+    let has_lists = list("listed", &["-m", "u:daemon:r,g:adm:r"])
+        && list("masked", &["-m", "u:daemon:r,m::---"]);
+    let request = place.request(InspectionVariant { files, ..InspectionVariant::default() });
+    for shell in shells() {
+        let facts = place.inspect(shell, &request);
+        let readers = |index: usize| regular(&facts.files[index]).readers.clone();
+        assert!(readers(0).contains(&"www-data".to_owned()), "{shell}: {:?}", readers(0));
+        assert_eq!(readers(1), [""; 0], "{shell}");
+        if has_lists {
+            assert_eq!(readers(2), ["daemon", "group adm"], "{shell}");
+            assert_eq!(readers(3), [""; 0], "{shell}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::host::*;
 use certroll::host::RecoveredEnd;
-use certroll::remote::RemoteError;
+use certroll::remote::program::Program;
+use certroll::remote::{RemoteError, Transaction};
 use std::path::Path;
 
 /// Puts a script in the place of `name` that does the real thing unless the text ended it. busybox's sh has its own.
@@ -18,7 +19,7 @@ fn stand_in(host: &mut Host, name: &str, text: &str) {
 }
 
 fn with_programs_of_the_path() -> impl Iterator<Item = &'static Shell> {
-    shells().iter().filter(|shell| shell.name != "busybox")
+    shells().iter().filter(|shell| !shell.is_busybox())
 }
 
 fn sync_fails_while(host: &mut Host, there: &Path) {
@@ -120,5 +121,109 @@ async fn a_way_back_that_cannot_be_flushed_keeps_its_journal() {
         std::fs::remove_file(&failing).unwrap();
         assert_eq!(host.recover().await.unwrap()[0].end, RecoveredEnd::Old);
         host.assert_unchanged(&before);
+    }
+}
+
+/// Does not wait long for a disk.
+fn impatient() -> Program {
+    Program::transaction(Some("step() { t_flush=2 t_probe=2; }"))
+}
+
+async fn begin_impatiently(host: &Host) -> Result<Transaction, RemoteError> {
+    let begun = Transaction::begin_with(&impatient(), host.sh().await, host.request()).await;
+    begun.map(|(transaction, _)| transaction)
+}
+
+/// The lock is nobody's, sooner or later.
+async fn unlocked(host: &Host) {
+    for _ in 0..1200 {
+        if std::fs::read_dir(host.root.join("run/lock")).unwrap().next().is_none() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{}: still locked", host.shell.name);
+}
+
+/// A disk somewhere that never answers: `sync` waits for it for ever.
+#[tokio::test]
+async fn a_flush_that_never_ends_is_given_up_before_anything_changes() {
+    for shell in with_programs_of_the_path() {
+        for hangs in [
+            "exec sleep 1000",
+            "[ \"$1\" = --version ] || [ \"$1\" = /dev/null ] || exec sleep 1000",
+        ] {
+            let mut host = Host::new(shell);
+            stand_in(&mut host, "sync", hangs);
+            let before = tree(&host.dir);
+            let mut transaction = begin_impatiently(&host).await.unwrap();
+            let error = transaction.commit().await.unwrap_err();
+            let RemoteError::Failed(failure) = &error else { panic!("{}: {error}", shell.name) };
+            assert!(failure.why.contains("cannot flush to disk"), "{}: {error}", shell.name);
+            host.assert_unchanged(&before);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flush_that_never_ends_after_the_switch_holds_no_lock() {
+    for shell in with_programs_of_the_path() {
+        for killed in [false, true] {
+            let mut host = Host::new(shell);
+            let hanging = host.root.join("hanging");
+            let text = format!("[ ! -e '{}' ] || exec sleep 1000", hanging.display());
+            stand_in(&mut host, "sync", &text);
+            let before = tree(&host.dir);
+            let mut transaction = begin_impatiently(&host).await.unwrap();
+            transaction.commit().await.unwrap();
+            std::fs::write(&hanging, "").unwrap();
+            if killed {
+                // The guard does it.
+                host.kill();
+            } else {
+                let rolled_back = transaction.rollback().await;
+                assert!(rolled_back.is_ok(), "{}", shell.name);
+            }
+            unlocked(&host).await;
+            host.assert_bytes("cert.pem", OLD_CERT);
+            std::fs::remove_file(&hanging).unwrap();
+            let recovered = host.recover().await.unwrap();
+            assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}", shell.name);
+            host.assert_unchanged(&before);
+        }
+    }
+}
+
+/// `sync FILE` of uutils waits for all disks of the host; and another that does so and calls itself GNU.
+#[tokio::test]
+async fn where_sync_means_all_disks_files_are_flushed_another_way() {
+    for shell in with_programs_of_the_path() {
+        for name in ["uutils", "GNU"] {
+            let mut host = Host::new(shell);
+            let log = host.root.join("log");
+            let told = |what: &str| format!("echo {what} \"$@\" >>'{}'", log.display());
+            let text = format!(
+                "{}\ncase $1 in --version) echo 'sync ({name} coreutils) 0.8.0'; exit;; -d) ;; \
+                 /dev/null) [ {name} = GNU ] || exec sleep 1000; exit 0;; *) exec sleep 1000;; esac",
+                told("sync")
+            );
+            stand_in(&mut host, "sync", &text);
+            stand_in(&mut host, "dd", &told("dd"));
+            stand_in(&mut host, "mv", &told("mv"));
+            let mut transaction = begin_impatiently(&host).await.unwrap();
+            transaction.commit().await.unwrap();
+            transaction.confirm().await.unwrap();
+            host.assert_bytes("key.pem", NEW_KEY);
+            let log = std::fs::read_to_string(&log).unwrap();
+            let (flushed, after) = log.split_once("mv ").unwrap();
+            for file in ["cert.pem", "key.pem", "state/j."] {
+                let by_dd = |line: &str| {
+                    line.starts_with("dd ") && line.contains(file) && line.contains("conv=fsync")
+                };
+                assert!(flushed.lines().any(by_dd), "{}: {file}: {log}", shell.name);
+            }
+            let directory = format!("sync -d {}", host.dir.display());
+            assert!(after.contains(&directory), "{}: {log}", shell.name);
+        }
     }
 }

@@ -24,25 +24,23 @@ pub const NEW_CERT: &[u8] = b"-----BEGIN CERTIFICATE-----\nNEW+/=\n-----END CERT
 pub const OLD_KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nold\n-----END PRIVATE KEY-----\n";
 pub const NEW_KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nNEW+/=\n-----END PRIVATE KEY-----\n";
 
-/// The shells that are installed, each with a directory in which it is called `sh`.
+/// The shells that the host's program is run under, each with a directory in which it is called `sh`: those of this
+/// machine, or those that `CERTROLL_TEST_SHELLS` names, as words `NAME=PROGRAM` (the shells of another release, say).
+/// The name of a BusyBox begins with `busybox`.
 pub fn shells() -> &'static [Shell] {
     static SHELLS: OnceLock<Vec<Shell>> = OnceLock::new();
     SHELLS.get_or_init(|| {
         // The same for every run: what a static holds is never removed.
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shells");
         let mut shells = Vec::new();
-        for name in ["dash", "busybox", "bash", "mksh", "ksh93"] {
-            let places = ["/usr/bin", "/bin", "/usr/local/bin"];
-            let Some(program) =
-                places.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists())
-            else {
-                crate::common::skip(&format!("{name} is not installed"));
-                continue;
-            };
+        for (name, program) in wanted_shells() {
             let bin = root.join(name);
             std::fs::create_dir_all(&bin).unwrap();
-            let _ = std::os::unix::fs::symlink(program, bin.join("sh"));
-            assert!(bin.join("sh").exists());
+            // Another test may do the same at this moment.
+            let own = bin.join(format!("sh.{}", std::process::id()));
+            std::os::unix::fs::symlink(program, &own).unwrap();
+            std::fs::rename(&own, bin.join("sh")).unwrap();
+            assert!(bin.join("sh").exists(), "{name}");
             shells.push(Shell { name, bin });
         }
         assert!(!shells.is_empty());
@@ -50,9 +48,35 @@ pub fn shells() -> &'static [Shell] {
     })
 }
 
+fn wanted_shells() -> Vec<(&'static str, PathBuf)> {
+    if let Ok(list) = std::env::var("CERTROLL_TEST_SHELLS") {
+        let words = list.leak().split_whitespace();
+        let shells = words.map(|word| word.split_once('=').expect("a word NAME=PROGRAM"));
+        return shells.map(|(name, program)| (name, program.into())).collect();
+    }
+    let mut shells = Vec::new();
+    for name in ["dash", "busybox", "bash", "mksh", "ksh93", "zsh"] {
+        let places = ["/usr/bin", "/bin", "/usr/local/bin"];
+        match places.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists()) {
+            Some(program) => shells.push((name, program)),
+            None => {
+                crate::common::skip(&format!("{name} is not installed"));
+            }
+        }
+    }
+    shells
+}
+
 pub struct Shell {
     pub name: &'static str,
     pub bin: PathBuf,
+}
+
+impl Shell {
+    /// It has tools of its own, before those of the path.
+    pub fn is_busybox(&self) -> bool {
+        self.name.starts_with("busybox")
+    }
 }
 
 /// A new directory in memory where there is one.

@@ -58,7 +58,7 @@ fn shadow(host: &mut Host, name: &str, script: &str) {
 
 /// The shells that do not have such programs within themselves.
 fn shells_with_tools() -> impl Iterator<Item = &'static Shell> {
-    shells().iter().filter(|shell| shell.name != "busybox")
+    shells().iter().filter(|shell| !shell.is_busybox())
 }
 
 async fn all_new(host: &Host) {

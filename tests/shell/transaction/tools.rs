@@ -3,12 +3,12 @@
 use super::host::*;
 use super::validation::may_mount;
 use certroll::host::{Inspection, InspectionVariant};
-use certroll::remote::{self, RemoteError};
+use certroll::remote::{self, RemoteError, Transaction};
 
 /// Every tool without which no transaction can be made.
-const TOOLS: [&str; 14] = [
-    "od", "mkdir", "mv", "ln", "cp", "rm", "rmdir", "chmod", "chown", "stat", "tail", "sleep",
-    "ls", "sync",
+const TOOLS: [&str; 19] = [
+    "od", "tr", "head", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp", "rm", "rmdir",
+    "chmod", "chown", "stat", "tail", "sleep", "ls", "sync",
 ];
 
 /// Hides programs from the host's next programs by something that cannot be run.
@@ -43,7 +43,7 @@ async fn a_missing_tool_is_named_at_inspect_and_nothing_is_begun() {
         return;
     }
     // busybox's sh has its own tools.
-    let shell = shells().iter().find(|shell| shell.name != "busybox").unwrap();
+    let shell = shells().iter().find(|shell| !shell.is_busybox()).unwrap();
     let mut host = Host::new(shell);
     let before = tree(&host.dir);
     let digests = ["sha256sum", "sha256", "shasum", "openssl"];
@@ -65,6 +65,45 @@ async fn a_missing_tool_is_named_at_inspect_and_nothing_is_begun() {
         assert!(told, "{name}: {error}");
         let error = host.recover().await.unwrap_err();
         assert!(matches!(error, RemoteError::ToolMissing { .. }), "{name}: {error}");
+        host.assert_unchanged(&before);
+        assert!(!host.root.join("state").exists(), "{name}");
+    }
+}
+
+/// posh drops empty words, yash does not wait as others do: neither may be taken for a fault of a service.
+#[tokio::test]
+async fn a_shell_that_cannot_run_the_program_is_told_by_name() {
+    for name in ["posh", "yash"] {
+        let Some(program) = ["/usr/bin", "/bin"]
+            .iter()
+            .map(|dir| std::path::Path::new(dir).join(name))
+            .find(|program| program.exists())
+        else {
+            crate::common::skip(&format!("{name} is not installed"));
+            continue;
+        };
+        let mut host = Host::new(&shells()[0]);
+        let bin = host.root.join("other");
+        std::fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(program, bin.join("sh")).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        host.environment = vec![("PATH".into(), format!("{}:{path}", bin.display()))];
+        let before = tree(&host.dir);
+        let inspect = Inspection {
+            variants: vec![InspectionVariant {
+                files: vec![host.path("key.pem")],
+                ..InspectionVariant::default()
+            }],
+            boot_guard: false,
+            dirs: Some(host.dirs()),
+        };
+        let told = remote::inspect(host.sh().await, &inspect).await.map(drop);
+        let begun = Transaction::begin(host.sh().await, host.request()).await.map(drop);
+        for result in [told, begun] {
+            let error = result.unwrap_err();
+            let RemoteError::ShellUnfit { name: told } = &error else { panic!("{name}: {error}") };
+            assert_eq!(told, name);
+        }
         host.assert_unchanged(&before);
         assert!(!host.root.join("state").exists(), "{name}");
     }

@@ -19,8 +19,8 @@ const ACTIONS: [&str; 19] = [
     "chcon",
     "restorecon",
     "flush",
-    "told_run",
-    "insist",
+    "run_encoded",
+    "run_twice_if_signalled",
     "owner_set",
     "journal_write",
     "keep_attributes",
@@ -28,23 +28,26 @@ const ACTIONS: [&str; 19] = [
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 16] = [
-    "lock",
-    "journal",
-    "wait",
-    "check",
-    "stage",
-    "validate",
-    "commit",
-    "undo",
-    "finish",
-    "recover",
-    "guard",
-    "boot",
+const PARTS: [&str; 19] = [
+    "core/boot",
+    "core/flush",
+    "core/guard",
+    "core/journal",
+    "core/lock",
+    "core/recover",
+    "core/request",
+    "core/services",
+    "core/wait",
+    "files/compare",
+    "files/finish",
+    "files/links",
+    "files/stage",
+    "files/switch",
+    "files/undo",
+    "files/validate",
+    "recovery_main",
     "transaction",
     "transaction_main",
-    "recover_main",
-    "request",
 ];
 
 fn part(name: &str) -> String {
@@ -119,7 +122,7 @@ fn next_action(lines: &[String]) -> bool {
         }
         let other_branch =
             line.ends_with(";;") || ["esac", "fi", "else", ";;"].contains(&line.as_str());
-        let assignment = line.starts_with("J=") || line.starts_with("armed=");
+        let assignment = line.starts_with("journal=") || line.starts_with("armed=");
         if !other_branch && !assignment {
             return false;
         }

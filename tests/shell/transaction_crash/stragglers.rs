@@ -114,7 +114,7 @@ async fn a_reload_that_outlives_its_program_is_over_before_services_are_told_aga
 #[tokio::test]
 async fn a_removal_that_outlives_its_program_does_not_meet_the_files_of_the_next() {
     // busybox's sh has its own rm and mv: nothing on the path stands in for them.
-    for shell in shells().iter().filter(|shell| shell.name != "busybox") {
+    for shell in shells().iter().filter(|shell| !shell.is_busybox()) {
         let mut host = without_guard(shell);
         let added = host.dir.join("chain.pem");
         let acted = host.root.join("acted");
@@ -145,7 +145,7 @@ async fn a_removal_that_outlives_its_program_does_not_meet_the_files_of_the_next
 /// stage goes.
 #[tokio::test]
 async fn a_rename_that_outlives_its_program_finds_nothing_to_rename() {
-    for shell in shells().iter().filter(|shell| shell.name != "busybox") {
+    for shell in shells().iter().filter(|shell| !shell.is_busybox()) {
         let mut host = without_guard(shell);
         let before = tree(&host.dir);
         let acted = host.root.join("acted");
@@ -178,7 +178,7 @@ async fn a_rename_that_outlives_its_program_finds_nothing_to_rename() {
 /// The next contact is about to go back when it is confirmed after all.
 #[tokio::test]
 async fn a_confirmation_that_outlives_its_program_is_taken_up_at_once() {
-    for shell in shells().iter().filter(|shell| shell.name != "busybox") {
+    for shell in shells().iter().filter(|shell| !shell.is_busybox()) {
         let mut scene = Scene::new(shell);
         scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
         scene.stop_at("main answered#1", "KILL");

@@ -91,14 +91,14 @@ pub fn faulty(from: &str, to: &str) -> Programs {
 pub const FAULTS: [(&str, &str, &str); 7] = [
     (
         "it forgets to restore the key",
-        "elif [ \"$now\" = \"$new\" ]; then back=\"$back $i\"\n",
-        "elif [ \"$now\" = \"$new\" ]; then [ \"$N\" = key.pem ] || back=\"$back $i\"\n",
+        "elif [ \"$undo_now\" = \"$undo_after\" ]; then undo_back=\"$undo_back $i\"\n",
+        "elif [ \"$undo_now\" = \"$undo_after\" ]; then [ \"${undo_live##*/}\" = key.pem ] || undo_back=\"$undo_back $i\"\n",
     ),
-    ("it renames before the journal is armed", "{ echo armed >>\"$J\"; }", "{ :; }"),
+    ("it renames before the journal is armed", "{ echo armed >>\"$journal\"; }", "{ :; }"),
     (
         "the record that decides is written before the word has come",
         "guard_tell \"$t_guard\"\n",
-        "guard_tell \"$t_guard\"\nmv -- \"$J\" \"$state/done.$tx\"; J=$state/done.$tx\n",
+        "guard_tell \"$t_guard\"\nmv -- \"$journal\" \"$state/done.$tx\"; journal=$state/done.$tx\n",
     ),
     (
         "an undo that died is not taken up again",
@@ -107,13 +107,13 @@ pub const FAULTS: [(&str, &str, &str); 7] = [
     ),
     (
         "others' changes are overwritten",
-        "elif [ \"$now\" = \"$was\" ]; then :\nelse conflict $i; fi\n",
-        "elif [ \"$now\" = \"$was\" ]; then :\nelse back=\"$back $i\"; fi\n",
+        "elif [ \"$undo_now\" = \"$undo_before\" ]; then :\nelse undo_conflict; fi\n",
+        "elif [ \"$undo_now\" = \"$undo_before\" ]; then :\nelse undo_back=\"$undo_back $i\"; fi\n",
     ),
     (
         "a command of a dead program goes on",
-        "case $v in \"$boot\".*) end_command",
+        "case $v in \"$boot_id\".*) end_command",
         "case $v in -) end_command",
     ),
-    ("services are not told on the way back", "[ $touched = 0 ] || services_back patient", ":"),
+    ("services are not told on the way back", "[ $touched = 0 ] || services_back", ":"),
 ];

@@ -5,6 +5,7 @@
     reason = "a test fails by it; a test has no callers"
 )]
 
+mod as_ssh;
 mod basics;
 mod becoming;
 mod host_keys;
@@ -12,8 +13,10 @@ mod jumps;
 mod links;
 mod logins;
 mod shells;
+mod short_lived;
 mod ssh_config;
 mod ssh_config_random;
+mod turns;
 
 use certroll::clock;
 use certroll::model::Secret;

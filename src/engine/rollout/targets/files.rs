@@ -1,5 +1,6 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
+pub use super::observe::Repair;
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
@@ -8,8 +9,8 @@ use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
 use crate::model::{Guarantee, Step};
-use crate::plan::build::{FileAction, HostPlan};
 use crate::plan::desired::Desired;
+use crate::plan::host_plan::{FileAction, HostPlan};
 use crate::plan::transaction as request;
 use crate::plan::wanted::Wanted;
 use crate::remote::{RemoteError, Transaction};
@@ -29,6 +30,18 @@ impl Targets for FilesOverSsh {
     ) -> Arc<dyn Target> {
         Arc::new(Files { connection, dirs })
     }
+}
+
+/// Settles what interrupted runs left on a host, without a task that could be applied to it.
+///
+/// # Errors
+/// The host cannot be reached, or is busy with another run.
+pub async fn repair(
+    repair: &Repair<'_>,
+    connection: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<Vec<String>, NotBegun> {
+    recover(repair, connection, dirs).await
 }
 
 /// The files of a certificate task on one host.
@@ -57,8 +70,16 @@ impl Target for Files {
         observed: &'a Observed,
     ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
         Box::pin(async move {
-            let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
-            recover(job, &self.connection, &files, self.dirs.as_ref()).await
+            let files: Vec<_> =
+                observed.view.facts().files.iter().map(|file| file.path.clone()).collect();
+            let repair = Repair {
+                host: job.host(),
+                task: job.task(),
+                holder: &job.identity.holder,
+                files: &files,
+                emitter: &job.emitter,
+            };
+            recover(&repair, &self.connection, self.dirs.as_ref()).await
         })
     }
 
@@ -88,18 +109,29 @@ impl Target for Files {
 
 impl Files {
     async fn stage(&self, job: &Job, observed: &Arc<Observed>) -> Result<StagedFiles, NotBegun> {
-        let Observed { desired, facts, plan } = &**observed;
+        let Observed { view, plan } = &**observed;
+        let desired = view.desired();
         let moment = crate::clock::since_epoch();
-        let mut request = request::transaction(desired, plan, facts, &job.identity.holder, moment);
+        let mut request = request::transaction(view, plan, &job.identity.holder, moment);
         request.dirs.clone_from(&self.dirs);
-        let running = job.emitter.step(job.host(), Step::Stage);
         let process = self.connection.sh().await;
         let process = process.map_err(|error| NotBegun::Failed(error.ended(job.task())))?;
-        let (transaction, staged) = Transaction::begin(process, request)
-            .await
-            .map_err(|error| not_begun(desired, error))?;
+        let mut running = Some(job.emitter.step(job.host(), Step::Lock));
+        let mut entered = |step: Step| {
+            if let Some(before) = running.take() {
+                before.end(if step == Step::Stage { "locked" } else { "staged" });
+            }
+            running = Some(match step {
+                Step::Validate => job.emitter.step(job.host(), Step::Validate),
+                _ => job.emitter.step(job.host(), Step::Stage),
+            });
+        };
+        let begun = Transaction::begin_telling(process, request, &mut entered).await;
+        let (transaction, staged) = begun.map_err(|error| not_begun(desired, error))?;
         let detail = stage_detail(desired, &staged);
-        running.end(detail.clone());
+        if let Some(running) = running.take() {
+            running.end(detail.clone());
+        }
         Ok(StagedFiles { observed: Arc::clone(observed), transaction, detail })
     }
 }
@@ -123,7 +155,8 @@ impl Staged for StagedFiles {
     fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
         Box::pin(async move {
             let observed = Arc::clone(&self.observed);
-            let Observed { desired, plan, .. } = &*observed;
+            let Observed { view, plan } = &*observed;
+            let desired = view.desired();
             let committed = self.transaction.commit().await;
             let committed = committed.map_err(|error| remote_failure(desired, &error))?;
             Ok(commit_detail(desired, plan, &committed))
@@ -134,7 +167,7 @@ impl Staged for StagedFiles {
         Box::pin(async move {
             let Self { observed, transaction, .. } = *self;
             let confirmed = transaction.confirm().await;
-            confirmed.map(drop).map_err(|error| remote_failure(&observed.desired, &error))
+            confirmed.map(drop).map_err(|error| remote_failure(observed.view.desired(), &error))
         })
     }
 
@@ -142,9 +175,9 @@ impl Staged for StagedFiles {
         Box::pin(async move {
             let Self { observed, transaction, .. } = *self;
             match transaction.rollback().await {
-                Ok(rollback) => undone(&observed.desired, cause, rollback),
+                Ok(rollback) => undone(observed.view.desired(), cause, rollback),
                 Err(error) => {
-                    let mut failure = remote_failure(&observed.desired, &error);
+                    let mut failure = remote_failure(observed.view.desired(), &error);
                     let message = &mut failure.failure.message;
                     *message = format!("{cause}; rollback not confirmed: {message}");
                     failure

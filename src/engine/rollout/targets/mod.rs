@@ -3,3 +3,5 @@
 pub mod files;
 mod observe;
 mod proof;
+#[cfg(test)]
+pub(crate) mod scripted;

@@ -2,22 +2,22 @@
 
 use super::proof;
 use crate::engine::connection::HostConnection;
+use crate::engine::emit::Emitter;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
-use crate::model::{RemotePath, Step};
-use crate::plan::build::{Decision, HostPlan, SeenBefore};
+use crate::model::{HostName, RemotePath, Step};
 use crate::plan::earlier::earlier;
-use crate::plan::inspection;
-use crate::plan::{probes, resolve};
+use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::inspection::{HostView, ask};
 use crate::remote::{self, RemoteError};
 use std::time::Duration;
 
 /// How long a recovery waits for somebody else's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Reads the host and looks at what is served, at the same time. Changes nothing.
+/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing.
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
@@ -27,36 +27,30 @@ pub(super) async fn observe(
     dirs: Option<&StateDirs>,
 ) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
-    let refuse = |why: String| failure::before_commit(task, Step::Check, why);
-    let mut request = inspection::inspect(&job.wanted);
+    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
+    let mut request = ask(&job.variants);
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
     let process = link.sh().await.map_err(|error| error.ended(task))?;
     running.end(link.describe());
     let running = job.emitter.step(host, Step::Inspect);
     let dialers = link.dialers();
-    let places = probes::probes(&job.wanted).map_err(refuse)?;
+    let places = job.variants.probes();
     let (facts, looks) =
-        tokio::join!(remote::inspect(process, &request), verification::look(&places, &dialers));
+        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
     let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
-    let seen: Vec<SeenBefore> = looks
-        .into_iter()
-        .map(|look| match look {
-            Ok(served) => SeenBefore::Leaf(served.leaf),
-            Err(why) => SeenBefore::Nothing(why.to_string()),
-        })
-        .collect();
-    let desired = resolve::desired(&job.wanted, &facts)
-        .map_err(|why| failure::before_commit(task, Step::Inspect, why))?;
-    let mut desired = match &job.earlier {
-        None => desired,
-        Some(Earlier(to)) => earlier(&desired, &facts, to.as_deref())
-            .map_err(|why| failure::before_commit(task, Step::Inspect, why))?,
+    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+    let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
+    let view = match &job.earlier {
+        None => view,
+        Some(Earlier(to)) => {
+            let desired = earlier(&view, to.as_deref()).map_err(|why| refuse(why.to_string()))?;
+            view.with_desired(desired)
+        }
     };
-    let plan =
-        proof::sought(&job.wanted, &mut desired, &facts, seen, &dialers, job.identity.now).await;
+    let (view, plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
     running.end(describe(&plan));
-    Ok(Observed { desired, facts, plan })
+    Ok(Observed { view, plan })
 }
 
 fn describe(plan: &HostPlan) -> String {
@@ -68,20 +62,33 @@ fn describe(plan: &HostPlan) -> String {
     }
 }
 
+/// Whose leftovers are settled, and where.
+pub struct Repair<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// The task, or the verb.
+    pub task: &'a str,
+    /// Written into the host's lock: since when, who, from where.
+    pub holder: &'a str,
+    /// Beside these, staging directories without a journal are removed.
+    pub files: &'a [RemotePath],
+    /// Where its steps are told.
+    pub emitter: &'a Emitter,
+}
+
 /// Settles what an earlier run left on a host, in words.
 ///
 /// # Errors
 /// The host is unreachable, busy, or does not answer sensibly.
 pub(super) async fn recover(
-    job: &Job,
+    repair: &Repair<'_>,
     link: &HostConnection,
-    files: &[RemotePath],
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
-    let (host, task) = (job.host(), job.task());
-    let running = job.emitter.step(host, Step::Recover);
+    let Repair { host, task, holder, files, emitter } = *repair;
+    let running = emitter.step(host, Step::Recover);
     let process = link.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
-    let settled = remote::recover(process, &job.identity.holder, LOCK_WAIT, files, dirs).await;
+    let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
     let settled = settled.map_err(|error| {
         let failure = failure::remote(task, host, &error, None);
         match error {

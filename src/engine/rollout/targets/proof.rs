@@ -1,10 +1,10 @@
 //! Looks at the host itself where a handshake from elsewhere proves nothing.
 
 use crate::engine::verification::{self, Dialers};
-use crate::host::HostFacts;
 use crate::model::Timestamp;
-use crate::plan::build::{HostPlan, Observation, SeenBefore, build};
-use crate::plan::desired::Desired;
+use crate::plan::build::build;
+use crate::plan::host_plan::HostPlan;
+use crate::plan::inspection::HostView;
 use crate::plan::proof;
 use crate::plan::wanted::Wanted;
 
@@ -12,13 +12,11 @@ use crate::plan::wanted::Wanted;
 /// the new leaf before anything was done.
 pub(super) async fn sought(
     wanted: &Wanted,
-    desired: &mut Desired,
-    facts: &HostFacts,
-    mut seen: Vec<SeenBefore>,
+    mut view: HostView,
     dialers: &Dialers,
     now: Timestamp,
-) -> HostPlan {
-    let mut plan = build(desired, Observation { facts, seen: &seen, now });
+) -> (HostView, HostPlan) {
+    let mut plan = build(&view, now);
     let candidates = proof::candidates(&plan, wanted);
     let places: Vec<_> = candidates.iter().map(|one| one.probe.clone()).collect();
     let looks = verification::look(&places, dialers).await;
@@ -35,7 +33,7 @@ pub(super) async fn sought(
                 settled.push(candidate.for_probe);
                 format!("so did the host itself ({place} from there)")
             }
-            Ok(served) if proof::is_the_service(&candidate.probe, &served, desired, facts) => {
+            Ok(served) if proof::is_the_service(&candidate.probe, &served, &view) => {
                 settled.push(candidate.for_probe);
                 let known = |one: &crate::plan::desired::ProbeWant| {
                     one.endpoint == candidate.probe.endpoint
@@ -43,9 +41,8 @@ pub(super) async fn sought(
                         && one.leaf == candidate.probe.leaf
                         && one.server_name == candidate.probe.server_name
                 };
-                if !desired.probes.iter().any(known) {
-                    desired.probes.push(candidate.probe.clone());
-                    seen.push(SeenBefore::Leaf(served.leaf));
+                if !view.desired().probes.iter().any(known) {
+                    view.add_place(candidate.probe.clone(), Ok(served));
                     found = true;
                 }
                 continue;
@@ -62,8 +59,8 @@ pub(super) async fn sought(
         }
     }
     if found {
-        plan = build(desired, Observation { facts, seen: &seen, now });
+        plan = build(&view, now);
     }
     proof::judge(&mut plan, &said);
-    plan
+    (view, plan)
 }

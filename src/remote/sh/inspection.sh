@@ -6,11 +6,11 @@
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   cmd SECONDS RUNNING# ARG...
 #   go
-# Paths are looked at in files.sh.
-nf=0 nd=0 np=0 nr=0 nc=0 ng=0 pubs= reader= variant=- asked_boot=
+# Paths are looked at in files/inspect.sh.
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
 
 read_request() {
-  n_kind=0 take=0
+  request_kinds=0 request_take=0
   while IFS= read -r line <&3; do
     set -- $line
     case ${1-} in
@@ -19,24 +19,24 @@ read_request() {
     run) dec "$2"; run=$v;;
     boot_guard) asked_boot=1;;
     kind)
-      shift; take=0
-      case $variant:" $* " in -:*" $kind "*|-:*' * '*) take=1 variant=$n_kind;; esac
-      n_kind=$((n_kind+1));;
+      shift; request_take=0
+      case $variant:" $* " in -:*" $kind "*|-:*' * '*) request_take=1 variant=$request_kinds;; esac
+      request_kinds=$((request_kinds+1));;
     go) return 0;;
-    *) [ $take = 0 ] || parse "$@";;
+    *) [ $request_take = 0 ] || parse "$@";;
     esac
   done
   return 1
 }
 parse() {
-  parse_k=${1-}; shift
-  case $parse_k in
-  file) dec "$1"; put path $nf "$v"; nf=$((nf+1));;
+  parse_kind=${1-}; shift
+  case $parse_kind in
+  file) dec "$1"; put path $n_files "$v"; n_files=$((n_files+1));;
   pub) pubs="$pubs $1";;
-  reader) dec "$1"; reader=$v;;
-  prog) put prog $np "$1"; np=$((np+1));;
-  running) put srv $nr "$*"; nr=$((nr+1));;
-  cmd) put cmd $nc "$*"; nc=$((nc+1));;
+  reader) dec "$1"; key_reader=$v;;
+  prog) put prog $n_programs "$1"; n_programs=$((n_programs+1));;
+  running) put srv $n_running "$*"; n_running=$((n_running+1));;
+  cmd) put cmd $n_commands "$*"; n_commands=$((n_commands+1));;
   esac
 }
 
@@ -71,27 +71,28 @@ host_kind() {
 
 tell_host() {
   tools; places
-  user=$(id -un 2>/dev/null) || user=$uid
-  missing=
-  for t in od mkdir mv ln rm rmdir cp chmod chown sleep ls tail head tr readlink awk; do
-    have $t || missing=$missing,$t
+  host_user=$(id -un 2>/dev/null) || host_user=$uid
+  host_sync=none; have sync && host_sync=sync; have fsync && host_sync=fsync
+  host_missing=
+  for host_tool in $needed; do
+    have $host_tool || [ $host_tool = stat ] || host_missing=$host_missing,$host_tool
   done
-  mountns=0 netns=0
+  host_mountns=0 host_netns=0
   if have unshare; then
-    if unshare -m -n true; then mountns=1 netns=1
-    elif unshare -m true; then mountns=1
-    elif [ "$uid" != 0 ] && unshare -Urm true; then mountns=1; fi
+    if unshare -m -n true; then host_mountns=1 host_netns=1
+    elif unshare -m true; then host_mountns=1
+    elif [ "$uid" != 0 ] && unshare -Urm true; then host_mountns=1; fi
   fi 2>/dev/null
   has_ssl=0; ! have openssl || has_ssl=1
   has_64=0; ! have base64 || has_64=1
-  enc "$user"; user=$v; enc "$os_id"
-  say host uid=$uid user=$user os=$v family=$family systemd=$systemd selinux=$selinux variant=$variant \
-    sha256=$sumtool sync=$synctool stat=$stattool setsid=${own:+1} mountns=$mountns netns=$netns \
-    openssl=$has_ssl base64=$has_64 missing=${missing#,}
+  enc "$host_user"; host_user=$v; enc "$os_id"
+  say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd selinux=$selinux variant=$variant \
+    sha256=$sumtool sync=$host_sync stat=$stattool setsid=${new_session:+1} mountns=$host_mountns netns=$host_netns \
+    openssl=$has_ssl base64=$has_64 missing=${host_missing#,}
   i=0
-  while [ $i -lt $np ]; do
-    get prog $i; name=$v; dec "$v"
-    have "$v" || say absent name=$name
+  while [ $i -lt $n_programs ]; do
+    get prog $i; host_program=$v; dec "$v"
+    have "$v" || say absent name=$host_program
     i=$((i+1))
   done
 }
@@ -106,42 +107,35 @@ tell_boot_guard() {
   say boot_guard way=$v
 }
 in_memory() {
-  best=-1 k=0 type=
-  while [ $k -lt $nm ]; do
-    get mp $k; m=${v%/}
-    case $1/ in "$m"/*) [ ${#m} -lt $best ] || { best=${#m}; get mt $k; type=$v; };; esac
-    k=$((k+1))
+  memory_best=-1 memory_at=0 memory_type=
+  while [ $memory_at -lt $n_mounts ]; do
+    get mp $memory_at; memory_mount=${v%/}
+    case $1/ in "$memory_mount"/*) [ ${#memory_mount} -lt $memory_best ] || { memory_best=${#memory_mount}; get mt $memory_at; memory_type=$v; };; esac
+    memory_at=$((memory_at+1))
   done
-  case $type in tmpfs|ramfs) return 0;; esac
+  case $memory_type in tmpfs|ramfs) return 0;; esac
   return 1
 }
 
-# SECONDS ARG... -> v: in hex the first of what it said, its end, and how it ended.
+# SECONDS ARG... -> v: in hex the first of what it said, its end, and how it ended. Through a pipe: nothing is written.
 peek() {
-  peek_l=$1; shift
+  peek_limit=$1; shift
   v=$(peek_run "$@" | { head -c 65536; head -c 1048576 | tail -c 24; } | od -An -v -tx1 | tr -d ' \n')
 }
 peek_run() {
-  $own "$@" </dev/null 2>&1 3<&- &
-  peek_p=$!
-  ( s=; trap 'kill $s 2>/dev/null; exit 0' USR1; i=0
-    while [ $i -lt "$peek_l" ]; do sleep 1 >/dev/null 2>&1 & s=$!; wait $s; i=$((i+1)); done
-    echo; echo @late
-    kill -s KILL -- "-$peek_p" 2>/dev/null || kill -s KILL "$peek_p" ) 2>/dev/null 3<&- &
-  peek_t=$!
-  { wait $peek_p; rc=$?; kill -s USR1 $peek_t; wait $peek_t; } 2>/dev/null
-  # ksh93 says 256 + signal.
-  [ $rc -le 255 ] || rc=$((rc-128))
+  $new_session "$@" </dev/null 2>&1 3<&- &
+  watch $! "$peek_limit"
+  [ $cut = - ] || { echo; echo @late; }
   echo; echo "@rc=$rc"
 }
 
 look_at_services() {
   i=0
-  while [ $i -lt $nr ]; do
+  while [ $i -lt $n_running ]; do
     get srv $i; set -- $v
     case $1 in
     command)
-      l=$2; shift 2; words "$*"; eval "peek $l $cmd"
+      service_limit=$2; shift 2; words "$*"; eval "peek $service_limit $cmd"
       # The last line in hex: @rc=0, or a code that says that it could not be asked.
       case $v in
       *0a4072633d300a) v=1;;
@@ -158,12 +152,12 @@ look_at_services() {
 
 run_commands() {
   i=0
-  while [ $i -lt $nc ]; do
-    get cmd $i; set -- $v; l=$1 needs=$2; shift 2
-    v=1; [ "$needs" = - ] || get up $needs
+  while [ $i -lt $n_commands ]; do
+    get cmd $i; set -- $v; service_limit=$1 command_needs=$2; shift 2
+    v=1; [ "$command_needs" = - ] || get up $command_needs
     if [ "$v" = 0 ]; then say cmd i=$i skipped=1
     else
-      words "$*"; eval "peek $l $cmd"
+      words "$*"; eval "peek $service_limit $cmd"
       say cmd i=$i skipped=0 out=$v
     fi
     i=$((i+1))
@@ -173,6 +167,7 @@ run_commands() {
 journals=
 inspect() {
   if ! read_request; then return; fi
+  require_shell
   tell_host
   locate_all
   look_at_directories
@@ -182,11 +177,11 @@ inspect() {
   tell_files
   look_at_services
   run_commands
-  for f in $journals; do say journal id=${f%%:*} state=${f#*:}; done
+  for inspect_journal in $journals; do say journal id=${inspect_journal%%:*} state=${inspect_journal#*:}; done
   if [ -d "$run/lock" ]; then
-    look
+    find_lock_holder
     [ -z "$holder" ] || say lock pid=$holder note=$held
   fi
-  say facts files=$nf
+  say facts files=$n_files
 }
 inspect

@@ -1,5 +1,6 @@
 # What every program begins with: a clean environment, replies, texts, tools, directories.
-# POSIX sh: no arrays, no local, no read -t. Functions answer in $v unless they say otherwise.
+# POSIX sh: no arrays, no local, no read -t. Functions answer in $v unless they say otherwise. README.md
+# names the variables that all parts share.
 LC_ALL=C; export LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 unset ENV BASH_ENV CDPATH GREP_OPTIONS
@@ -16,12 +17,54 @@ uid= mask=
 umask 077
 # Input is descriptor 3: no command that is run can eat the request.
 exec 3<&0 </dev/null
-nonce=- tx=- state= run= note= W= sig=0 rd= tok= boot= own= apart=
+nonce=- tx=- state= run= note= work= signals=0 caught=0 reader= lock_token= boot_id= new_session= in_recovery=
 
 say() { echo "@certroll1 $nonce $*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 get() { eval "v=\$$1_$2"; }
 put() { eval "$1_$2=\$3"; }
+
+# What every program here needs. Whatever is not on this list is asked for by `have`, with another way without it.
+needed='od tr head tail cat awk readlink mkdir mv ln cp rm rmdir chmod chown stat sleep ls'
+
+# After the request was read, so that the answer can be told: ends the program in a shell that cannot run it. posh
+# drops an empty quoted word; yash does not wait for a process of another session.
+require_shell() {
+  require_x=';'
+  set -- "${require_x#;}"
+  v=
+  if [ -n "${YASH_VERSION+x}" ]; then v=yash
+  elif [ -n "${POSH_VERSION+x}" ]; then v=posh
+  elif [ $# != 1 ]; then v=this_shell; fi
+  [ -z "$v" ] || { say unfit shell=$v; exit 1; }
+}
+
+# Signals that must not end the program are ignored, and given back to the commands that it runs: a service that a
+# reload starts would inherit that it ignores them. ksh93 cannot give them back, there they are caught.
+endured=
+endure() {
+  endured=$*
+  case ${KSH_VERSION-} in *93*) trap : "$@";; *) trap '' "$@";; esac
+}
+give_back_signals() { [ -z "$endured" ] || trap - $endured; }
+
+# The first line of a file -> v, empty when there is none. In BusyBox 1.38 `read` never returns once a signal was
+# caught: then another program reads.
+first_line() {
+  v=
+  if [ $caught = 0 ]; then { read -r v <"$1"; } 2>/dev/null || :
+  else v=$(head -n 1 "$1" 2>/dev/null); fi
+}
+
+# A body of lines from the request to standard output, up to a lone dot; 1 when it is cut short. `echo` is a
+# builtin in every shell: no byte of a key gets into an argument list.
+body() {
+  while [ $caught = 0 ] && IFS= read -r body_line <&3; do
+    [ "$body_line" != . ] || return 0
+    echo "$body_line" || return 1
+  done
+  return 1
+}
 
 # %b in the builtin that the shell has: mksh's printf is a program, and its arguments are public.
 case ${KSH_VERSION-} in
@@ -34,24 +77,24 @@ dec() {
   case $1 in
   %) v=;;
   *%*)
-    dec_r=$1 v=
+    dec_rest=$1 v=
     while :; do
-      case $dec_r in
-      *%*) v=$v${dec_r%%%*}\\0; dec_r=${dec_r#*%};;
+      case $dec_rest in
+      *%*) v=$v${dec_rest%%%*}\\0; dec_rest=${dec_rest#*%};;
       *) break;;
       esac
     done
-    v=$(unescape "$v${dec_r}x"); v=${v%x};;
+    v=$(unescape "$v${dec_rest}x"); v=${v%x};;
   *) v=$1;;
   esac
 }
 
-# Decodes a list into variables w_1, w_2 ...; $cmd gets the words that name them, for eval.
-n_w=0
+# Decodes a list into variables word_1, word_2 ...; $cmd gets the words that name them, for eval.
+n_words=0
 words() {
   cmd=
-  for words_a in $1; do
-    dec "$words_a"; n_w=$((n_w+1)); put w $n_w "$v"; cmd="$cmd \"\$w_$n_w\""
+  for words_text in $1; do
+    dec "$words_text"; n_words=$((n_words+1)); put word $n_words "$v"; cmd="$cmd \"\$word_$n_words\""
   done
 }
 
@@ -67,39 +110,39 @@ enc() {
   esac
 }
 
-# Hex of a file's first 4 KiB; of its last; and of all, which the caller has bounded.
-squeeze() { set -- $v; IFS=; v="$*"; IFS=$ifs; }
-hex_head() { v=; [ ! -s "$1" ] || { v=$(od -An -v -tx1 -N 4096 "$1" 2>/dev/null); squeeze; }; }
-hex_tail() { v=; [ ! -s "$1" ] || { v=$(tail -c 4096 "$1" 2>/dev/null | od -An -v -tx1 -N 4096); squeeze; }; }
+# Hex of a file's first 4 KiB, and of its last.
+join_hex() { set -- $v; IFS=; v="$*"; IFS=$ifs; }
+hex_head() { v=; [ ! -s "$1" ] || { v=$(od -An -v -tx1 -N 4096 "$1" 2>/dev/null); join_hex; }; }
+hex_tail() { v=; [ ! -s "$1" ] || { v=$(tail -c 4096 "$1" 2>/dev/null | od -An -v -tx1 -N 4096); join_hex; }; }
 
-# Sets sumtool, synctool, stattool (or none), boot, own.
+# Sets sumtool and stattool (or none), boot_id, new_session.
 tools() {
   for sumtool in sha256sum sha256 shasum openssl none; do have $sumtool && break; done
-  if have fsync; then synctool=fsync; elif have sync; then synctool=sync; else synctool=none; fi
   if ! have stat; then stattool=none
   elif [ -e /proc/self/stat ]; then stattool=gnu
   elif stat -c %a / >/dev/null 2>&1; then stattool=gnu
   else stattool=bsd; fi
-  { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.boottime 2>/dev/null | tr -dc 0-9)
-  boot=${boot:-noboot}
-  own=; have setsid && own=setsid
+  first_line /proc/sys/kernel/random/boot_id; boot_id=$v
+  [ -n "$boot_id" ] || boot_id=$(sysctl -n kern.boottime 2>/dev/null | tr -dc 0-9)
+  boot_id=${boot_id:-noboot}
+  new_session=; have setsid && new_session=setsid
 }
 
 # Digests of files into sum_0, sum_1 ...: hex, or "absent", or "unreadable". One process for all
 # whose names cannot confuse its answer.
 sums() {
   sums_n=0 sums_batch= sums_named= sums_count=0
-  for sums_f; do
-    if [ ! -f "$sums_f" ]; then put sum $sums_n absent
+  for sums_file; do
+    if [ ! -f "$sums_file" ]; then put sum $sums_n absent
     else
-      case $sums_f in
+      case $sums_file in
       *[!A-Za-z0-9/._=:,@+\ -]*)
         v=
         case $sumtool in
-        sha256sum) v=$(sha256sum <"$sums_f");;
-        sha256) v=$(sha256 -q <"$sums_f");;
-        shasum) v=$(shasum -a 256 <"$sums_f");;
-        openssl) v=$(openssl dgst -sha256 -r <"$sums_f");;
+        sha256sum) v=$(sha256sum <"$sums_file");;
+        sha256) v=$(sha256 -q <"$sums_file");;
+        shasum) v=$(shasum -a 256 <"$sums_file");;
+        openssl) v=$(openssl dgst -sha256 -r <"$sums_file");;
         esac 2>/dev/null
         sums_one $sums_n "$v";;
       *)
@@ -120,7 +163,7 @@ sums() {
   IFS=$nl; set -- $v; IFS=$ifs
   # A file that could not be read has no line: then it is not known whose the others are.
   [ $# = $sums_count ] || set --
-  for sums_i in $sums_batch; do sums_one "$sums_i" "${1-}"; [ $# = 0 ] || shift; done
+  for sums_at in $sums_batch; do sums_one "$sums_at" "${1-}"; [ $# = 0 ] || shift; done
 }
 sums_one() {
   v=${2%% *}
@@ -128,19 +171,12 @@ sums_one() {
   put sum "$1" "$v"
 }
 
-# fsync of each argument, file or directory, in one process.
-flush() {
-  case $synctool in
-  fsync) fsync "$@";;
-  sync) sync "$@";;
-  esac
-}
-
 # Start time of a process, which tells a reused id apart; empty when it has ended.
-born() {
+start_time() {
   v=
   if [ -e /proc/self/stat ]; then
-    { read -r v <"/proc/$1/stat"; } 2>/dev/null || { v=; return 0; }
+    first_line "/proc/$1/stat"
+    [ -n "$v" ] || return 0
     set -- ${v##*")"}
     # A zombie has ended, whoever has not looked yet.
     case ${1-} in Z|X|'') v=;; *) v=${20};; esac
@@ -161,11 +197,11 @@ places() {
   fi
 }
 
-# A scratch directory for programs that leave nothing behind: $W is a prefix for files in it.
+# A scratch directory for programs that leave nothing behind: $work is a prefix for files in it.
 scratch() {
-  scratch_d=${TMPDIR:-/tmp}/.certroll-$$-$nonce
-  mkdir "$scratch_d" || return 1
-  W=$scratch_d/w
+  scratch_dir=${TMPDIR:-/tmp}/.certroll-$$-$nonce
+  mkdir "$scratch_dir" || return 1
+  work=$scratch_dir/w
   # bash runs this also in a subshell that a signal ends before its first command.
-  trap 'case ${BASHPID:-$$} in $$) rm -rf "$scratch_d";; esac' EXIT
+  trap 'case ${BASHPID:-$$} in $$) rm -rf "$scratch_dir";; esac' EXIT
 }

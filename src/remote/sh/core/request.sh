@@ -10,38 +10,41 @@
 #   bodies BYTES                                        (of all files' contents)
 #
 # Texts are encoded (dec reads them); `-` stands for none.
-nf=0 nd=0 nm=0 ns=0 nc=0 keep=0 armed=0 whole=0 plan= J= seal= units= bodies=0
+n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 n_sweep=0
+keep=0 armed=0 whole=0 plan= journal= seal= units= bodies=0
 t_lock=10 t_stage=60 t_confirm=60 t_guard=120
 
 # One line, split into words: 1 when it is none of these.
 parse() {
-  parse_k=${1-}
+  parse_kind=${1-}
   [ $# -eq 0 ] || shift
-  case $parse_k in
+  case $parse_kind in
   keep) keep=$1;;
   units) dec "$1"; units=$v;;
   made)
-    dec "$1"; put md $nm "$v"; put mu $nm "$2"; put mg $nm "$3"; put mm $nm "$4"
-    nm=$((nm+1));;
-  dir) dec "$1"; put d $nd "$v"; nd=$((nd+1));;
+    dec "$1"; put made $n_made "$v"
+    put made_owner $n_made "$2"; put made_group $n_made "$3"; put made_mode $n_made "$4"
+    n_made=$((n_made+1));;
+  dir) dec "$1"; put dir $n_dirs "$v"; n_dirs=$((n_dirs+1));;
   file)
-    [ $nf -gt 0 ] && [ "$1" = "$parse_in" ] || put first "$1" $nf
-    parse_in=$1; put end "$1" $((nf+1))
-    put fd $nf "$1"; get d "$1"; parse_d=$v
-    dec "$2"; put n $nf "$v"; put live $nf "$parse_d/$v"
-    put before $nf "$3"; put after $nf "$4"; put hush $nf 0
+    [ $n_files -gt 0 ] && [ "$1" = "$parse_in_dir" ] || put dir_first "$1" $n_files
+    parse_in_dir=$1; put dir_end "$1" $((n_files+1))
+    put file_dir $n_files "$1"; get dir "$1"; parse_dir=$v
+    dec "$2"; put file_name $n_files "$v"; put file_live $n_files "$parse_dir/$v"
+    put file_before $n_files "$3"; put file_after $n_files "$4"; put file_no_rename $n_files 0
     # In one, as dash and busybox look for each variable among all others: owner, group, mode; the defaults;
     # content, path.
-    shift 4; put more $nf "$*"
-    nf=$((nf+1));;
-  hush) put hush "$1" 1;;
+    shift 4; put file_rest $n_files "$*"
+    n_files=$((n_files+1));;
+  hush) put file_no_rename "$1" 1;;
   service)
-    put sname $ns "$1"; put srun $ns ''; put srel $ns ''; put srec $ns ''; put sup $ns -
-    ns=$((ns+1));;
-  running) put srun $((ns-1)) "$*";;
-  reload) put srel $((ns-1)) "$*";;
-  recover) put srec $((ns-1)) "$*";;
-  up) put sup "$1" "$2";;
+    put service_running $n_services ''; put service_reload $n_services ''; put service_recover $n_services ''
+    put service_up $n_services -
+    n_services=$((n_services+1));;
+  running) put service_running $((n_services-1)) "$*";;
+  reload) put service_reload $((n_services-1)) "$*";;
+  recover) put service_recover $((n_services-1)) "$*";;
+  up) put service_up "$1" "$2";;
   armed) armed=1;;
   end) whole=1;;
   *) return 1;;
@@ -49,20 +52,21 @@ parse() {
 }
 
 # The files of directory $1: from $i to before $end.
-files_of() { get first "$1"; i=$v; get end "$1"; end=$v; }
+files_of() { get dir_first "$1"; i=$v; get dir_end "$1"; end=$v; }
 
 # A check is no part of the journal: what is undone is not checked again.
 parse_check() {
-  put csvc $nc $((ns-1)); put cvia $nc "$1"; put cnet $nc "$2"; put cuser $nc "$3"
-  put copt $nc "$4"; put csec $nc "$5"; parse_n=$6; shift 6
-  parse_r=
-  while [ "$parse_n" -gt 0 ]; do parse_r="$parse_r $1"; shift; parse_n=$((parse_n-1)); done
-  put cref $nc "$parse_r"; put cargs $nc "$*"; put cseal $nc "$seal"
-  seal= nc=$((nc+1))
+  put check_service $n_checks $((n_services-1))
+  put check_via $n_checks "$1"; put check_net $n_checks "$2"; put check_user $n_checks "$3"
+  put check_optional $n_checks "$4"; put check_seconds $n_checks "$5"; parse_left=$6; shift 6
+  parse_refusals=
+  while [ "$parse_left" -gt 0 ]; do parse_refusals="$parse_refusals $1"; shift; parse_left=$((parse_left-1)); done
+  put check_refusals $n_checks "$parse_refusals"; put check_args $n_checks "$*"; put check_seal $n_checks "$seal"
+  seal= n_checks=$((n_checks+1))
 }
 
 read_request() {
-  while IFS= read -r line <&3; do
+  while [ $caught = 0 ] && IFS= read -r line <&3; do
     set -- $line
     case ${1-} in
     '') ;;
@@ -81,4 +85,3 @@ read_request() {
   done
   return 1
 }
-n_sweep=0

@@ -2,11 +2,11 @@
 
 recover() {
   set +f; set -- "$state"/j.* "$state"/undo.* "$state"/done.* "$state"/conflict.*; set -f
-  for e; do
-    [ -f "$e" ] || continue
+  for recover_file; do
+    [ -f "$recover_file" ] || continue
     say recovering
     # A process of its own: the request's variables are in the same places as the journal's.
-    ( apart=1; recover_one "$e" ) </dev/null
+    ( in_recovery=1 self_pid=$(exec sh -c 'echo $PPID'); recover_one "$recover_file" ) </dev/null
     step recovered
   done
   boot_orphans
@@ -19,31 +19,38 @@ recover_one() {
     return
   fi
   # At boot services are not started yet, and who tells one to reload would wait for that.
-  [ -z "$booting" ] || ns=0
-  case ${1##*/} in
+  [ -z "$booting" ] || n_services=0
+  journal_limit; end_within "$v"
+  recover_journal
+  end_within_stop
+}
+
+recover_journal() {
+  case ${journal##*/} in
   done.*)
     # Its writer may have died before it was on disk, and the old files go now.
     flush "$state" 2>/dev/null || return 0
     step record_flushed
     finish
-    rm -f -- "$J"
+    rm -f -- "$journal"
     step journal_removed
     say recovered tx=$tx end=new reload=- conflicts=0;;
   conflict.*)
     # Told once. The bytes that could not go back stay as a generation.
     [ $keep -gt 0 ] || keep=1
     finish
-    rm -f -- "$J"
+    rm -f -- "$journal"
     step journal_removed
     say recovered tx=$tx end=conflict reload=- conflicts=1;;
   *)
     if ! journal_claim; then
       # A confirmation that outlived its program was first.
-      [ ! -e "$state/done.$tx" ] || recover_one "$state/done.$tx"
+      recover_done=$state/done.$tx
+      if [ -e "$recover_done" ] && journal_read "$recover_done"; then recover_journal; fi
       return
     fi
-    back
-    say recovered tx=$tx end=old reload=$rrc conflicts=$conflicts;;
+    restore
+    say recovered tx=$tx end=old reload=$back_worst conflicts=$conflicts;;
   esac
 }
 
@@ -51,16 +58,16 @@ recover_one() {
 # before anything was renamed.
 orphans() {
   cd -- "${1:-/}" 2>/dev/null || return 0
-  orphans_d=${PWD%/}
+  orphans_dir=${PWD%/}
   set +f; set -- .certroll-*; set -f
   cd /
-  for e; do
-    e=$orphans_d/$e
-    [ -d "$e" ] && [ ! -L "$e" ] && [ -O "$e" ] || continue
-    v=${e##*/.certroll-}; v=${v%.new}
+  for orphans_entry; do
+    orphans_entry=$orphans_dir/$orphans_entry
+    [ -d "$orphans_entry" ] && [ ! -L "$orphans_entry" ] && [ -O "$orphans_entry" ] || continue
+    v=${orphans_entry##*/.certroll-}; v=${v%.new}
     case $v in *[!A-Za-z0-9-]*|'') continue;; esac
-    for k in j undo done conflict; do [ ! -e "$state/$k.$v" ] || continue 2; done
-    rm -rf -- "$e"
+    for orphans_kind in j undo done conflict; do [ ! -e "$state/$orphans_kind.$v" ] || continue 2; done
+    rm -rf -- "$orphans_entry"
     step orphan_removed
   done
 }

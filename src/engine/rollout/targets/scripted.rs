@@ -1,0 +1,333 @@
+//! A target for tests: a store in memory that plays a script. `docs/adding-a-target.md` walks through it.
+
+use crate::engine::connection::HostConnection;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
+use crate::engine::verification::Dialers;
+use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepFailure, Tools};
+use crate::model::{FileMode, Fingerprint, Guarantee, Outcome, Step};
+use crate::plan::build::build;
+use crate::plan::inspection::HostView;
+use crate::plan::wanted::Wanted;
+use futures::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What happens when a target is asked for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// It fails.
+    Fail,
+    /// It never answers.
+    Hang,
+    /// It answers after a while.
+    After(Duration),
+    /// certroll itself fails.
+    Panic,
+    /// Something has changed since it was observed.
+    Stale,
+}
+
+/// The stores of all hosts, what happens to them, and what was done.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    /// By host and step; each happens once.
+    acts: Arc<Mutex<HashMap<(String, Step), Act>>>,
+    /// The digests of a store's files: what is live.
+    live: Arc<Mutex<HashMap<String, Vec<Fingerprint>>>>,
+    /// Who holds a machine's lock.
+    locks: Arc<Mutex<HashMap<String, String>>>,
+    /// `HOST WORD`, in the order in which it was done.
+    log: Arc<Mutex<Vec<String>>>,
+    /// Hosts by the machine that they are; told before only where `known`.
+    machines: Arc<Mutex<HashMap<String, (String, bool)>>>,
+}
+
+impl Script {
+    pub(crate) fn act(self, host: &str, step: Step, act: Act) -> Self {
+        self.acts.lock().unwrap().insert((host.to_owned(), step), act);
+        self
+    }
+
+    /// `host` is this machine; `known`: the controller can tell without asking.
+    pub(crate) fn machine(self, host: &str, machine: &str, known: bool) -> Self {
+        self.machines.lock().unwrap().insert(host.to_owned(), (machine.to_owned(), known));
+        self
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Whether the store of `host` holds anything.
+    pub(crate) fn holds(&self, host: &str) -> bool {
+        self.live.lock().unwrap().contains_key(host)
+    }
+
+    fn done(&self, host: &str, word: &str) {
+        self.log.lock().unwrap().push(format!("{host} {word}"));
+    }
+
+    /// What the script says of a step: `false` when it is to fail.
+    async fn play(&self, host: &str, step: Step) -> Result<(), Act> {
+        let act = self.acts.lock().unwrap().remove(&(host.to_owned(), step));
+        match act {
+            None => Ok(()),
+            Some(Act::Hang) => std::future::pending().await,
+            Some(Act::After(time)) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Some(Act::Panic) => panic!("as the script says"),
+            Some(act) => Err(act),
+        }
+    }
+}
+
+impl Targets for Script {
+    fn target(
+        &self,
+        wanted: &Arc<Wanted>,
+        _: HostConnection,
+        _: Option<StateDirs>,
+    ) -> Arc<dyn Target> {
+        let host = wanted.host.to_string();
+        let machines = self.machines.lock().unwrap();
+        let (machine, known) = machines.get(&host).cloned().unwrap_or((host.clone(), true));
+        Arc::new(Store { script: self.clone(), host, machine, known })
+    }
+}
+
+struct Store {
+    script: Script,
+    host: String,
+    machine: String,
+    known: bool,
+}
+
+impl Target for Store {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ControllerUndoes
+    }
+
+    fn machine(&self) -> Option<String> {
+        self.known.then(|| self.machine.clone())
+    }
+
+    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+        Box::pin(async move {
+            let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+            let acted = self.script.play(&self.host, Step::Inspect).await;
+            acted.map_err(|_| failure::unreachable(job.task(), "as the script says"))?;
+            let live = self.script.live.lock().unwrap().get(&self.host).cloned();
+            let mut facts = a_host();
+            let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+            facts.files = desired
+                .files
+                .iter()
+                .enumerate()
+                .map(|(index, want)| FileFacts {
+                    state: match live.as_ref().and_then(|live| live.get(index)) {
+                        Some(digest) => {
+                            FileState::File(Box::new(a_file(*digest, want.fallback.mode)))
+                        }
+                        None => FileState::Absent,
+                    },
+                    ..an_absent_file(&want.path)
+                })
+                .collect();
+            let now = job.identity.now;
+            let view = HostView::read(desired, facts, Vec::new())
+                .map_err(|why| refuse(why.to_string()))?;
+            let plan = build(&view, now);
+            self.script.done(&self.host, "observed");
+            Ok(Observed { view, plan })
+        })
+    }
+
+    fn recover<'a>(
+        &'a self,
+        _: &'a Job,
+        _: &'a Observed,
+    ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
+        // Its changes are undone by the controller, which is gone with them: nothing is left to settle.
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Arc<Observed>,
+    ) -> BoxFuture<'a, Result<Box<dyn Staged>, NotBegun>> {
+        Box::pin(async move {
+            let refuse = |why: &str| failure::before_commit(job.task(), Step::Stage, why);
+            let held = {
+                let mut locks = self.script.locks.lock().unwrap();
+                let held = locks.get(&self.machine).cloned();
+                locks.entry(self.machine.clone()).or_insert_with(|| job.identity.holder.clone());
+                held
+            };
+            if let Some(holder) = held {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                return Err(NotBegun::Busy { holder, failure: refuse("locked") });
+            }
+            let lock = Lock { script: self.script.clone(), machine: self.machine.clone() };
+            match self.script.play(&self.host, Step::Stage).await {
+                Ok(()) => {}
+                Err(Act::Stale) => return Err(NotBegun::Stale(refuse("stale"))),
+                Err(_) => return Err(NotBegun::Failed(refuse("as the script says"))),
+            }
+            self.script.done(&self.host, "staged");
+            let new = observed.plan.files.iter().map(|file| file.want.digest).collect();
+            let (script, host, task) =
+                (self.script.clone(), self.host.clone(), job.task().to_owned());
+            Ok(Box::new(StagedStore { script, host, task, new, old: None, _lock: lock })
+                as Box<dyn Staged>)
+        })
+    }
+
+    fn dialers(&self) -> Dialers {
+        Dialers { host: None, bastion: None }
+    }
+
+    fn connection(&self) -> Option<&HostConnection> {
+        None
+    }
+
+    fn lost(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A machine's lock, given back when dropped.
+struct Lock {
+    script: Script,
+    machine: String,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.script.locks.lock().unwrap().remove(&self.machine);
+    }
+}
+
+struct StagedStore {
+    script: Script,
+    host: String,
+    task: String,
+    new: Vec<Fingerprint>,
+    /// What was live before the commit, `Some` from then on.
+    old: Option<Option<Vec<Fingerprint>>>,
+    _lock: Lock,
+}
+
+impl StagedStore {
+    fn restore(&mut self) {
+        let mut live = self.script.live.lock().unwrap();
+        match self.old.take() {
+            Some(Some(old)) => live.insert(self.host.clone(), old),
+            Some(None) => live.remove(&self.host),
+            None => None,
+        };
+    }
+
+    fn rolled_back(&mut self, step: Step, why: &str) -> HostFailure {
+        self.restore();
+        self.script.done(&self.host, "rolled back");
+        let mut failure = failure::before_commit(&self.task, step, why);
+        failure.outcome = Outcome::RolledBack(step);
+        failure.failure.state = "rolled back: the store holds what it held before".to_owned();
+        failure.failure.rolled_back = Some(true);
+        failure
+    }
+}
+
+impl Staged for StagedStore {
+    fn detail(&self) -> String {
+        "staged in memory; nothing there can check it".to_owned()
+    }
+
+    fn keep_alive(&mut self, _: Duration) {
+        self.script.done(&self.host, "kept alive");
+    }
+
+    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+        Box::pin(async move {
+            let new = self.new.clone();
+            self.old = Some(self.script.live.lock().unwrap().insert(self.host.clone(), new));
+            self.script.done(&self.host, "committed");
+            let acted = self.script.play(&self.host.clone(), Step::Commit).await;
+            match acted {
+                Ok(()) => Ok("switched".to_owned()),
+                Err(_) => Err(self.rolled_back(Step::Commit, "as the script says")),
+            }
+        })
+    }
+
+    fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<(), HostFailure>> {
+        Box::pin(async move {
+            let acted = self.script.play(&self.host, Step::Confirm).await;
+            acted.map_err(|_| failure::cut_off(&self.task))?;
+            self.script.done(&self.host, "confirmed");
+            Ok(())
+        })
+    }
+
+    fn roll_back(mut self: Box<Self>, cause: StepFailure) -> BoxFuture<'static, HostFailure> {
+        Box::pin(async move { self.rolled_back(cause.step, &cause.why) })
+    }
+
+    fn abort(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { self.script.done(&self.host, "discarded") })
+    }
+}
+
+/// A host on which everything is possible.
+fn a_host() -> HostFacts {
+    let tools = Tools {
+        sha256: Some("sha256sum".to_owned()),
+        stat: Some("gnu".to_owned()),
+        sync: Some("sync".to_owned()),
+        ..Tools::default()
+    };
+    HostFacts { user: "root".to_owned(), tools, ..HostFacts::default() }
+}
+
+fn an_absent_file(path: &crate::model::RemotePath) -> FileFacts {
+    FileFacts {
+        path: path.clone(),
+        real_path: Some(path.clone()),
+        via_links: Vec::new(),
+        missing_directories: Vec::new(),
+        read_only: false,
+        writable: true,
+        free_bytes: None,
+        free_inodes: None,
+        state: FileState::Absent,
+        generations: Vec::new(),
+        orphans: Vec::new(),
+    }
+}
+
+fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
+    RegularFile {
+        sha256,
+        size: 1,
+        uid: 0,
+        gid: 0,
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+        mode: mode.unwrap_or(FileMode::new(0o644)),
+        hard_links: 1,
+        immutable: None,
+        acl: false,
+        readers: Vec::new(),
+        mount_point: false,
+        pinned: false,
+        certificates: Vec::new(),
+        holds_key: false,
+        public_key_pem: None,
+        readable_by_user: None,
+    }
+}

@@ -1,0 +1,127 @@
+//! What will be done on one host for one task.
+
+use super::desired::{FileWant, ProbeWant};
+use crate::material::Certificate;
+use crate::model::{FileMode, Fingerprint, RemotePath, Step};
+use std::sync::Arc;
+
+/// What will be done on one host for one task. Nothing is chosen after this.
+#[derive(Clone, Debug)]
+pub struct HostPlan {
+    /// File by file, in commit order.
+    pub files: Vec<FilePlan>,
+    /// What it comes to.
+    pub decision: Decision,
+    /// The handshakes that must show the new leaf. Those that name the same group of alternatives are
+    /// satisfied by one of them.
+    pub places: Vec<PlannedPlace>,
+    /// What the operator should know; stops nothing.
+    pub notes: Vec<String>,
+    /// Why the change is not proven even when all `places` show the new leaf; empty when it is.
+    pub unproven: Vec<String>,
+}
+
+/// A handshake that must show the new leaf.
+#[derive(Clone, Debug)]
+pub struct PlannedPlace {
+    /// The handshake.
+    pub probe: ProbeWant,
+    /// What it showed before the change.
+    pub before: SeenBefore,
+}
+
+/// What a handshake before the change showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeenBefore {
+    /// This leaf was served.
+    Leaf(Fingerprint),
+    /// No certificate was served, and why.
+    Nothing(String),
+}
+
+impl SeenBefore {
+    /// The leaf that was served.
+    pub fn leaf(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Leaf(leaf) => Some(*leaf),
+            Self::Nothing(_) => None,
+        }
+    }
+}
+
+/// What it comes to on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Files as wanted, and served.
+    Unchanged,
+    /// Files as wanted, but something else is served: reload and verify.
+    ReloadOnly,
+    /// Files will be written.
+    Change,
+    /// It cannot be done; nothing will be tried.
+    Blocked {
+        /// The step at which `apply` would fail.
+        step: Step,
+        /// Why, one line.
+        why: String,
+        /// The check that says so, where one does.
+        check: Option<FailedCheck>,
+    },
+}
+
+impl Decision {
+    pub(super) fn blocked(step: Step, why: impl Into<String>) -> Self {
+        Self::Blocked { step, why: why.into(), check: None }
+    }
+}
+
+/// A check that fails on a host before anything was changed there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// As its profile or the task spells it.
+    pub command: String,
+    /// `None`: it timed out and was ended.
+    pub exit_code: Option<i32>,
+    /// What it printed; printable.
+    pub output: String,
+}
+
+/// What will be done with one file.
+#[derive(Clone, Debug)]
+pub struct FilePlan {
+    /// What is wanted.
+    pub want: FileWant,
+    /// The leaf in the file that is there now.
+    pub present: Option<Arc<Certificate>>,
+    /// The act.
+    pub action: FileAction,
+    /// Digest that the file must still have when it is replaced; `None`: absent.
+    pub before: Option<Fingerprint>,
+    /// Where the path leads now, links resolved.
+    pub real_path: Option<RemotePath>,
+    /// Directories on the way that will be created, topmost first.
+    pub missing_directories: Vec<RemotePath>,
+    /// Owner to set; `None` keeps the existing file's.
+    pub owner: Option<String>,
+    /// Group to set.
+    pub group: Option<String>,
+    /// Mode to set.
+    pub mode: Option<FileMode>,
+    /// What changes besides the bytes, as `0644 → 0600`.
+    pub detail: String,
+}
+
+/// The acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileAction {
+    /// The file does not exist yet.
+    Create,
+    /// Other bytes.
+    Replace,
+    /// Right bytes, wrong owner, group or mode.
+    RepairMode,
+    /// As wanted.
+    Keep,
+    /// It cannot be written.
+    Blocked(String),
+}

@@ -1,0 +1,62 @@
+# Whether everything is still as the plan saw it. Changes nothing.
+
+# Where writing to $1 would really write -> real_dir, real_name: 1 unreadable link, 2 loop, 3 no directory.
+resolve() {
+  follow_links "$1" || return
+  real_name=${v##*/} real_dir=${v%/*}
+  cd -P -- "${real_dir:-/}" 2>/dev/null || return 3
+  real_dir=$PWD
+  cd /
+  [ "$real_dir" != / ] || real_dir=
+}
+
+is_made() {
+  m=0
+  while [ $m -lt $n_made ]; do get made $m; [ "$v" != "$1" ] || return 0; m=$((m+1)); done
+  return 1
+}
+
+# Digests of all destinations into sum_0 ...
+live_sums() {
+  i=0 live_sums_words=
+  while [ $i -lt $n_files ]; do live_sums_words="$live_sums_words \"\$file_live_$i\""; i=$((i+1)); done
+  eval "sums $live_sums_words"
+}
+
+compare() {
+  m=0
+  while [ $m -lt $n_made ]; do
+    get made $m
+    if [ -e "$v" ] || [ -L "$v" ]; then stale 0 directory -; fi
+    m=$((m+1))
+  done
+  i=0
+  while [ $i -lt $n_files ]; do
+    get file_dir $i; get dir "$v"; compare_dir=$v
+    get file_name $i; compare_name=$v
+    if ! is_made "$compare_dir"; then
+      get file_rest $i; dec "${v##* }"
+      resolve "$v" || stale $i link -
+      [ "$real_dir" = "${compare_dir%/}" ] && [ "$real_name" = "$compare_name" ] || stale $i link -
+    fi
+    i=$((i+1))
+  done
+  compare_contents
+}
+
+# Answers `stale` when a destination holds something else.
+compare_contents() {
+  live_sums
+  i=0
+  while [ $i -lt $n_files ]; do
+    get file_live $i; compare_file=$v
+    get sum $i; compare_now=$v
+    get file_before $i
+    if [ "$compare_now" = absent ]; then
+      if [ -e "$compare_file" ] || [ -L "$compare_file" ]; then stale $i kind -; fi
+    fi
+    [ "$compare_now" != unreadable ] || fail stage cannot_read_the_file - '' $i
+    [ "$compare_now" = "$v" ] || stale $i content "$compare_now"
+    i=$((i+1))
+  done
+}
