@@ -1,12 +1,12 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, InventoryArgs, Output, OutputArgs, PingArgs, RollbackArgs, RunArgs,
-    ServicesArgs,
+    ApplyArgs, Cli, Command, HistoryCommand, InventoryArgs, Output, OutputArgs, PingArgs,
+    RecordArgs, RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
 use super::session::Session;
-use super::{console, demo, lists, project};
+use super::{console, demo, history, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
@@ -28,6 +28,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Recover(_) => "recover",
             Self::Rollback(_) => "rollback",
+            Self::History(_) => "history",
             Self::Services(_) => "services",
             Self::Demo(_) => "demo",
             Self::Completions { .. } => "completions",
@@ -41,7 +42,12 @@ impl Command {
             Self::Plan(args) => Some(&args.run.output),
             Self::Apply(args) => Some(&args.run.output),
             Self::Rollback(args) => Some(&args.run.output),
-            Self::Verify(run) | Self::Status(run) | Self::Recover(run) => Some(&run.output),
+            Self::Recover(args) => Some(&args.run.output),
+            Self::Verify(run) | Self::Status(run) => Some(&run.output),
+            Self::History(args) => Some(match &args.what {
+                Some(HistoryCommand::Show { output, .. }) => output,
+                None => &args.output,
+            }),
             Self::Inventory(args) => Some(&args.output),
             Self::Ping(args) => Some(&args.output),
             Self::Services(args) => Some(&args.output),
@@ -57,19 +63,22 @@ impl Command {
 /// What stopped it before any host was touched.
 pub(super) async fn run(command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code).await,
-        Command::Apply(ApplyArgs { run, check }) => {
+        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code, None).await,
+        Command::Apply(ApplyArgs { run, check, record }) => {
             let verb = if check { Verb::Plan } else { Verb::Apply };
-            on_playbooks(&run, verb, false).await
+            on_playbooks(&run, verb, false, kept(&record).filter(|_| !check)).await
         }
-        Command::Rollback(RollbackArgs { run, to }) => {
-            on_playbooks(&run, Verb::Rollback { to }, false).await
+        Command::Rollback(RollbackArgs { run, to, record }) => {
+            on_playbooks(&run, Verb::Rollback { to }, false, kept(&record)).await
         }
-        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false).await,
-        Command::Status(run) => on_playbooks(&run, Verb::Status, false).await,
-        Command::Recover(run) => on_playbooks(&run, Verb::Recover, false).await,
+        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false, None).await,
+        Command::Status(run) => on_playbooks(&run, Verb::Status, false, None).await,
+        Command::Recover(RecoverArgs { run, record }) => {
+            on_playbooks(&run, Verb::Recover, false, kept(&record)).await
+        }
         Command::Ping(args) => ping(&args).await,
         Command::Inventory(args) => inventory(&args),
+        Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
         Command::Demo(args) => demo::run(&args).await,
         Command::Completions { shell } => {
@@ -95,7 +104,16 @@ fn print(bytes: &[u8]) -> Result<u8, Failure> {
     }
 }
 
-async fn on_playbooks(args: &RunArgs, verb: Verb, pending_exit_code: bool) -> Result<u8, Failure> {
+fn kept(flags: &RecordArgs) -> Option<&RecordArgs> {
+    (!flags.no_record).then_some(flags)
+}
+
+async fn on_playbooks(
+    args: &RunArgs,
+    verb: Verb,
+    pending_exit_code: bool,
+    record: Option<&RecordArgs>,
+) -> Result<u8, Failure> {
     let mut loaded = project::load(args, verb)?;
     if let Some(listing) = lists::listing(args, &loaded.project)? {
         return print(listing.as_bytes());
@@ -111,6 +129,7 @@ async fn on_playbooks(args: &RunArgs, verb: Verb, pending_exit_code: bool) -> Re
         output: &args.output,
         diff: args.diff,
         rerun: console::rerun(args),
+        record,
         reporters: reporters(args),
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;
@@ -133,6 +152,7 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
         output: &args.output,
         diff: false,
         rerun: console::rerun_ping(args),
+        record: None,
         reporters: Vec::new(),
     };
     Ok(session.run(project, warnings).await?.exit_code)

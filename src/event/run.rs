@@ -31,6 +31,9 @@ pub struct RunStart {
     /// The directory in which it was started.
     #[serde(default)]
     pub directory: String,
+    /// Whether a record of it is kept, which `certroll history` shows.
+    #[serde(default)]
+    pub recorded: bool,
 }
 
 /// What follows the verb on a command line that leads to the same hosts and tasks again. Holds
