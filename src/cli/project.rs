@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Hosts worked on at the same time, unless something else is said.
+const DEFAULT_FORKS: u16 = 50;
+
 /// Inventory and extra variables.
 pub(super) struct Sources {
     /// The hosts.
@@ -61,13 +64,10 @@ pub(super) fn sources(source: &InventorySource, beside: Vec<PathBuf>) -> Result<
     Ok(Sources { inventory: Arc::new(inventory), extra: Arc::new(extra), decrypt, warnings })
 }
 
-/// `-i`, or what Ansible would read without it.
+/// `-i` (the environment and ansible.cfg have filled it in), or the usual place.
 fn named_sources(source: &InventorySource) -> Vec<String> {
     if !source.sources.is_empty() {
         return source.sources.clone();
-    }
-    if let Some(named) = std::env::var("ANSIBLE_INVENTORY").ok().filter(|named| !named.is_empty()) {
-        return vec![named];
     }
     let usual = "/etc/ansible/hosts";
     Path::new(usual).exists().then(|| usual.to_owned()).into_iter().collect()
@@ -132,8 +132,12 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         tags: args.tags.clone(),
         skip_tags: args.skip_tags.clone(),
         start_at_task: args.start_at_task.clone(),
-        forks: usize::from(args.forks),
+        forks: usize::from(args.forks.unwrap_or(DEFAULT_FORKS)),
         diff: args.diff,
+        verbosity: args.output.verbose,
+        config_file: args.config_file.clone(),
+        force_handlers: args.force_handlers,
+        any_errors_fatal: args.any_errors_fatal,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
         seed: rand::random(),
@@ -187,7 +191,7 @@ pub(super) fn hosts_only(
     sources: Sources,
     pattern: &str,
     limit: Option<String>,
-    forks: u16,
+    forks: Option<u16>,
 ) -> Result<Project, Failure> {
     let (profiles, _) = Profiles::load(&[])?;
     let directory = PathBuf::from(".");
@@ -205,8 +209,12 @@ pub(super) fn hosts_only(
             tags: Vec::new(),
             skip_tags: Vec::new(),
             start_at_task: None,
-            forks: usize::from(forks),
+            forks: usize::from(forks.unwrap_or(DEFAULT_FORKS)),
             diff: false,
+            verbosity: 0,
+            config_file: None,
+            force_handlers: false,
+            any_errors_fatal: false,
             pending_exit_code: false,
             allow_empty: false,
             seed: rand::random(),
@@ -228,9 +236,6 @@ pub(super) fn links(
         None => Files::Standard,
     };
     let (config, warnings) = SshConfig::load(Controller::detect(), &files)?;
-    let checking = std::env::var("ANSIBLE_HOST_KEY_CHECKING").ok();
-    let checking =
-        checking.map(|text| !matches!(text.to_lowercase().as_str(), "false" | "no" | "0"));
     let options = ConnectOptions {
         user: flags.user.clone(),
         private_key: flags.private_key.clone(),
@@ -240,8 +245,15 @@ pub(super) fn links(
         become_method: flags.become_method.clone(),
         become_password: asked.becoming,
         timeout: flags.timeout.map(Duration::from_secs),
-        host_key_checking: checking,
+        become_flags: flags.more.become_flags.clone(),
+        become_exe: flags.more.become_exe.clone(),
+        connection: flags.connection.clone(),
+        port: flags.more.port,
+        retries: flags.more.retries,
+        host_key_checking: flags.more.host_key_checking,
+        ssh_args: flags.more.ssh_args.clone(),
         ssh_common_args: flags.ssh_common_args.clone(),
+        ssh_extra_args: flags.ssh_extra_args.clone(),
         ..ConnectOptions::default()
     };
     Ok((Links::new(Connector::new(now), options, config), warnings))

@@ -19,14 +19,24 @@ use std::sync::Arc;
 /// A password file that cannot be read, a program that fails, no terminal to ask on.
 pub(super) fn decrypt(source: &InventorySource) -> Result<Decrypt, Failure> {
     let mut vault = Vault::default();
-    let from_environment = std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(Into::into);
-    let given = source.vault_password_files.iter().cloned();
-    let files: Vec<std::path::PathBuf> = match source.vault_password_files.is_empty() {
-        true => from_environment.into_iter().collect(),
-        false => given.collect(),
-    };
-    for file in &files {
-        vault.add(None, password_from(file)?);
+    for file in &source.vault_password_files {
+        vault.add(None, password_from(file, "vault password")?);
+    }
+    for id in &source.vault_ids {
+        let (label, named) = match id.split_once('@') {
+            Some((label, named)) => (Some(label.to_owned()).filter(|l| !l.is_empty()), named),
+            None => (None, id.as_str()),
+        };
+        let password = if matches!(named, "prompt" | "prompt_ask_vault_pass") {
+            let question = match &label {
+                Some(label) => format!("Vault password ({label})"),
+                None => "Vault password".to_owned(),
+            };
+            Secret::new(prompt::password(&question)?.expose().clone().into_bytes())
+        } else {
+            password_from(Path::new(named), "vault password")?
+        };
+        vault.add(label, password);
     }
     if source.ask_vault_pass {
         let password = prompt::password("Vault password")?;
@@ -43,7 +53,16 @@ pub(super) fn decrypt(source: &InventorySource) -> Result<Decrypt, Failure> {
 
 /// The content of a password file, or what it prints when it is a program (Ansible, "Storing and
 /// accessing vault passwords").
-fn password_from(file: &Path) -> Result<Secret<Vec<u8>>, Failure> {
+fn password_from(file: &Path, what: &str) -> Result<Secret<Vec<u8>>, Failure> {
+    let password = read_password(file, what)?;
+    if password.expose().is_empty() {
+        let problem = format!("the {what} file {} holds no password", file.display());
+        return Err(Diagnostic::error(problem).help("it is empty, or holds only blanks").into());
+    }
+    Ok(password)
+}
+
+fn read_password(file: &Path, what: &str) -> Result<Secret<Vec<u8>>, Failure> {
     let metadata = std::fs::metadata(file);
     let executable =
         metadata.is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
@@ -54,10 +73,10 @@ fn password_from(file: &Path) -> Result<Secret<Vec<u8>>, Failure> {
     let program = std::path::absolute(file)?;
     let output = Command::new(&program).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| {
-        Diagnostic::error(format!("vault password program {}: {error}", file.display()))
+        Diagnostic::error(format!("{what} program {}: {error}", file.display()))
     })?;
     if !output.status.success() {
-        let problem = format!("vault password program {}: {}", file.display(), output.status);
+        let problem = format!("{what} program {}: {}", file.display(), output.status);
         return Err(Diagnostic::error(problem).into());
     }
     Ok(secret_from_file(Secret::new(output.stdout)))
@@ -77,7 +96,14 @@ pub(super) struct Asked {
 /// # Errors
 /// Without a terminal.
 pub(super) fn ask(flags: &ConnectionArgs) -> Result<Asked, Failure> {
-    let login = flags.ask_pass.then(|| prompt::password("SSH password")).transpose()?;
+    let from_file = |file: &Option<std::path::PathBuf>, what: &str| match file {
+        None => Ok(None),
+        Some(file) => text(password_from(file, what)?, file).map(Some),
+    };
+    let login = match flags.ask_pass {
+        true => Some(prompt::password("SSH password")?),
+        false => from_file(&flags.connection_password_file, "connection password")?,
+    };
     let becoming = if flags.ask_become_pass {
         let question = if login.is_some() {
             "BECOME password (empty: SSH password)"
@@ -87,7 +113,17 @@ pub(super) fn ask(flags: &ConnectionArgs) -> Result<Asked, Failure> {
         let answer = prompt::password(question)?;
         if answer.expose().is_empty() { login.clone() } else { Some(answer) }
     } else {
-        None
+        from_file(&flags.become_password_file, "become password")?
     };
     Ok(Asked { login, becoming })
+}
+
+fn text(password: Secret<Vec<u8>>, file: &Path) -> Result<Secret<String>, Failure> {
+    match std::str::from_utf8(password.expose()) {
+        Ok(text) => Ok(Secret::new(text.to_owned())),
+        Err(_) => {
+            let problem = format!("the password in {} is not UTF-8", file.display());
+            Err(Diagnostic::error(problem).into())
+        }
+    }
 }

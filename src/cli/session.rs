@@ -69,7 +69,7 @@ impl Session<'_> {
         if self.output.output == Output::Json {
             notes.splice(0..0, warnings.0.iter().map(ToString::to_string));
         } else {
-            show_warnings(&warnings, &self)?;
+            show_warnings(&warnings, self.output)?;
         }
         let options = console::options(self.output, self.diff);
         let mut reporters = std::mem::take(&mut self.reporters);
@@ -128,11 +128,14 @@ fn begin(command: &str, run: String) -> RunStart {
 }
 
 /// Shows what stopped nothing, with its place.
-fn show_warnings(warnings: &Diagnostics, session: &Session<'_>) -> std::io::Result<()> {
+///
+/// # Errors
+/// Standard error is gone.
+pub(super) fn show_warnings(warnings: &Diagnostics, output: &OutputArgs) -> std::io::Result<()> {
     if warnings.0.is_empty() {
         return Ok(());
     }
-    let options = console::options(session.output, false);
+    let options = console::options(output, false);
     let text = render::render(warnings, options.stderr.color, options.stderr.columns());
     std::io::stderr().write_all(text.as_bytes())
 }

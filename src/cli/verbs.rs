@@ -1,17 +1,18 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, HistoryCommand, InventoryArgs, Output, OutputArgs, PingArgs,
-    RecordArgs, RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
+    ApplyArgs, Cli, Command, ConfigArgs, HistoryCommand, InventoryArgs, Output, OutputArgs,
+    PingArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
-use super::session::Session;
+use super::session::{self, Session};
+use super::settings::Settings;
 use super::{console, demo, history, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
 use crate::services::{self, Profiles};
-use crate::source::Diagnostic;
+use crate::source::{Diagnostic, Diagnostics};
 use clap::CommandFactory;
 use std::io::{self, Write};
 
@@ -30,6 +31,7 @@ impl Command {
             Self::Rollback(_) => "rollback",
             Self::History(_) => "history",
             Self::Services(_) => "services",
+            Self::Config(_) => "config",
             Self::Demo(_) => "demo",
             Self::Completions { .. } => "completions",
             Self::Man => "man",
@@ -51,6 +53,7 @@ impl Command {
             Self::Inventory(args) => Some(&args.output),
             Self::Ping(args) => Some(&args.output),
             Self::Services(args) => Some(&args.output),
+            Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),
             Self::Completions { .. } | Self::Man => None,
         }
@@ -80,6 +83,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         Command::Inventory(args) => inventory(&args),
         Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
+        Command::Config(args) => config(&args),
         Command::Demo(args) => demo::run(&args).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -108,13 +112,46 @@ fn kept(flags: &RecordArgs) -> Option<&RecordArgs> {
     (!flags.no_record).then_some(flags)
 }
 
+/// The flags with what environment and ansible.cfg say where they say nothing.
+///
+/// # Errors
+/// A configuration that is wrong; flags that only ansible-playbook has.
+fn with_settings(given: &RunArgs) -> Result<(RunArgs, Diagnostics), Failure> {
+    let mut found = Diagnostics::default();
+    for (flag, remedy) in given.elsewhere.remedies() {
+        found.push(Diagnostic::error(format!("certroll has no {flag}")).help(remedy));
+    }
+    if found.has_errors() {
+        return Err(found.into());
+    }
+    let settings = Settings::read()?;
+    let mut args = given.clone();
+    settings.fill_sources(&mut args.inventory);
+    settings.fill_connection(&mut args.connection);
+    let of_run = settings.of_run();
+    args.forks = args.forks.or(of_run.forks);
+    args.force_handlers |= of_run.force_handlers;
+    args.any_errors_fatal = of_run.any_errors_fatal;
+    args.config_file = settings.file();
+    if args.tags.is_empty() {
+        args.tags = of_run.tags;
+    }
+    if args.skip_tags.is_empty() {
+        args.skip_tags = of_run.skip_tags;
+    }
+    Ok((args, settings.warnings))
+}
+
 async fn on_playbooks(
-    args: &RunArgs,
+    given: &RunArgs,
     verb: Verb,
     pending_exit_code: bool,
     record: Option<&RecordArgs>,
 ) -> Result<u8, Failure> {
+    let (args, warnings) = with_settings(given)?;
+    let args = &args;
     let mut loaded = project::load(args, verb)?;
+    loaded.warnings.0.splice(0..0, warnings.0);
     if let Some(listing) = lists::listing(args, &loaded.project)? {
         return print(listing.as_bytes());
     }
@@ -128,7 +165,7 @@ async fn on_playbooks(
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
-        rerun: console::rerun(args),
+        rerun: console::rerun(given),
         record,
         reporters: reporters(args),
     };
@@ -142,16 +179,23 @@ fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
     metrics.into_iter().collect()
 }
 
-async fn ping(args: &PingArgs) -> Result<u8, Failure> {
+async fn ping(given: &PingArgs) -> Result<u8, Failure> {
+    let settings = Settings::read()?;
+    let mut args = given.clone();
+    settings.fill_sources(&mut args.inventory);
+    settings.fill_connection(&mut args.connection);
+    args.forks = args.forks.or(settings.of_run().forks);
+    let args = &args;
     let sources = project::sources(&args.inventory, Vec::new())?;
-    let warnings = sources.warnings.clone();
+    let mut warnings = settings.warnings;
+    warnings.extend(sources.warnings.clone());
     let limit = args.inventory.limit.clone();
     let project = project::hosts_only(sources, &args.pattern, limit, args.forks)?;
     let session = Session {
         connection: &args.connection,
         output: &args.output,
         diff: false,
-        rerun: console::rerun_ping(args),
+        rerun: console::rerun_ping(given),
         record: None,
         reporters: Vec::new(),
     };
@@ -160,7 +204,10 @@ async fn ping(args: &PingArgs) -> Result<u8, Failure> {
 
 fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
     let beside = args.playbook_dir.iter().cloned().collect();
-    let sources = project::sources(&args.inventory, beside)?;
+    let settings = Settings::read()?;
+    let mut source = args.inventory.clone();
+    settings.fill_sources(&mut source);
+    let sources = project::sources(&source, beside)?;
     let inventory = &sources.inventory;
     let limit = match &args.inventory.limit {
         None => None,
@@ -180,7 +227,8 @@ fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
                 None => problem.help("`certroll inventory --list` shows all"),
             }
         })?
-    } else if let Some(group) = &args.graph {
+    } else if args.graph {
+        let group = args.group.as_deref().unwrap_or("all");
         inventory
             .graph(group, args.vars)
             .ok_or_else(|| Diagnostic::error(format!("the inventory has no group '{group}'")))?
@@ -188,6 +236,53 @@ fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
         inventory.list_json(args.export, limit.as_deref())
     };
     print(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+}
+
+fn config(args: &ConfigArgs) -> Result<u8, Failure> {
+    let settings = Settings::read()?;
+    let rows = settings.rows(&given(args));
+    let mut text = String::new();
+    for row in &rows {
+        if args.output.output == Output::Json {
+            let object =
+                serde_json::json!({"setting": row.name, "value": row.value, "origin": row.origin});
+            text.push_str(&format!("{object}\n"));
+        } else {
+            text.push_str(&format!("{} = {}  ({})\n", row.name, row.value, row.origin));
+        }
+    }
+    session::show_warnings(&settings.warnings, &args.output)?;
+    print(text.as_bytes())
+}
+
+/// The settings that flags decide.
+fn given(args: &ConfigArgs) -> Vec<(&'static str, String)> {
+    let (source, link) = (&args.inventory, &args.connection);
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let list = |list: Vec<String>| Some(list.join(",")).filter(|text| !text.is_empty());
+    let flag = |given: bool| given.then(|| "true".to_owned());
+    let files = source.vault_password_files.iter().map(|file| file.display().to_string());
+    let all = [
+        ("inventory", list(source.sources.clone())),
+        ("vault_password_file", list(files.collect())),
+        ("vault_identity_list", list(source.vault_ids.clone())),
+        ("ask_vault_pass", flag(source.ask_vault_pass)),
+        ("remote_user", link.user.clone()),
+        ("private_key_file", path(&link.private_key)),
+        ("connection", link.connection.clone()),
+        ("ask_pass", flag(link.ask_pass)),
+        ("connection_password_file", path(&link.connection_password_file)),
+        ("become", flag(link.becoming)),
+        ("become_user", link.become_user.clone()),
+        ("become_method", link.become_method.clone()),
+        ("become_ask_pass", flag(link.ask_become_pass)),
+        ("become_password_file", path(&link.become_password_file)),
+        ("timeout", link.timeout.map(|seconds| seconds.to_string())),
+        ("ssh_common_args", link.ssh_common_args.clone()),
+        ("ssh_extra_args", link.ssh_extra_args.clone()),
+        ("forks", args.forks.map(|forks| forks.to_string())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn services(args: &ServicesArgs) -> Result<u8, Failure> {

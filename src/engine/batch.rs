@@ -10,7 +10,9 @@ use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::{PlayScope, node};
 use crate::model::{HostName, Outcome};
 use crate::playbook::{RunsOn, Task};
+use crate::template::is_template;
 use indexmap::IndexSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -61,7 +63,10 @@ impl<'a> Batch<'a> {
         hosts: &[HostName],
     ) -> Self {
         let budget = Budget {
-            any_errors_fatal: at.play.any_errors_fatal,
+            any_errors_fatal: at
+                .play
+                .any_errors_fatal
+                .unwrap_or(context.inputs.project.options.any_errors_fatal),
             max_fail_percentage: at.play.max_fail_percentage,
         };
         let left = hosts.iter().cloned().collect();
@@ -118,6 +123,34 @@ impl<'a> Batch<'a> {
         self.left.iter().filter(|host| !ledger.tally.has_failed(host)).cloned().collect()
     }
 
+    /// A task begins, `first` being the first host that does it: its name is rendered with that host's variables, and
+    /// `ansible_play_batch` and its like are the hosts that still take part.
+    pub fn begin(&mut self, task: &Task, first: &HostName) {
+        let active = self.active();
+        let still: HashSet<&HostName> = active.iter().collect();
+        let here: HashSet<&HostName> = self.hosts.iter().collect();
+        let playing: Vec<HostName> = {
+            let ledger = self.context.ledger();
+            let all = self.vars.everyone().iter();
+            let in_play = |host: &&HostName| {
+                if here.contains(host) {
+                    still.contains(host)
+                } else {
+                    !ledger.tally.has_failed(host)
+                }
+            };
+            all.filter(in_play).cloned().collect()
+        };
+        let vars = self.vars.with_hosts(&playing, &active).with_title(&task.title());
+        let scope = self.context.inputs.variables.task_scope(&vars, first, task);
+        let name = task.name.as_ref().filter(|name| name.as_str().is_some_and(is_template));
+        let rendered = name.and_then(|name| scope.ok()?.text(name).ok());
+        self.vars = match rendered.filter(|title| !title.trim().is_empty()) {
+            Some(title) => vars.with_title(title.trim()),
+            None => vars,
+        };
+    }
+
     /// The play ends here for a host.
     pub fn leave(&mut self, host: &HostName) {
         self.left.shift_remove(host);
@@ -132,6 +165,9 @@ impl<'a> Batch<'a> {
         {
             let tally = &mut self.context.ledger().tally;
             tally.task(&end.host, if ignored { TaskResult::Ignored } else { end.result });
+            if ignored && end.value["changed"] == true {
+                tally.changed(&end.host);
+            }
             if unchanged {
                 tally.unchanged(&end.host);
             }
@@ -165,7 +201,7 @@ impl<'a> Batch<'a> {
                     variables.forget(host, name);
                 }
             }
-            let title = task.title();
+            let title = self.vars.title(task);
             if self.context.is_plan() {
                 let why = end.message.clone().unwrap_or_default();
                 self.unknown(format!("{}: task '{title}': {why}", end.host));
@@ -212,7 +248,7 @@ pub fn tell(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd, beg
         context.emitter.failure(&end.host, failure.clone());
     }
     let kind = Kind::TaskEnd {
-        task: task.title(),
+        task: vars.title(task),
         place: task.place(),
         result: if ignored { TaskResult::Ignored } else { end.result },
         message: end.message.clone(),

@@ -3,7 +3,9 @@
 use super::failure::{self, HostFailure};
 use crate::event::{Failure, TaskResult};
 use crate::model::{HostName, Outcome, Step};
+use crate::playbook::Loop;
 use crate::source::{Diagnostic, Diagnostics, Node};
+use crate::template::Scope;
 use serde_json::{Value as Json, json};
 
 /// How a task ended on a host.
@@ -80,6 +82,22 @@ impl TaskEnd {
         Self::failed(host, failure)
     }
 
+    /// One iteration of a loop: its result names the item, as Ansible's does.
+    pub fn name_item(&mut self, looping: &Loop, scope: &Scope) {
+        let Json::Object(value) = &mut self.value else { return };
+        let mut keep = |name: &str| {
+            if let Some(item) = scope.raw(name).and_then(|node| scope.render(node).ok()) {
+                value.insert(name.to_owned(), item);
+            }
+        };
+        keep(&looping.variable);
+        if let Some(index) = &looping.index {
+            keep(index);
+            value.insert("ansible_index_var".to_owned(), json!(index));
+        }
+        value.insert("ansible_loop_var".to_owned(), json!(looping.variable));
+    }
+
     /// An end without message or output.
     pub fn blank(host: &HostName, value: Json) -> Self {
         Self {
@@ -134,7 +152,11 @@ pub fn together(host: &HostName, ends: Vec<(Option<String>, TaskEnd)>) -> TaskEn
         "changed": any(TaskResult::Changed),
         "failed": any(TaskResult::Failed),
         "skipped": result == TaskResult::Skipped,
-        "msg": "all items completed",
+        "msg": match result {
+            TaskResult::Failed | TaskResult::Unreachable => "One or more items failed",
+            TaskResult::Skipped => "All items skipped",
+            _ => "All items completed",
+        },
     });
     let mut all = TaskEnd { result, ..TaskEnd::blank(host, value) };
     let mut outputs = Vec::new();

@@ -1,6 +1,6 @@
 //! How hosts are reached: variables and keywords resolved once per task, sessions shared by tasks.
 
-use super::link::Link;
+use super::connection::HostConnection;
 use crate::host::StateDirs;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::{PlayScope, Variables, node};
@@ -8,7 +8,7 @@ use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
 use crate::template::{Scope, TemplateError};
-use crate::transport::{ConnectOptions, Connector, Keywords, SshConfig, Way, target_from};
+use crate::transport::{ConnectOptions, Connector, Keywords, Route, SshConfig, target_from};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub struct Links {
     connector: Connector,
     options: ConnectOptions,
     config: SshConfig,
-    known: Mutex<HashMap<Place, Link>>,
+    known: Mutex<HashMap<Place, HostConnection>>,
 }
 
 /// What makes two links share a session.
@@ -49,11 +49,14 @@ impl Links {
         vars: &PlayScope,
         host: &HostName,
         scope: &Scope,
-    ) -> Result<Link, Diagnostics> {
+    ) -> Result<HostConnection, Diagnostics> {
         let task = chosen.task;
         let keywords = keywords(chosen.at.play, Some(task), scope)?;
         let Some(elsewhere) = &task.delegate_to else { return self.link(host, &keywords, scope) };
-        let name = HostName::new(scope.text(elsewhere).map_err(one)?);
+        let Some(name) = scope.text_unless_omitted(elsewhere).map_err(one)? else {
+            return self.link(host, &keywords, scope);
+        };
+        let name = HostName::new(name);
         let there = variables.task_scope(vars, &name, task)?;
         self.link(&name, &keywords, &there)
     }
@@ -67,7 +70,7 @@ impl Links {
         variables: &Arc<Variables>,
         play: &PlayScope,
         host: &HostName,
-    ) -> Result<Link, Diagnostics> {
+    ) -> Result<HostConnection, Diagnostics> {
         let scope = variables.scope(play, host)?;
         self.link(host, &Keywords::default(), &scope)
     }
@@ -77,14 +80,18 @@ impl Links {
         host: &HostName,
         keywords: &Keywords,
         scope: &Scope,
-    ) -> Result<Link, Diagnostics> {
+    ) -> Result<HostConnection, Diagnostics> {
         let vars = connection_variables(scope)?;
         let plan = target_from(host, &vars, keywords, &self.options, &self.config)?;
-        let place = match &plan.way {
-            Way::Local => {
-                return Ok(Link::new(Way::Local, plan.become_as, self.connector.clone()));
+        let place = match &plan.route {
+            Route::Local => {
+                return Ok(HostConnection::new(
+                    Route::Local,
+                    plan.become_as,
+                    self.connector.clone(),
+                ));
             }
-            Way::Ssh(target) => Place {
+            Route::Ssh(target) => Place {
                 host: host.clone(),
                 address: target.address.clone(),
                 port: target.port,
@@ -92,8 +99,9 @@ impl Links {
             },
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let link =
-            known.entry(place).or_insert_with(|| Link::new(plan.way, None, self.connector.clone()));
+        let link = known
+            .entry(place)
+            .or_insert_with(|| HostConnection::new(plan.route, None, self.connector.clone()));
         Ok(link.as_user(plan.become_as))
     }
 
@@ -125,7 +133,8 @@ fn keywords(play: &Play, task: Option<&Task>, scope: &Scope) -> Result<Keywords,
     let own = task.map(|task| &task.becoming);
     let text = |ours: Option<&Option<Node>>, plays: &Option<Node>| {
         let node = ours.and_then(Option::as_ref).or(plays.as_ref());
-        node.map(|node| scope.text(node).map_err(one)).transpose()
+        let text = node.map(|node| scope.text_unless_omitted(node).map_err(one)).transpose()?;
+        Ok::<_, Diagnostics>(text.flatten())
     };
     let flag = own.and_then(|own| own.enabled.as_ref()).or(play.becoming.enabled.as_ref());
     let becoming = flag.map(|node| scope.condition(node).map_err(one)).transpose()?;
@@ -171,6 +180,10 @@ fn is_about_connections(name: &str) -> bool {
                 | "ansible_run_tags"
                 | "ansible_skip_tags"
                 | "ansible_inventory_sources"
+                | "ansible_version"
+                | "ansible_verbosity"
+                | "ansible_config_file"
+                | "ansible_search_path"
                 | "ansible_facts"
         )
 }

@@ -6,6 +6,7 @@ use super::exit;
 use super::plays::play;
 use super::survey;
 use crate::event::{Kind, RunStart, Summary};
+use crate::inputs::selection::PlayAt;
 use crate::inputs::verb::Verb;
 use crate::model::Outcome;
 use crate::source::Diagnostics;
@@ -33,7 +34,19 @@ pub async fn run(
 
 /// Runs every play of every playbook.
 async fn plays(context: &Arc<Context>) {
+    let mut book = 0;
+    let mut earlier_failed = false;
     for at in context.inputs.project.plays() {
+        if at.book_index() != book {
+            book = at.book_index();
+            // A dry run looks at everything.
+            let failures = context.ledger().tally.failures();
+            earlier_failed = failures != (0, 0) && !context.is_plan();
+        }
+        if earlier_failed {
+            not_begun(context, at, "a host failed in an earlier playbook");
+            continue;
+        }
         play::run(context, at).await;
         if context.stop.is_requested() {
             break;
@@ -46,13 +59,18 @@ async fn plays(context: &Arc<Context>) {
 fn enter_remaining(context: &Context) {
     let Some(reason) = context.stop.reason() else { return };
     for at in context.inputs.project.plays() {
-        let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
-        let tally = &mut context.ledger().tally;
-        for host in hosts {
-            tally.enter(&host);
-            if tally.outcome(&host) == Outcome::Skipped {
-                tally.skip(&host, format!("not begun: {}", stop_words(reason)));
-            }
+        not_begun(context, at, stop_words(reason));
+    }
+}
+
+/// A play was not begun: those of its hosts with which nothing else was done are skipped.
+fn not_begun(context: &Context, at: PlayAt<'_>, why: &str) {
+    let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
+    let tally = &mut context.ledger().tally;
+    for host in hosts {
+        tally.enter(&host);
+        if tally.outcome(&host) == Outcome::Skipped {
+            tally.skip(&host, format!("not begun: {why}"));
         }
     }
 }

@@ -3,12 +3,12 @@
 use super::certificate::job::job;
 use super::certificate::observe::{Job, observe, recover};
 use super::certificate::status::host_status;
+use super::connection::HostConnection;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
-use super::link::Link;
 use super::verification::{look, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
@@ -295,7 +295,7 @@ pub async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
 /// # Errors
 /// What is wrong with variables.
 async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    let mut hosts: IndexMap<HostName, (Link, Option<StateDirs>)> = IndexMap::new();
+    let mut hosts: IndexMap<HostName, (HostConnection, Option<StateDirs>)> = IndexMap::new();
     // The project of `ping` is one play of hosts.
     let Some(at) = context.inputs.project.plays().next() else { return Ok(()) };
     let names =
@@ -320,7 +320,7 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
 async fn ping_host(
     context: &Context,
     host: &HostName,
-    link: &Link,
+    link: &HostConnection,
     dirs: Option<StateDirs>,
 ) -> Result<String, HostFailure> {
     let running = context.emitter.step(host, Step::Connect);

@@ -50,6 +50,11 @@ impl Tally {
         }
     }
 
+    /// Counts the change of a task whose failure is ignored (Ansible counts it in both columns).
+    pub fn changed(&mut self, host: &HostName) {
+        self.entry(host).counts.changed += 1;
+    }
+
     /// Counts a certificate task that found nothing to do.
     pub fn unchanged(&mut self, host: &HostName) {
         self.entry(host).counts.unchanged += 1;

@@ -9,7 +9,7 @@ use crate::model::HostName;
 use crate::model::text::plural;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
 
@@ -46,6 +46,11 @@ pub fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
         }
     }
     let mut report = preflight.report;
+    let odd = inputs.variables.take_warnings().0;
+    report.warn(odd.into_iter().map(|warning| warning.to_string()));
+    if inputs.project.options.verb.runs_plays() {
+        inputs.variables.begin();
+    }
     if !any && report.problems.is_empty() && !inputs.project.options.allow_empty {
         report.add(nobody(inputs), None);
     }
@@ -85,6 +90,8 @@ impl Preflight<'_> {
     fn play(&mut self, at: PlayAt<'_>, hosts: &[HostName]) {
         let vars = PlayScope::new(at.book, at.play, hosts);
         let tasks: Vec<ChosenTask<'_>> = at.tasks().chain(at.handlers()).collect();
+        let sets: Vec<&str> = tasks.iter().flat_map(|chosen| chosen.task.sets()).collect();
+        self.inputs.variables.foresee(hosts, &sets);
         for host in hosts {
             let variables = &self.inputs.variables;
             for (chosen, scope) in at.foresee(variables, &vars, host, tasks.iter().copied()) {
@@ -113,7 +120,12 @@ impl Preflight<'_> {
                 }
             }
             for node in task.templates() {
-                if let Err(TemplateError::Wrong(problem)) = scope.render(node) {
+                if let Err(TemplateError::Wrong(problem)) = scope.render_unless_omitted(node) {
+                    self.report.add(*problem, Some(host));
+                }
+            }
+            for wanted in &task.notify {
+                if let Err(problem) = self.handler(chosen, wanted, &scope) {
                     self.report.add(*problem, Some(host));
                 }
             }
@@ -136,6 +148,29 @@ impl Preflight<'_> {
                 }
             }
         }
+    }
+
+    /// Each notified name is a handler's. Names may be templates, on either side.
+    fn handler(
+        &self,
+        chosen: &ChosenTask<'_>,
+        wanted: &Node,
+        scope: &Scope,
+    ) -> Result<(), Box<Diagnostic>> {
+        // Whatever else is wrong with the name is said where it is rendered.
+        let Ok(Some(name)) = scope.text_unless_omitted(wanted) else { return Ok(()) };
+        let known: Vec<String> =
+            chosen.at.handlers().flat_map(|one| one.task.answers_to(scope)).collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let problem = Diagnostic::error(format!("there is no handler '{name}'"));
+        let problem = problem.at(wanted.span.as_ref());
+        let near = crate::source::diagnostic::nearest(&name, known.iter().map(String::as_str));
+        Err(Box::new(match near {
+            Some(near) => problem.help(format!("did you mean '{near}'?")),
+            None => problem.help("define it under `handlers:` of this play"),
+        }))
     }
 
     /// A change that waits for a person is not begun where there is none: it would be made and rolled back.

@@ -49,6 +49,14 @@ pub struct Options {
     pub forks: usize,
     /// `--diff`.
     pub diff: bool,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// The configuration file that was read.
+    pub config_file: Option<String>,
+    /// Notified handlers also run on hosts that have failed since, in every play.
+    pub force_handlers: bool,
+    /// One failure stops the run, in plays that do not say.
+    pub any_errors_fatal: bool,
     /// `plan --exit-code`: pending changes have an exit code of their own.
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.

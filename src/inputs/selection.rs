@@ -164,7 +164,7 @@ impl<'p> PlayAt<'p> {
         host: &HostName,
         tasks: impl IntoIterator<Item = ChosenTask<'p>>,
     ) -> Vec<(ChosenTask<'p>, Result<Scope, Diagnostics>)> {
-        let mut later: HashSet<String> = HashSet::new();
+        let mut later: HashSet<String> = variables.foreseen(host);
         let see = |chosen: ChosenTask<'p>| {
             let scope = variables.task_scope(vars, host, chosen.task);
             let scope = scope.map(|scope| scope.mark_unknown(later.clone()));

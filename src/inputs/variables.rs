@@ -25,8 +25,21 @@ pub struct Variables {
     made: Mutex<HashMap<HostName, Arc<Vars>>>,
     /// Names that only `apply` would set.
     unknown: Mutex<HashMap<HostName, Arc<HashSet<String>>>>,
+    /// Names that plays will set, while the run is only looked at.
+    foreseen: Mutex<Foreseen>,
     decrypt: Decrypt,
     files: Mutex<HashMap<PathBuf, Arc<Vars>>>,
+    /// What is odd in files of variables.
+    warnings: Mutex<Diagnostics>,
+}
+
+/// What hosts will know, from the tasks that have not run.
+#[derive(Default)]
+struct Foreseen {
+    /// From earlier plays.
+    earlier: HashMap<HostName, HashSet<String>>,
+    /// With the present play.
+    all: HashMap<HostName, HashSet<String>>,
 }
 
 /// What a play adds to the variables of its hosts.
@@ -37,6 +50,8 @@ pub struct PlayScope {
     vars: Arc<Vars>,
     files: Vec<Node>,
     magic: Arc<Vars>,
+    title: Option<Arc<str>>,
+    everyone: Arc<[HostName]>,
 }
 
 impl PlayScope {
@@ -51,6 +66,10 @@ impl PlayScope {
             ("ansible_play_hosts".to_owned(), names(hosts)),
             ("play_hosts".to_owned(), names(hosts)),
             ("ansible_play_batch".to_owned(), names(hosts)),
+            (
+                "ansible_search_path".to_owned(),
+                Node::made(Value::List(vec![Node::text(absolute.display().to_string())])),
+            ),
         ]);
         Self {
             templates: Arc::clone(&book.templates),
@@ -58,7 +77,24 @@ impl PlayScope {
             vars: Arc::new(play.vars.clone()),
             files: play.vars_files.clone(),
             magic: Arc::new(magic),
+            title: None,
+            everyone: hosts.into(),
         }
+    }
+
+    /// Every host of the play.
+    pub fn everyone(&self) -> &[HostName] {
+        &self.everyone
+    }
+
+    /// The same play at a task with this rendered name.
+    pub fn with_title(&self, title: &str) -> Self {
+        Self { title: Some(Arc::from(title)), ..self.clone() }
+    }
+
+    /// What the task at work is called: its name as rendered, else as written.
+    pub fn title(&self, task: &Task) -> String {
+        self.title.as_deref().map_or_else(|| task.title(), str::to_owned)
     }
 
     /// The same play with the hosts that are still in it, and those of the batch.
@@ -102,6 +138,12 @@ impl Variables {
             ("ansible_run_tags".to_owned(), texts(&tags)),
             ("ansible_skip_tags".to_owned(), texts(&options.skip_tags)),
             ("ansible_inventory_sources".to_owned(), texts(&inventory.sources)),
+            ("ansible_version".to_owned(), version()),
+            ("ansible_verbosity".to_owned(), Node::made(Value::Int(i64::from(options.verbosity)))),
+            (
+                "ansible_config_file".to_owned(),
+                options.config_file.as_ref().map_or(Node::made(Value::Null), Node::text),
+            ),
         ]);
         if let Some(limit) = &options.limit {
             global.insert("ansible_limit".to_owned(), Node::text(limit));
@@ -116,6 +158,8 @@ impl Variables {
             global: Arc::new(global),
             made: Mutex::default(),
             unknown: Mutex::default(),
+            foreseen: Mutex::default(),
+            warnings: Mutex::default(),
             decrypt: Arc::clone(&project.decrypt),
             files: Mutex::default(),
         }
@@ -136,6 +180,33 @@ impl Variables {
         if let Some(layer) = made.get_mut(host) {
             Arc::make_mut(layer).shift_remove(name);
         }
+    }
+
+    /// A play will set these names for these hosts: other hosts see them as not yet known, the hosts themselves from
+    /// the next play on.
+    pub fn foresee(&self, hosts: &[HostName], names: &[&str]) {
+        let mut foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Foreseen { earlier, all } = &mut *foreseen;
+        earlier.clone_from(all);
+        for host in hosts.iter().filter(|_| !names.is_empty()) {
+            all.entry(host.clone()).or_default().extend(names.iter().map(|&name| name.to_owned()));
+        }
+    }
+
+    /// The names that earlier plays will set for a host.
+    pub fn foreseen(&self, host: &HostName) -> HashSet<String> {
+        let foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
+        foreseen.earlier.get(host).cloned().unwrap_or_default()
+    }
+
+    /// The run begins: what is not there now is undefined.
+    pub fn begin(&self) {
+        *self.foreseen.lock().unwrap_or_else(PoisonError::into_inner) = Foreseen::default();
+    }
+
+    /// What was odd in the files of variables that were read since the last call.
+    pub fn take_warnings(&self) -> Diagnostics {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What `host` sees in a play.
@@ -221,11 +292,17 @@ impl Variables {
         let short = host.as_str().split('.').next().unwrap_or_default();
         let groups = self.inventory.group_names(host.as_str());
         let groups = groups.into_iter().map(Node::text).collect();
-        Vars::from([
+        let file = self.inventory.file_of(host.as_str()).map(|file| {
+            let absolute = std::path::absolute(&file).unwrap_or(file);
+            ("inventory_file".to_owned(), Node::text(absolute.display().to_string()))
+        });
+        let mut own = Vars::from([
             ("inventory_hostname".to_owned(), Node::text(host.as_str())),
             ("inventory_hostname_short".to_owned(), Node::text(short)),
             ("group_names".to_owned(), Node::made(Value::List(groups))),
-        ])
+        ]);
+        own.extend(file);
+        own
     }
 
     fn vars_files(&self, play: &PlayScope, scope: &Scope) -> Result<Vec<Arc<Vars>>, Diagnostics> {
@@ -273,13 +350,14 @@ impl Variables {
         if let Some(known) = files.get(&path) {
             return Ok(Arc::clone(known));
         }
-        let (vars, _) = load::vars_file(&path, &*self.decrypt).map_err(|problems| {
+        let (vars, warnings) = load::vars_file(&path, &*self.decrypt).map_err(|problems| {
             let place = |problem: Diagnostic| match problem.span {
                 Some(_) => problem,
                 None => problem.at(named.span.as_ref()),
             };
             Diagnostics(problems.0.into_iter().map(place).collect())
         })?;
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
         let vars = Arc::new(vars);
         files.insert(path, Arc::clone(&vars));
         Ok(vars)
@@ -303,25 +381,43 @@ impl HostVars for Others {
         Some(layers)
     }
 
+    fn unknown(&self, host: &str) -> Arc<HashSet<String>> {
+        let host = HostName::new(host);
+        let unknown = self.0.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let foreseen = self.0.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
+        match (unknown.get(&host), foreseen.all.get(&host)) {
+            (None, None) => Arc::default(),
+            (Some(known), None) => Arc::clone(known),
+            (known, Some(later)) => Arc::new(
+                later.iter().chain(known.into_iter().flat_map(|set| set.iter())).cloned().collect(),
+            ),
+        }
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.0.inventory.hosts().iter().map(|host| host.as_str().to_owned()).collect()
     }
 }
 
+/// The release of Ansible whose meaning playbooks have here.
+const ANSIBLE: (i64, i64, i64) = (2, 21, 5);
+
+fn version() -> Node {
+    let (major, minor, revision) = ANSIBLE;
+    let full = format!("{major}.{minor}.{revision}");
+    let int = |number| Node::made(Value::Int(number));
+    let entries = [
+        ("full", Node::text(&full)),
+        ("major", int(major)),
+        ("minor", int(minor)),
+        ("revision", int(revision)),
+        ("string", Node::text(&full)),
+    ];
+    let entries = entries.into_iter().map(|(key, value)| (Node::text(key), value));
+    Node::made(Value::Map(entries.collect()))
+}
+
 /// A JSON value as one that templates read; texts in it are no templates.
 pub fn node(value: &serde_json::Value) -> Node {
-    use serde_json::Value as Json;
-    Node::made(match value {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => match number.as_i64() {
-            Some(integer) => Value::Int(integer),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Unsafe(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(node).collect()),
-        Json::Object(entries) => {
-            Value::Map(entries.iter().map(|(key, value)| (Node::text(key), node(value))).collect())
-        }
-    })
+    Node::from_json(value, None)
 }

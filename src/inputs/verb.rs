@@ -36,6 +36,11 @@ impl Verb {
         }
     }
 
+    /// Whether it goes through the tasks of plays, for real or as a dry run.
+    pub fn runs_plays(&self) -> bool {
+        matches!(self, Self::Plan | Self::Apply | Self::Rollback { .. })
+    }
+
     /// Whether it runs the tasks of plays and may change hosts by it.
     pub fn changes(&self) -> bool {
         matches!(self, Self::Apply | Self::Rollback { .. })

@@ -1,6 +1,7 @@
 //! An inventory being read: hosts, groups and variables as the sources name them, one after the other.
 
-use super::{Group, Inventory, graph};
+use super::graph;
+use super::model::{Group, Inventory};
 use crate::model::HostName;
 use crate::source::{Diagnostic, Diagnostics, Node, Span, Value};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Groups within groups: membership, depth, loops.
 
-use super::Inventory;
+use super::model::Inventory;
 use crate::model::HostName;
 use indexmap::IndexSet;
 
@@ -79,8 +79,6 @@ pub(super) fn complete(inventory: &mut Inventory) {
         group.hosts = ungrouped;
     }
     if let Some(all) = inventory.groups.get_mut("all") {
-        // Hosts of `all` itself are those that are nowhere else: they are in `ungrouped`.
-        all.hosts.clear();
         let first = (!all.children.iter().any(|child| child == "ungrouped"))
             .then(|| "ungrouped".to_owned());
         let mut children: IndexSet<String> = first.into_iter().collect();

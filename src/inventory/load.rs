@@ -1,7 +1,8 @@
 //! Reading all sources into one inventory.
 
 use super::builder::Builder;
-use super::{Inventory, executable, graph, ini, yaml as groups};
+use super::model::Inventory;
+use super::{executable, graph, ini, yaml as groups};
 use crate::load as input;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, Vars, yaml};
 use std::collections::HashSet;

@@ -10,6 +10,7 @@ mod graph;
 mod ini;
 mod literal;
 mod load;
+mod model;
 mod pattern;
 mod range;
 mod show;
@@ -17,48 +18,14 @@ mod vars;
 mod yaml;
 
 pub use load::{LoadOptions, load};
+pub use model::Inventory;
 pub use pattern::PatternError;
 pub(crate) use pattern::glob;
 
 use crate::model::HostName;
-use crate::source::{Node, Span, Vars};
-use indexmap::{IndexMap, IndexSet};
+use crate::source::Vars;
+use indexmap::IndexMap;
 use std::sync::Arc;
-
-/// Hosts, groups and their variables, ready to be asked.
-#[derive(Clone, Debug, Default)]
-pub struct Inventory {
-    hosts: IndexMap<HostName, Host>,
-    groups: IndexMap<String, Group>,
-    /// Directory of the first source that is a file, for `inventory_dir`.
-    pub directory: Option<std::path::PathBuf>,
-    /// The sources as given, for `ansible_inventory_sources`.
-    pub sources: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Host {
-    /// From the inventory's text.
-    vars: Arc<Vars>,
-    /// From `host_vars/` beside the inventory, then beside the playbook.
-    files: Vec<Arc<Vars>>,
-    /// Groups by name, without `all`, set once everything is read.
-    groups: Vec<String>,
-    span: Option<Span>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Group {
-    hosts: IndexSet<HostName>,
-    children: IndexSet<String>,
-    vars: Arc<Vars>,
-    /// From `group_vars/` beside the inventory, then beside the playbook.
-    files: Vec<Arc<Vars>>,
-    /// `ansible_group_priority`; 1 without.
-    priority: Option<i64>,
-    /// Longest way from `all`.
-    depth: usize,
-}
 
 impl Inventory {
     /// Every host in the order of the group `all`: own hosts first, then children as attached, level by level.
@@ -69,6 +36,12 @@ impl Inventory {
     /// Whether there is such a host.
     pub fn contains(&self, host: &str) -> bool {
         self.hosts.contains_key(host)
+    }
+
+    /// The file that names a host first; `None` for hosts of a list, and for those of a program.
+    pub fn file_of(&self, host: &str) -> Option<std::path::PathBuf> {
+        let span = self.hosts.get(host)?.span.as_ref()?;
+        Some(std::path::PathBuf::from(&span.file.name))
     }
 
     /// Groups of a host, sorted, without `all`.
@@ -141,11 +114,6 @@ impl Inventory {
     fn members(&self, group: &str) -> Vec<HostName> {
         graph::members(self, group)
     }
-}
-
-/// Where a value stands, for messages.
-fn place(node: &Node) -> Option<&Span> {
-    node.span.as_ref()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Host patterns: `web:&prod:!www3`, globs, `~regex`, `web[0:2]`, and limits.
 
-use super::{Inventory, vars::is_implicit_localhost};
+use super::model::Inventory;
+use super::vars::is_implicit_localhost;
 use crate::model::HostName;
 use crate::source::diagnostic::nearest;
 use indexmap::IndexSet;
@@ -188,6 +189,10 @@ fn one(inventory: &Inventory, part: &str) -> Result<IndexSet<HostName>, PatternE
     }
     if inventory.contains(part) {
         return Ok([HostName::new(part)].into());
+    }
+    if part.rfind('[').is_some_and(|open| !part[open..].contains(']')) {
+        let why = "a bracket is not closed".to_owned();
+        return Err(PatternError::Refused { part: part.to_owned(), why });
     }
     if let Some((name, index)) = subscript(part)? {
         let hosts = names(inventory, name)?;

@@ -1,6 +1,6 @@
 //! What `ansible-inventory` prints: `--list`, `--graph`, `--host`.
 
-use super::{Group, Inventory};
+use super::model::{Group, Inventory};
 use crate::model::HostName;
 use crate::source::{Node, Value, Vars};
 use crate::template::python_repr;

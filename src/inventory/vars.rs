@@ -1,6 +1,6 @@
 //! Which variables a host has, and which of two wins.
 
-use super::{Group, Inventory};
+use super::model::{Group, Inventory};
 use crate::source::{Node, Value, Vars};
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ pub(super) fn read(root: &Node, builder: &mut Builder, found: &mut Diagnostics) 
                     "an inventory is a mapping of groups, not {}",
                     root.kind()
                 ))
-                .at(super::place(root))
+                .at(root.span.as_ref())
                 .help("for example `web: {hosts: {www1: {}}}`"),
             );
         }
@@ -30,7 +30,7 @@ fn group(name: &Node, body: &Node, builder: &mut Builder, found: &mut Diagnostic
     let Some(entries) = body.as_map() else {
         if body.value != Value::Null {
             let message = format!("the group '{group_name}' is a mapping, not {}", body.kind());
-            found.push(Diagnostic::error(message).at(super::place(body)));
+            found.push(Diagnostic::error(message).at(body.span.as_ref()));
         }
         return;
     };
@@ -44,7 +44,7 @@ fn group(name: &Node, body: &Node, builder: &mut Builder, found: &mut Diagnostic
                     "unknown key '{}' in the group '{group_name}'",
                     other.unwrap_or_default()
                 ))
-                .at(super::place(key))
+                .at(key.span.as_ref())
                 .help("known keys: hosts, vars, children"),
             ),
         }
@@ -61,7 +61,7 @@ fn hosts(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnosti
                     "'hosts' of '{group}' is a mapping, not {}",
                     value.kind()
                 ))
-                .at(super::place(value))
+                .at(value.span.as_ref())
                 .help("write each host as a key: `hosts: {www1: {}, www2: {}}`"),
             );
             return;
@@ -69,7 +69,7 @@ fn hosts(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnosti
     };
     for (name, body) in entries {
         let text = name.as_str().unwrap_or_default();
-        let mut fail = |why: String| found.push(Diagnostic::error(why).at(super::place(name)));
+        let mut fail = |why: String| found.push(Diagnostic::error(why).at(name.span.as_ref()));
         let (pattern, port) = match ini::split_port(text) {
             Ok(split) => split,
             Err(why) => {
@@ -98,8 +98,8 @@ fn hosts(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnosti
             }
         };
         for host in names {
-            if let Err(why) = builder.host(&host, group, super::place(name)) {
-                found.push(Diagnostic::error(why).at(super::place(name)));
+            if let Err(why) = builder.host(&host, group, name.span.as_ref()) {
+                found.push(Diagnostic::error(why).at(name.span.as_ref()));
                 continue;
             }
             if let Some(port) = port {
@@ -120,13 +120,13 @@ fn vars(group: &str, value: &Node, builder: &mut Builder, found: &mut Diagnostic
             for (key, value) in entries {
                 let name = key.as_str().unwrap_or_default();
                 if let Err(why) = builder.group_var(group, name, value.clone()) {
-                    found.push(Diagnostic::error(why).at(super::place(value)));
+                    found.push(Diagnostic::error(why).at(value.span.as_ref()));
                 }
             }
         }
         _ => found.push(
             Diagnostic::error(format!("'vars' of '{group}' is a mapping, not {}", value.kind()))
-                .at(super::place(value)),
+                .at(value.span.as_ref()),
         ),
     }
 }
@@ -139,7 +139,7 @@ fn children(parent: &str, value: &Node, builder: &mut Builder, found: &mut Diagn
                 group(name, body, builder, found);
                 let child = name.as_str().unwrap_or_default();
                 if let Err(why) = builder.child(parent, child) {
-                    found.push(Diagnostic::error(why).at(super::place(name)));
+                    found.push(Diagnostic::error(why).at(name.span.as_ref()));
                 }
             }
         }
@@ -148,7 +148,7 @@ fn children(parent: &str, value: &Node, builder: &mut Builder, found: &mut Diagn
                 "'children' of '{parent}' is a mapping, not {}",
                 value.kind()
             ))
-            .at(super::place(value))
+            .at(value.span.as_ref())
             .help("write each group as a key: `children: {web: {}}`"),
         ),
     }
@@ -167,8 +167,8 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
         if body.as_map().is_some_and(|entries| !entries.is_empty()) && !is_group {
             // Variables of a host and group of that name (the same).
             vars(group_name, body, builder, found);
-            if let Err(why) = builder.host(group_name, group_name, super::place(name)) {
-                found.push(Diagnostic::error(why).at(super::place(name)));
+            if let Err(why) = builder.host(group_name, group_name, name.span.as_ref()) {
+                found.push(Diagnostic::error(why).at(name.span.as_ref()));
             }
             continue;
         }
@@ -178,7 +178,7 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
             _ => {
                 let message =
                     format!("the group '{group_name}' is a list or a mapping, not {}", body.kind());
-                found.push(Diagnostic::error(message).at(super::place(name)));
+                found.push(Diagnostic::error(message).at(name.span.as_ref()));
                 continue;
             }
         };
@@ -191,14 +191,14 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
                 Some((node, _)) => {
                     let message =
                         format!("'{what}' of '{group_name}' is a list, not {}", node.kind());
-                    found.push(Diagnostic::error(message).at(super::place(node)));
+                    found.push(Diagnostic::error(message).at(node.span.as_ref()));
                     Vec::new()
                 }
             }
         };
         for host in listed(hosts, "hosts", found) {
-            if let Err(why) = builder.host(&host, group_name, super::place(name)) {
-                found.push(Diagnostic::error(why).at(super::place(name)));
+            if let Err(why) = builder.host(&host, group_name, name.span.as_ref()) {
+                found.push(Diagnostic::error(why).at(name.span.as_ref()));
             }
         }
         if let Some(own) = body.entry("vars") {
@@ -208,7 +208,7 @@ pub(super) fn read_dynamic(root: &Node, builder: &mut Builder, found: &mut Diagn
             // A group that is only named here exists all the same (Ansible, `plugins/inventory/script.py`).
             builder.group(&child);
             if let Err(why) = builder.child(group_name, &child) {
-                found.push(Diagnostic::error(why).at(super::place(name)));
+                found.push(Diagnostic::error(why).at(name.span.as_ref()));
             }
         }
     }

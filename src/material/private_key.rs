@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 mod legacy;
 mod pbes;
+mod pbes1;
 
 /// A private key as it goes to hosts. Its bytes are wiped when it is dropped; `Debug` shows its
 /// kind alone.
@@ -27,7 +28,7 @@ pub struct PrivateKey {
 impl PrivateKey {
     /// Reads the one private key of `file`: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC); RSA, P-256, P-384,
     /// P-521, Ed25519 or ML-DSA. Other PEM blocks and text around it are left out. An encrypted key
-    /// (PKCS#8 with PBES2, or an old `Proc-Type: 4,ENCRYPTED` one) is opened with `passphrase`
+    /// (PKCS#8 with PBES2 or PBES1, or an old `Proc-Type: 4,ENCRYPTED` one) is opened with `passphrase`
     /// and becomes unencrypted PKCS#8 or its old form; any other keeps its label and bytes, in
     /// canonical PEM.
     ///

@@ -29,6 +29,12 @@ fn readable(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// An error and its causes on one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// What stands in place of a key.
 const WITHHELD: &str = "[withheld]";
 /// Lines of PEM have 64 characters (RFC 7468 §2).

@@ -4,6 +4,7 @@
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
 pub mod certificate;
+mod elsewhere;
 pub mod model;
 mod parse;
 mod reader;

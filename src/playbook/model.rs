@@ -1,7 +1,8 @@
 //! The types of a playbook, as parsed: values are templates until a host's variables are known.
 
 use super::certificate::CertificateSpec;
-use crate::source::{Node, Span, Vars};
+use crate::source::{Node, Span, Value, Vars};
+use crate::template::{Scope, is_template};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Play {
     /// Login user.
     pub remote_user: Option<Node>,
     /// One failure ends the run.
-    pub any_errors_fatal: bool,
+    pub any_errors_fatal: Option<bool>,
     /// More than this share of a batch ends the run, in percent.
     pub max_fail_percentage: Option<f64>,
     /// Notified handlers run for hosts that failed afterwards, too.
@@ -74,7 +75,7 @@ impl Play {
             order: Order::Inventory,
             becoming: Becoming::default(),
             remote_user: None,
-            any_errors_fatal: false,
+            any_errors_fatal: None,
             max_fail_percentage: None,
             force_handlers: false,
             environment: Vars::new(),
@@ -197,6 +198,21 @@ impl Task {
         name.unwrap_or(self.kind.name()).to_owned()
     }
 
+    /// The names that it answers to as a handler, rendered as far as they can be.
+    pub fn answers_to(&self, scope: &Scope) -> Vec<String> {
+        let rendered = |text: &str| {
+            if !is_template(text) {
+                return text.to_owned();
+            }
+            let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
+            scope.text(&node).unwrap_or_else(|_| text.to_owned())
+        };
+        std::iter::once(self.title())
+            .chain(self.listen.iter().cloned())
+            .map(|t| rendered(&t))
+            .collect()
+    }
+
     /// Where it is written, as `FILE:LINE`.
     pub fn place(&self) -> Option<String> {
         self.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line))
@@ -209,7 +225,8 @@ impl Task {
 
     /// Its values that every host can render before the run; see [`TaskKind::templates`].
     pub fn templates(&self) -> Vec<&Node> {
-        let mut nodes: Vec<&Node> = self.name.iter().chain(&self.delegate_to).collect();
+        // Not the name: one that cannot be rendered is shown as it is written.
+        let mut nodes: Vec<&Node> = self.delegate_to.iter().collect();
         nodes.extend(&self.notify);
         nodes.extend(self.environment.values());
         let Becoming { enabled, user, method, flags, exe } = &self.becoming;
@@ -329,8 +346,7 @@ impl TaskKind {
         match self {
             Self::Certificate(_) | Self::Meta(_) => Vec::new(),
             Self::Command(command) => {
-                let CommandSpec { words, shell: _, chdir, creates, removes, stdin, timeout } =
-                    command;
+                let CommandSpec { words, chdir, creates, removes, stdin, timeout, .. } = command;
                 let more = [chdir, creates, removes, stdin, timeout];
                 words.iter().chain(more.into_iter().flatten()).collect()
             }
@@ -416,6 +432,8 @@ pub struct CommandSpec {
     pub removes: Option<Node>,
     /// Standard input.
     pub stdin: Option<Node>,
+    /// Whether a newline follows it.
+    pub stdin_newline: bool,
     /// Limit.
     pub timeout: Option<Node>,
 }

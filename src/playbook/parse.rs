@@ -1,5 +1,6 @@
 //! From YAML to plays.
 
+use super::elsewhere;
 use super::model::{Order, Play, Playbook, Serial, Task};
 use super::reader::{Reader, becoming, unsupported, wrong_type};
 use super::task;
@@ -7,16 +8,6 @@ use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Keys that Ansible knows and certroll does not, with what to do instead.
-const NOT_IN_A_PLAY: [(&str, &str); 6] = [
-    ("roles", "write the role's tasks into `tasks:`"),
-    ("strategy", "certroll runs every task on a whole batch before the next, as `linear` does"),
-    ("vars_prompt", "pass the value with -e"),
-    ("connection", "set the variable `ansible_connection: local` for the hosts concerned"),
-    ("port", "set the variable `ansible_port`"),
-    ("collections", "certroll has no collections: leave it out"),
-];
 
 /// Parses a playbook. `directory` is where its relative paths start; `templates` checks the syntax of every
 /// template. Warnings come beside the playbook.
@@ -61,6 +52,8 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let mut reader = Reader::new(node, "a play", found)?;
     let hosts = match reader.node("hosts") {
         Some(hosts) => pattern(hosts, found),
+        // Said below, and only that.
+        None if node.entry("import_playbook").is_some() => Node::text(""),
         None => {
             let problem = Diagnostic::error("the play has no 'hosts'").at(node.span.as_ref());
             found.push(problem.help("name a group or a pattern: `hosts: web`"));
@@ -74,31 +67,29 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let order = order(&mut reader, found);
     let becoming = becoming(&mut reader);
     let remote_user = reader.node("remote_user");
-    let any_errors_fatal = reader.flag("any_errors_fatal", found).unwrap_or(false);
+    let any_errors_fatal = reader.flag("any_errors_fatal", found);
     let max_fail_percentage = percentage(&mut reader, found);
     let environment = reader.vars("environment", found);
     let tags = reader.words("tags", found);
     let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
     // certroll gathers no facts of this kind: nothing depends on the answer.
     reader.flag("gather_facts", found);
-    let context = task::Context { templates, play_tags: &tags, any_errors_fatal };
+    let context = task::Context {
+        templates,
+        play_tags: &tags,
+        any_errors_fatal: any_errors_fatal == Some(true),
+    };
     let mut tasks = Vec::new();
     for section in ["pre_tasks", "tasks", "post_tasks"] {
         tasks.extend(section_tasks(&mut reader, section, &context, found));
     }
     let handlers = section_tasks(&mut reader, "handlers", &context, found);
-    for (name, value) in reader.rest() {
+    for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
-        match NOT_IN_A_PLAY.iter().find(|(known, _)| *known == text) {
-            Some((_, remedy)) => found.push(unsupported(text, remedy, name)),
-            None if text == "import_playbook" => found.push(unsupported(
-                text,
-                "name both playbooks on the command line, in order",
-                name,
-            )),
+        match elsewhere::in_a_play(text) {
+            Some(remedy) => found.push(unsupported(text, remedy, name)),
             None => found.push(reader.unknown(name)),
         }
-        let _ = value;
     }
     check_syntax(node, templates, found);
     check_handlers(&tasks, &handlers, found);
@@ -234,7 +225,7 @@ fn section_tasks(
     items.iter().filter_map(|item| task::parse(item, context, found)).collect()
 }
 
-/// Every plain name in `notify` must be a handler's.
+/// Every plain name in `notify` must be a handler's. Where handlers have templates for names, the preflight tells.
 fn check_handlers(tasks: &[Task], handlers: &[Task], found: &mut Diagnostics) {
     let known: Vec<&str> = handlers
         .iter()
@@ -243,6 +234,9 @@ fn check_handlers(tasks: &[Task], handlers: &[Task], found: &mut Diagnostics) {
             name.into_iter().chain(handler.listen.iter().map(String::as_str))
         })
         .collect();
+    if known.iter().any(|name| crate::template::is_template(name)) {
+        return;
+    }
     for notified in tasks.iter().chain(handlers).flat_map(|task| &task.notify) {
         let Some(name) = notified.as_str() else { continue };
         if crate::template::is_template(name) || known.contains(&name) {

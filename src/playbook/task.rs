@@ -1,6 +1,7 @@
 //! From YAML to one task.
 
 use super::certificate::CertificateSpec;
+use super::elsewhere;
 use super::model::{CommandSpec, Loop, Meta, Task, TaskKind, WaitFor};
 use super::reader::{Reader, becoming, is_identifier, unsupported, wrong_type};
 use super::words;
@@ -27,37 +28,6 @@ const MODULES: [&str; 10] = [
     "wait_for",
     "set_fact",
     "meta",
-];
-
-/// Modules and keywords that Ansible's users may write here, with what to do instead.
-const ELSEWHERE: [(&str, &str); 21] = [
-    ("block", "write its tasks one after another, each with its own `when`"),
-    ("include_tasks", "write the tasks here"),
-    ("import_tasks", "write the tasks here"),
-    ("include_role", "write the role's tasks here"),
-    ("import_role", "write the role's tasks here"),
-    ("copy", "certificates and keys are deployed by `certificate`; other files by Ansible"),
-    ("template", "other files are Ansible's work"),
-    ("file", "other files are Ansible's work; use `command: [install, …]` if you must"),
-    (
-        "service",
-        "the `reload` of a `certificate` task does it; or `command: [systemctl, reload, NAME]`",
-    ),
-    (
-        "systemd",
-        "the `reload` of a `certificate` task does it; or `command: [systemctl, reload, NAME]`",
-    ),
-    ("stat", "use `command: [test, -e, PATH]`"),
-    ("uri", "use `checks:` of a `certificate` task with curl"),
-    ("script", "use `command`"),
-    ("raw", "use `shell`"),
-    ("setup", "certroll gathers no facts"),
-    ("async", "a task ends before the next begins"),
-    ("poll", "a task ends before the next begins"),
-    ("local_action", "use `delegate_to: localhost`"),
-    ("with_dict", "use `loop: \"{{ mapping | dict2items }}\"`"),
-    ("with_fileglob", "use `loop: \"{{ query('fileglob', 'PATTERN') }}\"`"),
-    ("module_defaults", "write the arguments at each task"),
 ];
 
 pub(super) fn parse(node: &Node, context: &Context<'_>, found: &mut Diagnostics) -> Option<Task> {
@@ -136,7 +106,10 @@ fn module<'a>(
                 wrong = true;
             }
             chosen = Some((module, value));
-        } else if let Some((_, remedy)) = ELSEWHERE.iter().find(|(known, _)| *known == short) {
+        } else if matches!(short, "rescue" | "always") && node.entry("block").is_some() {
+            // Said once, for the block.
+            wrong = true;
+        } else if let Some(remedy) = elsewhere::in_a_task(text) {
             found.push(unsupported(text, remedy, name));
             wrong = true;
         } else {
@@ -246,6 +219,7 @@ fn kind(
         "command" | "shell" => command(value, module == "shell", arguments, found),
         "set_fact" => {
             let mut vars = crate::source::Vars::new();
+            let value = &mapping(module, value, found)?;
             let Some(entries) = value.as_map() else {
                 found.push(wrong_type(module, "a mapping", value));
                 return None;
@@ -273,9 +247,33 @@ fn meta(value: &Node, found: &mut Diagnostics) -> Option<TaskKind> {
     let known = NAMES.iter().find(|(name, _)| value.as_str() == Some(name));
     if known.is_none() {
         let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-        found.push(wrong_type("meta", &format!("one of {}", names.join(", ")), value));
+        let problem = match value.as_str() {
+            Some(word) => Diagnostic::error(format!("there is no 'meta: {word}'"))
+                .at(value.span.as_ref())
+                .help(elsewhere::meta(word).unwrap_or("certroll has the ones named below")),
+            None => wrong_type("meta", "a word", value),
+        };
+        found.push(problem.help(format!("known: {}", names.join(", "))));
     }
     known.map(|(_, meta)| TaskKind::Meta(*meta))
+}
+
+/// The arguments as a mapping: the old form `module: key=value` is rewritten into one.
+fn mapping(module: &str, value: &Node, found: &mut Diagnostics) -> Option<Node> {
+    if value.as_str().is_none() {
+        return Some(value.clone());
+    }
+    match old_arguments(value, None, found)? {
+        (rest, Some(pairs)) if rest.as_str() == Some("") => Some(pairs),
+        _ => {
+            let message = format!("the arguments of {module} are a mapping, not free text");
+            let problem = Diagnostic::error(message).at(value.span.as_ref());
+            found.push(problem.help(format!(
+                "write each `key: value` on a line of its own below `{module}:`, or `{module}: key=value`"
+            )));
+            None
+        }
+    }
 }
 
 /// The modules whose arguments are a mapping of a few keys.
@@ -292,14 +290,7 @@ fn keyed(
             _ => TaskKind::Pause { duration: None, unit: 1, prompt: None },
         });
     }
-    if value.as_str().is_some() {
-        found.push(
-            Diagnostic::error(format!("the arguments of {module} are a mapping, not free text"))
-                .at(value.span.as_ref())
-                .help("write each `key: value` on a line of its own below the module"),
-        );
-        return None;
-    }
+    let value = &mapping(module, value, found)?;
     let mut reader = Reader::new(value, module, found)?;
     let kind = match module {
         "debug" => {
@@ -352,6 +343,45 @@ fn keyed(
     Some(kind)
 }
 
+/// Words that `command` and `shell` take out of their line (Ansible, `parsing/splitter.py`).
+const COMMAND_ARGUMENTS: Option<&[&str]> = Some(&[
+    "creates",
+    "removes",
+    "chdir",
+    "executable",
+    "stdin",
+    "stdin_add_newline",
+    "strip_empty_ends",
+]);
+
+/// A text in Ansible's old form: what is left of it, and its `key=value` words as a mapping, if it has any.
+fn old_arguments(
+    value: &Node,
+    known: Option<&[&str]>,
+    found: &mut Diagnostics,
+) -> Option<(Node, Option<Node>)> {
+    let Some(text) = value.as_str() else { return Some((value.clone(), None)) };
+    let Some(words) = words::key_values(text, known) else {
+        let problem = Diagnostic::error("a quote or a template is not closed");
+        found.push(problem.at(value.span.as_ref()));
+        return None;
+    };
+    if words.pairs.is_empty() {
+        return Some((value.clone(), None));
+    }
+    let at = |text: String| Node { value: Value::Text(text), span: value.span.clone() };
+    let pairs = words.pairs.into_iter().map(|(key, text)| {
+        let node = match (known, text.as_str()) {
+            (_, "true" | "yes") if key == "stdin_add_newline" => Value::Bool(true),
+            (_, "false" | "no") if key == "stdin_add_newline" => Value::Bool(false),
+            _ => Value::Text(text),
+        };
+        (at(key), Node { value: node, span: value.span.clone() })
+    });
+    let pairs = Node { value: Value::Map(pairs.collect()), span: value.span.clone() };
+    Some((at(words.rest), Some(pairs)))
+}
+
 fn command(
     value: &Node,
     shell: bool,
@@ -366,19 +396,37 @@ fn command(
         creates: None,
         removes: None,
         stdin: None,
+        stdin_newline: true,
         timeout: None,
     };
+    let mut executable = None;
+    let written;
+    let value = match (value.as_str(), old_arguments(value, COMMAND_ARGUMENTS, found)?) {
+        // `command: x creates=/y`: the old form of `args`.
+        (Some(_), (rest, Some(options))) => {
+            more_arguments(&options, module, &mut spec, &mut executable, found);
+            written = rest;
+            &written
+        }
+        _ => value,
+    };
     match &value.value {
+        Value::Text(text) | Value::Unsafe(text) if text.is_empty() => {}
         Value::Text(_) | Value::Unsafe(_) => spec.words = words::split(value, shell, found)?,
         Value::List(items) if !shell => spec.words = items.clone(),
-        Value::Map(_) => more_arguments(value, module, &mut spec, found),
+        Value::Map(_) => more_arguments(value, module, &mut spec, &mut executable, found),
         _ => {
             found.push(wrong_type(module, "a command line or a list of words", value));
             return None;
         }
     }
     if let Some(arguments) = arguments {
-        more_arguments(arguments, module, &mut spec, found);
+        more_arguments(arguments, module, &mut spec, &mut executable, found);
+    }
+    if let (true, Some(program), [line]) = (shell, executable, spec.words.as_slice()) {
+        // `/bin/sh` by another name.
+        spec.words = vec![program, Node::text("-c"), line.clone()];
+        spec.shell = false;
     }
     if spec.words.is_empty() {
         found.push(Diagnostic::error(format!("{module} has no command")).at(value.span.as_ref()));
@@ -391,12 +439,19 @@ fn more_arguments(
     node: &Node,
     module: &'static str,
     spec: &mut CommandSpec,
+    executable: &mut Option<Node>,
     found: &mut Diagnostics,
 ) {
     let Some(mut reader) = Reader::new(node, module, found) else { return };
     let argv = reader.list("argv");
     if !argv.is_empty() {
         spec.words = argv;
+    }
+    for accepted in ["expand_argument_vars", "strip_empty_ends"] {
+        reader.take(accepted);
+    }
+    if let Some(flag) = reader.flag("stdin_add_newline", found) {
+        spec.stdin_newline = flag;
     }
     if let Some(line) = reader.node("cmd")
         && let Some(words) = words::split(&line, spec.shell, found)
@@ -412,6 +467,7 @@ fn more_arguments(
     set(&mut spec.creates, "creates");
     set(&mut spec.removes, "removes");
     set(&mut spec.stdin, "stdin");
+    set(executable, "executable");
     set(&mut spec.timeout, "timeout");
     reader.finish(found);
 }

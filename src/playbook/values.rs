@@ -41,7 +41,7 @@ impl<'a> Values<'a> {
     /// A text without newlines or NUL; not empty.
     pub(super) fn text(&mut self, node: Option<&Node>) -> Option<String> {
         let node = node?;
-        let text = self.keep(self.scope.text(node))?;
+        let text = self.keep(self.scope.text_unless_omitted(node)).flatten()?;
         if text.is_empty() || text.contains(['\n', '\0']) {
             self.wrong(node, "this must be one line of text, and not empty", "");
             return None;
@@ -49,9 +49,9 @@ impl<'a> Values<'a> {
         Some(text)
     }
 
-    /// Any JSON value.
+    /// Any JSON value; nothing for `omit`.
     pub(super) fn json(&mut self, node: &Node) -> Option<serde_json::Value> {
-        self.keep(self.scope.render(node))
+        self.keep(self.scope.render_unless_omitted(node)).flatten()
     }
 
     /// A whole number in a range.

@@ -46,6 +46,85 @@ fn shell_words(text: &str) -> Option<Vec<String>> {
     Some(words.into_iter().map(unmask).collect())
 }
 
+/// Arguments in Ansible's old form: `key=value` words, and what is left without them.
+pub(super) struct KeyValues {
+    /// Keys and values as written, quotes around a value taken off.
+    pub(super) pairs: Vec<(String, String)>,
+    /// The rest of the text, as it stood.
+    pub(super) rest: String,
+}
+
+/// Takes the `key=value` words out of a text (Ansible, `parsing/splitter.py`): those whose key is in `known`,
+/// or all of them without such a list. A quoted word, and a template, are never taken apart.
+/// `None`: a quote or a template is not closed.
+pub(super) fn key_values(text: &str, known: Option<&[&str]>) -> Option<KeyValues> {
+    let mut pairs = Vec::new();
+    let mut rest = String::new();
+    let mut from = 0;
+    for (start, end) in pieces(text)? {
+        let word = &text[start..end];
+        let pair = word.split_once('=').filter(|(key, _)| {
+            let named = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+            named && known.is_none_or(|known| known.contains(key))
+        });
+        if let Some((key, value)) = pair {
+            rest.push_str(&text[from..start]);
+            from = end;
+            pairs.push((key.to_owned(), unquoted(value).to_owned()));
+        }
+    }
+    rest.push_str(&text[from..]);
+    Some(KeyValues { pairs, rest: rest.trim().to_owned() })
+}
+
+fn unquoted(value: &str) -> &str {
+    let quoted = |quote: char| value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote));
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(value)
+}
+
+/// Where each word begins and ends; blanks within quotes and within `{{ }}`, `{% %}`, `{# #}` end none.
+fn pieces(text: &str) -> Option<Vec<(usize, usize)>> {
+    let mut pieces = Vec::new();
+    let mut begun = None;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let here = &text[at..];
+        let template = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")]
+            .into_iter()
+            .find(|(open, _)| here.starts_with(open));
+        let length = if let Some((_, close)) = template {
+            here.find(close)? + close.len()
+        } else if c == '\\' {
+            1 + here[1..].chars().next().map_or(0, char::len_utf8)
+        } else if matches!(c, '\'' | '"') {
+            quoted_length(here, c)?
+        } else {
+            c.len_utf8()
+        };
+        if c.is_whitespace() && template.is_none() {
+            pieces.extend(begun.take().map(|start| (start, at)));
+        } else {
+            begun.get_or_insert(at);
+        }
+        at += length;
+    }
+    pieces.extend(begun.map(|start| (start, at)));
+    Some(pieces)
+}
+
+/// Bytes of the quoted text that begins here.
+fn quoted_length(text: &str, quote: char) -> Option<usize> {
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' {
+            chars.next();
+        } else if c == quote {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +136,30 @@ mod tests {
             ["lb", "drain", "{{ a | default(\"x y\") }}", "--at={{ b }}"]
         );
         assert_eq!(shell_words("a 'b"), None);
+    }
+
+    #[test]
+    fn old_arguments_are_taken_out_of_the_text() {
+        let read = |text: &str, known: Option<&[&str]>| {
+            let found = key_values(text, known).unwrap();
+            (found.rest, found.pairs.iter().map(|(k, v)| format!("{k}<{v}>")).collect::<String>())
+        };
+        let known: &[&str] = &["creates", "chdir"];
+        assert_eq!(
+            read("openssl req a=b creates=\"/e x\"  chdir={{ d | default('/ x') }}", Some(known)),
+            (
+                "openssl req a=b".to_owned(),
+                "creates</e x>chdir<{{ d | default('/ x') }}>".to_owned()
+            )
+        );
+        assert_eq!(
+            read("sh -c 'echo creates=/x'", Some(known)),
+            ("sh -c 'echo creates=/x'".to_owned(), String::new())
+        );
+        assert_eq!(
+            read("msg='a b' verbosity=1", None),
+            (String::new(), "msg<a b>verbosity<1>".to_owned())
+        );
+        assert!(key_values("a 'b", None).is_none() && key_values("a {{ b", None).is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! Backslashes in the strings of expressions.
+//! Expressions as Ansible's users write them, for an engine that reads them a little differently: backslashes
+//! in strings, and full names of filters and tests (`x | ansible.builtin.basename`).
 //!
 //! YAML has read them already, so Ansible takes those within `{{ … }}` as they are: `'\\1'` is a backslash and
 //! a one. In conditions and `{% … %}` they are Python's escapes, and one that Python does not know stays. The
@@ -17,17 +18,47 @@ pub(super) enum Literal {
 
 /// An expression without braces, for the engine.
 pub(super) fn of_expression(text: &str, literal: Literal) -> Cow<'_, str> {
-    if !text.contains('\\') {
+    if is_plain(text) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     let mut rest = text;
     while let Some(open) = rest.find(['\'', '"']) {
         let (before, string) = rest.split_at(open);
-        out.push_str(before);
+        out.push_str(&short_names(before));
         let end = string_end(string);
         doubled(&string[..end], literal, &mut out);
         rest = &string[end..];
+    }
+    out.push_str(&short_names(rest));
+    Cow::Owned(out)
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.contains('\\') && !text.contains("ansible.")
+}
+
+/// Filters and tests without the collection that Ansible's own are in.
+fn short_names(code: &str) -> Cow<'_, str> {
+    if !code.contains("ansible.") {
+        return Cow::Borrowed(code);
+    }
+    let mut out = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(at) = rest.find("ansible.") {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let name = from.strip_prefix("ansible.builtin.").or(from.strip_prefix("ansible.legacy."));
+        let preceding = before.trim_end();
+        let word = preceding.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
+        let names_one = preceding.ends_with('|') || matches!(word, Some("is" | "not"));
+        match name.filter(|_| names_one) {
+            Some(name) => rest = name,
+            None => {
+                out.push_str("ansible.");
+                rest = &from["ansible.".len()..];
+            }
+        }
     }
     out.push_str(rest);
     Cow::Owned(out)
@@ -36,7 +67,7 @@ pub(super) fn of_expression(text: &str, literal: Literal) -> Cow<'_, str> {
 /// A text with `{{ … }}` and `{% … %}`, for the engine.
 pub(super) fn of_template(text: &str, literal: Literal) -> Cow<'_, str> {
     // What is raw stays raw.
-    if !text.contains('\\') || text.contains("{% raw") || text.contains("{%- raw") {
+    if is_plain(text) || text.contains("{% raw") || text.contains("{%- raw") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);

@@ -1,5 +1,6 @@
 //! Between template values, JSON, and Python's way of writing them.
 
+use super::omit::is_omit;
 use crate::source::Diagnostic;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
@@ -12,6 +13,10 @@ use serde_json::Value as Json;
 pub(super) fn json(value: &Value) -> Result<Json, Error> {
     if let Some(missing) = super::record::as_missing(value) {
         return Err(missing);
+    }
+    if is_omit(value) {
+        let why = "`omit` leaves a key or an item out: it must be its whole value";
+        return Err(Error::new(ErrorKind::InvalidOperation, why));
     }
     Ok(match value.kind() {
         ValueKind::Undefined => {
@@ -28,12 +33,15 @@ pub(super) fn json(value: &Value) -> Result<Json, Error> {
             let mut map = serde_json::Map::new();
             for key in value.try_iter()? {
                 let item = value.get_item(&key)?;
-                map.insert(key.to_string(), json(&item)?);
+                if !is_omit(&item) {
+                    map.insert(key.to_string(), json(&item)?);
+                }
             }
             Json::Object(map)
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            Json::Array(value.try_iter()?.map(|item| json(&item)).collect::<Result<_, _>>()?)
+            let items = value.try_iter()?.filter(|item| !is_omit(item));
+            Json::Array(items.map(|item| json(&item)).collect::<Result<_, _>>()?)
         }
         _ => serde_json::to_value(value).map_err(not_json)?,
     })

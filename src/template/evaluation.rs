@@ -2,9 +2,10 @@
 
 use super::backslashes::{self, Literal};
 use super::convert::{json, python_text};
+use super::engine::is_template;
+use super::error::TemplateError;
 use super::record::{self, Failure, Missing, Shared};
 use super::scope::Scope;
-use super::{TemplateError, is_template};
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Node, Span, Value as Source, Vars};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};

@@ -1,21 +1,50 @@
 //! `lookup('file', …)` and its relatives. `pipe` is left out: a template runs no program.
 
+use super::engine::Decrypt;
 use crate::load;
 use minijinja::value::{Kwargs, Rest, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf) {
+pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf, decrypt: Decrypt) {
     for name in ["lookup", "query", "q"] {
-        let directory = directory.clone();
+        let (directory, decrypt) = (directory.clone(), Arc::clone(&decrypt));
         environment.add_function(
             name,
             move |state: &State, kind: String, terms: Rest<Value>, options: Kwargs| {
-                let found = find(state, &kind, &terms, &options, &directory)?;
+                let found = find(
+                    state,
+                    &kind,
+                    &terms,
+                    &options,
+                    &Files { directory: &directory, decrypt: &decrypt },
+                )?;
                 options.assert_all_used()?;
                 Ok::<_, Error>(if name == "lookup" { joined(found) } else { Value::from(found) })
             },
         );
+    }
+}
+
+/// Where files are found, and how vaults among them are opened.
+struct Files<'a> {
+    directory: &'a Path,
+    decrypt: &'a Decrypt,
+}
+
+impl Files<'_> {
+    /// A file's text, decrypted if it is a vault (Ansible, `plugins/lookup/file.py`). Without the directory
+    /// itself, `files/` in it is searched first.
+    fn read(&self, name: &str) -> Result<String, String> {
+        let beside = self.directory.join(name);
+        let within = self.directory.join("files").join(name);
+        let path = if Path::new(name).is_relative() && within.is_file() { within } else { beside };
+        let file = load::read_text(&path).map_err(|problem| problem.message)?;
+        if crate::vault::is_vault(&file.text) {
+            return (self.decrypt)(&file.text).map_err(|why| format!("{}: {why}", file.name));
+        }
+        Ok(file.text.clone())
     }
 }
 
@@ -35,10 +64,13 @@ fn find(
     kind: &str,
     terms: &[Value],
     options: &Kwargs,
-    directory: &Path,
+    files: &Files<'_>,
 ) -> Result<Vec<Value>, Error> {
+    let directory = files.directory;
     let ignore = options.get::<Option<String>>("errors")?.is_some_and(|what| what == "ignore");
     let default = options.get::<Option<Value>>("default")?;
+    let strip_end = options.get::<Option<bool>>("rstrip")?.unwrap_or(true);
+    let strip_start = options.get::<Option<bool>>("lstrip")?.unwrap_or(false);
     let kind = kind.rsplit('.').next().unwrap_or(kind);
     let terms = terms.iter().flat_map(|term| match term.try_iter() {
         Ok(items) if term.as_str().is_none() => items.collect(),
@@ -61,10 +93,13 @@ fn find(
                 let fallback = default.clone().unwrap_or_else(|| Value::from(""));
                 found.push(std::env::var(&name).map_or(fallback, Value::from));
             }
-            "file" => match load::read_text(&directory.join(&name)) {
-                Ok(file) => found.push(Value::from(file.text.trim_end_matches('\n'))),
+            "file" => match files.read(&name) {
+                Ok(text) => {
+                    let text = if strip_end { text.trim_end() } else { &text };
+                    found.push(Value::from(if strip_start { text.trim_start() } else { text }));
+                }
                 Err(_) if ignore => found.push(Value::from(())),
-                Err(error) => return Err(bad(error.message)),
+                Err(why) => return Err(bad(why)),
             },
             "fileglob" => found.extend(glob(directory, &name).into_iter().map(Value::from)),
             "vars" => match state.lookup(&name).filter(|value| !super::record::is_missing(value)) {

@@ -8,144 +8,30 @@
 mod backslashes;
 mod collections;
 mod convert;
+mod engine;
+mod error;
 mod evaluation;
 mod filters;
 mod lookups;
+mod omit;
 mod predicates;
 mod record;
 mod rendering;
 mod scope;
+mod setup;
 
 pub use convert::python_repr;
+pub use engine::{Decrypt, Templates, is_template};
+pub use error::TemplateError;
 pub use scope::{HostVars, Scope};
-
-use crate::source::{Diagnostic, Node, Value as Source};
-use backslashes::Literal;
-use evaluation::single_expression;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior};
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Work that one template may do, in minijinja's units.
-const FUEL: u64 = 2_000_000;
-
-/// Decrypts an armoured vault text; the error says why not.
-pub type Decrypt = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
-
-/// The template engine with Ansible's filters, tests and lookups.
-pub struct Templates {
-    strict: Environment<'static>,
-    /// The same, but an attribute of something undefined is undefined too: for `a.b.c | default(x)`.
-    chaining: Environment<'static>,
-    decrypt: Decrypt,
-}
-
-/// Why a template has no value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TemplateError {
-    /// It is wrong.
-    Wrong(Box<Diagnostic>),
-    /// It needs this name, which is set only when the play runs.
-    NotYetKnown(String),
-}
-
-impl TemplateError {
-    /// As a diagnostic, whichever it is.
-    pub fn diagnostic(self) -> Diagnostic {
-        match self {
-            Self::Wrong(diagnostic) => *diagnostic,
-            Self::NotYetKnown(name) => {
-                Diagnostic::error(format!("'{name}' is not known before the play runs"))
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Templates {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Templates")
-    }
-}
-
-impl Templates {
-    /// An engine whose lookups find files relative to `directory`.
-    pub fn new(directory: PathBuf, decrypt: Decrypt) -> Arc<Self> {
-        let make = |behavior| {
-            let mut environment = Environment::new();
-            environment.set_undefined_behavior(behavior);
-            environment.set_debug(true);
-            environment.set_fuel(Some(FUEL));
-            let mut syntax = SyntaxConfig::builder();
-            syntax.trim_blocks(true).keep_trailing_newline(true);
-            if let Ok(syntax) = syntax.build() {
-                environment.set_syntax(syntax);
-            }
-            environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-            environment.set_formatter(evaluation::format);
-            environment
-                .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-            filters::add_to(&mut environment);
-            collections::add_to(&mut environment);
-            predicates::add_to(&mut environment);
-            lookups::add_to(&mut environment, directory.clone());
-            environment
-        };
-        Arc::new(Self {
-            strict: make(UndefinedBehavior::Strict),
-            chaining: make(UndefinedBehavior::Chainable),
-            decrypt,
-        })
-    }
-
-    /// Checks the syntax of every template in `node`, also the names of filters and tests as far as
-    /// the engine tells before running.
-    pub fn syntax(&self, node: &Node) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
-        self.collect_syntax(node, &mut found);
-        found
-    }
-
-    fn collect_syntax(&self, node: &Node, found: &mut Vec<Diagnostic>) {
-        match &node.value {
-            Source::Text(text) if is_template(text) => {
-                let text = backslashes::of_template(text, Literal::AsWritten);
-                let result = match single_expression(&text) {
-                    Some(expression) => self.strict.compile_expression(expression).map(drop),
-                    None => self.strict.template_from_str(&text).map(drop),
-                };
-                if let Err(error) = result {
-                    found.push(evaluation::syntax_error(&error, node));
-                }
-            }
-            Source::List(items) => items.iter().for_each(|item| self.collect_syntax(item, found)),
-            Source::Map(entries) => {
-                entries.iter().for_each(|(_, value)| self.collect_syntax(value, found));
-            }
-            _ => {}
-        }
-    }
-
-    /// Checks the syntax of a condition, which is an expression without braces.
-    pub fn condition_syntax(&self, node: &Node) -> Option<Diagnostic> {
-        let text = node.as_str()?;
-        let expression = single_expression(text).unwrap_or(text);
-        let expression = backslashes::of_expression(expression, Literal::Escapes);
-        let error = self.strict.compile_expression(&expression).err()?;
-        Some(evaluation::syntax_error(&error, node))
-    }
-}
-
-/// Whether a text holds template syntax.
-pub fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%") || text.contains("{#")
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{SourceFile, Vars, yaml};
+    use crate::source::{Node, SourceFile, Value as Source, Vars, yaml};
     use serde_json::{Value as Json, json};
+    use std::path::PathBuf;
+    use std::sync::Arc;
 
     fn scope(vars: &str) -> Scope {
         let decrypt: Decrypt = Arc::new(|_| Ok("opened".to_owned()));

@@ -1,6 +1,6 @@
 //! What one evaluation met on its way: names that were missing, values that could not be made.
 
-use super::TemplateError;
+use super::error::TemplateError;
 use minijinja::value::{Object, Value};
 use minijinja::{Error, ErrorKind};
 use std::fmt;

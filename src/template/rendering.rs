@@ -2,9 +2,11 @@
 
 use super::backslashes::Literal;
 use super::convert::{json, python_bool_error};
+use super::engine::is_template;
+use super::error::TemplateError;
 use super::evaluation::Evaluation;
+use super::omit::is_omit;
 use super::scope::Scope;
-use super::{TemplateError, is_template};
 use crate::source::{Diagnostic, Node, Value};
 
 impl Scope {
@@ -19,21 +21,34 @@ impl Scope {
         })
     }
 
+    /// As [`render`](Self::render); `None` for `omit`, which leaves the value's key out.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render).
+    pub fn render_unless_omitted(
+        &self,
+        node: &Node,
+    ) -> Result<Option<serde_json::Value>, TemplateError> {
+        Evaluation::run(self, node, |evaluation| {
+            let value = evaluation.value(node)?;
+            if is_omit(&value) { Ok(None) } else { json(&value).map(Some) }
+        })
+    }
+
+    /// As [`text`](Self::text); `None` for `omit`.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub fn text_unless_omitted(&self, node: &Node) -> Result<Option<String>, TemplateError> {
+        self.render_unless_omitted(node)?.map(|value| text_of(node, value)).transpose()
+    }
+
     /// Renders a value as text.
     ///
     /// # Errors
     /// As [`render`](Self::render), and for lists, mappings and nothing.
     pub fn text(&self, node: &Node) -> Result<String, TemplateError> {
-        use serde_json::Value as Json;
-        match self.render(node)? {
-            Json::String(text) => Ok(text),
-            Json::Bool(true) => Ok("True".to_owned()),
-            Json::Bool(false) => Ok("False".to_owned()),
-            Json::Number(number) => Ok(number.to_string()),
-            Json::Null => Err(wrong(node, "text is wanted here, not nothing")),
-            Json::Array(_) => Err(wrong(node, "text is wanted here, not a list")),
-            Json::Object(_) => Err(wrong(node, "text is wanted here, not a mapping")),
-        }
+        text_of(node, self.render(node)?)
     }
 
     /// Evaluates a condition: an expression, with or without braces, that gives a boolean.
@@ -65,6 +80,19 @@ impl Scope {
                 python_bool_error(&other).at(node.span.as_ref()),
             ))),
         }
+    }
+}
+
+fn text_of(node: &Node, value: serde_json::Value) -> Result<String, TemplateError> {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) => Ok(text),
+        Json::Bool(true) => Ok("True".to_owned()),
+        Json::Bool(false) => Ok("False".to_owned()),
+        Json::Number(number) => Ok(number.to_string()),
+        Json::Null => Err(wrong(node, "text is wanted here, not nothing")),
+        Json::Array(_) => Err(wrong(node, "text is wanted here, not a list")),
+        Json::Object(_) => Err(wrong(node, "text is wanted here, not a mapping")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The variables that one host sees in one task.
 
-use super::Templates;
+use super::engine::Templates;
 use crate::source::{Node, Vars};
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -5,7 +5,8 @@
 //! be taken. A channel that nobody reads would stop the whole connection, so [`read`] takes
 //! everything at once and [`Shared`] bounds what is kept.
 
-use super::process::{Exit, Process};
+use super::exit::Exit;
+use super::process::Process;
 use super::pump::Shared;
 use bytes::Bytes;
 use russh::client::Msg;

@@ -3,7 +3,8 @@
 use super::auth::{self, Keyring};
 use super::client::{Client, ClientError, Notes};
 use super::error::{ConnectError, DialError};
-use super::host_key::{Expectation, KnownHosts};
+use super::greeting::{self, Ungreeted};
+use super::host_key::{Expectation, KnownHostsCache};
 use super::proxy;
 use super::session::{Session, Tunnel};
 use super::ssh_config::AddressFamily;
@@ -13,12 +14,12 @@ use crate::model::Timestamp;
 use crate::model::text::printable;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use russh::SshId;
 use russh::client::{self, Config, Handle};
+use russh::{AlgorithmKind, SshId};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,7 +39,7 @@ pub struct Connector(Arc<Inner>);
 struct Inner {
     now: Timestamp,
     keyring: Keyring,
-    known_hosts: Mutex<HashMap<PathBuf, Arc<KnownHosts>>>,
+    known_hosts: KnownHostsCache,
     /// Held while a host key is added, so that lines do not mix.
     remembering: tokio::sync::Mutex<()>,
     bastions: Mutex<HashMap<String, Bastion>>,
@@ -53,7 +54,7 @@ impl Connector {
         Self(Arc::new(Inner {
             now,
             keyring: Keyring::default(),
-            known_hosts: Mutex::default(),
+            known_hosts: KnownHostsCache::default(),
             remembering: tokio::sync::Mutex::default(),
             bastions: Mutex::default(),
         }))
@@ -65,6 +66,16 @@ impl Connector {
     /// Each of [`ConnectError`]. Dropped before its end, it leaves no connection behind, except one
     /// to a bastion that others may use.
     pub async fn connect(&self, target: &Target) -> Result<Session, ConnectError> {
+        // A connection without a log-in counts against us where PerSourcePenalties are kept.
+        let credentials = self.0.keyring.credentials(target, self.0.now).await;
+        if !auth::can_try(target, &credentials) {
+            return Err(ConnectError::NoCredentials {
+                user: target.user.clone(),
+                address: target.address.clone(),
+                port: target.port,
+                tried: credentials.faults,
+            });
+        }
         match (target.jumps.split_last(), &target.proxy_command) {
             (Some((last, before)), _) => {
                 let which = last.to_string();
@@ -112,7 +123,7 @@ impl Connector {
         async move {
             let attempt = connector.attempt(&slot, &target);
             let result = attempt.clone().await;
-            if result.is_err() {
+            if result.as_ref().is_err_and(|error| !error.is_final()) {
                 // All who waited share the failure; who comes later tries anew.
                 let mut bastions =
                     connector.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +140,7 @@ impl Connector {
         let mut bastions = self.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
         let open = |bastion: &Bastion| match bastion.peek() {
             Some(Ok(session)) => !session.is_closed(),
-            Some(Err(_)) => false,
+            Some(Err(error)) => error.is_final(),
             None => true,
         };
         if let Some(bastion) = bastions.get(slot).filter(|bastion| open(bastion)) {
@@ -151,12 +162,14 @@ impl Connector {
         stream: impl Future<Output = Result<S, ConnectError>>,
         through: Option<Session>,
     ) -> Result<Session, ConnectError> {
-        let expectation = Expectation::new(target, self.known_hosts(target)?);
-        let config = Arc::new(config(target, &expectation));
         let notes = Notes::default();
-        let handler = Client { expectation, now: self.0.now, notes: notes.clone() };
         let shaking = async {
-            let stream = stream.await?;
+            let stream = greeting::greet(stream.await?).await;
+            let stream = stream.map_err(|why| ungreeted(target, why))?;
+            let known = target.known_hosts.iter().map(|path| self.0.known_hosts.read(path));
+            let expectation = Expectation::new(target, known.collect());
+            let config = Arc::new(config(target, &expectation));
+            let handler = Client { expectation, now: self.0.now, notes: notes.clone() };
             let shaken = client::connect_stream(config, stream, handler).await;
             shaken.map_err(|error| refused(target, error, &notes))
         };
@@ -190,7 +203,10 @@ impl Connector {
         let withheld = notes.is_impostor() && target.password.is_some();
         let without = withheld.then(|| Target { password: None, ..target.clone() });
         let offered = without.as_ref().unwrap_or(target);
-        let Err(refusal) = auth::log_in(handle, offered, &self.0.keyring).await else {
+        // Asked again: another host may have shown by now which key is the right one.
+        let credentials = self.0.keyring.credentials(offered, self.0.now).await;
+        let tried = auth::log_in(handle, offered, &self.0.keyring, credentials).await;
+        let Err(refusal) = tried else {
             return Ok(());
         };
         let mut tried = refusal.tried;
@@ -209,34 +225,10 @@ impl Connector {
         })
     }
 
-    /// The files of a target, read once for all hosts.
-    fn known_hosts(&self, target: &Target) -> Result<Vec<Arc<KnownHosts>>, ConnectError> {
-        let mut files = self.0.known_hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = |path: &PathBuf| {
-            if let Some(file) = files.get(path) {
-                return Ok(file.clone());
-            }
-            let text = match std::fs::read(path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-                Err(source) => {
-                    return Err(ConnectError::KnownHosts { file: path.clone(), source });
-                }
-            };
-            let file = Arc::new(KnownHosts::parse(path, &text));
-            files.insert(path.clone(), file.clone());
-            Ok(file)
-        };
-        target.known_hosts.iter().map(read).collect()
-    }
-
     async fn remember(&self, target: &Target, line: &str) -> Result<(), ConnectError> {
         let Some(file) = target.known_hosts.first() else { return Ok(()) };
         let _alone = self.0.remembering.lock().await;
-        append(file, line)
-            .map_err(|source| ConnectError::KnownHosts { file: file.clone(), source })?;
-        self.0.known_hosts.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
-        Ok(())
+        append(file, line).map_err(|source| ConnectError::KnownHosts { file: file.clone(), source })
     }
 }
 
@@ -261,10 +253,7 @@ fn append(file: &Path, line: &str) -> io::Result<()> {
 fn config(target: &Target, expectation: &Expectation) -> Config {
     let keepalive = target.keepalive;
     Config {
-        client_id: SshId::Standard(Cow::Borrowed(concat!(
-            "SSH-2.0-certroll_",
-            env!("CARGO_PKG_VERSION")
-        ))),
+        client_id: SshId::Standard(Cow::Borrowed(greeting::OURS)),
         preferred: expectation.preferred(),
         keepalive_interval: keepalive.map(|keepalive| keepalive.interval),
         keepalive_max: keepalive.map_or(0, |keepalive| keepalive.count),
@@ -326,37 +315,68 @@ fn socket(target: &Target, source: io::Error) -> ConnectError {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             ConnectError::NoRoute { address, port, source }
         }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => closed(target, &[]),
         _ => ConnectError::Io { address, port, source },
     }
 }
 
-fn refused(target: &Target, error: ClientError, notes: &Notes) -> ConnectError {
-    let protocol = |reason: String| ConnectError::Protocol {
-        address: target.address.clone(),
-        port: target.port,
-        reason,
-    };
-    match error {
-        ClientError::HostKey(error) => *error,
-        ClientError::Russh(russh::Error::IO(error)) => match error.kind() {
-            io::ErrorKind::UnexpectedEof => closed(target, notes),
-            _ => socket(target, error),
-        },
-        ClientError::Russh(russh::Error::Disconnect | russh::Error::HUP) => closed(target, notes),
-        ClientError::Russh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
-            let theirs = printable(theirs.join(", ").as_bytes(), 300);
-            protocol(format!("no common {kind:?} algorithm, it has {theirs}"))
+fn protocol(target: &Target, reason: String) -> ConnectError {
+    ConnectError::Protocol { address: target.address.clone(), port: target.port, reason }
+}
+
+fn ungreeted(target: &Target, why: Ungreeted) -> ConnectError {
+    match why {
+        Ungreeted::Io(error) => socket(target, error),
+        Ungreeted::Closed(said) => closed(target, &said),
+        Ungreeted::NoSsh(said) => {
+            let said = printable(&said[..said.len().min(200)], 200);
+            protocol(target, format!("it says {:?}", said.trim()))
         }
-        ClientError::Russh(error) => protocol(printable(error.to_string().as_bytes(), 300)),
     }
 }
 
-fn closed(target: &Target, notes: &Notes) -> ConnectError {
-    let reason = match notes.farewell() {
-        Some(farewell) => format!("it said {:?}", printable(farewell.as_bytes(), 200)),
-        None => "it closed the connection during the key exchange (MaxStartups, a proxy, or a \
-                 firewall)"
-            .into(),
+fn refused(target: &Target, error: ClientError, notes: &Notes) -> ConnectError {
+    match error {
+        ClientError::HostKey(error) => *error,
+        ClientError::Russh(russh::Error::IO(error)) => socket(target, error),
+        ClientError::Russh(russh::Error::Disconnect | russh::Error::HUP) => {
+            closed(target, notes.farewell().unwrap_or_default().as_bytes())
+        }
+        ClientError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+            let list = |names: Vec<String>| printable(names.join(", ").as_bytes(), 500);
+            ConnectError::NoCommonAlgorithm {
+                address: target.address.clone(),
+                port: target.port,
+                what: match kind {
+                    AlgorithmKind::Kex => "key exchange (KexAlgorithms)",
+                    AlgorithmKind::Key => "kind of host key (HostKeyAlgorithms)",
+                    AlgorithmKind::Cipher => "cipher (Ciphers)",
+                    AlgorithmKind::Mac => "message authentication (MACs)",
+                    AlgorithmKind::Compression => "compression (Compression)",
+                },
+                theirs: list(theirs),
+                ours: list(ours),
+            }
+        }
+        ClientError::Russh(error) => protocol(target, printable(error.to_string().as_bytes(), 300)),
+    }
+}
+
+/// The server hung up before the log-in, perhaps with a word about why.
+fn closed(target: &Target, said: &[u8]) -> ConnectError {
+    let text = printable(said, 200);
+    let text = text.trim();
+    let cause = if text.contains("Not allowed at this time") {
+        "PerSourcePenalties in its sshd_config: log-ins from here failed a little before; it lets \
+         nobody in from this address for up to some minutes"
+    } else if text.contains("MaxStartups") {
+        "MaxStartups in its sshd_config: too many log-ins at once, try fewer --forks"
+    } else {
+        "the usual causes are MaxStartups (too many log-ins at once) and PerSourcePenalties (log-ins \
+         from this address that failed a little before) in its sshd_config, a proxy, or a firewall"
     };
-    ConnectError::Protocol { address: target.address.clone(), port: target.port, reason }
+    let said = if text.is_empty() { String::new() } else { format!(" and said {text:?}") };
+    protocol(target, format!("it closed the connection before the log-in{said}: {cause}"))
 }

@@ -1,10 +1,13 @@
 //! What to run on a host and as whom: the command line that does it under any login shell, and the
 //! dialogue that gives `sudo` or `su` a password.
 
+use super::become_user::Become;
+use super::command_line::Wrapped;
 use super::error::StartError;
 use super::process::Process;
+use super::prompt::Prompt;
 use crate::model::Secret;
-use rand::Rng;
+use crate::model::text::printable;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -25,76 +28,6 @@ pub struct Launch {
     /// Text on stdout that proves that the program runs, `@certroll1 - boot` for example. Only
     /// needed when a password has to be given; the text stays in stdout for the caller.
     pub ready: &'static str,
-}
-
-/// Another account, and the way there.
-#[derive(Clone, Debug)]
-pub struct Become {
-    /// By which program.
-    pub method: Method,
-    /// The account.
-    pub user: String,
-    /// The password that the method asks for: one's own for sudo, the other's for su.
-    pub password: Option<Secret<String>>,
-    /// Flags in place of the default ones (`-H` for sudo). Those which say whether and how a
-    /// password is asked for (`-n`, `-S`, `-p`) are added or left out as needed.
-    pub flags: Option<String>,
-    /// The program in place of `sudo`, `doas`, `su`.
-    pub exe: Option<String>,
-}
-
-/// A program that changes users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// `sudo`.
-    Sudo,
-    /// `doas`, without a password only: it reads one from a terminal and nowhere else.
-    Doas,
-    /// `su`. With a password, only where it reads one from a pipe (util-linux and busybox do).
-    Su,
-}
-
-impl Method {
-    /// The program's usual name.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::Sudo => "sudo",
-            Self::Doas => "doas",
-            Self::Su => "su",
-        }
-    }
-}
-
-impl std::str::FromStr for Method {
-    type Err = String;
-
-    /// Ansible's `become_method`, with or without a collection's name in front.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.rsplit('.').next().unwrap_or(text) {
-            "sudo" => Ok(Self::Sudo),
-            "doas" => Ok(Self::Doas),
-            "su" => Ok(Self::Su),
-            _ => Err(format!("'{text}' is no become method: use sudo, doas or su")),
-        }
-    }
-}
-
-/// A command line for the login shell, and how to answer what it asks.
-#[derive(Debug)]
-pub(super) struct Wrapped {
-    /// What the login shell is given.
-    pub(super) line: String,
-    /// What on stderr asks for the password.
-    pub(super) prompt: Option<Prompt>,
-}
-
-/// How the question for a password is recognised on stderr.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Prompt {
-    /// Text of our own, random, so that nothing else can look like it.
-    Marker(String),
-    /// `su` has its own text: a last line that ends in a colon.
-    Colon,
 }
 
 impl Launch {
@@ -119,19 +52,20 @@ impl Launch {
         prompt: Option<Prompt>,
         process: &mut Process,
     ) -> Result<(), StartError> {
-        let Some((to, password, prompt)) =
-            self.become_as.as_ref().and_then(|to| Some((to, to.password.as_ref()?, prompt?)))
-        else {
+        let (Some(to), Some(prompt)) = (&self.become_as, prompt) else { return Ok(()) };
+        if to.password.is_none() && self.ready.is_empty() {
             return Ok(());
-        };
-        let talk = answer(process, &prompt, password, self.ready);
+        }
+        let (program, user) = (to.method.program(), to.user.clone());
+        let talk = answer(process, &prompt, to.password.as_ref(), self.ready);
         match tokio::time::timeout(DIALOGUE_TIMEOUT, talk).await {
             Ok(Talk::Ready) => Ok(()),
-            Ok(Talk::AskedAgain) => Err(StartError::WrongPassword {
-                program: to.method.program(),
-                user: to.user.clone(),
-            }),
-            Ok(Talk::Ended) => Err(process.why_not_started(self).await),
+            Ok(Talk::AskedAgain) => Err(StartError::WrongPassword { program, user }),
+            Ok(Talk::AskedInVain) => Err(StartError::NeedsPassword { program, user }),
+            Ok(Talk::AskedMore(question)) => {
+                Err(StartError::OtherQuestion { program, question: printable(&question, 200) })
+            }
+            Ok(Talk::Ended) => Err(process.why_not_started().await),
             Err(_) => Err(StartError::Silent { after: DIALOGUE_TIMEOUT, said: process.said() }),
         }
     }
@@ -139,7 +73,12 @@ impl Launch {
 
 enum Talk {
     Ready,
+    /// For the password, which therefore was wrong.
     AskedAgain,
+    /// For a password, and there is none.
+    AskedInVain,
+    /// For something else, after the password.
+    AskedMore(Vec<u8>),
     Ended,
 }
 
@@ -148,188 +87,111 @@ enum Talk {
 async fn answer(
     process: &mut Process,
     prompt: &Prompt,
-    password: &Secret<String>,
+    password: Option<&Secret<String>>,
     ready: &str,
 ) -> Talk {
     use tokio::io::AsyncWriteExt;
     let mut changes = process.changes();
-    let mut given = false;
+    let mut asked: Option<Vec<u8>> = None;
     loop {
-        let (runs, asked, ended) = process.look(|seen| {
+        let (runs, stderr, ended) = process.look(|seen| {
             let runs = seen.stdout_contains(ready.as_bytes(), NOISE_LIMIT);
-            (runs, seen.prompts(prompt), seen.ended() || seen.unread() > NOISE_LIMIT)
+            (runs, seen.stderr(), seen.ended() || seen.unread() > NOISE_LIMIT)
         });
         if runs {
             return Talk::Ready;
         }
-        if ended || (asked > 1 && matches!(prompt, Prompt::Marker(_))) {
-            return if asked > 1 { Talk::AskedAgain } else { Talk::Ended };
-        }
-        if asked == 1 && !given {
-            given = true;
-            let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
-            line.extend_from_slice(password.expose().as_bytes());
-            line.push(b'\n');
-            if process.stdin.write_all(&line).await.is_err() {
-                return Talk::Ended;
+        match (&asked, prompt.question(&stderr)) {
+            (None, Some(question)) => {
+                process.hide(prompt.shown(question));
+                let Some(password) = password else { return Talk::AskedInVain };
+                asked = Some(stderr.clone());
+                let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+                line.extend_from_slice(password.expose().as_bytes());
+                line.push(b'\n');
+                if process.stdin.write_all(&line).await.is_err() {
+                    return Talk::Ended;
+                }
             }
+            (Some(before), Some(question)) if stderr.len() > before.len() => {
+                // What was said since, in which the same question is another one.
+                let since = &stderr[before.len()..];
+                if prompt.question(since).is_some() {
+                    let same = prompt.question(before) == Some(question);
+                    let question = question.to_vec();
+                    return if same { Talk::AskedAgain } else { Talk::AskedMore(question) };
+                }
+            }
+            _ => {}
         }
-        if changes.changed().await.is_err() {
+        if ended || changes.changed().await.is_err() {
             return Talk::Ended;
         }
     }
 }
 
-impl Become {
-    /// By sudo, without a password.
-    pub fn sudo(user: impl Into<String>) -> Self {
-        let user = user.into();
-        Self { method: Method::Sudo, user, password: None, flags: None, exe: None }
-    }
-
-    /// `env LC_ALL=C` in front, so that refusals are in a language that can be told apart.
-    fn wrap(&self, command: &str) -> Result<Wrapped, StartError> {
-        let program = self.exe.as_deref().unwrap_or(self.method.program());
-        let mut words =
-            vec!["env".to_owned(), "LC_ALL=C".to_owned(), quote("become_exe", program)?];
-        let mut prompt = None;
-        match self.method {
-            Method::Sudo => {
-                words.extend(self.kept_flags("-H", "nSp")?);
-                if self.password.is_some() {
-                    let marker = format!("[certroll {:032x}]", rand::rng().random::<u128>());
-                    words.extend(["-S".into(), "-p".into(), quote("prompt", &marker)?]);
-                    prompt = Some(Prompt::Marker(marker));
-                } else {
-                    words.push("-n".into());
-                }
-                words.extend(["-u".into(), quote("become_user", &self.user)?, command.into()]);
-            }
-            Method::Doas => {
-                if self.password.is_some() {
-                    return Err(StartError::DoasPassword { user: self.user.clone() });
-                }
-                words.extend(self.kept_flags("", "n")?);
-                words.extend(["-n".into(), "-u".into(), quote("become_user", &self.user)?]);
-                words.push(command.into());
-            }
-            Method::Su => {
-                words.extend(self.kept_flags("", "")?);
-                words.extend(["-s".into(), "/bin/sh".into(), "-c".into(), quote_command(command)?]);
-                words.push(quote("become_user", &self.user)?);
-                prompt = self.password.is_some().then_some(Prompt::Colon);
-            }
-        }
-        Ok(Wrapped { line: words.join(" "), prompt })
-    }
-
-    /// The operator's flags or the default ones, without those single letters that are ours.
-    fn kept_flags(&self, default: &str, ours: &str) -> Result<Vec<String>, StartError> {
-        let text = self.flags.as_deref().unwrap_or(default);
-        let bad = || StartError::Unquotable { what: "become_flags", text: text.to_owned() };
-        let mut kept = Vec::new();
-        let mut words = shlex::split(text).ok_or_else(bad)?.into_iter();
-        while let Some(word) = words.next() {
-            match word.strip_prefix('-') {
-                Some("-non-interactive" | "-stdin") if !ours.is_empty() => {}
-                Some("-prompt") if ours.contains('p') => drop(words.next()),
-                Some(long) if long.starts_with("-prompt=") && ours.contains('p') => {}
-                Some("p") if ours.contains('p') => drop(words.next()),
-                Some(letters)
-                    if !letters.is_empty() && letters.chars().all(|c| "ABbEHknPSs".contains(c)) =>
-                {
-                    let rest: String = letters.chars().filter(|c| !ours.contains(*c)).collect();
-                    if !rest.is_empty() {
-                        kept.push(format!("-{rest}"));
-                    }
-                }
-                _ => kept.push(quote("become_flags", &word)?),
-            }
-        }
-        Ok(kept)
-    }
-}
-
-/// One word in a way that sh, csh and fish all read alike.
-fn quote(what: &'static str, word: &str) -> Result<String, StartError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return Ok(word.to_owned());
-    }
-    // csh expands `!` within quotes too, and fish reads `\'` and `\\` within them.
-    if word.is_empty() || word.contains(|c: char| c.is_control() || "'\\!".contains(c)) {
-        return Err(StartError::Unquotable { what, text: word.to_owned() });
-    }
-    Ok(format!("'{word}'"))
-}
-
-/// A whole command as one word: its own single quotes leave the quotes and come back.
-fn quote_command(command: &str) -> Result<String, StartError> {
-    if command.contains('!') || command.contains("\\\\") || command.contains("\\'") {
-        return Err(StartError::Unquotable { what: "command", text: command.to_owned() });
-    }
-    Ok(format!("'{}'", command.replace('\'', r"'\''")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(to: Become) -> String {
-        let launch = Launch { command: "sh -c 'echo hi'".into(), become_as: Some(to), ready: "hi" };
-        launch.wrap().unwrap().line
-    }
+    use crate::transport::become_user::Method;
+    use crate::transport::local;
 
     #[test]
     fn a_plain_launch_replaces_the_login_shell() {
         let wrapped = Launch::new("sh -c 'echo hi'", "hi").wrap().unwrap();
         assert_eq!(wrapped.line, "exec sh -c 'echo hi'");
         assert_eq!(wrapped.prompt, None);
-    }
-
-    #[test]
-    fn sudo_asks_nothing_without_a_password() {
-        assert_eq!(line(Become::sudo("root")), "env LC_ALL=C sudo -H -n -u root sh -c 'echo hi'");
-    }
-
-    #[test]
-    fn sudo_with_a_password_has_a_random_prompt() {
-        let to = Become { password: Some("x".to_owned().into()), ..Become::sudo("www-data") };
-        let launch = Launch { command: "id".into(), become_as: Some(to), ready: "" };
-        let wrapped = launch.wrap().unwrap();
-        let Some(Prompt::Marker(marker)) = wrapped.prompt else { panic!("no marker") };
-        assert_eq!(marker.len(), "[certroll ]".len() + 32);
-        assert_eq!(wrapped.line, format!("env LC_ALL=C sudo -H -S -p '{marker}' -u www-data id"));
-    }
-
-    #[test]
-    fn flags_about_passwords_are_ours() {
-        let with = |flags: &str| line(Become { flags: Some(flags.into()), ..Become::sudo("root") });
-        let sudo = |flags: &str| format!("env LC_ALL=C sudo {flags}-n -u root sh -c 'echo hi'");
-        assert_eq!(with("-H -S -n"), sudo("-H "));
-        assert_eq!(with("-HnS -p 'your word:' --prompt=x"), sudo("-H "));
-        assert_eq!(with("-i -g 'a b' --stdin"), sudo("-i -g 'a b' "));
-        assert_eq!(with(""), sudo(""));
-    }
-
-    #[test]
-    fn su_and_doas() {
-        let to = |method| Become { method, ..Become::sudo("root") };
-        assert_eq!(
-            line(to(Method::Su)),
-            r"env LC_ALL=C su -s /bin/sh -c 'sh -c '\''echo hi'\''' root"
-        );
-        assert_eq!(line(to(Method::Doas)), "env LC_ALL=C doas -n -u root sh -c 'echo hi'");
-    }
-
-    #[test]
-    fn what_no_shell_could_read_is_refused() {
-        for user in ["", "a'b", "a!b", "a\\b", "a\nb"] {
-            let launch =
-                Launch { command: "id".into(), become_as: Some(Become::sudo(user)), ready: "" };
-            let error = launch.wrap().unwrap_err();
-            assert!(matches!(error, StartError::Unquotable { .. }), "{user:?}: {error}");
-        }
         assert!(Launch::new("a\nb", "").wrap().is_err());
+    }
+
+    /// What comes of a fake `su`: a script that is called as su is.
+    async fn with_fake_su(script: &str, password: Option<&str>) -> Result<Process, StartError> {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("su");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let to = Become {
+            method: Method::Su,
+            password: password.map(|text| text.to_owned().into()),
+            exe: Some(path.display().to_string()),
+            ..Become::sudo("root")
+        };
+        let launch = Launch { become_as: Some(to), ..Launch::new("sh -c 'echo @ready'", "@ready") };
+        local::start(&launch).await
+    }
+
+    const ASK: &str = "printf '[su: authenticate] Password: ' >&2; read -r word || exit 1";
+
+    #[tokio::test]
+    async fn the_question_asked_again_is_a_wrong_password_at_once() {
+        // As su-rs 0.2.15 talks; it would ask a third time.
+        let again =
+            format!("{ASK}; echo 'su: Authentication failed, try again.' >&2; {ASK}; {ASK}");
+        let error = with_fake_su(&again, Some("wrong")).await.unwrap_err();
+        assert!(matches!(error, StartError::WrongPassword { program: "su", .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn another_question_is_told_and_not_answered() {
+        let more = format!("{ASK}; printf 'Verification code: ' >&2; read -r code; echo \"$code\"");
+        let error = with_fake_su(&more, Some("right")).await.unwrap_err().to_string();
+        assert!(error.contains("Verification code:"), "{error}");
+        assert!(!error.contains("right"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_a_password_nothing_is_given_to_guess_with() {
+        let error = with_fake_su(ASK, None).await.unwrap_err();
+        assert!(matches!(error, StartError::NeedsPassword { program: "su", .. }), "{error}");
+        let mut process = with_fake_su("exec sh -c 'echo @ready'", None).await.unwrap();
+        assert!(process.exit().await.success());
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_is_not_in_the_error() {
+        let refused = format!("{ASK}; echo 'su: no' >&2; exit 1");
+        let error = with_fake_su(&refused, Some("right")).await.unwrap_err().to_string();
+        assert!(error.contains("su: no") && !error.contains("authenticate"), "{error}");
     }
 }

@@ -2,8 +2,9 @@
 //! that run here, and tests without SSH.
 
 use super::error::StartError;
+use super::exit::Exit;
 use super::launch::Launch;
-use super::process::{Exit, Process};
+use super::process::Process;
 use super::pump::Shared;
 use bytes::BytesMut;
 use std::path::Path;
@@ -197,7 +198,7 @@ mod tests {
     async fn a_program_that_is_missing_says_so() {
         let launch = Launch::new("/no/such/program", "ready");
         let mut process = start(&launch).await.unwrap();
-        let error = process.why_not_started(&launch).await;
+        let error = process.why_not_started().await;
         assert!(matches!(error, StartError::Ended { code: Some(127), .. }), "{error}");
     }
 }

@@ -1,7 +1,9 @@
 //! A running program's three pipes and its end, wherever it runs.
 
+use super::become_user::{Attempt, Become};
 use super::error::StartError;
-use super::launch::{Become, Launch};
+use super::exit::Exit;
+use super::prompt::without;
 use super::pump::{Reader, Seen, Shared};
 use std::any::Any;
 use std::fmt;
@@ -29,18 +31,9 @@ pub struct Process {
     shared: Arc<Shared>,
     /// Keeps the connection.
     link: Keep,
-    account: Option<Become>,
-}
-
-/// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// Its exit code. Absent after a signal, and when the peer told none: the result is unknown.
-    pub code: Option<i32>,
-    /// The signal that ended it, without `SIG`.
-    pub signal: Option<String>,
-    /// The peer closed the channel. False: the connection was lost, the program may still run.
-    pub closed_cleanly: bool,
+    attempt: Option<Attempt>,
+    /// Pieces of what it says that nobody is to see: prompts of our own making.
+    hidden: Vec<Vec<u8>>,
 }
 
 /// Writes to a program. Waits while the program does not read, so give writes a time limit.
@@ -63,12 +56,12 @@ impl Process {
         link: Keep,
     ) -> Self {
         let stdout = Stdout(Reader(shared.clone()));
-        Self { stdin: Stdin(stdin), stdout, shared, link, account: None }
+        Self { stdin: Stdin(stdin), stdout, shared, link, attempt: None, hidden: Vec::new() }
     }
 
-    /// Remembers whom the program is to run as, to tell a refusal; no password.
+    /// Remembers whom the program is to run as, to tell a refusal.
     pub(super) fn run_as(mut self, account: Option<&Become>) -> Self {
-        self.account = account.map(|account| Become { password: None, ..account.clone() });
+        self.attempt = account.map(Become::attempt);
         self
     }
 
@@ -86,23 +79,29 @@ impl Process {
         }
     }
 
-    /// The last 64 KiB of stderr so far. Untrusted bytes.
+    /// The last 64 KiB of stderr so far, without prompts. Untrusted bytes.
     pub async fn stderr_tail(&self) -> Vec<u8> {
-        self.shared.look(|seen| seen.stderr())
+        without(self.shared.look(|seen| seen.stderr()), &self.hidden)
     }
 
-    /// Why a program that never said [`Launch::ready`] did not run, from how it ended and what was
+    /// Leaves these pieces out of what is told of its stderr.
+    pub(super) fn hide(&mut self, pieces: Vec<Vec<u8>>) {
+        self.hidden.extend(pieces);
+    }
+
+    /// Why a program that never said that it is ready did not run, from how it ended and what was
     /// said instead. Waits up to five seconds for its end.
-    pub async fn why_not_started(&mut self, launch: &Launch) -> StartError {
+    pub async fn why_not_started(&mut self) -> StartError {
         let exit = tokio::time::timeout(LAST_WORDS, self.exit()).await.ok();
         let said = self.said();
-        StartError::from_end(launch.become_as.as_ref(), exit.as_ref(), &said)
+        StartError::from_end(self.attempt.as_ref(), exit.as_ref(), &said)
     }
 
     /// The pipes taken apart: stdin, stdout and what remains.
     pub fn split(self) -> (Stdin, Stdout, Ending) {
-        let ending = Ending { shared: self.shared, _link: self.link, account: self.account };
-        (self.stdin, self.stdout, ending)
+        let Self { stdin, stdout, shared, link, attempt, hidden } = self;
+        let ending = Ending { shared, _link: link, attempt, hidden };
+        (stdin, stdout, ending)
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<()> {
@@ -120,7 +119,7 @@ impl Process {
             if !said.is_empty() && !said.ends_with(b"\n") {
                 said.push(b'\n');
             }
-            said.extend(seen.stderr());
+            said.extend(without(seen.stderr(), &self.hidden));
             said
         })
     }
@@ -131,7 +130,8 @@ impl Process {
 pub struct Ending {
     shared: Arc<Shared>,
     _link: Keep,
-    account: Option<Become>,
+    attempt: Option<Attempt>,
+    hidden: Vec<Vec<u8>>,
 }
 
 impl Ending {
@@ -150,34 +150,16 @@ impl Ending {
 
     /// As [`Process::stderr_tail`].
     pub async fn stderr_tail(&self) -> Vec<u8> {
-        self.shared.look(|seen| seen.stderr())
+        without(self.shared.look(|seen| seen.stderr()), &self.hidden)
     }
 
     /// Which refusal of `sudo`, `su`, `doas` or the login shell it was that the program never ran, if what was
     /// said instead is one of those that are known.
     pub fn refusal(&self, said: &[u8]) -> Option<StartError> {
         let exit = self.shared.look(|seen| seen.exit());
-        match StartError::from_end(self.account.as_ref(), exit.as_ref(), said) {
+        match StartError::from_end(self.attempt.as_ref(), exit.as_ref(), said) {
             StartError::Ended { .. } => None,
             refusal => Some(refusal),
-        }
-    }
-}
-
-impl Exit {
-    /// Ended by itself with code 0.
-    pub fn success(&self) -> bool {
-        self.code == Some(0)
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code, &self.signal) {
-            (Some(code), _) => write!(f, "exit code {code}"),
-            (None, Some(signal)) => write!(f, "signal {signal}"),
-            (None, None) if self.closed_cleanly => f.write_str("no exit code"),
-            (None, None) => f.write_str("lost connection"),
         }
     }
 }

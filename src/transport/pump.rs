@@ -1,7 +1,6 @@
 //! The memory between a channel and who reads it: bounded, watched, never in the way of others.
 
-use super::launch::Prompt;
-use super::process::Exit;
+use super::exit::Exit;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io;
@@ -152,21 +151,6 @@ impl Seen<'_> {
         self.0.stderr.iter().copied().collect()
     }
 
-    /// How often the password was asked for.
-    pub(super) fn prompts(&self, prompt: &Prompt) -> usize {
-        let text = self.stderr();
-        match prompt {
-            Prompt::Marker(marker) => {
-                text.windows(marker.len()).filter(|window| *window == marker.as_bytes()).count()
-            }
-            Prompt::Colon => {
-                let line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-                let line = String::from_utf8_lossy(line);
-                usize::from(line.trim_end().ends_with([':', '\u{ff1a}']))
-            }
-        }
-    }
-
     pub(super) fn ended(&self) -> bool {
         self.0.exit.is_some()
     }
@@ -289,18 +273,5 @@ mod tests {
         let chunk = Bytes::from(vec![b'x'; UNREAD_LIMIT]);
         assert!(shared.stdout(chunk.clone()));
         assert!(shared.stdout(chunk));
-    }
-
-    #[test]
-    fn prompts_are_counted() {
-        let shared = Shared::new();
-        let marker = Prompt::Marker("[m 1]".into());
-        shared.stderr(b"noise [m ");
-        assert_eq!(shared.look(|seen| seen.prompts(&marker)), 0);
-        shared.stderr(b"1]Sorry, try again.\n[m 1]");
-        assert_eq!(shared.look(|seen| seen.prompts(&marker)), 2);
-        assert_eq!(shared.look(|seen| seen.prompts(&Prompt::Colon)), 0);
-        shared.stderr(b"\nPassword: ");
-        assert_eq!(shared.look(|seen| seen.prompts(&Prompt::Colon)), 1);
     }
 }

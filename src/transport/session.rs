@@ -25,10 +25,10 @@ const FREED_SOON: Duration = Duration::from_millis(20);
 /// It ends when [`closed`](Session::close), or when the last clone and the last process and tunnel
 /// of it are dropped: then the input of what still runs on the host ends.
 #[derive(Clone, Debug)]
-pub struct Session(Arc<Link>);
+pub struct Session(Arc<Connection>);
 
-struct Link {
-    /// Always there until the link is dropped.
+struct Connection {
+    /// Always there until the connection is dropped.
     handle: Option<Handle<Client>>,
     /// For messages.
     name: String,
@@ -42,7 +42,7 @@ pub struct Tunnel(Process);
 
 impl Session {
     pub(super) fn new(handle: Handle<Client>, name: String, through: Option<Self>) -> Self {
-        Self(Arc::new(Link { handle: Some(handle), name, _through: through }))
+        Self(Arc::new(Connection { handle: Some(handle), name, _through: through }))
     }
 
     /// Starts a program.
@@ -115,6 +115,11 @@ impl Session {
         }
     }
 
+    /// Whether `other` is a clone of this one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.0.handle.as_ref().is_none_or(Handle::is_closed)
@@ -135,7 +140,7 @@ fn refusal(reason: &ChannelOpenFailure) -> String {
     }
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         // Tasks that write to channels keep a way into the connection, so it would stay open for as
         // long as a program does not end.
@@ -149,9 +154,9 @@ impl Drop for Link {
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Link").field(&self.name).finish()
+        f.debug_tuple("Connection").field(&self.name).finish()
     }
 }
 

@@ -27,9 +27,10 @@ impl Fleet {
         Self::up_with(hosts, services, &[])
     }
 
-    /// The services whose programs are on this machine.
-    pub fn services() -> Vec<String> {
-        let output = script(Path::new("/nonexistent"), &["services"]).output();
+    /// The services whose programs are on hosts that `fleet up` makes with these options.
+    pub fn services(options: &[&str]) -> Vec<String> {
+        let arguments = [&["services"], about_the_release(options)].concat();
+        let output = script(Path::new("/nonexistent"), &arguments).output();
         let output = output.expect("tests/fleet/fleet starts");
         let text = String::from_utf8(output.stdout).expect("the script prints text");
         text.lines().map(str::to_owned).collect()
@@ -44,6 +45,7 @@ impl Fleet {
         if options.contains(&"systemd") {
             check.extend(["--init", "systemd"]);
         }
+        check.extend(about_the_release(options));
         let check = script(&dir, &check).output().expect("tests/fleet/fleet starts");
         if !check.status.success() {
             skip(String::from_utf8_lossy(&check.stderr).trim());
@@ -140,9 +142,9 @@ impl Fleet {
     /// leaf by its SHA-256, to openssl and not to ourselves.
     ///
     /// # Panics
-    /// When it does not within ten seconds.
+    /// When it does not within a minute.
     pub fn expect(&self, host: &str, service: &str, wanted: &str) {
-        self.fleet(&["expect", host, service, wanted, "--within", "10"]);
+        self.fleet(&["expect", host, service, wanted, "--within", "60"]);
     }
 
     /// Type, mode, owner, size, digest and attributes of everything below the services' TLS
@@ -172,14 +174,15 @@ impl Fleet {
 
     /// Runs `certroll` to its end in `directory`, for at most five minutes.
     pub fn run(&self, directory: &Path, arguments: &[&str]) -> Ran {
-        let child = self
-            .certroll(arguments)
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("certroll starts");
-        Ran::from(end_within(child, Duration::from_secs(300)))
+        let mut command = self.certroll(arguments);
+        command.current_dir(directory);
+        self.run_to_end(command)
+    }
+
+    /// Runs what [`Fleet::certroll`] gave to its end, for at most five minutes.
+    pub fn run_to_end(&self, mut command: Command) -> Ran {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Ran::from(end_within(child.expect("certroll starts"), Duration::from_secs(300)))
     }
 }
 
@@ -187,7 +190,7 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         drop(self.hold.take());
         // Gone when its directory is: the keeper removes it last.
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while self.dir.exists() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -271,6 +274,12 @@ impl std::fmt::Display for Ran {
     }
 }
 
+/// `--release NAME`, if it is among the options of `fleet up`.
+fn about_the_release<'a>(options: &'a [&'a str]) -> &'a [&'a str] {
+    let at = options.iter().position(|option| *option == "--release");
+    at.map_or(&[], |at| &options[at..at + 2])
+}
+
 /// The fleet script with a cleared environment.
 fn script(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/fleet"));
@@ -281,8 +290,10 @@ fn script(dir: &Path, arguments: &[&str]) -> Command {
         .env("LC_ALL", "C.UTF-8")
         .env("FLEET_DIR", dir)
         .stdin(Stdio::null());
-    if let Some(bins) = env::var_os("FLEET_BINS") {
-        command.env("FLEET_BINS", bins);
+    for name in ["FLEET_BINS", "FLEET_RELEASES"] {
+        if let Some(value) = env::var_os(name) {
+            command.env(name, value);
+        }
     }
     command
 }

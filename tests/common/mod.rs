@@ -42,3 +42,19 @@ pub(crate) fn skip(reason: &str) -> bool {
     writeln!(std::io::stderr(), "SKIPPED: {reason}").expect("stderr takes a line");
     false
 }
+
+/// Whether this process runs the test `name` and nothing beside it. Otherwise such a process is started and must
+/// pass, and the test is to return: what it measures, such as memory, is the whole process's.
+pub(crate) fn alone(name: &str) -> bool {
+    const ALONE: &str = "CERTROLL_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some_and(|test| test == name) {
+        return true;
+    }
+    let program = std::env::current_exe().expect("the path of this program");
+    let mut command = Command::new(program);
+    command.args(["--exact", name, "--nocapture"]).env(ALONE, name);
+    let output = command.output().expect("the same program starts");
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    false
+}

@@ -6,7 +6,7 @@ dir=$1 name=$2
 host=$dir/store/hosts/$name
 root=$host/root
 
-# HOST_LOWER, HOST_NICS and HOST_NEIGHBOURS (arrays), HOST_SERVICES, HOST_INIT
+# HOST_LOWER, HOST_NICS and HOST_NEIGHBOURS (arrays), HOST_SERVICES, HOST_INIT, HOST_SSHD
 . "$host/boot.env"
 
 # systemd manages the tree of control groups below the one that it starts in, and takes that for the root.
@@ -79,4 +79,4 @@ if [ "$HOST_INIT" = systemd ]; then
         /lib/systemd/systemd
 fi
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-    FLEET_SERVICES="$HOST_SERVICES" bash /opt/fleet/init
+    FLEET_SERVICES="$HOST_SERVICES" FLEET_SSHD="$HOST_SSHD" bash /opt/fleet/init

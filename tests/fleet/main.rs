@@ -5,6 +5,7 @@
 mod common;
 
 mod chaos;
+mod releases;
 mod rollout;
 mod script;
 mod services_rollout;

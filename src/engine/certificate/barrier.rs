@@ -37,7 +37,7 @@ impl<'a> Rollout<'a> {
         budget.any_errors_fatal |= task.any_errors_fatal;
         let counted = task.ignore_errors.is_none();
         let eager = counted && !task.no_log;
-        Self { batch, title: task.title(), budget, counted, eager, failed }
+        Self { batch, title: batch.vars.title(task), budget, counted, eager, failed }
     }
 
     /// Failures so far, with `now` of this iteration. Those that the task ignores call nothing off.

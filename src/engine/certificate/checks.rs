@@ -1,7 +1,7 @@
 //! The operator's own checks, after the handshake: a failure rolls the host back.
 
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
-use crate::engine::link::Link;
 use crate::host::CommandResult;
 use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
@@ -15,7 +15,7 @@ use crate::remote::command;
 /// The check that failed, as a step failure for the rollback.
 pub(super) async fn run(
     desired: &Desired,
-    link: &Link,
+    link: &HostConnection,
     context: &Context,
 ) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
@@ -36,7 +36,11 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn one(check: &CheckWant, link: &Link, context: &Context) -> Result<CommandResult, String> {
+async fn one(
+    check: &CheckWant,
+    link: &HostConnection,
+    context: &Context,
+) -> Result<CommandResult, String> {
     let local;
     let link = if check.on_host {
         link

@@ -1,9 +1,9 @@
 //! Looking at a host before anything is done: its files, its configuration, what it serves.
 
 use super::proof;
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::link::Link;
 use crate::engine::verification;
 use crate::host::HostFacts;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
@@ -30,7 +30,7 @@ pub struct Job {
     /// What is wanted.
     pub wanted: Arc<Wanted>,
     /// How the host is reached.
-    pub link: Link,
+    pub link: HostConnection,
     /// Where it keeps journals, if not at the usual place.
     pub dirs: Option<StateDirs>,
     /// An earlier generation is wanted instead of the task's files.
@@ -113,7 +113,7 @@ fn describe(plan: &HostPlan) -> String {
 pub async fn recover(
     host: &HostName,
     task: &str,
-    link: &Link,
+    link: &HostConnection,
     files: &[RemotePath],
     dirs: Option<&StateDirs>,
     context: &Context,

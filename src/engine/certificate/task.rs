@@ -107,7 +107,7 @@ fn begin(
     host: &HostName,
 ) -> Work {
     let task = chosen.task;
-    let title = task.title();
+    let title = batch.vars.title(task);
     let context = batch.context;
     let unknown = |error: TemplateError| match error {
         TemplateError::NotYetKnown(name) => TaskEnd::unknown(host, &name),

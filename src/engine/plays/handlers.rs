@@ -1,32 +1,92 @@
 //! Handlers: which are notified, by which hosts.
 
 use crate::engine::batch::Batch;
+use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::selection::Place;
 use crate::model::{HostName, Outcome};
 use crate::playbook::Task;
-use crate::source::Node;
+use crate::source::{Diagnostic, Diagnostics};
+use crate::template::TemplateError;
 use indexmap::{IndexMap, IndexSet};
 
 /// The handlers of a batch that were notified and have not run yet.
 #[derive(Default)]
 pub(super) struct Notified(IndexMap<Place, IndexSet<HostName>>);
 
-impl Notified {
-    /// A task changed something on these hosts.
-    pub(super) fn notify(&mut self, batch: &Batch<'_>, task: &Task, hosts: &[HostName]) {
-        for wanted in &task.notify {
-            for host in hosts {
-                let name = name_on(batch, host, wanted);
-                let mut found = false;
-                for handler in batch.at.handlers().filter(|one| answers(one.task, &name)) {
-                    found = true;
-                    self.0.entry(handler.place).or_default().insert(host.clone());
-                }
-                if !found {
-                    let message = format!("there is no handler '{name}'");
-                    batch.context.emitter.warn(Some(host), message);
-                }
+/// The handlers that a task would notify for `host`, for each item of its loop that is done. Told before the task
+/// runs: one that does not exist is an error, and no change loses its handler.
+///
+/// # Errors
+/// A name that cannot be rendered; a name that no handler has.
+pub(super) fn wanted(
+    batch: &Batch<'_>,
+    task: &Task,
+    host: &HostName,
+) -> Result<Vec<Place>, Diagnostics> {
+    if task.notify.is_empty() {
+        return Ok(Vec::new());
+    }
+    let told = |error: TemplateError| match error {
+        // The task itself tells that it needs what is not known yet.
+        TemplateError::NotYetKnown(_) => Ok(Vec::new()),
+        TemplateError::Wrong(problem) => Err(Diagnostics(vec![*problem])),
+    };
+    let scope = batch.context.inputs.variables.task_scope(&batch.vars, host, task)?;
+    let list = match iterations(task.looping.as_ref(), &scope) {
+        Ok(list) => list,
+        Err(error) => return told(error),
+    };
+    let mut places = IndexSet::new();
+    for (scope, _) in list {
+        match all_true(&task.when, &scope) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => return told(error),
+        }
+        for notified in &task.notify {
+            let name = match scope.text_unless_omitted(notified) {
+                Ok(Some(name)) => name,
+                Ok(None) => continue,
+                Err(error) => return told(error),
+            };
+            let found = answering(batch, host, &name);
+            if found.is_empty() {
+                let problem = Diagnostic::error(format!("there is no handler '{name}'"));
+                return Err(Diagnostics(vec![problem.at(notified.span.as_ref())]));
             }
+            places.extend(found);
+        }
+    }
+    Ok(places.into_iter().collect())
+}
+
+/// The handlers that answer to a name: the first that has it, and all that listen to it (Ansible,
+/// `plugins/strategy/__init__.py`, `search_handlers_by_notification`).
+fn answering(batch: &Batch<'_>, host: &HostName, name: &str) -> Vec<Place> {
+    let scope = batch.context.inputs.variables.scope(&batch.vars, host).ok();
+    let mut named = None;
+    let mut found = Vec::new();
+    for handler in batch.at.handlers() {
+        let names = match &scope {
+            Some(scope) => handler.task.answers_to(scope),
+            None => vec![handler.task.title()],
+        };
+        let Some((title, topics)) = names.split_first() else { continue };
+        if title == name && named.is_none() {
+            named = Some(handler.place);
+        } else if !topics.iter().any(|topic| topic == name) {
+            continue;
+        }
+        found.push(handler.place);
+    }
+    found
+}
+
+impl Notified {
+    /// A task changed something on a host that had these handlers in view.
+    pub(super) fn notify(&mut self, handlers: &[Place], hosts: &[HostName]) {
+        for handler in handlers {
+            self.0.entry(*handler).or_default().extend(hosts.iter().cloned());
         }
     }
 
@@ -51,14 +111,4 @@ impl Notified {
         hosts.retain(|host| notified.shift_remove(host));
         hosts
     }
-}
-
-fn name_on(batch: &Batch<'_>, host: &HostName, name: &Node) -> String {
-    let scope = batch.context.inputs.variables.scope(&batch.vars, host).ok();
-    let text = scope.and_then(|scope| scope.text(name).ok());
-    text.unwrap_or_else(|| name.as_str().unwrap_or_default().to_owned())
-}
-
-fn answers(handler: &Task, name: &str) -> bool {
-    handler.title() == name || handler.listen.iter().any(|topic| topic == name)
 }

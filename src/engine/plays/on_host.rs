@@ -22,7 +22,7 @@ pub(super) async fn on_host(
     host: &HostName,
 ) -> TaskEnd {
     let task = chosen.task;
-    let title = task.title();
+    let title = vars.title(task);
     let scope = match context.inputs.variables.task_scope(vars, host, task) {
         Ok(scope) => scope,
         Err(problems) => return TaskEnd::wrongs(host, &title, &problems),
@@ -31,7 +31,11 @@ pub(super) async fn on_host(
         Ok(iterations) => {
             let mut ends = Vec::with_capacity(iterations.len());
             for (scope, label) in iterations {
-                ends.push((label, iteration(context, chosen, vars, host, &scope).await));
+                let mut end = iteration(context, chosen, vars, host, &scope).await;
+                if let Some(looping) = &task.looping {
+                    end.name_item(looping, &scope);
+                }
+                ends.push((label, end));
             }
             ends
         }
@@ -59,7 +63,7 @@ async fn iteration(
     scope: &Scope,
 ) -> TaskEnd {
     let task = chosen.task;
-    let title = task.title();
+    let title = vars.title(task);
     match why_not(&task.when, scope) {
         Ok(None) => {}
         Ok(Some(why)) => return TaskEnd::skipped(host, why),
@@ -74,7 +78,16 @@ async fn iteration(
         Some(check) => check,
         None => context.is_plan(),
     };
-    let action = Action { context, play: chosen.at.play, task, host, scope, link: &link, check };
+    let action = Action {
+        context,
+        play: chosen.at.play,
+        task,
+        title: &title,
+        host,
+        scope,
+        link: &link,
+        check,
+    };
     match repeat(&action).await {
         Ok(verdict) => verdict.end(host, &title),
         Err(Failed::Host(ended)) => TaskEnd::failed(host, *ended),
@@ -163,6 +176,7 @@ async fn attempt(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         let scope = with_result(action, &verdict);
         verdict.failed = all_true(conditions, &scope)?;
         if verdict.failed {
+            verdict.done.value.insert("failed_when_result".to_owned(), json!(true));
             verdict.done.message.get_or_insert("its `failed_when` is true".to_owned());
         }
     }

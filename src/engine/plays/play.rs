@@ -1,6 +1,6 @@
 //! A play: its batches one after another, the tasks of each in order, its handlers.
 
-use super::handlers::Notified;
+use super::handlers::{Notified, wanted};
 use super::on_host::on_host;
 use crate::engine::batch::{Batch, stop_words, tell};
 use crate::engine::certificate;
@@ -14,9 +14,11 @@ use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::PlayScope;
 use crate::model::{HostName, Step};
 use crate::playbook::{Meta, Order, RunsOn, TaskKind};
+use crate::source::Diagnostics;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -109,8 +111,9 @@ impl<'a> Driver<'a> {
             }
         }
         let stopped = self.batch.must_stop();
-        if !end_play && (!stopped || at.play.force_handlers) {
-            self.handlers(at.play.force_handlers).await;
+        let forced = at.play.force_handlers || context.inputs.project.options.force_handlers;
+        if !end_play && (!stopped || forced) {
+            self.handlers(forced).await;
             self.batch.must_stop();
         }
         self.batch.finish();
@@ -133,11 +136,24 @@ impl<'a> Driver<'a> {
     /// Runs a task or handler for `active` and records what became of it.
     async fn work(&mut self, chosen: &ChosenTask<'a>, active: &[HostName]) {
         let task = chosen.task;
-        let kind = Kind::TaskStart { task: task.title(), place: task.place() };
+        self.batch.begin(task, &active[0]);
+        let title = self.batch.vars.title(task);
+        let kind = Kind::TaskStart { task: title, place: task.place() };
         self.batch.context.emitter.run(kind);
         let once = task.run_once || task.kind.runs_on() == RunsOn::FirstHost;
         let hosts = if once { &active[..1] } else { active };
-        self.batch.vars = self.batch.vars.with_hosts(&self.batch.active(), &self.batch.hosts);
+        let mut handlers = HashMap::new();
+        let mut ready = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            match wanted(&self.batch, task, host) {
+                Ok(places) => {
+                    handlers.insert(host.clone(), places);
+                    ready.push(host.clone());
+                }
+                Err(problems) => self.refuse(chosen, host, &problems),
+            }
+        }
+        let hosts = ready.as_slice();
         let ends = match &task.kind {
             TaskKind::Certificate(spec) => {
                 certificate::task::run(&mut self.batch, chosen, spec, hosts).await
@@ -149,9 +165,18 @@ impl<'a> Driver<'a> {
             self.batch.record(chosen, &end, everyone);
             if end.result == TaskResult::Changed {
                 let sharing = if once { active } else { std::slice::from_ref(&end.host) };
-                self.notified.notify(&self.batch, task, sharing);
+                let notified = handlers.get(&end.host).map_or(&[][..], Vec::as_slice);
+                self.notified.notify(notified, sharing);
             }
         }
+    }
+
+    /// A task that cannot be begun on a host.
+    fn refuse(&mut self, chosen: &ChosenTask<'a>, host: &HostName, problems: &Diagnostics) {
+        let title = self.batch.vars.title(chosen.task);
+        let end = TaskEnd::wrongs(host, &title, problems);
+        tell(self.batch.context, &self.batch.vars, chosen.task, &end, Instant::now());
+        self.batch.record(chosen, &end, &[]);
     }
 
     async fn on_hosts(&self, chosen: &ChosenTask<'a>, hosts: &[HostName]) -> Vec<TaskEnd> {
@@ -170,7 +195,7 @@ impl<'a> Driver<'a> {
         };
         let (begun, context) = (Instant::now(), self.batch.context);
         let lost = |host: HostName, why: String| {
-            let title = chosen.task.title();
+            let title = vars.title(chosen.task);
             let end = TaskEnd::failed(&host, failure::lost(&title, Step::Task, &why));
             tell(context, &vars, chosen.task, &end, begun);
             end
@@ -181,13 +206,25 @@ impl<'a> Driver<'a> {
     /// Runs the notified handlers in the order in which they are defined; handlers may notify others. `forced`: also
     /// for hosts that have failed since.
     async fn handlers(&mut self, forced: bool) {
-        for handler in self.batch.at.handlers() {
-            let hosts = self.notified.take(&self.batch, handler.place, forced);
-            if hosts.is_empty() || self.batch.context.stop.is_interrupt() {
-                continue;
+        // A handler that notifies an earlier one makes another pass. One that changes something each time could go on
+        // without end: as many passes as there are handlers serve any chain.
+        let passes = self.batch.at.handlers().count();
+        for _ in 0..=passes {
+            let mut any = false;
+            for handler in self.batch.at.handlers() {
+                let hosts = self.notified.take(&self.batch, handler.place, forced);
+                if hosts.is_empty() || self.batch.context.stop.is_interrupt() {
+                    continue;
+                }
+                any = true;
+                self.work(&handler, &hosts).await;
             }
-            self.work(&handler, &hosts).await;
+            if !any {
+                return;
+            }
         }
+        let message = "handlers notify each other without end: they are not run again".to_owned();
+        self.batch.context.emitter.warn(None, message);
     }
 
     async fn meta(&mut self, chosen: &ChosenTask<'a>, meta: Meta, active: &[HostName]) -> bool {

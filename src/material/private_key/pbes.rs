@@ -1,9 +1,10 @@
-//! Encrypted PKCS#8 (RFC 5958 §3): PBES2 of RFC 8018 §6.2 with PBKDF2 or scrypt.
+//! Encrypted PKCS#8 (RFC 5958 §3): PBES2 of RFC 8018 §6.2 with PBKDF2 or scrypt, and PBES1.
 //!
 //! PBKDF2 is read here rather than by the `pkcs8` crate, for the sake of keys made by OpenSSL before
 //! 1.1, whose defaults (HMAC-SHA1, triple DES) the crate leaves out unless its features are
 //! widened for everybody.
 
+use super::pbes1;
 use crate::model::Secret;
 use aws_lc_rs::pbkdf2;
 use cbc::cipher::block_padding::Pkcs7;
@@ -49,6 +50,7 @@ pub(super) enum Sealed<'a> {
         data: &'a [u8],
     },
     Scrypt(pkcs8::EncryptedPrivateKeyInfoRef<'a>),
+    Pbes1(pbes1::Sealed<'a>),
 }
 
 impl<'a> Sealed<'a> {
@@ -56,6 +58,9 @@ impl<'a> Sealed<'a> {
         let (outer, data) = sequence(der, |reader| {
             Ok((AlgorithmIdentifierRef::decode(reader)?, <&OctetStringRef>::decode(reader)?))
         })?;
+        if let Some(sealed) = pbes1::Sealed::parse(outer.oid, outer.parameters, data.as_bytes()) {
+            return sealed.map(Self::Pbes1);
+        }
         if outer.oid != PBES2 {
             return Err(Problem::Unsupported(format!("algorithm {}", outer.oid)));
         }
@@ -103,8 +108,10 @@ impl<'a> Sealed<'a> {
 
     /// `None` when the passphrase is wrong.
     pub(super) fn open(&self, passphrase: &Secret<String>) -> Option<Zeroizing<Vec<u8>>> {
-        let passphrase = passphrase.expose().as_bytes();
+        let text = passphrase.expose();
+        let passphrase = text.as_bytes();
         let (salt, rounds, hmac, cipher, iv, data) = match self {
+            Self::Pbes1(sealed) => return sealed.open(text),
             Self::Scrypt(info) => {
                 let plain = info.decrypt(passphrase).ok()?;
                 return Some(Zeroizing::new(plain.as_bytes().to_vec()));

@@ -196,7 +196,8 @@ fn pair(
         key: remote("key"),
         combined: remote("combined"),
     };
-    if source.entry("cert").is_none() {
+    let told = values.found.has_errors() || values.not_yet_known.is_some();
+    if cert.is_none() && !told {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
     }
     Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })

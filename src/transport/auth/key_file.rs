@@ -1,6 +1,14 @@
-//! Private keys and user certificates in files.
+//! Private keys, public keys and user certificates in files, read as OpenSSH reads them: bytes in any
+//! encoding, with whatever stands around the one block or line that counts.
 
+use crate::material::{self, MaterialError};
 use crate::model::Secret;
+use crate::model::text::printable;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use russh::keys::key::parse_public_key;
+use russh::keys::ssh_encoding::Decode;
+use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
 use std::collections::HashMap;
 use std::io;
@@ -13,6 +21,10 @@ use zeroize::Zeroizing;
 /// Larger files are no keys.
 const SIZE_LIMIT: u64 = 1 << 20;
 
+/// The label of OpenSSH's own format (`PROTOCOL.key` in its source), and the magic in front of its bytes.
+const OPENSSH: &str = "OPENSSH PRIVATE KEY";
+const MAGIC: &[u8] = b"openssh-key-v1\0";
+
 /// What a path to an identity leads to.
 #[derive(Debug)]
 pub(super) struct KeyFile {
@@ -21,8 +33,8 @@ pub(super) struct KeyFile {
     /// The public half, known even of a key that could not be opened. Decides which of the agent's
     /// keys belong to this file.
     pub(super) public: Option<PublicKey>,
-    /// `PATH-cert.pub`.
-    pub(super) certificate: Option<Certificate>,
+    /// The file itself, or `PATH-cert.pub`.
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 /// Why a key cannot be used from its file.
@@ -36,6 +48,8 @@ pub(super) enum Fault {
     WrongPassphrase,
     #[error("its mode {0:04o} lets others read it: chmod 600")]
     OpenToOthers(u32),
+    #[error("it works with its security key only: load it into an agent, with ssh-add")]
+    NeedsDevice,
     #[error("{0}")]
     Unreadable(String),
 }
@@ -88,39 +102,74 @@ fn read(path: PathBuf, passphrase: Option<&Secret<String>>) -> KeyFile {
         PathBuf::from(name)
     };
     let private = match &text {
-        Ok(text) => open(text, passphrase).map(Arc::new),
+        Ok(text) => open(text.expose(), passphrase).map(Arc::new),
         Err(fault) => Err(fault.clone()),
     };
-    let public = match &private {
-        Ok(key) => Some(key.public_key().clone()),
-        Err(_) => None
+    let itself = text.as_ref().ok().and_then(|text| certificate_in(text.expose()));
+    let public = match (&private, &itself) {
+        (Ok(key), _) => Some(key.public_key().clone()),
+        (Err(_), Some(certificate)) => Some(certificate.public_key().clone().into()),
+        (Err(_), None) => None
             // OpenSSH's own format tells the public half without the passphrase; and the file may
             // be a public key itself, to pick one of the agent's.
-            .or_else(|| {
-                Some(
-                    PrivateKey::from_openssh(text.as_ref().ok()?.as_bytes())
-                        .ok()?
-                        .public_key()
-                        .clone(),
-                )
-            })
-            .or_else(|| PublicKey::from_openssh(text.as_ref().ok()?.trim()).ok())
-            .or_else(|| read_public(&beside(".pub"))),
+            .or_else(|| public_half(text.as_ref().ok()?.expose()))
+            .or_else(|| public_in(text.as_ref().ok()?.expose()))
+            .or_else(|| public_in(&read_public(&beside(".pub"))?)),
     };
-    let certificate = read_certificate(&beside("-cert.pub"));
-    KeyFile { path, private, public, certificate }
+    let certificate = itself.or_else(|| certificate_in(&read_public(&beside("-cert.pub"))?));
+    KeyFile { path, private, public, certificate: certificate.map(Arc::new) }
 }
 
-/// Reads the user certificate in `path`, if it is one.
+/// Reads the user certificate in `path` (or in `path.pub`, as OpenSSH does), if it is one.
 pub(super) fn read_certificate(path: &Path) -> Option<Certificate> {
-    Certificate::from_openssh(std::fs::read_to_string(path).ok()?.trim()).ok()
+    let mut public = path.to_owned().into_os_string();
+    public.push(".pub");
+    certificate_in(&read_public(path)?)
+        .or_else(|| certificate_in(&read_public(Path::new(&public))?))
 }
 
-fn read_public(path: &Path) -> Option<PublicKey> {
-    PublicKey::from_openssh(std::fs::read_to_string(path).ok()?.trim()).ok()
+fn read_public(path: &Path) -> Option<Vec<u8>> {
+    let about = std::fs::metadata(path).ok()?;
+    if !about.is_file() || about.len() > SIZE_LIMIT {
+        return None;
+    }
+    std::fs::read(path).ok()
 }
 
-fn read_private(path: &Path) -> Result<Zeroizing<String>, Fault> {
+fn public_in(text: &[u8]) -> Option<PublicKey> {
+    public_blobs(text).find_map(|(kind, blob)| {
+        parse_public_key(&blob).ok().filter(|key| key.algorithm().as_str() == kind)
+    })
+}
+
+fn certificate_in(text: &[u8]) -> Option<Certificate> {
+    public_blobs(text)
+        .filter(|(kind, _)| is_certificate(kind))
+        .find_map(|(_, blob)| certificate_from(&blob))
+}
+
+/// Whether a kind of key is that of a certificate (`PROTOCOL.certkeys` in OpenSSH's source).
+pub(super) fn is_certificate(kind: &str) -> bool {
+    kind.ends_with("-cert-v01@openssh.com")
+}
+
+/// Reads a certificate's bytes. One whose authority is a certificate in turn is none, as in OpenSSH.
+pub(super) fn certificate_from(blob: &[u8]) -> Option<Certificate> {
+    let mark = b"-cert-v01@";
+    let levels = blob.windows(mark.len()).filter(|window| window == mark).count();
+    if levels == 1 { Certificate::from_bytes(blob).ok() } else { None }
+}
+
+/// `KIND BASE64 comment` of each line that has such a form: the kind and the key's bytes.
+fn public_blobs(text: &[u8]) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let kind = str::from_utf8(words.next()?).ok()?;
+        Some((kind, STANDARD.decode(words.next()?).ok()?))
+    })
+}
+
+fn read_private(path: &Path) -> Result<Secret<Vec<u8>>, Fault> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Fault::Missing,
         _ => Fault::Unreadable(error.to_string()),
@@ -129,9 +178,10 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, Fault> {
     if !about.is_file() || about.len() > SIZE_LIMIT {
         return Err(Fault::Unreadable("not a key file".into()));
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    let text = Secret::new(std::fs::read(path).map_err(unreadable)?);
     // As OpenSSH: only of the user's own files, since another owner's are not theirs to mend.
-    if text.contains("PRIVATE KEY") && about.mode() & 0o077 != 0 && is_own(about.uid()) {
+    let is_private = Block::first(text.expose()).is_some();
+    if is_private && about.mode() & 0o077 != 0 && is_own(about.uid()) {
         return Err(Fault::OpenToOthers(about.mode() & 0o7777));
     }
     Ok(text)
@@ -141,37 +191,122 @@ fn is_own(owner: u32) -> bool {
     std::fs::metadata("/proc/self").map_or(true, |own| own.uid() == owner)
 }
 
-fn open(text: &str, passphrase: Option<&Secret<String>>) -> Result<PrivateKey, Fault> {
-    if text.trim_start().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let key = PrivateKey::from_openssh(text).map_err(|error| unreadable(&error))?;
-        return match (key.is_encrypted(), passphrase) {
-            (false, _) => Ok(key),
-            (true, None) => Err(Fault::Encrypted),
-            (true, Some(passphrase)) => {
-                key.decrypt(passphrase.expose()).map_err(|_| Fault::WrongPassphrase)
+/// The first private key of a text: its label, the lines between, and all of it. What stands before
+/// and behind is nobody's business.
+struct Block<'a> {
+    label: &'a str,
+    body: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    fn first(text: &'a [u8]) -> Option<Self> {
+        let mut start = 0;
+        let mut open: Option<(&str, usize, usize)> = None;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let end = start + line.len();
+            let trimmed = line.trim_ascii();
+            match open {
+                None => {
+                    if let Some(label) = label(trimmed, b"-----BEGIN ") {
+                        open = Some((label, start, end));
+                    }
+                }
+                Some((begun, from, body)) => {
+                    if label(trimmed, b"-----END ") == Some(begun) {
+                        let (whole, body) = (&text[from..end], &text[body..start]);
+                        return Some(Self { label: begun, body, whole });
+                    }
+                }
             }
-        };
+            start = end;
+        }
+        // The end is missing: whoever reads it will say so.
+        open.map(|(label, from, body)| Self { label, body: &text[body..], whole: &text[from..] })
     }
-    if !text.contains("PRIVATE KEY-----") {
-        return Err(Fault::Unreadable("not a private key".into()));
+
+    /// The bytes of OpenSSH's own format, whose lines may be of any length.
+    fn openssh_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        if self.label != OPENSSH {
+            return None;
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(self.body.len()));
+        text.extend(self.body.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        STANDARD.decode(&*text).ok().map(Zeroizing::new)
     }
-    let cipher = text.lines().find_map(|line| line.strip_prefix("DEK-Info: "));
-    if let Some(cipher) = cipher
-        && !cipher.starts_with("AES-128-CBC,")
-    {
-        let name = cipher.split(',').next().unwrap_or(cipher);
-        return Err(Fault::Unreadable(format!(
-            "encrypted with {name}, which is not supported: rewrite it with ssh-keygen -p"
-        )));
+}
+
+fn label<'a>(line: &'a [u8], mark: &[u8]) -> Option<&'a str> {
+    let label = line.strip_prefix(mark)?.strip_suffix(b"-----")?;
+    str::from_utf8(label).ok().filter(|label| label.ends_with("PRIVATE KEY"))
+}
+
+fn public_half(text: &[u8]) -> Option<PublicKey> {
+    let bytes = Block::first(text)?.openssh_bytes()?;
+    Some(PrivateKey::from_bytes(&bytes).ok()?.public_key().clone())
+}
+
+fn open(text: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKey, Fault> {
+    let block = Block::first(text).ok_or_else(|| Fault::Unreadable("not a private key".into()))?;
+    let key = if block.label == OPENSSH {
+        open_openssh(&block, passphrase)?
+    } else {
+        open_pem(&block, passphrase)?
+    };
+    match key.key_data() {
+        KeypairData::SkEd25519(_) | KeypairData::SkEcdsaSha2NistP256(_) => Err(Fault::NeedsDevice),
+        _ => Ok(key),
     }
-    let encrypted = cipher.is_some() || text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----");
-    match (encrypted, passphrase) {
+}
+
+fn open_openssh(
+    block: &Block<'_>,
+    passphrase: Option<&Secret<String>>,
+) -> Result<PrivateKey, Fault> {
+    let bytes = block
+        .openssh_bytes()
+        .ok_or_else(|| Fault::Unreadable("not a usable private key (not base64)".into()))?;
+    let key = PrivateKey::from_bytes(&bytes).map_err(|error| match kind(&bytes) {
+        Some(kind) => {
+            Fault::Unreadable(format!("not a usable private key of kind {kind} ({error})"))
+        }
+        None => unreadable(&error),
+    })?;
+    match (key.is_encrypted(), passphrase) {
+        (false, _) => Ok(key),
         (true, None) => Err(Fault::Encrypted),
         (true, Some(passphrase)) => {
-            decode_secret_key(text, Some(passphrase.expose())).map_err(|_| Fault::WrongPassphrase)
+            key.decrypt(passphrase.expose()).map_err(|_| Fault::WrongPassphrase)
         }
-        (false, _) => decode_secret_key(text, None).map_err(|error| unreadable(&error)),
     }
+}
+
+/// What `bytes` in OpenSSH's own format say of their kind of key.
+fn kind(bytes: &[u8]) -> Option<String> {
+    let mut rest = bytes.strip_prefix(MAGIC)?;
+    for _cipher_kdf_and_its_options in 0..3 {
+        Vec::<u8>::decode(&mut rest).ok()?;
+    }
+    u32::decode(&mut rest).ok()?;
+    let public = Vec::<u8>::decode(&mut rest).ok()?;
+    let kind = String::decode(&mut public.as_slice()).ok()?;
+    Some(printable(kind.as_bytes(), 64))
+}
+
+/// PKCS#8, PKCS#1 and SEC 1 are opened where certificates' keys are.
+fn open_pem(block: &Block<'_>, passphrase: Option<&Secret<String>>) -> Result<PrivateKey, Fault> {
+    let file = Secret::new(block.whole.to_vec());
+    let opened =
+        material::PrivateKey::from_pem(&file, passphrase).map_err(|error| match error {
+            MaterialError::KeyEncrypted => Fault::Encrypted,
+            MaterialError::WrongPassphrase => Fault::WrongPassphrase,
+            MaterialError::UnsupportedEncryption(what) => Fault::Unreadable(format!(
+                "its encryption, {what}, is not supported: rewrite it with ssh-keygen -p"
+            )),
+            other => unreadable(&other),
+        })?;
+    let text = str::from_utf8(opened.pem().expose()).map_err(|error| unreadable(&error))?;
+    decode_secret_key(text, None).map_err(|error| unreadable(&error))
 }
 
 /// The libraries' texts name formats and fields, never contents.
@@ -186,7 +321,7 @@ mod tests {
     use russh::keys::ssh_key::LineEnding;
     use std::os::unix::fs::PermissionsExt;
 
-    fn write(dir: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
+    fn write(dir: &Path, name: &str, text: &[u8], mode: u32) -> PathBuf {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -203,7 +338,7 @@ mod tests {
         let plain = key();
         let locked = plain.encrypt(&mut russh::keys::key::safe_rng(), "right").unwrap();
         let text = locked.to_openssh(LineEnding::LF).unwrap();
-        let path = write(dir.path(), "id", &text, 0o600);
+        let path = write(dir.path(), "id", text.as_bytes(), 0o600);
         let open = |passphrase: Option<&str>| {
             read(path.clone(), passphrase.map(|text| text.to_owned().into()).as_ref())
         };
@@ -223,19 +358,59 @@ mod tests {
         let text = key().to_openssh(LineEnding::LF).unwrap();
         let fault = |path: PathBuf| read(path, None).private.unwrap_err();
         assert_eq!(fault(dir.path().join("none")), Fault::Missing);
-        assert_eq!(fault(write(dir.path(), "open", &text, 0o640)), Fault::OpenToOthers(0o640));
-        let garbage = write(dir.path(), "garbage", "hello", 0o600);
+        let open = write(dir.path(), "open", text.as_bytes(), 0o640);
+        assert_eq!(fault(open), Fault::OpenToOthers(0o640));
+        let garbage = write(dir.path(), "garbage", b"hello", 0o600);
         assert_eq!(fault(garbage), Fault::Unreadable("not a private key".into()));
         assert!(matches!(fault(dir.path().to_owned()), Fault::Unreadable(_)));
-        let cut = write(dir.path(), "cut", &text[..120], 0o600);
+        let cut = write(dir.path(), "cut", text[..120].as_bytes(), 0o600);
         assert!(matches!(fault(cut), Fault::Unreadable(_)));
+    }
+
+    #[test]
+    fn what_stands_around_a_key_does_not_matter() {
+        let key = key();
+        let text = key.to_openssh(LineEnding::LF).unwrap();
+        let one_line: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        let one_line = format!("-----BEGIN {OPENSSH}-----\n{one_line}\n-----END {OPENSSH}-----");
+        for (what, bytes) in [
+            ("a blank line", [text.as_bytes(), b"\n"].concat()),
+            ("spaces", [text.as_bytes(), b"  \n\t"].concat()),
+            ("a public key", [text.as_bytes(), b"ssh-ed25519 AAAA me\n"].concat()),
+            ("a comment in Latin-1", [b"# M\xfcller\n", text.as_bytes(), b"M\xfcller"].concat()),
+            ("carriage returns", text.replace('\n', "\r\n").into_bytes()),
+            ("no line ends", one_line.into_bytes()),
+            ("no newline at the end", text.trim_end().as_bytes().to_vec()),
+        ] {
+            let opened = open(&bytes, None).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+            assert_eq!(opened.public_key().key_data(), key.public_key().key_data(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_is_named() {
+        use russh::keys::ssh_encoding::Encode;
+        let mut public = Vec::new();
+        "ssh-mldsa44-ed25519".encode(&mut public).unwrap();
+        let mut bytes = MAGIC.to_vec();
+        for text in ["none", "none", ""] {
+            text.encode(&mut bytes).unwrap();
+        }
+        1_u32.encode(&mut bytes).unwrap();
+        public.encode(&mut bytes).unwrap();
+        let body = STANDARD.encode(bytes);
+        let text = format!("-----BEGIN {OPENSSH}-----\n{body}\n-----END {OPENSSH}-----\n");
+        let fault = open(text.as_bytes(), None).unwrap_err().to_string();
+        assert!(fault.contains("kind ssh-mldsa44-ed25519"), "{fault}");
     }
 
     #[test]
     fn a_public_key_file_names_a_key_of_the_agent() {
         let dir = tempfile::tempdir().unwrap();
         let key = key();
-        let path = write(dir.path(), "id.pub", &key.public_key().to_openssh().unwrap(), 0o644);
+        let line = key.public_key().to_openssh().unwrap();
+        let text = [b"# M\xfcller's\n\n", line.as_bytes(), b" M\xfcller\n"].concat();
+        let path = write(dir.path(), "id.pub", &text, 0o644);
         assert_eq!(read(path, None).public.unwrap().key_data(), key.public_key().key_data());
     }
 }

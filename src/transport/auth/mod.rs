@@ -5,48 +5,19 @@
 
 mod agent;
 mod key_file;
+mod offers;
 
-pub(super) use agent::Agent;
-pub(super) use key_file::KeyFiles;
+pub(super) use offers::{Credentials, Keyring};
 
 use super::target::Target;
 use agent::{AgentSigner, LocalSigner};
-use key_file::{Fault, KeyFile};
+use offers::{Holder, Offer};
 use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse};
-use russh::keys::agent::AgentIdentity;
-use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rounds of keyboard-interactive questions; PAM asks once or twice.
 const ROUNDS: usize = 5;
-
-/// What all log-ins share.
-#[derive(Debug, Default)]
-pub(super) struct Keyring {
-    files: KeyFiles,
-    agents: Mutex<HashMap<std::path::PathBuf, Arc<Agent>>>,
-    /// The fingerprint of the key that a user was last let in with: the next host's first offer.
-    accepted: Mutex<HashMap<String, String>>,
-}
-
-/// A key that can be offered.
-struct Offer {
-    /// For the operator: where it comes from.
-    label: String,
-    fingerprint: String,
-    proof: Proof,
-}
-
-enum Proof {
-    Key(Arc<PrivateKey>),
-    Certificate(Arc<PrivateKey>, Box<Certificate>),
-    AgentKey(Arc<Agent>, PublicKey),
-    AgentCertificate(Arc<Agent>, Box<Certificate>),
-}
 
 /// What was tried in vain.
 #[derive(Debug, Default)]
@@ -56,146 +27,15 @@ pub(super) struct Refusal {
     pub(super) methods: Vec<String>,
 }
 
-impl Keyring {
-    fn agent(&self, socket: &Path) -> Arc<Agent> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents.entry(socket.to_owned()).or_insert_with(|| Arc::new(Agent::new(socket))).clone()
-    }
-
-    fn last_accepted(&self, user: &str) -> Option<String> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
-    }
-
-    fn remember(&self, user: &str, fingerprint: &str) {
-        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        accepted.insert(user.to_owned(), fingerprint.to_owned());
-    }
-
-    /// Keys in OpenSSH's order: the agent's that are configured, the agent's others, files; except
-    /// that the one which worked last time goes first.
-    async fn offers(&self, target: &Target, tried: &mut Vec<String>) -> Vec<Offer> {
-        let mut files = Vec::new();
-        for path in &target.identities {
-            files.push(self.files.load(path, target.passphrase.as_ref()).await);
-        }
-        let extra: Vec<_> = target
-            .certificates
-            .iter()
-            .filter_map(|path| {
-                let certificate = key_file::read_certificate(path);
-                if certificate.is_none() {
-                    tried.push(format!("certificate {} (not readable)", path.display()));
-                }
-                certificate
-            })
-            .collect();
-        let (mut offers, others) = self.agent_offers(target, &files, tried).await;
-        if !target.identities_only {
-            offers.extend(others);
-        }
-        for file in &files {
-            file_offers(file, &extra, &mut offers, tried);
-        }
-        if let Some(last) = self.last_accepted(&target.user)
-            && let Some(at) = offers.iter().position(|offer| offer.fingerprint == last)
-        {
-            offers[..=at].rotate_right(1);
-        }
-        offers
-    }
-
-    /// The agent's keys that belong to the configured files, and its others.
-    async fn agent_offers(
-        &self,
-        target: &Target,
-        files: &[Arc<KeyFile>],
-        tried: &mut Vec<String>,
-    ) -> (Vec<Offer>, Vec<Offer>) {
-        let super::target::AgentChoice::Socket(socket) = &target.agent else {
-            return Default::default();
-        };
-        let agent = self.agent(socket);
-        let identities = match agent.identities().await {
-            Ok(identities) => identities,
-            Err(reason) => {
-                tried.push(format!("agent {} ({reason})", socket.display()));
-                return Default::default();
-            }
-        };
-        let (mut configured, mut others) = (Vec::new(), Vec::new());
-        for identity in identities.iter() {
-            let key = identity.public_key();
-            let comment = crate::model::text::printable(identity.comment().as_bytes(), 100);
-            let fingerprint = super::host_key::fingerprint(key.key_data());
-            let (kind, proof) = match identity {
-                AgentIdentity::PublicKey { key, .. } => {
-                    ("key", Proof::AgentKey(agent.clone(), key.clone()))
-                }
-                AgentIdentity::Certificate { certificate, .. } => {
-                    let certificate = Box::new(certificate.clone());
-                    ("certificate", Proof::AgentCertificate(agent.clone(), certificate))
-                }
-            };
-            let offer = Offer { label: format!("agent's {kind} {comment}"), fingerprint, proof };
-            let belongs = |file: &Arc<KeyFile>| {
-                file.public.as_ref().is_some_and(|public| public.key_data() == key.key_data())
-            };
-            if files.iter().any(belongs) { &mut configured } else { &mut others }.push(offer);
-        }
-        (configured, others)
-    }
-}
-
-fn file_offers(
-    file: &KeyFile,
-    extra: &[Certificate],
-    offers: &mut Vec<Offer>,
-    tried: &mut Vec<String>,
-) {
-    let path = file.path.display();
-    let key = match &file.private {
-        Ok(key) => key,
-        Err(fault) => {
-            // A public key that the agent could serve needs no file of its own.
-            let in_agent = file.public.as_ref().is_some_and(|public| {
-                let fingerprint = super::host_key::fingerprint(public.key_data());
-                offers.iter().any(|offer| offer.fingerprint == fingerprint)
-            });
-            if !in_agent || matches!(fault, Fault::WrongPassphrase) {
-                tried.push(format!("key {path} ({fault})"));
-            }
-            return;
-        }
-    };
-    let fingerprint = super::host_key::fingerprint(key.public_key().key_data());
-    let own = |certificate: &&Certificate| {
-        certificate.public_key() == key.public_key().key_data()
-            && certificate.cert_type() == CertType::User
-    };
-    for certificate in file.certificate.iter().chain(extra).filter(own) {
-        offers.push(Offer {
-            label: format!("certificate of {path}"),
-            fingerprint: fingerprint.clone(),
-            proof: Proof::Certificate(key.clone(), Box::new(certificate.clone())),
-        });
-    }
-    let served = |offer: &Offer| {
-        matches!(offer.proof, Proof::AgentKey(..)) && offer.fingerprint == fingerprint
-    };
-    if !offers.iter().any(served) {
-        let label = format!("key {path}");
-        offers.push(Offer { label, fingerprint, proof: Proof::Key(key.clone()) });
-    }
-}
-
 /// Logs in, or tells what was refused.
 pub(super) async fn log_in<H: Handler>(
     handle: &mut Handle<H>,
     target: &Target,
     keyring: &Keyring,
+    credentials: Credentials,
 ) -> Result<(), Refusal> {
-    let mut login = LogIn { handle, target, tried: Vec::new(), allowed: None };
-    let mut offers = keyring.offers(target, &mut login.tried).await.into_iter();
+    let mut login = LogIn { handle, target, tried: credentials.faults, allowed: None };
+    let mut offers = credentials.offers.into_iter();
     let mut methods = methods(target);
     loop {
         let usable = |method: &MethodKind| {
@@ -239,6 +79,13 @@ pub(super) async fn log_in<H: Handler>(
 
 fn name(kind: MethodKind) -> &'static str {
     <&'static str>::from(&kind)
+}
+
+/// Whether there is anything to try.
+pub(super) fn can_try(target: &Target, credentials: &Credentials) -> bool {
+    let with =
+        |method: &MethodKind| *method != MethodKind::PublicKey || !credentials.offers.is_empty();
+    methods(target).iter().any(with)
 }
 
 /// The methods that there is something to try for, in order.
@@ -290,12 +137,14 @@ impl<H: Handler> LogIn<'_, H> {
             };
             match step {
                 Step::In | Step::Partly => {
-                    keyring.remember(&self.target.user, &offer.fingerprint);
+                    keyring.remember(&self.target.user, &offer);
                     return step;
                 }
-                Step::Refused => self.tried.push(format!("{} (refused)", offer.label)),
+                Step::Refused => {
+                    self.tried.push(format!("{} (refused{})", offer.label, offer.hint))
+                }
                 Step::Closed | Step::Stuck => {
-                    self.tried.push(format!("{} (refused)", offer.label));
+                    self.tried.push(format!("{} (refused{})", offer.label, offer.hint));
                     return step;
                 }
             }
@@ -309,50 +158,52 @@ impl<H: Handler> LogIn<'_, H> {
 
     async fn offer(&mut self, offer: &Offer) -> Result<AuthResult, String> {
         let user = self.target.user.clone();
-        let rsa = match &offer.proof {
-            Proof::Key(key) | Proof::Certificate(key, _) => key.algorithm().is_rsa(),
-            Proof::AgentKey(_, key) => key.algorithm().is_rsa(),
-            Proof::AgentCertificate(_, certificate) => certificate.algorithm().is_rsa(),
-        };
-        let hash = if rsa { self.rsa_hash().await } else { None };
+        let hash = if offer.is_rsa() { Some(self.rsa_hash().await?) } else { None };
         let said = |error: &dyn std::fmt::Display| error.to_string();
-        match &offer.proof {
-            Proof::Key(key) => {
+        let certificate = offer.certificate.as_deref().cloned();
+        match (&offer.holder, certificate) {
+            (Holder::File(key), None) => {
                 let key = PrivateKeyWithHashAlg::new(key.clone(), hash);
                 let tried = self.handle.authenticate_publickey(user, key).await;
                 tried.map_err(|error| said(&error))
             }
-            Proof::Certificate(key, certificate) => {
-                let mut signer = LocalSigner(key.clone());
-                let certificate = (**certificate).clone();
-                self.handle
-                    .authenticate_certificate_with(user, certificate, hash, &mut signer)
-                    .await
-                    .map_err(|error| said(&error))
-            }
-            Proof::AgentKey(agent, key) => {
-                let mut signer = AgentSigner(agent.clone());
-                self.handle
-                    .authenticate_publickey_with(user, key.clone(), hash, &mut signer)
-                    .await
-                    .map_err(|error| said(&error))
-            }
-            Proof::AgentCertificate(agent, certificate) => {
-                let mut signer = AgentSigner(agent.clone());
-                let certificate = (**certificate).clone();
-                self.handle
-                    .authenticate_certificate_with(user, certificate, hash, &mut signer)
-                    .await
-                    .map_err(|error| said(&error))
+            (Holder::File(key), Some(certificate)) => self
+                .handle
+                .authenticate_certificate_with(
+                    user,
+                    certificate,
+                    hash,
+                    &mut LocalSigner(key.clone()),
+                )
+                .await
+                .map_err(|error| said(&error)),
+            (Holder::Agent(agent, key), certificate) => {
+                let binding = self.handle.agent_session_binding().cloned();
+                let mut signer = AgentSigner { agent, key, binding };
+                let tried = match certificate {
+                    Some(certificate) => {
+                        self.handle
+                            .authenticate_certificate_with(user, certificate, hash, &mut signer)
+                            .await
+                    }
+                    None => {
+                        let key = key.public_key().into_owned();
+                        self.handle.authenticate_publickey_with(user, key, hash, &mut signer).await
+                    }
+                };
+                tried.map_err(|error| said(&error))
             }
         }
     }
 
     /// RSA with SHA-2, the better one that the server knows. Without a word from it: SHA-512, which
-    /// OpenSSH has since 7.2. Never SHA-1.
-    async fn rsa_hash(&self) -> Option<HashAlg> {
-        let told = self.handle.best_supported_rsa_hash().await;
-        Some(told.ok().flatten().flatten().unwrap_or(HashAlg::Sha512))
+    /// OpenSSH has since 7.2. Never SHA-1: a server that knows nothing else is not asked.
+    async fn rsa_hash(&self) -> Result<HashAlg, String> {
+        match self.handle.best_supported_rsa_hash().await.ok().flatten() {
+            None => Ok(HashAlg::Sha512),
+            Some(Some(hash)) => Ok(hash),
+            Some(None) => Err("the server knows RSA with SHA-1 only, which is not used".into()),
+        }
     }
 
     async fn password(&mut self) -> Step {

@@ -50,10 +50,10 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// A key that no `known_hosts` file has.
-    #[error("{0}")]
+    #[error(transparent)]
     HostKeyUnknown(Box<HostKeyUnknown>),
     /// Another key than the one known.
-    #[error("{0}")]
+    #[error(transparent)]
     HostKeyChanged(Box<HostKeyChanged>),
     /// A key marked `@revoked`, or a certificate of a revoked authority.
     #[error(
@@ -80,13 +80,25 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A `known_hosts` file that cannot be read.
-    #[error("cannot read known hosts file {}", file.display())]
+    /// A `known_hosts` file to which an accepted key could not be added.
+    #[error("cannot add the host key to the known hosts file {}", file.display())]
     KnownHosts {
         /// Which.
         file: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Neither a key nor a password. Nothing was connected to.
+    #[error("no way to log in to {address} port {port} as {user}: {}", list(.tried))]
+    NoCredentials {
+        /// Account.
+        user: String,
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// What cannot be used, and why.
+        tried: Vec<String>,
     },
     /// No method was accepted.
     #[error("{user}@{address} port {port} refused every login that was tried: {}{}",
@@ -145,7 +157,24 @@ pub enum ConnectError {
     /// Nobody waited for it any more.
     #[error("the attempt was given up")]
     Cancelled,
-    /// Something that is not SSH, or an SSH that we have nothing in common with.
+    /// An SSH server that shares no algorithm of some kind with certroll.
+    #[error(
+        "{address} port {port} and certroll have no {what} in common: it has {theirs}; allow it one \
+         of {ours}"
+    )]
+    NoCommonAlgorithm {
+        /// As given in the target.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// What there is none of, with its keyword in `sshd_config`.
+        what: &'static str,
+        /// The server's, printable.
+        theirs: String,
+        /// certroll's.
+        ours: String,
+    },
+    /// Something that is not SSH.
     #[error("{address} port {port} does not speak SSH as expected: {reason}")]
     Protocol {
         /// As given in the target.
@@ -168,6 +197,21 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether another attempt in the same run would end alike: the host was reached, and it or its key
+    /// was refused. Such attempts count against us where sshd keeps `PerSourcePenalties`.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::AuthFailed { .. }
+            | Self::HostKeyUnknown(_)
+            | Self::HostKeyChanged(_)
+            | Self::HostKeyRevoked { .. }
+            | Self::HostCertificate { .. }
+            | Self::NoCommonAlgorithm { .. } => true,
+            Self::Jump { source, .. } => source.is_final(),
+            _ => false,
+        }
+    }
+
     /// Whether another attempt a moment later could end otherwise.
     pub(in crate::transport) fn may_pass(&self) -> bool {
         matches!(
@@ -191,8 +235,10 @@ pub struct HostKeyUnknown {
     pub algorithm: String,
     /// `SHA256:…`.
     pub fingerprint: String,
-    /// The files that were searched.
-    pub files: Vec<PathBuf>,
+    /// The files that were searched, each with why it could not be, if so.
+    pub files: Vec<(PathBuf, Option<String>)>,
+    /// Kinds of keys that are known of the host and that certroll cannot ask for.
+    pub other_kinds: Vec<String>,
     /// Shell line that fetches the key again and adds it.
     pub remedy: String,
 }
@@ -214,15 +260,23 @@ pub struct HostKeyChanged {
 
 impl std::fmt::Display for HostKeyUnknown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, algorithm, fingerprint, files, remedy } = self;
-        let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let Self { name, algorithm, fingerprint, files, other_kinds, remedy } = self;
+        let file = |(file, fault): &(PathBuf, Option<String>)| match fault {
+            Some(fault) => format!("{}: {fault}", file.display()),
+            None => file.display().to_string(),
+        };
+        let files: Vec<_> = files.iter().map(file).collect();
         let searched =
             if files.is_empty() { "no known_hosts file given".into() } else { files.join(", ") };
-        write!(
-            f,
-            "the host key of {name} is not known ({searched}): {algorithm} {fingerprint}; compare \
-             that with the machine's own, then add it: {remedy}"
-        )
+        write!(f, "the host key of {name} is not known ({searched}): {algorithm} {fingerprint}")?;
+        if !other_kinds.is_empty() {
+            write!(
+                f,
+                " (known of it are only kinds without support here: {})",
+                other_kinds.join(", ")
+            )?;
+        }
+        write!(f, "; compare that with the machine's own, then add it: {remedy}")
     }
 }
 
@@ -240,6 +294,10 @@ impl std::fmt::Display for HostKeyChanged {
         )
     }
 }
+
+impl std::error::Error for HostKeyUnknown {}
+
+impl std::error::Error for HostKeyChanged {}
 
 /// Why a channel to a third machine could not be opened through a session.
 #[derive(Debug, thiserror::Error)]
@@ -266,7 +324,7 @@ pub enum DialError {
 
 fn list(tried: &[String]) -> String {
     if tried.is_empty() {
-        "nothing, as there is no key, agent or password to try".into()
+        "there is no key, agent or password to try".into()
     } else {
         tried.join(", ")
     }

@@ -2,8 +2,8 @@
 
 use super::seconds;
 use crate::model::text::printable;
-use crate::transport::launch::{Become, Method};
-use crate::transport::process::Exit;
+use crate::transport::become_user::{Attempt, Method};
+use crate::transport::exit::Exit;
 use std::time::Duration;
 
 /// Why a program does not run.
@@ -92,6 +92,35 @@ pub enum StartError {
         /// The account to become.
         user: String,
     },
+    /// It knows no such flag.
+    #[error("{program} does not take these become_flags: {said}")]
+    BadFlags {
+        /// The program.
+        program: &'static str,
+        /// Its words.
+        said: String,
+    },
+    /// It asked for the password, took it, and asks for more.
+    #[error("{program} asks for more than a password, which certroll cannot answer: {question}")]
+    OtherQuestion {
+        /// The program.
+        program: &'static str,
+        /// Its question, printable.
+        question: String,
+    },
+    /// `-i` asks for the login shell of an account that has none.
+    #[error(
+        "user {user} has no usable login shell on the host, which {program} -i asks for: {said}; \
+         leave -i out of become_flags"
+    )]
+    NoLoginAs {
+        /// The program.
+        program: &'static str,
+        /// The account to become.
+        user: String,
+        /// The shell's words.
+        said: String,
+    },
     /// The login shell lets nobody in (`nologin`, `false`).
     #[error("this account has no usable login shell on the host: {said}")]
     NoLogin {
@@ -121,11 +150,14 @@ pub enum StartError {
     Local(#[source] std::io::Error),
 }
 
+/// What `nologin` says.
+const NOLOGIN: &[&str] = &["account is currently not available", "account is not available"];
+
 impl StartError {
     /// Reads the refusal out of what was said. The texts are those of sudo 1.8–1.9, sudo-rs,
     /// OpenDoas, util-linux and nologin in the C locale.
     pub(in crate::transport) fn from_end(
-        account: Option<&Become>,
+        attempt: Option<&Attempt>,
         exit: Option<&Exit>,
         said: &[u8],
     ) -> Self {
@@ -133,10 +165,10 @@ impl StartError {
         let code = exit.and_then(|exit| exit.code);
         let signal = exit.and_then(|exit| exit.signal.clone());
         let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-        if let Some(to) = account {
+        if let Some(to) = attempt {
             let program = to.method.program();
             let user = to.user.clone();
-            let exe = to.exe.as_deref().unwrap_or(program);
+            let exe = to.program.as_str();
             let line = || line_of(&text, program);
             if code == Some(127)
                 && has(&[
@@ -148,14 +180,22 @@ impl StartError {
             {
                 return Self::BecomeMissing { program: exe.to_owned() };
             }
-            if has(&["unknown user", "does not exist", "no passwd entry", "user not found"]) {
+            // The last two are sudo-rs' and su-rs'.
+            let not_found = text.contains("user '") && text.contains("' not found");
+            if not_found
+                || has(&["unknown user", "does not exist", "no passwd entry", "user not found"])
+            {
                 return Self::UnknownUser { user };
+            }
+            if has(&["invalid option", "unrecognized option", "unknown option"]) {
+                let said = text.lines().find(|line| line.contains("option")).unwrap_or_default();
+                return Self::BadFlags { program, said: said.trim().to_owned() };
             }
             if has(&["must have a tty", "must be run from a terminal", "a tty is required"]) {
                 return Self::TtyRequired { program };
             }
             if has(&["Sorry, try again", "incorrect password attempt", "ncorrect authentication"])
-                || (to.password.is_some()
+                || (to.with_password
                     && has(&[
                         "Authentication failure",
                         "incorrect password",
@@ -163,6 +203,9 @@ impl StartError {
                     ]))
             {
                 return Self::WrongPassword { program, user };
+            }
+            if to.by_login_shell && has(NOLOGIN) {
+                return Self::NoLoginAs { program, user, said: line_of(&text, "account") };
             }
             if has(&[
                 "not in the sudoers",
@@ -183,14 +226,14 @@ impl StartError {
                 "Authentication token manipulation",
                 "Password: ",
             ]) {
-                return if to.method == Method::Doas && to.password.is_some() {
+                return if to.method == Method::Doas && to.with_password {
                     Self::DoasPassword { user }
                 } else {
                     Self::NeedsPassword { program, user }
                 };
             }
         }
-        if has(&["account is currently not available", "account is not available"]) {
+        if has(NOLOGIN) {
             return Self::NoLogin { said: line_of(&text, "account") };
         }
         Self::Ended { code, signal, said: tail(&text) }

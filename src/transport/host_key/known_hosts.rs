@@ -1,17 +1,33 @@
 //! `known_hosts` files, as `sshd(8)` describes them under "SSH_KNOWN_HOSTS FILE FORMAT".
+//!
+//! Not read by `ssh_key::known_hosts`: that one ends a line at any `#`, knows single spaces only, and
+//! drops keys of kinds that it does not know.
 
 use super::pattern;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use russh::keys::key::parse_public_key;
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files that were read. Each is read again when it has changed: other programs add keys at any time.
+#[derive(Debug, Default)]
+pub(in crate::transport) struct KnownHostsCache(Mutex<HashMap<PathBuf, (Stamp, Arc<KnownHosts>)>>);
+
+/// Inode, size, and the nanoseconds of the last modification and change: another one, another content.
+type Stamp = (u64, u64, i128, i128);
 
 /// One file.
 #[derive(Debug)]
 pub(in crate::transport) struct KnownHosts {
     file: PathBuf,
     entries: Vec<Arc<Entry>>,
+    /// Why it could not be read, unless it is just not there.
+    fault: Option<String>,
 }
 
 /// One line that names hosts and a key.
@@ -25,6 +41,8 @@ pub(in crate::transport) struct Entry {
     pub(in crate::transport) key_type: Box<str>,
     /// The key as on the wire.
     pub(in crate::transport) key: Box<[u8]>,
+    /// Whether it is of a kind that is known here.
+    pub(in crate::transport) usable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +60,40 @@ enum Hosts {
     Patterns(Box<str>),
 }
 
+impl KnownHostsCache {
+    /// A file's entries. One that cannot be read has none, as with OpenSSH.
+    pub(in crate::transport) fn read(&self, path: &Path) -> Arc<KnownHosts> {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = match std::fs::metadata(path) {
+            Ok(about) => stamp(&about),
+            Err(error) => return Arc::new(KnownHosts::unreadable(path, &error)),
+        };
+        if let Some((read, file)) = files.get(path)
+            && *read == stamp
+        {
+            return file.clone();
+        }
+        let file = Arc::new(match std::fs::read(path) {
+            Ok(text) => KnownHosts::parse(path, &text),
+            Err(error) => KnownHosts::unreadable(path, &error),
+        });
+        files.insert(path.to_owned(), (stamp, file.clone()));
+        file
+    }
+}
+
+fn stamp(about: &std::fs::Metadata) -> Stamp {
+    let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let modified = nanoseconds(about.mtime(), about.mtime_nsec());
+    (about.ino(), about.size(), modified, nanoseconds(about.ctime(), about.ctime_nsec()))
+}
+
 impl KnownHosts {
+    fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let fault = (error.kind() != io::ErrorKind::NotFound).then(|| error.to_string());
+        Self { file: path.to_owned(), entries: Vec::new(), fault }
+    }
+
     /// Reads a file's text. Lines that are no entries are passed over, as OpenSSH does.
     pub(in crate::transport) fn parse(file: &Path, text: &[u8]) -> Self {
         let entries = text
@@ -51,11 +102,15 @@ impl KnownHosts {
             .filter_map(|(line, number)| entry(&String::from_utf8_lossy(line), number))
             .map(Arc::new)
             .collect();
-        Self { file: file.to_owned(), entries }
+        Self { file: file.to_owned(), entries, fault: None }
     }
 
     pub(in crate::transport) fn file(&self) -> &Path {
         &self.file
+    }
+
+    pub(in crate::transport) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// The entries for `name`, which is lower-case: `host`, or `[host]:port` when the port is not 22.
@@ -108,9 +163,13 @@ fn entry(text: &str, line: usize) -> Option<Entry> {
         }
         None => Hosts::Patterns(first.to_ascii_lowercase().into()),
     };
-    let key_type = words.next()?.into();
-    let key = decode(words.next()?)?.into();
-    Some(Entry { line, marker, hosts, key_type, key })
+    let key_type: Box<str> = words.next()?.into();
+    let key: Box<[u8]> = decode(words.next()?)?.into();
+    let known = parse_public_key(&key).ok();
+    if known.as_ref().is_some_and(|key| key.algorithm().as_str() != &*key_type) {
+        return None;
+    }
+    Some(Entry { line, marker, hosts, key_type, key, usable: known.is_some() })
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

@@ -1,13 +1,13 @@
 //! Whether the machine that answers is the one that was meant.
 //!
-//! OpenSSH's rules, with one more careful: where a host's keys are known but of other algorithms
-//! than the one it shows, that is a *changed* key here and not an unknown one, since the known
-//! algorithms are asked for first.
+//! OpenSSH's rules (`check_host_key` and `hostfile.c` in its source); `tests/transport/host_keys.rs`
+//! compares with `ssh` itself. So a host whose keys are known, but of other algorithms than the one
+//! it shows, has a *changed* key and not an unknown one: the known algorithms are asked for first.
 
 mod known_hosts;
 pub(in crate::transport) mod pattern;
 
-pub(in crate::transport) use known_hosts::KnownHosts;
+pub(in crate::transport) use known_hosts::{KnownHosts, KnownHostsCache};
 
 use super::error::{ConnectError, HostKeyChanged, HostKeyUnknown};
 use super::target::{HostKeyChecking, Target};
@@ -16,9 +16,20 @@ use known_hosts::{Entry, Marker};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{Preferred, kex};
+use russh::{Preferred, cipher, kex};
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// An entry and the file that it is from.
+type Known = (Arc<KnownHosts>, Arc<Entry>);
+
+/// Whether a host's certificate is to be trusted.
+enum Trust {
+    Known,
+    /// No; with the reason where its authority would be.
+    Not(Option<String>),
+}
 
 /// What is known of one host before it is connected to.
 #[derive(Debug)]
@@ -28,9 +39,11 @@ pub(super) struct Expectation {
     /// What a certificate has to name.
     principal: String,
     /// The entries for the name.
-    named: Vec<(Arc<KnownHosts>, Arc<Entry>)>,
+    named: Vec<Known>,
     /// Those for the name without its port, where the port is not 22.
-    bare: Vec<(Arc<KnownHosts>, Arc<Entry>)>,
+    bare: Vec<Known>,
+    /// The files that were searched, each with why it could not be, if so.
+    files: Vec<(PathBuf, Option<String>)>,
     checking: HostKeyChecking,
     target: Target,
 }
@@ -69,7 +82,10 @@ impl Expectation {
         };
         let named = matching(&name);
         let bare = bare.as_deref().map(matching).unwrap_or_default();
-        Self { name, principal, named, bare, checking, target: target.clone() }
+        let files =
+            files.iter().map(|file| (file.file().to_owned(), file.fault().map(str::to_owned)));
+        let files = files.collect();
+        Self { name, principal, named, bare, files, checking, target: target.clone() }
     }
 
     /// Algorithms in the order in which they are asked for: those of known keys first, and
@@ -85,7 +101,8 @@ impl Expectation {
             self.entries(Marker::None).map(|(_, entry)| &*entry.key_type).collect();
         let is_known = |algorithm: &Algorithm| known.contains(&key_type(algorithm));
         let (first, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_known);
-        let has_authority = self.entries(Marker::CertAuthority).next().is_some();
+        let authority = |(_, entry): &Known| entry.marker == Marker::CertAuthority;
+        let has_authority = self.named.iter().chain(&self.bare).any(authority);
         let key: Vec<_> = first.into_iter().chain(rest).collect();
         let host_key_certificates =
             if has_authority { Cow::Owned(key.clone()) } else { Cow::Borrowed(&[][..]) };
@@ -93,6 +110,7 @@ impl Expectation {
             key: Cow::Owned(key),
             host_key_certificates,
             kex: Cow::Borrowed(KEX),
+            cipher: Cow::Borrowed(CIPHERS),
             ..default
         }
     }
@@ -118,30 +136,61 @@ impl Expectation {
         shown: &PublicKeyOrCertificate,
         now: Timestamp,
     ) -> Result<Verdict, ConnectError> {
-        let key = shown.public_key();
-        self.refuse_revoked(key.key_data())?;
-        if let Some(certificate) = shown.certificate() {
-            self.refuse_revoked(certificate.signature_key())?;
-            if self.knows(Marker::CertAuthority, certificate.signature_key()) {
-                return match certificate_fault(certificate, &self.principal, now) {
-                    None => Ok(Verdict::Known),
-                    Some(reason) => {
-                        Err(ConnectError::HostCertificate { name: self.name.clone(), reason })
-                    }
-                };
+        let fault = match shown.certificate().map(|certificate| self.certificate(certificate, now))
+        {
+            Some(Ok(Trust::Known)) => return Ok(Verdict::Known),
+            // By an authority that nobody vouches for, or not for this host: its plain key may
+            // still be known.
+            Some(Ok(Trust::Not(fault))) => fault,
+            Some(Err(error)) => return Err(error),
+            None => None,
+        };
+        match (fault, self.plain(&shown.public_key())) {
+            (Some(reason), Err(ConnectError::HostKeyUnknown(_))) => {
+                Err(ConnectError::HostCertificate { name: self.name.clone(), reason })
             }
-            // By an authority that nobody vouches for: its plain key may still be known.
+            (_, verdict) => verdict,
         }
-        if self.knows(Marker::None, key.key_data()) || self.knows_without_port(key.key_data()) {
+    }
+
+    fn certificate(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Trust, ConnectError> {
+        let (key, authority) = (certificate.public_key(), certificate.signature_key());
+        self.refuse_revoked(key)?;
+        self.refuse_revoked(authority)?;
+        let vouched = |entries: &[Known]| knows(entries, Marker::CertAuthority, authority);
+        let bare = vouched(&self.bare)
+            && revoked(&self.bare, key).is_none()
+            && revoked(&self.bare, authority).is_none();
+        if !vouched(&self.named) && !bare {
+            return Ok(Trust::Not(None));
+        }
+        Ok(match certificate_fault(certificate, &self.principal, now) {
+            None => Trust::Known,
+            fault => Trust::Not(fault),
+        })
+    }
+
+    fn plain(&self, key: &PublicKey) -> Result<Verdict, ConnectError> {
+        let data = key.key_data();
+        self.refuse_revoked(data)?;
+        if knows(&self.named, Marker::None, data) {
             return Ok(Verdict::Known);
         }
-        let known: Vec<_> = self.entries(Marker::None).collect();
+        let known: Vec<_> = self.entries(Marker::None).filter(|(_, entry)| entry.usable).collect();
         if !known.is_empty() {
-            return Err(ConnectError::HostKeyChanged(Box::new(self.changed(&key, &known))));
+            return Err(ConnectError::HostKeyChanged(Box::new(self.changed(key, &known))));
+        }
+        // OpenSSH takes a key known for the plain name as good for another port as well.
+        if knows(&self.bare, Marker::None, data) && revoked(&self.bare, data).is_none() {
+            return Ok(Verdict::Known);
         }
         if self.checking == HostKeyChecking::AcceptNew
             && !self.target.known_hosts.is_empty()
-            && let Ok(line) = PublicKey::from(key.key_data().clone()).to_openssh()
+            && let Ok(line) = PublicKey::from(data.clone()).to_openssh()
         {
             let name = if self.target.hash_known_hosts {
                 known_hosts::hashed(&self.name)
@@ -150,7 +199,7 @@ impl Expectation {
             };
             return Ok(Verdict::Remember(format!("{name} {line}")));
         }
-        Err(ConnectError::HostKeyUnknown(Box::new(self.unknown(&key))))
+        Err(ConnectError::HostKeyUnknown(Box::new(self.unknown(key))))
     }
 
     fn entries(&self, marker: Marker) -> impl Iterator<Item = (&KnownHosts, &Entry)> {
@@ -158,24 +207,8 @@ impl Expectation {
         all.filter(move |(_, entry)| entry.marker == marker)
     }
 
-    fn knows(&self, marker: Marker, key: &KeyData) -> bool {
-        let blob = blob(key);
-        self.entries(marker).any(|(_, entry)| *entry.key == *blob)
-    }
-
-    /// OpenSSH takes a key known for the plain name as good for another port as well.
-    fn knows_without_port(&self, key: &KeyData) -> bool {
-        let blob = blob(key);
-        let mut entries = self.bare.iter();
-        entries.any(|(_, entry)| entry.marker == Marker::None && *entry.key == *blob)
-    }
-
     fn refuse_revoked(&self, key: &KeyData) -> Result<(), ConnectError> {
-        let blob = blob(key);
-        let mut entries = self.named.iter().chain(&self.bare);
-        let revoked =
-            entries.find(|(_, entry)| entry.marker == Marker::Revoked && *entry.key == *blob);
-        match revoked {
+        match revoked(&self.named, key) {
             None => Ok(()),
             Some((file, entry)) => Err(ConnectError::HostKeyRevoked {
                 name: self.name.clone(),
@@ -220,7 +253,11 @@ impl Expectation {
             name: self.name.clone(),
             algorithm,
             fingerprint: fingerprint(key.key_data()),
-            files: known_hosts.clone(),
+            files: self.files.clone(),
+            other_kinds: self
+                .entries(Marker::None)
+                .map(|(_, entry)| entry.key_type.to_string())
+                .collect(),
             remedy,
         }
     }
@@ -261,6 +298,16 @@ const KEX: &[kex::Name] = &[
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
+/// russh's own order, with the GCM that some servers offer alone.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
 /// What is wrong with a certificate whose authority is trusted. PROTOCOL.certkeys in OpenSSH's
 /// source names the fields; a principal may be a pattern, an empty list is good for any host.
 fn certificate_fault(certificate: &Certificate, name: &str, now: Timestamp) -> Option<String> {
@@ -293,6 +340,16 @@ fn certificate_fault(certificate: &Certificate, name: &str, now: Timestamp) -> O
 
 fn moment(unix: u64) -> Timestamp {
     Timestamp::from_unix(i64::try_from(unix).unwrap_or(i64::MAX))
+}
+
+fn knows(entries: &[Known], marker: Marker, key: &KeyData) -> bool {
+    let blob = blob(key);
+    entries.iter().any(|(_, entry)| entry.marker == marker && *entry.key == *blob)
+}
+
+fn revoked<'a>(entries: &'a [Known], key: &KeyData) -> Option<&'a Known> {
+    let blob = blob(key);
+    entries.iter().find(|(_, entry)| entry.marker == Marker::Revoked && *entry.key == *blob)
 }
 
 fn blob(key: &KeyData) -> Vec<u8> {

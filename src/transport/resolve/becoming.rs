@@ -1,8 +1,8 @@
 //! Which account programs run as, and how they get there.
 
+use super::options::{ConnectOptions, Keywords};
 use super::variables::Variables;
-use super::{ConnectOptions, Keywords};
-use crate::transport::launch::{Become, Method};
+use crate::transport::become_user::{Become, Method};
 
 pub(super) fn resolve(
     vars: &mut Variables<'_>,
@@ -35,8 +35,13 @@ pub(super) fn resolve(
         method,
         user: user.unwrap_or_else(|| "root".into()),
         password,
-        flags: flags.or_else(|| keywords.become_flags.clone()),
-        exe: vars.text(names.exe).or_else(|| keywords.become_exe.clone()),
+        flags: flags
+            .or_else(|| keywords.become_flags.clone())
+            .or_else(|| options.become_flags.clone()),
+        exe: vars
+            .text(names.exe)
+            .or_else(|| keywords.become_exe.clone())
+            .or_else(|| options.become_exe.clone()),
     })
 }
 

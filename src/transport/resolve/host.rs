@@ -26,16 +26,16 @@ pub(super) fn target(
     name: &str,
     first: &[Setting],
 ) -> Result<Target, Diagnostics> {
-    Route { config, names: Vec::new() }.target(host, name, first)
+    Resolver { config, names: Vec::new() }.target(host, name, first)
 }
 
-struct Route<'a> {
+struct Resolver<'a> {
     config: &'a SshConfig,
     /// Where we are on the way inwards: a name twice is a loop.
     names: Vec<String>,
 }
 
-impl Route<'_> {
+impl Resolver<'_> {
     fn target(
         &mut self,
         host: HostName,

@@ -1,75 +1,27 @@
-//! From a host's variables to the way to it: what Ansible would tell `ssh`, and what `ssh` would
+//! From a host's variables to the route to it: what Ansible would tell `ssh`, and what `ssh` would
 //! make of it. `docs/connection.md` has the order of precedence.
 
 mod becoming;
 mod host;
+mod options;
 mod variables;
 
+pub use options::{ConnectOptions, Keywords};
+
 use super::arguments;
-use super::launch::Become;
+use super::become_user::Become;
 use super::ssh_config::settings::Setting;
 use super::ssh_config::{Checking, SshConfig};
 use super::target::Target;
-use crate::model::{HostName, Secret};
+use crate::model::HostName;
 use crate::source::{Diagnostics, Vars};
-use std::path::PathBuf;
-use std::time::Duration;
 use variables::Variables;
-
-/// What the command line says about connections. Weaker than variables and keywords.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    /// `-u`.
-    pub user: Option<String>,
-    /// `--private-key`.
-    pub private_key: Option<PathBuf>,
-    /// Opens encrypted key files.
-    pub passphrase: Option<Secret<String>>,
-    /// `-k`.
-    pub password: Option<Secret<String>>,
-    /// `-b`.
-    pub becoming: bool,
-    /// `--become-user`.
-    pub become_user: Option<String>,
-    /// `--become-method`.
-    pub become_method: Option<String>,
-    /// `-K`.
-    pub become_password: Option<Secret<String>>,
-    /// `-T`.
-    pub timeout: Option<Duration>,
-    /// `ANSIBLE_HOST_KEY_CHECKING` and its like. `Some(false)` accepts any key.
-    pub host_key_checking: Option<bool>,
-    /// Further options of `ssh`, in front of everything else (`ansible_ssh_args`).
-    pub ssh_args: Option<String>,
-    /// `--ssh-common-args`.
-    pub ssh_common_args: Option<String>,
-    /// `--ssh-extra-args`.
-    pub ssh_extra_args: Option<String>,
-}
-
-/// What a play or task says about connections, rendered. Stronger than the command line, weaker
-/// than variables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keywords {
-    /// `remote_user`.
-    pub remote_user: Option<String>,
-    /// `become`.
-    pub becoming: Option<bool>,
-    /// `become_user`.
-    pub become_user: Option<String>,
-    /// `become_method`.
-    pub become_method: Option<String>,
-    /// `become_flags`.
-    pub become_flags: Option<String>,
-    /// `become_exe`.
-    pub become_exe: Option<String>,
-}
 
 /// How a host is reached, and as whom programs run there.
 #[derive(Clone, Debug)]
 pub struct ConnectionPlan {
-    /// The way.
-    pub way: Way,
+    /// How the host is reached.
+    pub route: Route,
     /// The account to become, after the log-in.
     pub become_as: Option<Become>,
     /// The host's name or address as the network knows it: where its services answer, if nothing
@@ -77,9 +29,9 @@ pub struct ConnectionPlan {
     pub address: String,
 }
 
-/// The way to a host.
+/// How a host is reached.
 #[derive(Clone, Debug)]
-pub enum Way {
+pub enum Route {
     /// By SSH.
     Ssh(Box<Target>),
     /// On the controller itself (`ansible_connection: local`).
@@ -101,7 +53,8 @@ pub fn target_from(
     let mut vars = Variables::new(host, vars);
     let become_as = becoming::resolve(&mut vars, keywords, options);
     let name = vars.text(&["ansible_host", "ansible_ssh_host"]);
-    let local = match vars.text(&["ansible_connection"]) {
+    let connection = vars.text(&["ansible_connection"]);
+    let local = match connection.or_else(|| options.connection.clone()) {
         None => false,
         Some(kind) => match kind.strip_prefix("ansible.builtin.").unwrap_or(&kind) {
             "ssh" | "smart" => false,
@@ -118,7 +71,7 @@ pub fn target_from(
     };
     if local {
         let address = name.unwrap_or_else(|| "localhost".into());
-        return vars.finish(ConnectionPlan { way: Way::Local, become_as, address });
+        return vars.finish(ConnectionPlan { route: Route::Local, become_as, address });
     }
     let name = name.unwrap_or_else(|| host.as_str().to_owned());
     let (settings, other) = settings(&mut vars, keywords, options, config);
@@ -151,7 +104,7 @@ pub fn target_from(
     target.password = password;
     target.passphrase = passphrase;
     let address = target.address.clone();
-    let plan = ConnectionPlan { way: Way::Ssh(Box::new(target)), become_as, address };
+    let plan = ConnectionPlan { route: Route::Ssh(Box::new(target)), become_as, address };
     found.into_result(plan).map(|(plan, _)| plan)
 }
 
@@ -187,7 +140,8 @@ fn settings(
     if checking.or(options.host_key_checking) == Some(false) {
         all.push(Setting::HostKeyChecking(Checking::No));
     }
-    all.extend(vars.number(&["ansible_port", "ansible_ssh_port"]).map(Setting::Port));
+    let port = vars.number(&["ansible_port", "ansible_ssh_port"]).or(options.port);
+    all.extend(port.map(Setting::Port));
     let key = vars
         .text(&["ansible_private_key_file", "ansible_ssh_private_key_file"])
         .or_else(|| options.private_key.as_ref().map(|path| path.display().to_string()));
@@ -197,7 +151,7 @@ fn settings(
     all.extend(user.map(Setting::User));
     let timeout = vars.seconds(&["ansible_ssh_timeout"]).or(options.timeout);
     all.extend(timeout.map(Setting::ConnectTimeout));
-    let retries = vars.number::<u32>(&["ansible_ssh_retries"]);
+    let retries = vars.number::<u32>(&["ansible_ssh_retries"]).or(options.retries);
     all.extend(retries.map(|retries| Setting::ConnectionAttempts(retries.saturating_add(1))));
     more(vars, &mut all, "ansible_ssh_common_args", &options.ssh_common_args);
     more(vars, &mut all, "ansible_ssh_extra_args", &options.ssh_extra_args);

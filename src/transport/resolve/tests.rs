@@ -1,8 +1,10 @@
 use super::*;
 use crate::source::{Node, Value};
-use crate::transport::launch::Method;
+use crate::transport::become_user::Method;
 use crate::transport::ssh_config::Controller;
 use crate::transport::target::{AgentChoice, HostKeyChecking};
+use std::path::PathBuf;
+use std::time::Duration;
 
 fn controller() -> Controller {
     Controller {
@@ -30,7 +32,7 @@ fn plan_with(pairs: &[(&str, &str)], options: &ConnectOptions, text: &str) -> Co
 
 fn target(pairs: &[(&str, &str)], text: &str) -> Target {
     let plan = plan_with(pairs, &ConnectOptions::default(), text);
-    let Way::Ssh(target) = plan.way else { panic!("local") };
+    let Route::Ssh(target) = plan.route else { panic!("local") };
     *target
 }
 
@@ -68,7 +70,7 @@ fn variables_beat_keywords_beat_the_command_line_beats_the_file() {
         let keywords = Keywords { remote_user: keyword.map(str::to_owned), ..Keywords::default() };
         let host = HostName::new("web1");
         let plan = target_from(&host, &vars(pairs), &keywords, options, &config(text)).unwrap();
-        let Way::Ssh(target) = plan.way else { panic!("local") };
+        let Route::Ssh(target) = plan.route else { panic!("local") };
         target
     };
     let none = ConnectOptions::default();
@@ -112,9 +114,9 @@ fn arguments_of_ssh_go_around_the_variables_as_ansible_puts_them() {
 fn an_empty_variable_takes_the_arguments_of_the_command_line_away() {
     let options =
         ConnectOptions { ssh_common_args: Some("-J bastion".into()), ..ConnectOptions::default() };
-    let jumps = |pairs: &[(&str, &str)]| match plan_with(pairs, &options, "").way {
-        Way::Ssh(target) => target.jumps.len(),
-        Way::Local => 0,
+    let jumps = |pairs: &[(&str, &str)]| match plan_with(pairs, &options, "").route {
+        Route::Ssh(target) => target.jumps.len(),
+        Route::Local => 0,
     };
     assert_eq!(jumps(&[]), 1);
     assert_eq!(jumps(&[("ansible_ssh_common_args", "")]), 0);
@@ -247,7 +249,7 @@ fn becoming() {
 #[test]
 fn the_controller_itself() {
     let plan = plan_with(&[("ansible_connection", "local")], &ConnectOptions::default(), "");
-    assert!(matches!(plan.way, Way::Local));
+    assert!(matches!(plan.route, Route::Local));
     assert_eq!(plan.address, "localhost");
     let pairs = [("ansible_connection", "ansible.builtin.local"), ("ansible_host", "10.0.0.1")];
     assert_eq!(plan_with(&pairs, &ConnectOptions::default(), "").address, "10.0.0.1");

@@ -1,10 +1,10 @@
 //! Which lines hold for a host. A second pass over the files follows when one says `Match final`.
 
 use super::criteria::{Criterion, What};
+use super::lookup::{Inner, Lookup};
 use super::parse::Entry;
 use super::settings::{Setting, Settings};
 use super::tokens::{Tokens, expand_host_name};
-use super::{Inner, Lookup};
 use crate::transport::host_key::pattern;
 use std::process::{Command, Stdio};
 use std::sync::PoisonError;

@@ -8,20 +8,22 @@ mod criteria;
 mod evaluate;
 mod glob;
 pub(super) mod keyword;
+mod lookup;
 mod parse;
 pub(super) mod settings;
 pub(super) mod tokens;
 mod words;
 
 pub use controller::Controller;
+pub use lookup::Lookup;
 pub use settings::{AddressFamily, Checking, Hop, Proxy, Refused, Settings};
 
 use crate::source::{Diagnostics, SourceFile};
+use lookup::Inner;
 use parse::{Entry, Owner, Reader};
 use settings::Setting;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The system's file.
 const SYSTEM: &str = "/etc/ssh/ssh_config";
@@ -48,24 +50,6 @@ impl From<&str> for Files {
 /// A configuration, read and ready to be asked. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SshConfig(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    controller: Controller,
-    /// Each file's entries: the user's, the system's.
-    files: Vec<Vec<Entry>>,
-    /// Results of `Match exec` by command: hosts that share one share its run.
-    executed: Mutex<HashMap<String, bool>>,
-}
-
-/// What holds for a host.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lookup {
-    /// The name or address to connect to: `HostName` expanded, or the host as asked for; lower-case.
-    pub host: String,
-    /// All other values.
-    pub settings: Settings,
-}
 
 impl SshConfig {
     /// Reads the files. A file that [`Files::Only`] names has to exist.
@@ -115,7 +99,7 @@ impl SshConfig {
     }
 
     fn new(controller: Controller, files: Vec<Vec<Entry>>) -> Self {
-        Self(Arc::new(Inner { controller, files, executed: Mutex::default() }))
+        Self(Arc::new(Inner { controller, files, executed: Default::default() }))
     }
 
     /// The machine and account that the configuration was read for.

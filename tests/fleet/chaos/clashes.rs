@@ -103,7 +103,7 @@ fn files_that_an_acme_client_renews_before_the_confirmation_survive_a_rollback()
     assert_eq!((ran.code, ran.outcome(HOST)), (2, "unknown".to_owned()), "{ran}");
     assert!(ran.stdout.contains("which somebody else changed meanwhile"), "{ran}");
     let held = ground
-        .look_until(HOST, Duration::from_secs(10), |held| held.services[0].served == "gen3-rsa");
+        .look_until(HOST, Duration::from_secs(60), |held| held.services[0].served == "gen3-rsa");
     let nginx = &held.services[0];
     assert_eq!((nginx.certificate.as_str(), nginx.key.as_str()), ("gen3-rsa", "gen3-rsa"));
     ground.controller("next", &[HOST], &Play::of("gen2")).all_is_well_after_apply(&[HOST], "gen2");

@@ -365,7 +365,7 @@ impl Controller<'_> {
             assert!(event["lock"].is_null(), "{event}");
         }
         for host in hosts {
-            let held = self.ground.look_until(host, Duration::from_secs(10), |held| {
+            let held = self.ground.look_until(host, Duration::from_secs(60), |held| {
                 held.litter.is_empty() && held.whole().is_some()
             });
             assert_eq!(held.whole(), Some([generation; 2]), "{host}: {held:?}");

@@ -48,7 +48,7 @@ pub(crate) fn round_of(
             for (host, was) in hosts.iter().zip(&was) {
                 let (trouble, ran) = (&trouble, &ran);
                 scope.spawn(move || {
-                    let held = ground.look_until(host, Duration::from_secs(30), |held| {
+                    let held = ground.look_until(host, Duration::from_secs(60), |held| {
                         held.litter.is_empty() && held.whole().is_some()
                     });
                     trouble.is_as_told(host, *was, wanted, &held, ran);

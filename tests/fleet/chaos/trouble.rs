@@ -137,7 +137,7 @@ impl<'a> Trouble<'a> {
     /// A host whose link is cut goes back by itself, still cut off.
     pub fn settles_while_cut(&self) {
         for host in self.struck(Blow::LinkIsCut) {
-            let limit = DEAD_MAN + Duration::from_secs(15);
+            let limit = DEAD_MAN + Duration::from_secs(60);
             let held = self.ground.look_until(host, limit, |held| {
                 held.whole().is_some() && !held.litter.iter().any(|path| path.contains("/undo."))
             });
@@ -155,7 +155,7 @@ impl<'a> Trouble<'a> {
         std::thread::scope(|scope| {
             for host in self.struck(Blow::PowerIsLost) {
                 scope.spawn(move || {
-                    let end = Instant::now() + Duration::from_secs(20);
+                    let end = Instant::now() + Duration::from_secs(60);
                     while self.ground.pid(host).is_some() && Instant::now() < end {
                         std::thread::sleep(Duration::from_millis(50));
                     }

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import layer, pki, services
+from . import layer, pki, releases, services
 from .place import DIR, HERE, PATH, children, fail, missing_programs, quiet, run, start_time
 
 STATE = DIR / "state.json"
@@ -110,15 +110,16 @@ def check(init="plain"):
     return f"no namespaces, overlay, virtual network or control groups here: {done.stderr.strip()}" if done.returncode else None
 
 
-def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain"):
+def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", release="", tools="own", shell="own", sshd="openssh"):
     began = time.monotonic()
     if why := check(init):
         fail(why)
     if keeper():
         fail(f"already up in {DIR}; `fleet down` first")
+    base = releases.build(release)
     for name in wanted:
         services.load(name)
-        if not services.available(name):
+        if not services.available(name, base):
             fail(f"{services.load(name)['program']} is not installed")
         if init == "systemd" and "unit" not in services.load(name):
             fail(f"{name} has no unit")
@@ -127,12 +128,12 @@ def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain"):
     pki.build()
     keys()
     hosts = plan_hosts(count, inner)
-    st = {"hosts": hosts, "services": wanted, "init": init}
+    st = {"hosts": hosts, "services": wanted, "init": init, "release": release, "tools": tools, "shell": shell, "sshd": sshd}
     save(st)
     start_keeper(st, hold)
     ready_to_boot = time.monotonic()
 
-    layer.build(store() / "layers/base", wanted, init)
+    layer.build(store() / "layers/base", st)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda h: prepare(h, st, generation), hosts))
     descriptions(st)
@@ -199,7 +200,7 @@ def start_keeper(st, hold):
             env={**os.environ, "FLEET_HOLD": "1" if hold else "", "FLEET_CGROUP": CGROUP if st["init"] == "systemd" else ""},
             start_new_session=True,
         )
-    wait(lambda: (DIR / "keeper.ready").exists() or p.poll() is not None, 20, "the keeper")
+    wait(lambda: (DIR / "keeper.ready").exists() or p.poll() is not None, 60, "the keeper")
     pids = children(p.pid)
     if not pids:
         fail(f"the keeper did not start:\n{(DIR / 'keeper.log').read_text()}")
@@ -210,7 +211,7 @@ def start_keeper(st, hold):
 def prepare(h, st, generation):
     """Fills the host's own layer and says how to boot it."""
     home = store() / "hosts" / h["name"]
-    tree = layer.Tree(home / "up")
+    tree = layer.Tree(home / "up", releases.root(st["release"]))
     tree.write("/etc/hostname", h["name"] + "\n")
     tree.write("/etc/hosts", f"127.0.0.1 localhost\n{h['ip']} {h['name']} {h['name']}.fleet.test\n")
     for kind in ("ed25519", "ecdsa"):
@@ -223,12 +224,14 @@ def prepare(h, st, generation):
             services.install_pair(home / "up", s, generation)
     nics = [f"{n['port']} {n['bridge']} {n['device']} {n['mac']} {n['ip']}/16" for n in h["nics"]]
     near = [f"neigh replace {ip} lladdr {mac} dev {dev} nud permanent" for dev, ip, mac in neighbours(h, st["hosts"])]
+    lower = f"{DIR}/store/layers/base:{releases.root(st['release'])}"
     (home / "boot.env").write_text(
-        f"HOST_LOWER={shlex.quote(f'{DIR}/store/layers/base:/')}\n"
+        f"HOST_LOWER={shlex.quote(lower)}\n"
         f"HOST_NICS=({shlex.join(nics)})\n"
         f"HOST_NEIGHBOURS=({shlex.join(near)})\n"
         f"HOST_SERVICES={shlex.quote(' '.join(wanted))}\n"
         f"HOST_INIT={st['init']}\n"
+        f"HOST_SSHD={st['sshd']}\n"
     )
 
 
@@ -306,7 +309,7 @@ def off(host):
     """Ends all processes of a host at once, as a power cut does. Its files stay."""
     p = process_or_fail(host)
     os.kill(p, signal.SIGKILL)
-    wait(lambda: not Path(f"/proc/{p}").exists(), 20, f"end of {host['name']}")
+    wait(lambda: not Path(f"/proc/{p}").exists(), 60, f"end of {host['name']}")
 
 
 def on(host, until="services"):

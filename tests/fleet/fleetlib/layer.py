@@ -1,6 +1,6 @@
-"""The layer between the machine's root and a host's own: users, sshd, sudo, services.
+"""The layer between the release's root and a host's own: users, sshd, sudo, services.
 
-Nothing of the machine that is private or specific shows through: home directories, logs,
+Nothing of this machine that is private or specific shows through: home directories, logs,
 ssh and sudo configuration and password hashes are the fleet's own.
 """
 
@@ -8,7 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
+from . import releases
 from . import services as catalogue
+from . import tools as replacements
 from .place import DIR, HERE, quiet
 
 # name → (uid, login shell or a list to choose from, text of the start-up file that makes it noisy)
@@ -48,13 +50,14 @@ MASKED = ["getty.target", "console-getty.service", "dev-hugepages.mount", "sys-k
           "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "systemd-random-seed.service", "timers.target"]
 
 
-def build(layer, services, init):
-    """Fills `layer`; its directories take owner and mode from the machine's."""
-    tree = Tree(layer)
+def build(layer, st):
+    """Fills `layer` for the fleet of this state; its directories take owner and mode from the release's."""
+    services, init, base = st["services"], st["init"], releases.root(st["release"])
+    tree = Tree(layer, base)
     tree.fresh("/root", 0o700)
     for path in ("/home", "/mnt", "/etc/ssh", "/etc/sudoers.d", "/var/log"):
         tree.fresh(path)
-    if busybox := shutil.which("busybox"):
+    if busybox := releases.which(base, "busybox"):
         tree.link("/usr/local/bin/ash", busybox)
     accounts(tree)
     tree.write("/etc/sudoers", SUDOERS + "".join(f"{u} ALL=(ALL:ALL) NOPASSWD: ALL\n" for u in USERS if u != "admin"), 0o440)
@@ -64,6 +67,7 @@ def build(layer, services, init):
     tree.write("/etc/resolv.conf", "")
     tree.write("/etc/ld.so.preload", "")
     tree.write("/etc/environment", "")
+    replacements.install(tree, base, st["tools"], st["shell"])
     if init == "systemd":
         units(tree, services)
     tree.write("/opt/fleet/init", (HERE / "init.sh").read_text(), 0o755)
@@ -74,6 +78,8 @@ def build(layer, services, init):
         for action in ("start", "reload"):
             tree.write(f"/opt/fleet/services/{name}/{action}", (source / action).read_text(), 0o755)
         tree.copy(source / "root")
+        if (newer := catalogue.load(name).get("newer")) and releases.is_from(base, newer["package"], newer["from"]):
+            tree.copy(source / newer["root"])
         if program := catalogue.carried(name):
             shutil.copy2(program, tree.directory("/usr/local/bin") / program.name)
         catalogue.install_pair(layer, name, "gen1")
@@ -93,13 +99,13 @@ def units(tree, services):
 
 
 def accounts(tree):
-    passwd = [l for l in Path("/etc/passwd").read_text().splitlines() if l.split(":")[0] not in USERS]
-    group = [l for l in Path("/etc/group").read_text().splitlines() if l.split(":")[0] not in USERS]
+    passwd = [l for l in (tree.base / "etc/passwd").read_text().splitlines() if l.split(":")[0] not in USERS]
+    group = [l for l in (tree.base / "etc/group").read_text().splitlines() if l.split(":")[0] not in USERS]
     keys = (DIR / "ssh/id_ed25519.pub").read_text()
     tree.write("/root/.ssh/authorized_keys", keys, 0o600)
     for user, (uid, shell, noisy) in USERS.items():
         # The shell of a user whose shell is not installed is sh: the login works, the name is the same.
-        if not Path(shell).exists() and not (tree.root / shell[1:]).is_symlink():
+        if not os.path.lexists(f"{tree.base}{shell}") and not (tree.root / shell[1:]).is_symlink():
             shell = "/bin/sh"
         passwd.append(f"{user}:x:{uid}:{uid}::/home/{user}:{shell}")
         group.append(f"{user}:x:{uid}:")
@@ -120,21 +126,22 @@ def accounts(tree):
 
 
 class Tree:
-    """A directory that will be an overlay's lower layer."""
+    """A directory that will be a layer over the files of `base`."""
 
-    def __init__(self, root):
+    def __init__(self, root, base):
         self.root = Path(root)
+        self.base = base
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o755)
 
     def directory(self, path):
-        """The directory, made with the machine's owner and mode where the machine has it."""
+        """The directory, made with the owner and mode that it has below."""
         here = self.root
         for part in Path(path).parts[1:]:
             here = here / part
             if not here.exists():
                 here.mkdir()
-                there = Path("/") / here.relative_to(self.root)
+                there = self.base / here.relative_to(self.root)
                 if there.is_dir():
                     st = there.stat()
                     os.chown(here, st.st_uid, st.st_gid)
@@ -142,7 +149,7 @@ class Tree:
         return here
 
     def fresh(self, path, mode=None):
-        """A directory that hides what the machine has in it."""
+        """A directory that hides what is in it below."""
         here = self.directory(path)
         os.setxattr(here, "trusted.overlay.opaque", b"y")
         if mode is not None:

@@ -3,16 +3,15 @@
 service.json: `program` that must be installed; `unit` that systemd starts it by; `ports` port → STARTTLS protocol or null;
 `tls` directory, layout (`pair` = fullchain.pem and privkey.pem, `joined` = site.pem) and, where the
 service does not start as root, `group` of the key; `replaces`: directories of the machine that a host
-must not inherit. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are run by sh on the host.
+must not inherit; `newer`: from this version of a package on, a further directory is laid over as well. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are run by sh on the host.
 """
 
-import grp
 import json
 import os
-import shutil
 from pathlib import Path
 
-from .place import HERE, PATH, fail
+from . import releases
+from .place import HERE, fail
 from .pki import PKI
 
 
@@ -27,8 +26,8 @@ def load(name):
     return json.loads(file.read_text())
 
 
-def available(name):
-    return shutil.which(load(name)["program"], path=PATH) is not None or carried(name) is not None
+def available(name, base=Path("/")):
+    return releases.which(base, load(name)["program"]) is not None or carried(name) is not None
 
 
 def carried(name):
@@ -45,6 +44,14 @@ def port(service):
     if number not in ports:
         fail(f"{name} has no port {number}; it has {', '.join(ports)}")
     return int(number), ports[number]
+
+
+def group_number(name):
+    """The id of a group on the fleet's hosts."""
+    for line in (releases.of_fleet() / "etc/group").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split(":")[2])
+    fail(f"no group {name}")
 
 
 def install_pair(root, name, generation):
@@ -66,6 +73,6 @@ def install_pair(root, name, generation):
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
             f.write(text)
         if private and "group" in tls:
-            os.chown(new, 0, grp.getgrnam(tls["group"]).gr_gid)
+            os.chown(new, 0, group_number(tls["group"]))
         new.chmod(0o644 if not private else 0o640 if "group" in tls else 0o600)
         new.rename(directory / file)

@@ -121,7 +121,7 @@ impl Site {
 
     /// Waits until the host has put everything away.
     fn settled(&self, host: &str) {
-        let end = Instant::now() + Duration::from_secs(40);
+        let end = Instant::now() + Duration::from_secs(60);
         let litter =
             "ls -A /var/lib/certroll /etc/nginx/tls | grep -E '^(j|undo|done)\\.|\\.new$' || true";
         while !self.fleet.sh(host, litter).is_empty() {

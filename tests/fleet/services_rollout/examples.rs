@@ -159,7 +159,7 @@ fn served(fleet: &Fleet, address: &str, example: &Example) -> String {
 }
 
 fn try_it(example: &Example) {
-    if !Fleet::services().iter().any(|name| name == example.service) {
+    if !Fleet::services(&[]).iter().any(|name| name == example.service) {
         skip(&format!("{} is not installed", example.service));
         return;
     }

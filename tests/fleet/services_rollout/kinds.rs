@@ -22,7 +22,7 @@ fn served(host: &Host, service: &Service, signatures: &str) -> String {
 /// Waits until both are served, each to who asks for it.
 fn expect_both(host: &Host, service: &Service, ecdsa: &str, rsa: &str) {
     let wanted = (host.fleet().leaf(ecdsa), host.fleet().leaf(rsa));
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         let seen = (served(host, service, ECDSA), served(host, service, RSA));
         if seen == wanted {

@@ -5,6 +5,7 @@ use crate::services_rollout::service::Service;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 
@@ -42,7 +43,7 @@ impl Hosts {
 
     /// A host whose `services` serve `gen1`, or `None` where there can be no hosts.
     pub fn host(&'static self, services: &[&Service]) -> Option<Host> {
-        let there = Fleet::services();
+        let there = Fleet::services(self.options);
         for service in services {
             if !there.iter().any(|name| name == service.name) {
                 crate::common::skip(&format!("{} is not installed", service.name));
@@ -126,7 +127,7 @@ impl Host {
     }
 
     /// Configuration and certificate of a service as the fleet set them up.
-    fn as_new(&self, service: &Service) {
+    pub fn as_new(&self, service: &Service) {
         let Service { name, directory, .. } = service;
         // Directories stay the same: some services watch them.
         self.sh(&format!(
@@ -168,10 +169,17 @@ impl Host {
 
     /// As [`Host::run`], with a whole playbook.
     pub fn run_play(&self, verb: &str, play: &str, more: &[&str]) -> Ran {
+        self.fleet().run_to_end(self.start(verb, play, more))
+    }
+
+    /// The same, not started yet.
+    pub fn start(&self, verb: &str, play: &str, more: &[&str]) -> Command {
         let inventory = self.fleet().dir().join("inventory.ini").display().to_string();
         let usual = [verb, "play.yml", "-i", &inventory, "-o", "json", "--limit", self.name];
         fs::write(self.file("play.yml"), play).unwrap();
-        self.fleet().run(self.directory.path(), &[&usual, more].concat())
+        let mut command = self.fleet().certroll(&[&usual, more].concat());
+        command.current_dir(self.directory.path());
+        command
     }
 
     /// A file in the directory that certroll runs in.
@@ -214,6 +222,7 @@ pub struct Task {
     /// `certificates:`, or `source:` and `dest:`, as written.
     files: String,
     verify: String,
+    attempts: u32,
     more: Vec<String>,
 }
 
@@ -240,6 +249,8 @@ impl Task {
             services: service.profile.to_owned(),
             files,
             verify: format!("endpoint: '{{{{ ansible_host }}}}:{port}', starttls: {starttls}"),
+            // About a minute: what is to be served is served in the end, however busy the machine.
+            attempts: 60,
             more: Vec::new(),
         }
     }
@@ -262,6 +273,12 @@ impl Task {
         self
     }
 
+    /// Looks no more often than this, where it looks in vain.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
     /// One more key.
     pub fn with(mut self, line: &str) -> Self {
         self.more.push(line.to_owned());
@@ -269,7 +286,7 @@ impl Task {
     }
 
     fn yaml(&self, fleet: &Fleet) -> String {
-        let Self { services, files, verify, more } = self;
+        let Self { services, files, verify, attempts, more } = self;
         let pki = fleet.dir().join("pki");
         let files = files.replace("PKI", pki.to_str().unwrap());
         let mut text = format!(
@@ -278,7 +295,7 @@ impl Task {
         if !more.iter().any(|line| line.starts_with("verify:")) {
             writeln!(
                 text,
-                "        verify: {{{verify}, server_name: {NAME}, attempts: 8, backoff: 100ms, max_backoff: 1s}}"
+                "        verify: {{{verify}, server_name: {NAME}, attempts: {attempts}, backoff: 100ms, max_backoff: 1s}}"
             )
             .unwrap();
         }

@@ -3,6 +3,7 @@
 
 mod differences;
 mod filters;
+mod idioms;
 mod inventories;
 mod oracle;
 mod patterns;

@@ -8,11 +8,11 @@ use std::process::Command;
 
 /// What happened in a run, in words that both programs have.
 #[derive(Debug, Default, PartialEq)]
-struct Story {
+pub(super) struct Story {
     /// `TASK HOST RESULT`, sorted within a task: hosts end in any order.
-    steps: Vec<String>,
+    pub(super) steps: Vec<String>,
     /// What `debug` said, by task and host.
-    said: BTreeMap<(String, String), Json>,
+    pub(super) said: BTreeMap<(String, String), Json>,
 }
 
 impl Story {
@@ -97,16 +97,16 @@ fn certroll(site: &Site, args: &[&str]) -> (Vec<Json>, Option<i32>, String) {
     (events, ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
-struct Both {
-    theirs: Story,
-    ours: Story,
-    events: Vec<Json>,
-    answer: Answer,
-    code: Option<i32>,
+pub(super) struct Both {
+    pub(super) theirs: Story,
+    pub(super) ours: Story,
+    pub(super) events: Vec<Json>,
+    pub(super) answer: Answer,
+    pub(super) code: Option<i32>,
 }
 
 /// Runs `site.yml` of the files on the inventory `hosts` with both.
-fn both(ansible: &mut Ansible, files: &[(&str, &str)], more: &[&str]) -> Both {
+pub(super) fn both(ansible: &mut Ansible, files: &[(&str, &str)], more: &[&str]) -> Both {
     let site = Site::new(files);
     let python = ansible.python().display().to_string();
     let local = format!("ansible_connection=local ansible_python_interpreter={python}");
@@ -122,7 +122,7 @@ fn both(ansible: &mut Ansible, files: &[(&str, &str)], more: &[&str]) -> Both {
 }
 
 #[track_caller]
-fn same_story(files: &[(&str, &str)], more: &[&str], exit: i64) {
+pub(super) fn same_story(files: &[(&str, &str)], more: &[&str], exit: i64) {
     let Some(mut ansible) = Ansible::start() else { return };
     let run = both(&mut ansible, files, more);
     assert_eq!(run.ours.steps, run.theirs.steps, "{}\n{}", run.answer.stdout, run.answer.stderr);

@@ -283,7 +283,7 @@ fn commands_are_bounded_and_services_looked_for() {
     for shell in shells() {
         let began = Instant::now();
         let facts = place.inspect(shell, &request);
-        assert!(began.elapsed() < Duration::from_secs(30), "{shell}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{shell}");
         assert_eq!(facts.absent, ["no such program"], "{shell}");
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(facts.running, [yes, no, yes, no, None, no], "{shell}");
@@ -479,7 +479,7 @@ fn three_hundred_certificates_are_read_in_one_go() {
         let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
         assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates_pem.is_empty()));
-        assert!(took < Duration::from_secs(20), "{shell} took {took:?}");
+        assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
 

@@ -153,7 +153,6 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
     pki.openssl("ecparam -name secp256k1 -genkey -noout -out k1.key");
     pki.openssl("genpkey -algorithm ED448 -out ed448.key");
     pki.openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key");
-    pki.openssl("pkcs8 -topk8 -v1 PBE-SHA1-3DES -passout pass:x -in leaf.key -out v1.key");
     pki.openssl("pkcs8 -topk8 -v2 camellia-128-cbc -passout pass:x -in leaf.key -out camellia.key");
     pki.openssl("pkey -in leaf.key -outform DER -out der.key");
     pki.openssl("pkcs12 -export -inkey leaf.key -in leaf.pem -passout pass:x -out bag.p12");
@@ -192,7 +191,6 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
     let names = [
         "k1.key",
         "ed448.key",
-        "v1.key",
         "camellia.key",
         "der.key",
         "bag.p12",
@@ -209,7 +207,6 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
     insta::assert_snapshot!(names.map(said).join("\n"), @r"
     k1.key: the private key is of an unsupported kind: EC curve 1.3.132.0.10
     ed448.key: the private key is of an unsupported kind: algorithm 1.3.101.113
-    v1.key: the private key is encrypted in a way that is not supported: algorithm 1.2.840.113549.1.12.1.3
     camellia.key: the private key is encrypted in a way that is not supported: cipher 1.2.392.200011.61.1.1.1.2
     der.key: the key file is DER (binary), not PEM
     bag.p12: the key file is a PKCS#12 container (.p12, .pfx), not PEM

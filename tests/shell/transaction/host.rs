@@ -301,7 +301,7 @@ impl Host {
 
     /// Waits until the host has gone back by itself.
     pub async fn settled(&self, before: &Tree) {
-        for _ in 0..400 {
+        for _ in 0..1200 {
             if self.litter().is_empty() && tree(&self.dir) == *before {
                 return;
             }

@@ -21,7 +21,7 @@ fn state(pid: u32) -> Option<char> {
 
 /// The program's process, once it stands still at its point.
 async fn frozen(scene: &Scene, at: &str) -> u32 {
-    for _ in 0..3000 {
+    for _ in 0..6000 {
         if let Some(pid) = scene.pids("main").first()
             && state(*pid) == Some('T')
         {
@@ -33,7 +33,7 @@ async fn frozen(scene: &Scene, at: &str) -> u32 {
 }
 
 async fn gone(pid: u32, at: &str) {
-    for _ in 0..3000 {
+    for _ in 0..6000 {
         if matches!(state(pid), None | Some('Z')) {
             return;
         }
@@ -144,7 +144,7 @@ async fn the_guard_alone_settles_it_wherever_the_program_dies() {
                 let mut scene = Scene::new(shell);
                 scene.stop_at(&point, "KILL");
                 scene.drive(path).await.unwrap_err();
-                for _ in 0..400 {
+                for _ in 0..1200 {
                     if scene.host.litter().is_empty() {
                         break;
                     }

@@ -64,7 +64,7 @@ fn wait_text(host: &Host) -> String {
 async fn acts(host: &Host, acted: impl Fn() -> bool) {
     assert!(!acted(), "{}: it waits", host.shell.name);
     std::fs::write(go(host), "").unwrap();
-    for _ in 0..3000 {
+    for _ in 0..6000 {
         if acted() {
             return;
         }

@@ -274,7 +274,7 @@ impl World {
             let Ok(pid) = std::fs::read_to_string(path) else { return false };
             pid.is_empty() || Path::new("/proc").join(pid.trim()).exists()
         };
-        for _ in 0..200 {
+        for _ in 0..6000 {
             if !std::fs::read_dir(self.host.root.join("strays")).unwrap().any(lives) {
                 return;
             }
@@ -285,7 +285,7 @@ impl World {
     async fn is_settled(&mut self) -> Judged {
         assert!(self.host.dir.is_dir(), "somebody removed this test's directory");
         // A guard may look whether it is needed.
-        for _ in 0..300 {
+        for _ in 0..6000 {
             if self.host.litter().is_empty() {
                 break;
             }

@@ -24,7 +24,7 @@ async fn start(session: &Session, launch: &Launch) -> Result<Process, StartError
     while !seen.ends_with(b"@ready\n") {
         let mut byte = [0];
         if process.stdout.read(&mut byte).await.unwrap() == 0 {
-            return Err(process.why_not_started(launch).await);
+            return Err(process.why_not_started().await);
         }
         seen.push(byte[0]);
     }

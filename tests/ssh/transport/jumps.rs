@@ -1,11 +1,11 @@
 //! Bastions: one, two in a row, shared by many hosts, failing; resolved from configuration files.
 
-use super::{chain, connector, whoami};
+use super::{chain, connector, secret, whoami};
 use crate::common::sshd::Sshd;
 use certroll::model::HostName;
 use certroll::source::{Node, Vars};
 use certroll::transport::{
-    ConnectError, ConnectOptions, Controller, Keywords, SshConfig, Target, Way, target_from,
+    ConnectError, ConnectOptions, Controller, Keywords, Route, SshConfig, Target, target_from,
 };
 use futures::future::join_all;
 use std::fmt::Write;
@@ -81,7 +81,8 @@ async fn failures_name_the_hop() {
         "{error}"
     );
 
-    let refused = connector.connect(&through(host.clone(), &[&open.target("free")])).await;
+    let wrong = Target { password: secret("wrong"), ..open.target("free") };
+    let refused = connector.connect(&through(host.clone(), &[&wrong])).await;
     let error = refused.unwrap_err();
     let ConnectError::Jump { source, .. } = &error else { panic!("{error}") };
     assert!(matches!(**source, ConnectError::AuthFailed { .. }), "{source}");
@@ -145,7 +146,7 @@ async fn variables_and_ssh_config_lead_there() {
         let (keywords, options) = (Keywords::default(), ConnectOptions::default());
         let plan =
             target_from(&HostName::new("web1"), &vars, &keywords, &options, &config).unwrap();
-        let Way::Ssh(target) = plan.way else { panic!("local") };
+        let Route::Ssh(target) = plan.route else { panic!("local") };
         target
     };
     let file = dir.path().join("config");
@@ -170,6 +171,7 @@ async fn variables_and_ssh_config_lead_there() {
 async fn a_proxy_command_that_fails_is_heard() {
     let target = |command: &str| Target {
         proxy_command: Some(command.to_owned()),
+        password: secret("any"),
         ..Target::new(HostName::new("web1"), "web1", "alice")
     };
     let error = connector().connect(&target("no-such-program 1 2")).await.unwrap_err();

@@ -20,7 +20,9 @@ async fn assert_in(target: &Target, what: &str) {
 /// What was tried in vain.
 async fn refused(target: &Target) -> Vec<String> {
     match log_in(target).await {
-        Err(ConnectError::AuthFailed { tried, .. }) => tried,
+        Err(ConnectError::AuthFailed { tried, .. } | ConnectError::NoCredentials { tried, .. }) => {
+            tried
+        }
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("let in"),
     }
@@ -234,7 +236,8 @@ async fn nothing_to_try_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
     let error = log_in(&sshd.target("alice")).await.unwrap_err().to_string();
-    assert!(error.contains("nothing, as there is no key, agent or password to try"), "{error}");
+    assert!(error.ends_with("as alice: there is no key, agent or password to try"), "{error}");
+    assert!(!sshd.log().contains("Connection from"), "nobody knocks for nothing: {}", sshd.log());
     let missing = Target { identities: vec!["/nonexistent/key".into()], ..sshd.target("alice") };
     let tried = refused(&missing).await;
     assert_eq!(tried, ["key /nonexistent/key (no such file)"]);

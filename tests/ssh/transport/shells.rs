@@ -81,6 +81,6 @@ async fn an_account_that_lets_nobody_in() {
     let session = connector().connect(&sshd.target_with_key("nobody-in")).await.unwrap();
     let launch = Launch::new("id", "@ready");
     let mut process = session.start(&launch).await.unwrap();
-    let error = process.why_not_started(&launch).await;
+    let error = process.why_not_started().await;
     assert!(matches!(error, StartError::NoLogin { .. }), "{error}");
 }

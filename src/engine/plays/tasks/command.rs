@@ -25,11 +25,10 @@ pub(super) async fn perform(action: &Action<'_>, spec: &CommandSpec) -> Result<D
 }
 
 fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Failed> {
-    let words: Vec<String> = spec
-        .words
-        .iter()
-        .map(|word| Ok(action.scope.text(word)?))
-        .collect::<Result<_, Failed>>()?;
+    let mut words = Vec::with_capacity(spec.words.len());
+    for word in &spec.words {
+        words.extend(action.text(Some(word))?);
+    }
     let command =
         if spec.shell { CommandLine::Shell(words.join(" ")) } else { CommandLine::Argv(words) };
     command.check().map_err(|error| Failed::module(error.to_string()))?;
@@ -40,11 +39,19 @@ fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Fa
         command,
         chdir,
         env: action.environment()?,
-        stdin: action.text(spec.stdin.as_ref())?.map(|text| Secret::new(text.into_bytes())),
+        stdin: action.text(spec.stdin.as_ref())?.map(|text| stdin(text, spec.stdin_newline)),
         timeout: timeout.map_or(COMMAND_TIMEOUT, Duration::from_secs_f64),
         creates: action.text(spec.creates.as_ref())?,
         removes: action.text(spec.removes.as_ref())?,
     })
+}
+
+/// Ansible adds a newline to what is written to a program unless told otherwise.
+fn stdin(mut text: String, newline: bool) -> Secret<Vec<u8>> {
+    if newline {
+        text.push('\n');
+    }
+    Secret::new(text.into_bytes())
 }
 
 /// Runs a request where the action runs.
@@ -52,7 +59,7 @@ pub(super) async fn run(
     action: &Action<'_>,
     request: &CommandRequest,
 ) -> Result<CommandResult, Failed> {
-    let title = action.task.title();
+    let title = action.title.to_owned();
     let work = async {
         let process = action.link.sh().await.map_err(|error| error.ended(&title))?;
         remote::command::run(process, request)
@@ -67,12 +74,20 @@ pub(super) async fn run(
     }
 }
 
+/// As Ansible registers it: a list of words, or the text of a shell.
+fn cmd(command: &CommandLine) -> Json {
+    match command {
+        CommandLine::Argv(words) => json!(words),
+        CommandLine::Shell(text) => json!(text),
+    }
+}
+
 fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> {
     let stdout = printable(&result.stdout, SHOWN).trim_end_matches('\n').to_owned();
     let stderr = printable(&result.stderr, SHOWN).trim_end_matches('\n').to_owned();
     let lines = |text: &str| json!(text.lines().collect::<Vec<_>>());
     let value = [
-        ("cmd", json!(command.to_string())),
+        ("cmd", cmd(command)),
         ("rc", json!(result.rc)),
         ("stdout_lines", lines(&stdout)),
         ("stderr_lines", lines(&stderr)),

@@ -5,9 +5,9 @@ mod pause;
 mod simple;
 mod wait_for;
 
+use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
 use crate::engine::failure::HostFailure;
-use crate::engine::link::Link;
 use crate::model::HostName;
 use crate::playbook::{Play, Task, TaskKind};
 use crate::source::{Diagnostic, Node, Vars};
@@ -22,12 +22,14 @@ pub(super) struct Action<'a> {
     pub(super) play: &'a Play,
     /// The task.
     pub(super) task: &'a Task,
+    /// What it is called.
+    pub(super) title: &'a str,
     /// The host whose variables count.
     pub(super) host: &'a HostName,
     /// Its variables.
     pub(super) scope: &'a Scope,
     /// Where the task runs.
-    pub(super) link: &'a Link,
+    pub(super) link: &'a HostConnection,
     /// Nothing may be changed.
     pub(super) check: bool,
 }
@@ -137,13 +139,14 @@ impl Action<'_> {
     }
 
     fn text(&self, node: Option<&Node>) -> Result<Option<String>, Failed> {
-        node.map(|node| self.scope.text(node).map_err(Failed::from)).transpose()
+        let Some(node) = node else { return Ok(None) };
+        self.scope.text_unless_omitted(node).map_err(Failed::from)
     }
 
     /// A number of seconds, as an integer, a float, or text of one.
     fn seconds(&self, node: Option<&Node>) -> Result<Option<f64>, Failed> {
         let Some(node) = node else { return Ok(None) };
-        let value = self.scope.render(node)?;
+        let Some(value) = self.scope.render_unless_omitted(node)? else { return Ok(None) };
         let number = match &value {
             Json::Number(number) => number.as_f64(),
             Json::String(text) => text.trim().parse().ok(),
@@ -160,7 +163,12 @@ impl Action<'_> {
         let mut merged = Vars::new();
         merged.extend(self.play.environment.clone());
         merged.extend(self.task.environment.clone());
-        let rendered = merged.iter().map(|(name, node)| Ok((name.clone(), self.scope.text(node)?)));
-        rendered.collect()
+        let mut rendered = Vec::with_capacity(merged.len());
+        for (name, node) in merged {
+            if let Some(text) = self.scope.text_unless_omitted(&node)? {
+                rendered.push((name, text));
+            }
+        }
+        Ok(rendered)
     }
 }

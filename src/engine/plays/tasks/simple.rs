@@ -3,6 +3,7 @@
 use super::{Action, Done, Failed, ModuleFailure};
 use crate::inputs::variables::node;
 use crate::source::{Node, Value, Vars};
+use crate::template::TemplateError;
 use serde_json::{Map, Value as Json, json};
 
 pub(super) fn debug(
@@ -17,7 +18,7 @@ pub(super) fn debug(
                 value: Value::Text(format!("{{{{ {name} }}}}")),
                 span: variable.span.clone(),
             };
-            (name, action.scope.render(&expression)?)
+            (name, shown_value(action, &expression)?)
         }
         (Some(message), None) => ("msg".to_owned(), action.scope.render(message)?),
         (None, None) => ("msg".to_owned(), json!("Hello world!")),
@@ -28,6 +29,16 @@ pub(super) fn debug(
     };
     let shown = if variable.is_some() { format!("{key}: {shown}") } else { shown };
     Ok(Done { output: Some(shown), value: Map::from_iter([(key, value)]), ..Done::default() })
+}
+
+/// A variable to be shown. One that is not there is shown as that, and nothing fails (Ansible, `debug: var`).
+fn shown_value(action: &Action<'_>, expression: &Node) -> Result<Json, Failed> {
+    match action.scope.render(expression) {
+        Err(TemplateError::Wrong(problem)) => {
+            Ok(json!(format!("<< error 1 - {} >>", problem.message)))
+        }
+        other => Ok(other?),
+    }
 }
 
 pub(super) fn assert(
@@ -64,7 +75,7 @@ pub(super) fn set_fact(action: &Action<'_>, vars: &Vars) -> Result<Done, Failed>
     let mut done = Done::default();
     let mut facts = Map::new();
     for (name, template) in vars {
-        let value = action.scope.render(template)?;
+        let Some(value) = action.scope.render_unless_omitted(template)? else { continue };
         done.facts.push((name.clone(), node(&value)));
         facts.insert(name.clone(), value);
     }

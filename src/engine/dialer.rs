@@ -1,58 +1,70 @@
 //! Looking at a service from the far end of an SSH connection: the host itself, or its last bastion.
 
-use super::link::chain;
-use crate::transport::{Connector, Launch, Session, Target, Tunnel};
+use crate::model::text::chain;
+use crate::transport::{
+    ConnectError, Connector, DialError, HostError, Launch, Process, SharedSession, Target, Tunnel,
+};
 use crate::verify::{Dial, Onwards, Resolving, Stream};
 use futures::future::BoxFuture;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
-use tokio::sync::OnceCell;
 
 /// Output of the resolver that is read.
 const READ: u64 = 64 << 10;
 
 /// Dials from a machine that SSH leads to. Names are resolved there.
-pub(super) struct Through {
-    pub(super) target: Box<Target>,
-    pub(super) connector: Connector,
-    pub(super) over: Over,
-}
-
-/// Which connection to that machine is used.
-pub(super) enum Over {
-    /// A host's own, shared with its tasks.
-    Host(Arc<OnceCell<Session>>),
-    /// The one that leads to every host behind that bastion.
-    Bastion,
+pub(super) enum SshDialer {
+    /// The host itself, over the connection that its tasks use.
+    Host(SharedSession),
+    /// A bastion, over the connection that leads to every host behind it.
+    Bastion { target: Box<Target>, connector: Connector },
 }
 
 impl Stream for Tunnel {}
 
-impl Through {
-    async fn session(&self) -> io::Result<Session> {
-        match &self.over {
-            Over::Host(session) => {
-                let open = session.get_or_try_init(|| self.connector.connect(&self.target)).await;
-                open.cloned().map_err(|error| Onwards(chain(&error)).into())
+impl SshDialer {
+    fn target(&self) -> &Target {
+        match self {
+            Self::Host(shared) => shared.target(),
+            Self::Bastion { target, .. } => target,
+        }
+    }
+
+    async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Result<Tunnel, DialError>, Arc<ConnectError>> {
+        match self {
+            Self::Host(shared) => shared.dial(host, port).await,
+            Self::Bastion { target, connector } => {
+                Ok(connector.bastion(Target::clone(target)).await?.dial(host, port).await)
             }
-            Over::Bastion => {
-                let open = self.connector.bastion(Target::clone(&self.target)).await;
-                open.map_err(|error| Onwards(chain(&*error)).into())
+        }
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<Process, HostError> {
+        match self {
+            Self::Host(shared) => shared.start(launch).await,
+            Self::Bastion { target, connector } => {
+                let session = connector.bastion(Target::clone(target)).await;
+                let session = session.map_err(HostError::Connect)?;
+                session.start(launch).await.map_err(HostError::Start)
             }
         }
     }
 
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let here = &self.target.host;
+        let here = &self.target().host;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.starts_with('-') || !name.chars().all(plain) {
             return Err(Resolving("it is no host name".to_owned()).into());
         }
         // glibc and musl know the first, BSD the second.
         let line = format!("sh -c \"getent ahosts {name} || getent hosts {name}\"");
-        let started = self.session().await?.start(&Launch::new(line, "")).await;
+        let started = self.start(&Launch::new(line, "")).await;
         let process = started.map_err(|error| Onwards(chain(&error)))?;
         let (stdin, stdout, ending) = process.split();
         drop(stdin);
@@ -70,13 +82,14 @@ impl Through {
     }
 }
 
-impl Dial for Through {
+impl Dial for SshDialer {
     fn dial(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         let host = host.to_owned();
         Box::pin(async move {
-            match self.session().await?.dial(&host, port).await {
-                Ok(tunnel) => Ok(Box::new(tunnel) as Box<dyn Stream>),
-                Err(error) => Err(Onwards(chain(&error)).into()),
+            match self.connect(&host, port).await {
+                Ok(Ok(tunnel)) => Ok(Box::new(tunnel) as Box<dyn Stream>),
+                Ok(Err(error)) => Err(Onwards(chain(&error)).into()),
+                Err(error) => Err(Onwards(chain(&*error)).into()),
             }
         })
     }

@@ -1,0 +1,157 @@
+//! One connection per host, opened when first needed and shared by every task.
+
+use super::dialer::SshDialer;
+use super::failure::{self, HostFailure};
+use super::verification::Dialers;
+use crate::model::text::chain;
+use crate::remote;
+use crate::transport::{
+    Become, ConnectError, Connector, HostError, Process, Route, Session, SharedSession, StartError,
+    Target, local,
+};
+use crate::verify::Dial;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether a connection lives.
+const LOOK_AFTER: Duration = Duration::from_millis(250);
+
+/// A host's connection and the account that tasks run as.
+#[derive(Clone)]
+pub struct HostConnection {
+    over: Over,
+    become_as: Option<Become>,
+    connector: Connector,
+}
+
+#[derive(Clone)]
+enum Over {
+    Controller,
+    Ssh(SharedSession),
+}
+
+/// Why no program could be started on a host.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// No connection.
+    #[error("{}", chain(&**.0))]
+    Connect(Arc<ConnectError>),
+    /// Connected, but the program did not start: a shell that is none, a password that sudo refuses.
+    #[error("{}", chain(&**.0))]
+    Start(Box<StartError>),
+}
+
+impl From<HostError> for ConnectionError {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Connect(error) => Self::Connect(error),
+            HostError::Start(error) => Self::Start(Box::new(error)),
+        }
+    }
+}
+
+impl ConnectionError {
+    /// The end of `task` on the host: it could not be reached as the account that was asked for.
+    pub fn ended(self, task: &str) -> HostFailure {
+        match self {
+            Self::Connect(_) => failure::unreachable(task, self.to_string()),
+            Self::Start(_) => failure::refused(task, self.to_string()),
+        }
+    }
+}
+
+impl HostConnection {
+    /// A connection that is not opened yet.
+    pub fn new(route: Route, become_as: Option<Become>, connector: Connector) -> Self {
+        let over = match route {
+            Route::Local => Over::Controller,
+            Route::Ssh(target) => Over::Ssh(SharedSession::new(*target, connector.clone())),
+        };
+        Self { over, become_as, connector }
+    }
+
+    /// The same connection for another account.
+    pub fn as_user(&self, become_as: Option<Become>) -> Self {
+        Self { become_as, ..self.clone() }
+    }
+
+    /// A connection to the controller itself, as the user who runs it.
+    pub fn to_controller(&self) -> Self {
+        Self::new(Route::Local, None, self.connector.clone())
+    }
+
+    /// `deploy@10.0.0.1:22 via bastion, sudo root`.
+    pub fn describe(&self) -> String {
+        let place = match &self.over {
+            Over::Controller => "on the controller".to_owned(),
+            Over::Ssh(shared) => {
+                let target = shared.target();
+                let via: String =
+                    target.jumps.iter().map(|jump| format!(" via {}", jump.address)).collect();
+                format!("{}@{}:{}{via}", target.user, target.address, target.port)
+            }
+        };
+        match &self.become_as {
+            Some(account) => format!("{place}, {} {}", account.method.program(), account.user),
+            None => place,
+        }
+    }
+
+    /// The open session; `None` on the controller.
+    ///
+    /// # Errors
+    /// The connection could not be made.
+    pub async fn session(&self) -> Result<Option<Session>, ConnectionError> {
+        match &self.over {
+            Over::Controller => Ok(None),
+            Over::Ssh(shared) => shared.get().await.map(Some).map_err(ConnectionError::Connect),
+        }
+    }
+
+    /// Starts the shell that reads a program of [`remote`], as the account of this connection.
+    ///
+    /// # Errors
+    /// No connection, or the account could not be taken.
+    pub async fn sh(&self) -> Result<Process, ConnectionError> {
+        let launch = remote::launch(self.become_as.clone());
+        match &self.over {
+            Over::Ssh(shared) => Ok(shared.start(&launch).await?),
+            Over::Controller => {
+                let started = local::start(&launch).await;
+                started.map_err(|error| ConnectionError::Start(Box::new(error)))
+            }
+        }
+    }
+
+    /// The ways to look at what this host serves.
+    pub fn dialers(&self) -> Dialers {
+        match &self.over {
+            Over::Controller => Dialers { host: Some(Arc::new(crate::verify::Tcp)), bastion: None },
+            Over::Ssh(shared) => {
+                let bastion = last_jump(shared.target()).map(|jump| -> Arc<dyn Dial> {
+                    Arc::new(SshDialer::Bastion { target: jump, connector: self.connector.clone() })
+                });
+                let host: Arc<dyn Dial> = Arc::new(SshDialer::Host(shared.clone()));
+                Dialers { host: Some(host), bastion }
+            }
+        }
+    }
+
+    /// Waits until the connection that is there now has died.
+    pub async fn died(&self) {
+        let session = match &self.over {
+            Over::Controller => None,
+            Over::Ssh(shared) => shared.last(),
+        };
+        let Some(session) = session else { return std::future::pending().await };
+        while !session.is_closed() {
+            tokio::time::sleep(LOOK_AFTER).await;
+        }
+    }
+}
+
+/// The bastion next to the host, reached through those before it.
+fn last_jump(target: &Target) -> Option<Box<Target>> {
+    let (last, before) = target.jumps.split_last()?;
+    Some(Box::new(Target { jumps: before.to_vec(), ..last.clone() }))
+}

@@ -1,0 +1,103 @@
+//! What every kind of host is tried with, on nginx.
+
+use crate::services_rollout::service::NGINX;
+use crate::services_rollout::several::Many;
+use crate::services_rollout::site::{Host, Task, step};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+fn gen2() -> Task {
+    Task::of(&NGINX, "gen2")
+}
+
+pub(super) fn quiet_the_second_time(host: &Host) {
+    host.apply(&gen2(), "changed");
+    host.expect(&NGINX, "gen2");
+    let (state, reloaded) = (host.state_with_times(&NGINX), host.sh(NGINX.reloads));
+    host.apply(&gen2(), "unchanged");
+    assert_eq!(host.state_with_times(&NGINX), state);
+    assert_eq!(host.sh(NGINX.reloads), reloaded);
+}
+
+/// Everything of a snapshot but sizes and digests of files.
+fn attributes(host: &Host) -> Vec<String> {
+    let snapshot = host.fleet().snapshot(host.name, &["/etc/nginx/tls"]);
+    let words = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[1] {
+            "file" => [&words[..4], &words[6..]].concat().join(" "),
+            _ => words.join(" "),
+        }
+    };
+    // Earlier generations are certroll's own.
+    snapshot.lines().map(words).filter(|line| !line.contains("/.certroll")).collect()
+}
+
+pub(super) fn attributes_kept(host: &Host) {
+    host.sh("cd /etc/nginx/tls && chown www-data:adm fullchain.pem && chmod 664 fullchain.pem
+         chown www-data:adm privkey.pem && chmod 400 privkey.pem
+         setfacl -m u:mail:r fullchain.pem && setfattr -n user.note -v kept fullchain.pem");
+    let before = attributes(host);
+    assert!(before.iter().any(|line| line.contains("posix_acl") && line.contains("user.note")));
+    host.apply(&gen2(), "changed");
+    host.expect(&NGINX, "gen2");
+    assert_eq!(attributes(host), before);
+}
+
+pub(super) fn reload_false(host: &Host) {
+    let before = host.state(&NGINX);
+    let ran = host.apply(&gen2().with("reload: [/bin/false]"), "rolled_back");
+    assert_eq!(step(&ran, host), "reload", "{ran}");
+    assert_eq!(host.state(&NGINX), before);
+    host.expect(&NGINX, "gen1");
+}
+
+pub(super) fn wrong_verify(host: &Host) {
+    let before = host.state(&NGINX);
+    // Nobody serves gen2 there.
+    let elsewhere = format!("endpoint: '{}:443'", host.other_address());
+    let ran = host.apply(&gen2().seen_at(&elsewhere).attempts(3), "rolled_back");
+    assert_eq!(step(&ran, host), "verify", "{ran}");
+    assert_eq!(host.state(&NGINX), before);
+    host.expect(&NGINX, "gen1");
+}
+
+pub(super) fn thirty_pairs(host: &Host) {
+    let many = Many::new(host, 30);
+    many.expect(host, "old");
+    host.apply(&many.task(), "changed");
+    many.expect(host, "new");
+    host.apply(&many.task(), "unchanged");
+}
+
+/// The controller dies while the service's reload runs, after the renames. Nobody helps the host; then certroll runs again.
+pub(super) fn killed_in_a_reload(host: &Host) {
+    let before = host.state(&NGINX);
+    let slow = gen2().with("reload: {shell: 'touch /root/reloading; sleep 5; nginx -s reload'}");
+    let play = host.play(&[slow]);
+    host.sh("rm -f /root/reloading");
+    let mut controller = host
+        .start("apply", &play, &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    within_a_minute("the reload begins", || !host.sh("ls /root/reloading || :").is_empty());
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    let litter = "ls -A /var/lib/certroll /run/certroll/lock 2>/dev/null | grep -v : || :";
+    within_a_minute("it goes back by itself", || {
+        host.state(&NGINX) == before && host.sh(litter).trim().is_empty()
+    });
+    host.expect(&NGINX, "gen1");
+    host.apply(&gen2(), "changed");
+    host.expect(&NGINX, "gen2");
+}
+
+fn within_a_minute(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
