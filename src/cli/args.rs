@@ -1,5 +1,6 @@
 //! The command line as typed. Flags carry the names that Ansible's users know.
 
+use crate::model::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -267,6 +268,10 @@ pub struct InventorySource {
     /// Further limit the hosts: a pattern, or @FILE
     #[arg(short = 'l', long, value_name = "PATTERN")]
     pub limit: Option<String>,
+    /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of
+    /// Slurm or Kubernetes, `auto` takes both from GitLab's `parallel`
+    #[arg(long, value_name = "K/N", value_parser = super::shard::parse)]
+    pub shard: Option<Shard>,
     /// Extra variables: k=v, JSON or YAML, or @FILE; repeatable, strongest of all
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,

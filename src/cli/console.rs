@@ -85,6 +85,7 @@ impl Words {
         for source in &source.sources {
             self.option("-i", Some(source.clone()));
         }
+        self.option("--shard", source.shard.map(|shard| shard.to_string()));
         for vars in source.extra_vars.iter().filter(|vars| vars.starts_with('@')) {
             self.option("-e", Some(vars.clone()));
         }

@@ -13,6 +13,7 @@ mod prompt;
 mod secrets;
 mod session;
 mod settings;
+mod shard;
 mod signals;
 mod verbs;
 

@@ -8,6 +8,7 @@ use crate::inputs::project::{Book, Options, Project};
 use crate::inputs::verb::Verb;
 use crate::inventory::{self, Inventory, LoadOptions};
 use crate::load;
+use crate::model::Shard;
 use crate::model::Timestamp;
 use crate::playbook;
 use crate::services::Profiles;
@@ -129,6 +130,7 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
     Options {
         verb,
         limit: args.inventory.limit.clone(),
+        shard: args.inventory.shard,
         tags: args.tags.clone(),
         skip_tags: args.skip_tags.clone(),
         start_at_task: args.start_at_task.clone(),
@@ -191,6 +193,7 @@ pub(super) fn hosts_only(
     sources: Sources,
     pattern: &str,
     limit: Option<String>,
+    shard: Option<Shard>,
     forks: Option<u16>,
 ) -> Result<Project, Failure> {
     let (profiles, _) = Profiles::load(&[])?;
@@ -206,6 +209,7 @@ pub(super) fn hosts_only(
         options: Options {
             verb: Verb::Ping,
             limit,
+            shard,
             tags: Vec::new(),
             skip_tags: Vec::new(),
             start_at_task: None,

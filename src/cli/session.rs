@@ -4,8 +4,10 @@ use super::args::{ConnectionArgs, Output, OutputArgs, RecordArgs};
 use super::failure::Failure;
 use super::{console, history, project, prompt, signals};
 use crate::clock;
-use crate::engine::context::{Context, Identity, Operator};
+use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
+use crate::engine::identity::Identity;
+use crate::engine::rollout::targets::files::FilesOverSsh;
 use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
@@ -51,7 +53,7 @@ impl Session<'_> {
         let run = format!("{:016x}", rand::random::<u64>());
         let verb = project.options.verb.clone();
         let mut start = self.start(&project, &run);
-        let holder = format!("certroll {} by {} since {now}", verb.name(), start.by);
+        let holder = format!("certroll {} by {} since {now}, run {run}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
             Arc::new(project),
@@ -59,6 +61,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
+            Arc::new(FilesOverSsh),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {
@@ -112,6 +115,7 @@ impl Session<'_> {
             rerun: self.rerun.clone(),
             by: whoami(),
             directory: directory.unwrap_or_default(),
+            shard: project.options.shard,
             ..begin(project.options.verb.name(), run.to_owned())
         }
     }

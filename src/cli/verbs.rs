@@ -190,7 +190,8 @@ async fn ping(given: &PingArgs) -> Result<u8, Failure> {
     let mut warnings = settings.warnings;
     warnings.extend(sources.warnings.clone());
     let limit = args.inventory.limit.clone();
-    let project = project::hosts_only(sources, &args.pattern, limit, args.forks)?;
+    let shard = args.inventory.shard;
+    let project = project::hosts_only(sources, &args.pattern, limit, shard, args.forks)?;
     let session = Session {
         connection: &args.connection,
         output: &args.output,

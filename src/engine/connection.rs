@@ -75,11 +75,6 @@ impl HostConnection {
         Self { become_as, ..self.clone() }
     }
 
-    /// A connection to the controller itself, as the user who runs it.
-    pub fn to_controller(&self) -> Self {
-        Self::new(Route::Local, None, self.connector.clone())
-    }
-
     /// `deploy@10.0.0.1:22 via bastion, sudo root`.
     pub fn describe(&self) -> String {
         let place = match &self.over {
@@ -94,6 +89,22 @@ impl HostConnection {
         match &self.become_as {
             Some(account) => format!("{place}, {} {}", account.method.program(), account.user),
             None => place,
+        }
+    }
+
+    /// Which machine it leads to, as far as that is known before connecting: address and port, and the way there,
+    /// since the same address behind another bastion is another machine.
+    pub fn machine(&self) -> String {
+        match &self.over {
+            Over::Controller => "the controller".to_owned(),
+            Over::Ssh(shared) => {
+                let target = shared.target();
+                let hops = target.jumps.iter().map(|jump| (&jump.address, jump.port));
+                let hops = hops.chain([(&target.address, target.port)]);
+                let hops: Vec<String> =
+                    hops.map(|(address, port)| format!("{address}:{port}")).collect();
+                hops.join(" ")
+            }
         }
     }
 

@@ -1,12 +1,13 @@
 //! What all parts of a run share: inputs, connections, events, the stop switch, the ledger.
 
 use super::emit::Emitter;
+use super::identity::Identity;
 use super::ledger::Ledger;
 use super::links::Links;
+use super::rollout::target::Targets;
 use super::stop::Stop;
 use crate::inputs::Inputs;
 use crate::inputs::project::Project;
-use crate::model::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -20,17 +21,6 @@ pub trait Operator: Send + Sync {
     fn wait_for_return(&self, text: &str) -> std::io::Result<String>;
 }
 
-/// Who runs it, and when.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Random name of the run.
-    pub run: String,
-    /// Written into each host's lock: since when, who, from where.
-    pub holder: String,
-    /// The moment of the run, for dates.
-    pub now: Timestamp,
-}
-
 /// What all parts of a run share. It drives nothing.
 pub struct Context {
     /// What was read, what hosts know, certificates and keys.
@@ -41,12 +31,10 @@ pub struct Context {
     pub emitter: Emitter,
     /// The stop switch.
     pub stop: Stop,
-    /// The moment of the run, for dates.
-    pub now: Timestamp,
-    /// Random name of the run.
-    pub run: String,
-    /// Written into each host's lock: since when, who, from where.
-    pub holder: String,
+    /// Which run it is.
+    pub identity: Arc<Identity>,
+    /// Makes what takes certificates.
+    pub targets: Arc<dyn Targets>,
     /// At most so many hosts at work.
     pub permits: Semaphore,
     /// Who confirms.
@@ -62,13 +50,13 @@ impl Context {
         emitter: Emitter,
         stop: Stop,
         identity: Identity,
+        targets: Arc<dyn Targets>,
         operator: Arc<dyn Operator>,
     ) -> Self {
-        let Identity { run, holder, now } = identity;
         let permits = Semaphore::new(project.options.forks.max(1));
-        let inputs = Inputs::new(project, now);
-        let ledger = Mutex::default();
-        Self { inputs, links, emitter, stop, now, run, holder, permits, operator, ledger }
+        let inputs = Inputs::new(project, identity.now);
+        let (identity, ledger) = (Arc::new(identity), Mutex::default());
+        Self { inputs, links, emitter, stop, identity, targets, permits, operator, ledger }
     }
 
     /// What became of the hosts so far.

@@ -1,14 +1,14 @@
 //! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
 
-use super::certificate::job::job;
-use super::certificate::observe::{Job, observe, recover};
-use super::certificate::status::host_status;
 use super::connection::HostConnection;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
+use super::rollout::job::job;
+use super::rollout::status::host_status;
+use super::rollout::target::{Job, NotBegun};
 use super::verification::{look, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
@@ -16,14 +16,14 @@ use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::PlayScope;
 use crate::inputs::verb::Verb;
-use crate::model::{HostName, RemotePath, Step};
+use crate::model::{HostName, Step};
 use crate::plan::probes::probes;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::RenderError;
 use crate::remote::{self};
 use crate::source::Diagnostics;
 use crate::template::{Scope, TemplateError};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,8 +184,8 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
         job.host(),
         &places,
         &[],
-        &job.link.dialers(),
-        context.now,
+        &job.target.dialers(),
+        context.identity.now,
         context.stop.soft(),
         &context.emitter,
     )
@@ -227,11 +227,11 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 }
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let observed = observe(job, context).await?;
+    let observed = job.target.observe(job).await?;
     let places =
         probes(&job.wanted).map_err(|why| failure::before_commit(job.task(), Step::Verify, why))?;
-    let looks = look(&places, &job.link.dialers()).await;
-    let status = host_status(&observed, &places, &looks, context.now);
+    let looks = look(&places, &job.target.dialers()).await;
+    let status = host_status(&observed, &places, &looks, context.identity.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false => "asked",
@@ -246,10 +246,12 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
 /// # Errors
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    over(context, jobs(context)?, |context, host, jobs| async move {
-        let Some(first) = jobs.first() else { return Vec::new() };
+    over(context, jobs(context)?, |_, host, jobs| async move {
+        if jobs.is_empty() {
+            return Vec::new();
+        }
         let title = "recover".to_owned();
-        let end = match recover_host(&context, &jobs, first).await {
+        let end = match recover_host(&jobs).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
@@ -260,19 +262,14 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
-async fn recover_host(
-    context: &Context,
-    jobs: &[Job],
-    first: &Job,
-) -> Result<Vec<String>, HostFailure> {
-    let mut files: IndexSet<RemotePath> = IndexSet::new();
+async fn recover_host(jobs: &[Job]) -> Result<Vec<String>, HostFailure> {
+    let mut words = Vec::new();
     for job in jobs {
-        let observed = observe(job, context).await?;
-        files.extend(observed.facts.files.iter().map(|file| file.path.clone()));
+        let observed = job.target.observe(job).await?;
+        let settled = job.target.recover(job, &observed).await;
+        words.extend(settled.map_err(NotBegun::into_failure)?);
     }
-    let files: Vec<RemotePath> = files.into_iter().collect();
-    let (host, dirs) = (first.host(), first.dirs.as_ref());
-    recover(host, "recover", &first.link, &files, dirs, context).await
+    Ok(words)
 }
 
 /// Does what a verb outside a rollout asks of every host.

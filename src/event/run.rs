@@ -1,6 +1,6 @@
 //! How a run begins, why it stops, and what it came to.
 
-use crate::model::{HostName, Outcome};
+use crate::model::{HostName, Outcome, Shard};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct RunStart {
     /// Whether a record of it is kept, which `certroll history` shows.
     #[serde(default)]
     pub recorded: bool,
+    /// The part of the fleet that the run is for, as `2/4`; absent for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// What follows the verb on a command line that leads to the same hosts and tasks again. Holds

@@ -2,6 +2,7 @@
 
 use super::Inputs;
 use super::iteration::{all_true, iterations};
+use super::project::Options;
 use super::selection::{ChosenTask, PlayAt};
 use super::variables::PlayScope;
 use super::wants;
@@ -51,7 +52,9 @@ pub fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
     if inputs.project.options.verb.runs_plays() {
         inputs.variables.begin();
     }
-    if !any && report.problems.is_empty() && !inputs.project.options.allow_empty {
+    // A fleet that is smaller than its shards leaves some of them without a host.
+    let may_be_empty = |options: &Options| options.allow_empty || options.shard.is_some();
+    if !any && report.problems.is_empty() && !may_be_empty(&inputs.project.options) {
         report.add(nobody(inputs), None);
     }
     report.end()

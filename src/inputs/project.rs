@@ -2,6 +2,7 @@
 
 use super::verb::Verb;
 use crate::inventory::Inventory;
+use crate::model::Shard;
 use crate::playbook::Playbook;
 use crate::services::Profiles;
 use crate::source::Vars;
@@ -39,6 +40,8 @@ pub struct Options {
     pub verb: Verb,
     /// `--limit`.
     pub limit: Option<String>,
+    /// `--shard`: of the hosts within the limit, those of this part.
+    pub shard: Option<Shard>,
     /// `--tags`.
     pub tags: Vec<String>,
     /// `--skip-tags`.

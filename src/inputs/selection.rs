@@ -125,7 +125,7 @@ impl<'p> PlayAt<'p> {
         })
     }
 
-    /// Its hosts, within the limit, in the pattern's order.
+    /// Its hosts, within the limit and the shard, in the pattern's order.
     ///
     /// # Errors
     /// A pattern that cannot be rendered, is wrong, or matches nothing.
@@ -147,12 +147,16 @@ impl<'p> PlayAt<'p> {
                 .help("`certroll inventory --graph` shows groups and hosts; `--allow-empty` skips such plays"));
             }
         };
-        match &options.limit {
-            None => Ok(selected),
+        let mut hosts = match &options.limit {
+            None => selected,
             Some(limit) => inventory
                 .limited(selected, limit)
-                .map_err(|error| Diagnostic::error(format!("--limit: {error}"))),
+                .map_err(|error| Diagnostic::error(format!("--limit: {error}")))?,
+        };
+        if let Some(shard) = options.shard {
+            hosts.retain(|host| shard.takes(host));
         }
+        Ok(hosts)
     }
 
     /// What `host` would see in each of `tasks` before any of them has run: the names that earlier ones set are

@@ -8,9 +8,10 @@
 use super::build::{Decision, FileAction, HostPlan, SeenBefore};
 use super::desired::{Desired, ProbeWant};
 use super::probes::leaves_on_disk;
+use super::wanted::Wanted;
 use crate::host::HostFacts;
 use crate::material::Certificate;
-use crate::model::{Endpoint, Fingerprint, Step, Via};
+use crate::model::{Endpoint, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
 
 /// A place on the host itself that may show what only this host serves.
@@ -26,17 +27,27 @@ pub struct Candidate {
 ///
 /// A host whose files are right and that is looked at by its own address is left alone: there is nothing to
 /// prove, and nobody stands between.
-pub fn candidates(plan: &HostPlan, address: &str) -> Vec<Candidate> {
+pub fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
+    let address = wanted.address.as_str();
     let mut candidates = Vec::new();
     for (index, probe) in matching(plan) {
         let itself = probe.endpoint.host == address;
         if probe.via == Via::Host || (itself && !changes(plan, probe.leaf)) {
             continue;
         }
-        for host in ["127.0.0.1", address] {
-            let endpoint = Endpoint { host: host.to_owned(), port: probe.endpoint.port };
+        // A balancer may listen on a port of its own.
+        let usual = wanted.profiles.iter().filter(|profile| profile.name == probe.service);
+        let usual = usual.flat_map(|profile| &profile.verify);
+        let usual = usual.map(|place| (place.port, place.starttls));
+        let own = (probe.endpoint.port, probe.starttls);
+        let mut places: Vec<(u16, StartTls)> = vec![own];
+        places.extend(usual.filter(|place| *place != own));
+        for (host, (port, starttls)) in
+            ["127.0.0.1", address].iter().flat_map(|host| places.iter().map(move |at| (host, *at)))
+        {
             let probe = ProbeWant {
-                endpoint,
+                endpoint: Endpoint { host: (*host).to_owned(), port },
+                starttls,
                 via: Via::Host,
                 all_addresses: false,
                 alternatives: None,

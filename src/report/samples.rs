@@ -118,6 +118,7 @@ fn run_start(command: &str) -> Kind {
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
         recorded: command == "apply",
+        shard: None,
     }))
 }
 

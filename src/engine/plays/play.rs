@@ -3,11 +3,11 @@
 use super::handlers::{Notified, wanted};
 use super::on_host::on_host;
 use crate::engine::batch::{Batch, stop_words, tell};
-use crate::engine::certificate;
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::engine::failure;
 use crate::engine::fan_out;
+use crate::engine::rollout;
 use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
 use crate::inputs::iteration::all_true;
 use crate::inputs::selection::{ChosenTask, PlayAt};
@@ -156,7 +156,7 @@ impl<'a> Driver<'a> {
         let hosts = ready.as_slice();
         let ends = match &task.kind {
             TaskKind::Certificate(spec) => {
-                certificate::task::run(&mut self.batch, chosen, spec, hosts).await
+                rollout::task::run(&mut self.batch, chosen, spec, hosts).await
             }
             _ => self.on_hosts(chosen, hosts).await,
         };

@@ -6,6 +6,7 @@
     reason = "a test fails by it; a test has no callers"
 )]
 
+mod balancer;
 mod bastion;
 mod examples;
 mod failures;

@@ -18,7 +18,7 @@
 //! | `Look`, `FlushFound` | `recover_one` and `orphans` in recover.sh |
 //! | guard | guard.sh: goes back when the program is dead, ends it when it outlives its time |
 //! | lock | lock.sh: guard and contact begin only while nobody else is at work |
-//! | [`Controller`](protocol::Controller) | `Transaction` in src/remote/transaction, driven by `prepare`, `finish` and `confirm` in src/engine/certificate/rollout.rs; its ends are `RemoteError::outcome` |
+//! | [`Controller`](protocol::Controller) | `Transaction` in src/remote/transaction, driven by `prepare`, `finish` and `confirm` in src/engine/rollout/one_host.rs; its ends are `RemoteError::outcome` |
 //!
 //! The disk is two disks: what processes see, and what has been flushed. At a power loss each file (its
 //! live name, its kept old one and its staged new one: a rename moves one of these to another at once) and the

@@ -1,6 +1,7 @@
 //! A certificate task in `plan`: every host is observed, and what would be done is told.
 
-use super::observe::{Job, Observed, observe, unless_cut};
+use super::interrupt::unless_cut;
+use super::target::{Job, Observed};
 use crate::engine::batch::Batch;
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
@@ -33,7 +34,7 @@ pub(super) async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> 
         if context.stop.is_interrupt() {
             return (host, Seen::NotBegun);
         }
-        let seen = unless_cut(&context, &job, observe(&job, &context)).await;
+        let seen = unless_cut(&context, &job, job.target.observe(&job)).await.flatten();
         (host, Seen::Looked(Box::new(job), Box::new(seen)))
     };
     let lost = |host, why| (host, Seen::Lost(why));
@@ -78,7 +79,7 @@ fn caveats(context: &Context, observed: &Observed) {
 fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
     let host = job.host();
     let Observed { desired, facts, plan } = observed;
-    let mut list: Vec<PlanRow> = rows(desired, plan, facts, batch.context.now);
+    let mut list: Vec<PlanRow> = rows(desired, plan, facts, batch.context.identity.now);
     if !facts.journals.is_empty() && facts.lock.is_none() {
         let note = "an interrupted transaction is unfinished here; `apply` settles it first, then \
                     plans again";

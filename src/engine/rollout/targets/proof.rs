@@ -1,17 +1,17 @@
 //! Looks at the host itself where a handshake from elsewhere proves nothing.
 
-use super::observe::Job;
 use crate::engine::verification::{self, Dialers};
 use crate::host::HostFacts;
 use crate::model::Timestamp;
 use crate::plan::build::{HostPlan, Observation, SeenBefore, build};
 use crate::plan::desired::Desired;
 use crate::plan::proof;
+use crate::plan::wanted::Wanted;
 
 /// A plan whose handshakes prove as much as can be had: with looks at the host itself for those that showed
 /// the new leaf before anything was done.
 pub(super) async fn sought(
-    job: &Job,
+    wanted: &Wanted,
     desired: &mut Desired,
     facts: &HostFacts,
     mut seen: Vec<SeenBefore>,
@@ -19,7 +19,7 @@ pub(super) async fn sought(
     now: Timestamp,
 ) -> HostPlan {
     let mut plan = build(desired, Observation { facts, seen: &seen, now });
-    let candidates = proof::candidates(&plan, &job.wanted.address);
+    let candidates = proof::candidates(&plan, wanted);
     let places: Vec<_> = candidates.iter().map(|one| one.probe.clone()).collect();
     let looks = verification::look(&places, dialers).await;
     let mut said: Vec<(usize, String)> = Vec::new();
@@ -53,8 +53,13 @@ pub(super) async fn sought(
             Ok(_) => format!("{place} on the host itself is another service's"),
             Err(why) => format!("the host itself tells nothing on {place} ({why})"),
         };
-        said.retain(|(index, _)| *index != candidate.for_probe);
-        said.push((candidate.for_probe, words));
+        // The likeliest place comes first; what is said of the others adds little.
+        let told = said.iter_mut().find(|(index, _)| *index == candidate.for_probe);
+        match told {
+            Some((_, old)) if settled.contains(&candidate.for_probe) => *old = words,
+            Some(_) => {}
+            None => said.push((candidate.for_probe, words)),
+        }
     }
     if found {
         plan = build(desired, Observation { facts, seen: &seen, now });

@@ -1,8 +1,9 @@
-//! The barrier of a certificate task: all hosts of the batch stage, then those that may commit.
+//! The barrier of a certificate task: all hosts of a turn stage, then those that may commit.
 
 use super::ends::{good, tell_services};
-use super::observe::{Job, Observed, unless_cut};
-use super::rollout::{Prepared, StagedHost, VerifiedHost, finish, prepare};
+use super::interrupt::unless_cut;
+use super::one_host::{Prepared, StagedHost, VerifiedHost, finish, prepare};
+use super::target::{Job, Observed};
 use crate::engine::batch::{Batch, called_off, stop_words};
 use crate::engine::budget::Budget;
 use crate::engine::context::Context;
@@ -14,6 +15,7 @@ use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::rows::rows;
 use crate::playbook::Task;
+use indexmap::IndexMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,12 +28,12 @@ pub(super) struct Rollout<'a> {
     counted: bool,
     /// Failures are shown when they happen.
     eager: bool,
-    /// Hosts of the batch that failed in earlier iterations of the task.
+    /// Hosts of the batch that failed earlier in the task.
     failed: usize,
 }
 
 impl<'a> Rollout<'a> {
-    /// The rollout of a task in a batch where `failed` hosts failed in earlier iterations of it.
+    /// The rollout of a task in a batch where `failed` hosts failed earlier in it.
     pub(super) fn new(batch: &'a Batch<'a>, task: &Task, failed: usize) -> Self {
         let mut budget = batch.budget;
         budget.any_errors_fatal |= task.any_errors_fatal;
@@ -50,18 +52,29 @@ impl<'a> Rollout<'a> {
     }
 }
 
+/// What became of the hosts of a turn.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// Those that are done, in the order of the jobs.
+    pub(super) ends: Vec<TaskEnd>,
+    /// Those that found another host of this run at work on their machine.
+    pub(super) later: Vec<Job>,
+}
+
 /// Stages everywhere, waits for all, then commits host by host.
-pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
+pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
     let context = rollout.batch.context;
     let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
     let eager = rollout.eager;
+    let alone = jobs.len() == 1;
+    let mut waiting: IndexMap<HostName, Job> =
+        jobs.iter().map(|job| (job.host().clone(), job.clone())).collect();
     let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
     let work = move |context: Arc<Context>, host: HostName, job: Job| async move {
         if context.stop.is_interrupt() {
             return (host, None);
         }
-        let work = async { Ok(prepare(job.clone(), &context).await) };
-        let prepared = unless_cut(&context, &job, work)
+        let prepared = unless_cut(&context, &job, prepare(job.clone(), alone, &context))
             .await
             .unwrap_or_else(|failure| Prepared::Failed(Box::new(failure), None));
         if let Prepared::Failed(failure, _) = &prepared {
@@ -76,12 +89,12 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd>
     };
     let prepared = fan_out::each(context, items, work, lost).await;
     let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
-    let mut staged = Vec::new();
+    let (mut staged, mut later) = (Vec::new(), Vec::new());
     for (host, prepared) in prepared {
         if let Some(Observed { desired, facts, plan }) =
             prepared.as_ref().and_then(Prepared::observed)
         {
-            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.now));
+            rollout.batch.tell_rows(&host, rows(desired, plan, facts, context.identity.now));
         }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),
@@ -96,12 +109,13 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Vec<TaskEnd>
                 ends.push(rollout.failed(&host, *failure));
             }
             Some(Prepared::Staged(one)) => staged.push((host, *one)),
+            Some(Prepared::Later) => later.extend(waiting.shift_remove(&host)),
         }
     }
     let failed = ends.iter().filter(|end| end.outcome.is_some()).count();
     ends.extend(after_barrier(rollout, staged, failed).await);
     ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
-    ends
+    Turn { ends, later }
 }
 
 fn tell_now(context: &Context, host: &HostName, failure: &HostFailure, eager: bool) {

@@ -3,7 +3,8 @@
 use super::barrier::{Rollout, apply};
 use super::dry_run;
 use super::job::job;
-use super::observe::Job;
+use super::target::Job;
+use super::turns::Turns;
 use crate::engine::batch::{Batch, tell};
 use crate::engine::end::{TaskEnd, redact, together};
 use crate::inputs::iteration::{iterations, why_not};
@@ -30,20 +31,20 @@ pub async fn run(
     // A loop's iterations go one after another: each is a rollout of its own.
     let most = work.values().map(|work| work.jobs.len()).max().unwrap_or(0);
     for iteration in 0..most {
-        let failed = work.values().filter(|work| work.has_failed()).count();
         let jobs: Vec<Job> = work.values_mut().filter_map(|work| work.take(iteration)).collect();
         if jobs.is_empty() {
             continue;
         }
-        let ends = if batch.context.is_plan() || task.check_mode == Some(true) {
-            dry_run::plan(batch, jobs).await
-        } else {
-            apply(&Rollout::new(batch, task, failed), jobs).await
-        };
-        for end in ends {
-            if let Some(work) = work.get_mut(&end.host) {
-                work.ends.push((work.label(iteration), end));
-            }
+        if batch.context.is_plan() || task.check_mode == Some(true) {
+            record(&mut work, iteration, dry_run::plan(batch, jobs).await);
+            continue;
+        }
+        let mut turns = Turns::of(jobs);
+        while let Some(jobs) = turns.next() {
+            let failed = work.values().filter(|work| work.has_failed()).count();
+            let turn = apply(&Rollout::new(batch, task, failed), jobs).await;
+            turns.add(turn.later, turn.ends.is_empty());
+            record(&mut work, iteration, turn.ends);
         }
     }
     let looping = task.looping.is_some();
@@ -57,6 +58,14 @@ pub async fn run(
         ends.push(end);
     }
     ends
+}
+
+fn record(work: &mut IndexMap<HostName, Work>, iteration: usize, ends: Vec<TaskEnd>) {
+    for end in ends {
+        if let Some(work) = work.get_mut(&end.host) {
+            work.ends.push((work.label(iteration), end));
+        }
+    }
 }
 
 /// One host's iterations, and how they ended so far.

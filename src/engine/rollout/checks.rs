@@ -5,9 +5,11 @@ use crate::engine::context::Context;
 use crate::host::CommandResult;
 use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
+use crate::model::text::chain;
 use crate::model::text::printable;
 use crate::plan::desired::{CheckWant, Desired};
-use crate::remote::command;
+use crate::remote::{self, command};
+use crate::transport::local;
 
 /// Runs the checks in order and stops at the first that fails.
 ///
@@ -15,7 +17,7 @@ use crate::remote::command;
 /// The check that failed, as a step failure for the rollback.
 pub(super) async fn run(
     desired: &Desired,
-    link: &HostConnection,
+    connection: Option<&HostConnection>,
     context: &Context,
 ) -> Result<(), StepFailure> {
     if desired.checks.is_empty() {
@@ -23,7 +25,7 @@ pub(super) async fn run(
     }
     let running = context.emitter.step(&desired.host, Step::Checks);
     for check in &desired.checks {
-        let outcome = one(check, link, context).await;
+        let outcome = one(check, connection, context).await;
         match outcome {
             Ok(result) if result.success() => {}
             Ok(result) => return Err(failed(check, &result)),
@@ -38,16 +40,9 @@ pub(super) async fn run(
 
 async fn one(
     check: &CheckWant,
-    link: &HostConnection,
+    connection: Option<&HostConnection>,
     context: &Context,
 ) -> Result<CommandResult, String> {
-    let local;
-    let link = if check.on_host {
-        link
-    } else {
-        local = link.to_controller();
-        &local
-    };
     let request = CommandRequest {
         command: check.command.clone(),
         chdir: None,
@@ -58,7 +53,13 @@ async fn one(
         removes: None,
     };
     let work = async {
-        let process = link.sh().await.map_err(|error| error.to_string())?;
+        let process = if check.on_host {
+            let connection = connection.ok_or("no command can be run on this kind of target")?;
+            connection.sh().await.map_err(|error| error.to_string())?
+        } else {
+            let started = local::start(&remote::launch(None)).await;
+            started.map_err(|error| chain(&error))?
+        };
         command::run(process, &request).await.map_err(|error| error.to_string())
     };
     tokio::select! {
@@ -69,9 +70,9 @@ async fn one(
 
 fn failed(check: &CheckWant, result: &CommandResult) -> StepFailure {
     let why = if result.late {
-        "its time was over".to_owned()
+        "timed out".to_owned()
     } else {
-        format!("ended with {}", result.rc)
+        format!("exited with code {}", result.rc)
     };
     let output = [result.stdout.as_slice(), result.stderr.as_slice()].concat();
     step_failure(check, why, Some(result.rc), printable(&output, 4096))

@@ -1,6 +1,6 @@
 //! How a certificate task ended on a host: what is registered, and what its services serve now.
 
-use super::observe::Observed;
+use super::target::Observed;
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::event::planned::ServiceEnd;
@@ -28,7 +28,7 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
         }
         (true, _) => None,
         (false, false) => Some("files as wanted, and served".to_owned()),
-        (false, true) => Some("files as wanted; nobody looked what is served".to_owned()),
+        (false, true) => Some("files as wanted; what is served was not verified".to_owned()),
     };
     TaskEnd { result, message, ..TaskEnd::blank(host, value) }
 }

@@ -1,6 +1,6 @@
 //! What a host holds of a certificate task, as `certroll status` tells it.
 
-use super::observe::Observed;
+use super::target::Observed;
 use crate::engine::verification::LookFailure;
 use crate::event::planned::CertBrief;
 use crate::event::status::{

@@ -1,6 +1,6 @@
 //! A certificate task rendered for one host: what is wanted, and how the host is reached.
 
-use super::observe::{Earlier, Job};
+use super::target::{Earlier, Job};
 use crate::engine::context::Context;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::PlayScope;
@@ -9,6 +9,7 @@ use crate::inputs::wants;
 use crate::model::HostName;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::Scope;
+use std::sync::Arc;
 
 /// The part of `host` in a certificate task, with the item of its loop in `scope`.
 ///
@@ -32,5 +33,7 @@ pub fn job(
         Verb::Rollback { to } => Some(Earlier(to.clone())),
         _ => None,
     };
-    Ok(Job { wanted: want.wanted, link, dirs, earlier })
+    let target = context.targets.target(&want.wanted, link, dirs);
+    let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
+    Ok(Job { wanted: want.wanted, earlier, target, identity, emitter })
 }

@@ -1,0 +1,342 @@
+//! One host's way through a certificate task.
+//!
+//! Two halves with the batch's barrier between them: [`prepare`] observes, plans, stages and
+//! validates, and changes nothing live; [`finish`] commits, reloads, verifies and confirms, or
+//! rolls back. Every failure is a [`HostFailure`], never an early return out of the run.
+
+use super::checks;
+use super::target::{Job, NotBegun, Observed, Staged};
+use crate::engine::context::Context;
+use crate::engine::emit::Running;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::verification::{self, Dialers, Unverified};
+use crate::host::StepFailure;
+use crate::model::{Fingerprint, Outcome, Step};
+use crate::plan::build::{Decision, HostPlan, SeenBefore};
+use crate::plan::desired::{Desired, ProbeWant};
+use crate::plan::transaction::SIGN_OF_LIFE;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For how long another run's lock is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often what was planned may turn out to be out of date before the host is left alone.
+const STALE: usize = 3;
+
+/// How the first half ended.
+pub enum Prepared {
+    /// Nothing to do.
+    Unchanged(Arc<Observed>),
+    /// Staged and validated, waiting for the batch.
+    Staged(Box<StagedHost>),
+    /// Another host of this run is at work on the same machine: this one comes in a later turn.
+    Later,
+    /// It failed; nothing live has changed. What was observed, if anything.
+    Failed(Box<HostFailure>, Option<Arc<Observed>>),
+}
+
+impl Prepared {
+    /// What was observed of the host, if it came so far.
+    pub fn observed(&self) -> Option<&Observed> {
+        match self {
+            Self::Unchanged(observed) => Some(observed),
+            Self::Staged(host) => Some(host.observed()),
+            Self::Later => None,
+            Self::Failed(_, observed) => observed.as_deref(),
+        }
+    }
+}
+
+/// A host that holds its stage, waiting for the word to commit.
+pub struct StagedHost {
+    job: Job,
+    observed: Arc<Observed>,
+    staged: Box<dyn Staged>,
+    waiting: Running,
+}
+
+/// A host whose new certificate is verified, waiting to be confirmed.
+pub struct VerifiedHost {
+    job: Job,
+    observed: Arc<Observed>,
+    staged: Box<dyn Staged>,
+}
+
+/// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
+/// that there is nobody to let pass.
+pub async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let mut stale = 0;
+    loop {
+        // Whatever was waited for may have changed what is there: it is looked at again.
+        let (observed, not_begun) = match attempt(&job, context).await {
+            Attempt::Prepared(prepared) => return prepared,
+            Attempt::NotBegun(observed, not_begun) => (observed, not_begun),
+        };
+        let again = match &not_begun {
+            NotBegun::Busy { holder, .. } if is_ours(holder, context) && !alone => {
+                return Prepared::Later;
+            }
+            NotBegun::Busy { .. } => Instant::now() < deadline,
+            NotBegun::Stale(_) => {
+                stale += 1;
+                stale < STALE
+            }
+            NotBegun::Failed(_) => false,
+        };
+        if !again || context.stop.is_interrupt() {
+            return Prepared::Failed(Box::new(not_begun.into_failure()), observed);
+        }
+    }
+}
+
+/// Whether a lock is held by this very run.
+fn is_ours(holder: &str, context: &Context) -> bool {
+    holder.contains(&context.identity.run)
+}
+
+enum Attempt {
+    Prepared(Prepared),
+    NotBegun(Option<Arc<Observed>>, NotBegun),
+}
+
+async fn attempt(job: &Job, context: &Context) -> Attempt {
+    let observed = match settled(job, context).await {
+        Ok(observed) => Arc::new(observed),
+        Err(not_begun) => return Attempt::NotBegun(None, not_begun),
+    };
+    match &observed.plan.decision {
+        Decision::Unchanged => {
+            tell_notes(job, &observed);
+            return Attempt::Prepared(Prepared::Unchanged(observed));
+        }
+        Decision::Blocked { step, why, check } => {
+            tell_notes(job, &observed);
+            let failure = failure::blocked(job.task(), *step, why, check.as_ref());
+            return Attempt::Prepared(Prepared::Failed(Box::new(failure), Some(observed)));
+        }
+        Decision::Change | Decision::ReloadOnly => {}
+    }
+    match job.target.begin(job, &observed).await {
+        Ok(mut staged) => {
+            tell_notes(job, &observed);
+            staged.keep_alive(SIGN_OF_LIFE);
+            let waiting = job.emitter.step(job.host(), Step::Barrier);
+            let job = job.clone();
+            let staged = StagedHost { job, observed, staged, waiting };
+            Attempt::Prepared(Prepared::Staged(Box::new(staged)))
+        }
+        Err(not_begun) => Attempt::NotBegun(Some(observed), not_begun),
+    }
+}
+
+fn tell_notes(job: &Job, observed: &Observed) {
+    for note in &observed.plan.notes {
+        job.emitter.warn(Some(job.host()), note.clone());
+    }
+    for note in &observed.desired.notes {
+        job.emitter.info(Some(job.host()), note.clone());
+    }
+}
+
+/// Observes; settles first what an earlier run left, and waits for one that is at work: a plan made before that is
+/// settled, or on what may yet be rolled back, would be wrong.
+async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
+    let observed = job.target.observe(job).await.map_err(NotBegun::Failed)?;
+    if observed.facts.journals.is_empty() && observed.facts.lock.is_none() {
+        return Ok(observed);
+    }
+    if let Some(lock) = observed.facts.lock.as_ref().filter(|lock| is_ours(&lock.note, context)) {
+        let holder = lock.note.clone();
+        let why = "another host of this run is at work on the same machine";
+        let failure = failure::before_commit(job.task(), Step::Lock, why);
+        return Err(NotBegun::Busy { holder, failure });
+    }
+    for line in job.target.recover(job, &observed).await? {
+        job.emitter.warn(Some(job.host()), line);
+    }
+    job.target.observe(job).await.map_err(NotBegun::Failed)
+}
+
+impl StagedHost {
+    /// Discards the stage; the host is as before.
+    pub async fn discard(self) {
+        self.staged.abort().await;
+    }
+
+    /// Whether a person must look before it is confirmed.
+    pub fn wants_person(&self) -> bool {
+        self.observed.desired.confirm_by_person
+    }
+
+    /// What was observed.
+    pub fn observed(&self) -> &Arc<Observed> {
+        &self.observed
+    }
+}
+
+/// Commits, reloads, verifies and runs the operator's checks.
+///
+/// # Errors
+/// A step failed; the host was rolled back, or its state is unknown, as [`HostFailure`] says.
+pub async fn finish(host: StagedHost, context: &Context) -> Result<VerifiedHost, HostFailure> {
+    let StagedHost { job, observed, mut staged, waiting } = host;
+    waiting.end("all hosts of the batch are ready");
+    let Observed { desired, plan, .. } = &*observed;
+    let running = context.emitter.step(&desired.host, Step::Commit);
+    let dialers = job.target.dialers();
+    match staged.commit().await {
+        Ok(done) => running.end(done),
+        Err(failure) => return Err(looked_back(failure, &observed, &dialers, context).await),
+    }
+    let looking = async {
+        match verify(desired, plan, &dialers, context).await {
+            Ok(()) => {
+                let checked = checks::run(desired, job.target.connection(), context).await;
+                checked.err().map(|failed| (failed, Vec::new()))
+            }
+            Err(unverified) => {
+                let advice = unverified.advice.clone();
+                Some((failed_step(Step::Verify, unverified.words), advice))
+            }
+        }
+    };
+    // What undoes by itself once it is cut off: what it serves meanwhile proves nothing.
+    let wrong = tokio::select! {
+        wrong = looking => wrong,
+        () = job.target.lost() => {
+            let why = "the connection to the host was lost".to_owned();
+            Some((failed_step(Step::Verify, why), Vec::new()))
+        }
+    };
+    if let Some((cause, advice)) = wrong {
+        let failure = staged.roll_back(cause).await;
+        let mut failure = looked_back(failure, &observed, &dialers, context).await;
+        failure.failure.advice.splice(0..0, advice);
+        return Err(failure);
+    }
+    Ok(VerifiedHost { job, observed, staged })
+}
+
+fn failed_step(step: Step, why: String) -> StepFailure {
+    StepFailure { step, why, service: None, check: None, rc: None, output: String::new() }
+}
+
+async fn verify(
+    desired: &Desired,
+    plan: &HostPlan,
+    dialers: &Dialers,
+    context: &Context,
+) -> Result<(), Unverified> {
+    if plan.probes.is_empty() {
+        let message = "verify is off: not verified that the new certificate is served";
+        context.emitter.warn(Some(&desired.host), message);
+        return Ok(());
+    }
+    let running = context.emitter.step(&desired.host, Step::Verify);
+    let old: Vec<_> = plan.before.iter().map(leaf_before).collect();
+    let verified = verification::verify_all(
+        &desired.host,
+        &plan.probes,
+        &old,
+        dialers,
+        context.identity.now,
+        // The first interrupt lets hosts in flight end: only the second cancels.
+        context.stop.hard(),
+        &context.emitter,
+    )
+    .await?;
+    for note in verified.notes {
+        context.emitter.warn(Some(&desired.host), note);
+    }
+    running.end(match plan.unproven.as_slice() {
+        [] => verified.detail,
+        // The plan's notes, told before, say why and what to do.
+        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+    });
+    Ok(())
+}
+
+fn leaf_before(seen: &SeenBefore) -> Option<Fingerprint> {
+    match seen {
+        SeenBefore::Leaf(leaf) => Some(*leaf),
+        SeenBefore::Nothing(_) => None,
+    }
+}
+
+/// Looks whether a host that went back serves its old certificate again, and says so.
+async fn looked_back(
+    mut failure: HostFailure,
+    observed: &Observed,
+    dialers: &Dialers,
+    context: &Context,
+) -> HostFailure {
+    if matches!(failure.outcome, Outcome::RolledBack(_)) {
+        let desired = &observed.desired;
+        let running = context.emitter.step(&desired.host, Step::Rollback);
+        let words = old_is_served(desired, &observed.plan, dialers, context).await;
+        failure.failure.state.push_str(&format!("; {words}"));
+        running.end(words);
+    }
+    failure
+}
+
+/// Whether each endpoint shows again what it showed before the change, in words.
+async fn old_is_served(
+    desired: &Desired,
+    plan: &HostPlan,
+    dialers: &Dialers,
+    context: &Context,
+) -> String {
+    let probes: Vec<ProbeWant> = plan
+        .probes
+        .iter()
+        .zip(&plan.before)
+        .filter_map(|(probe, seen)| {
+            let leaf = leaf_before(seen)?;
+            // Asked as before the change, for the new leaf's kind of key: the same question has the same
+            // answer.
+            let probe = probe.clone();
+            Some(ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe })
+        })
+        .collect();
+    if probes.is_empty() {
+        return "nothing was served before the change, so there is nothing to compare".to_owned();
+    }
+    let looked = verification::verify_all(
+        &desired.host,
+        &probes,
+        &[],
+        dialers,
+        context.identity.now,
+        context.stop.hard(),
+        &context.emitter,
+    )
+    .await;
+    match looked {
+        Ok(_) => "the old certificate is served again".to_owned(),
+        Err(unverified) => format!("BUT the old certificate is not seen: {}", unverified.words),
+    }
+}
+
+impl VerifiedHost {
+    /// Tells the host that the change stays.
+    ///
+    /// # Errors
+    /// The word was not acknowledged; the outcome says what is known.
+    pub async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
+        let running = context.emitter.step(self.job.host(), Step::Confirm);
+        self.staged.confirm().await?;
+        running.end("the change stays");
+        Ok(())
+    }
+
+    /// Rolls back because a person said no.
+    pub async fn refuse(self, context: &Context) -> HostFailure {
+        let cause = failed_step(Step::Confirm, "not confirmed by the operator".to_owned());
+        let dialers = self.job.target.dialers();
+        let failure = self.staged.roll_back(cause).await;
+        looked_back(failure, &self.observed, &dialers, context).await
+    }
+}

@@ -1,0 +1,162 @@
+//! The contract for targets: what a rollout needs of whatever takes certificates.
+//!
+//! The engine asks a [`Target`] what it holds, has it stage the new certificates, and then speaks the two-phase
+//! dialogue of [`Staged`] with it: commit, then confirm or roll back. Files on a host behind SSH are the first
+//! implementation ([`files`](super::targets::files)). `docs/adding-a-target.md` walks through another.
+
+use crate::engine::connection::HostConnection;
+use crate::engine::emit::Emitter;
+use crate::engine::failure::HostFailure;
+use crate::engine::identity::Identity;
+use crate::engine::verification::Dialers;
+use crate::host::{HostFacts, StateDirs, StepFailure};
+use crate::model::{Guarantee, HostName};
+use crate::plan::build::HostPlan;
+use crate::plan::desired::Desired;
+use crate::plan::wanted::Wanted;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something that takes certificates for one host of the inventory. It does nothing until it is asked.
+pub trait Target: Send + Sync {
+    /// What undoes a change that is not confirmed.
+    fn guarantee(&self) -> Guarantee;
+
+    /// What machine it is, as far as that is known without asking it: two targets of the same machine take turns.
+    fn machine(&self) -> Option<String>;
+
+    /// Asks what is there, looks at what is served, and plans. Changes nothing.
+    ///
+    /// Fails when the target cannot be reached or does not answer sensibly.
+    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>>;
+
+    /// Settles what interrupted runs left. What was settled, one line each.
+    ///
+    /// Fails when the target cannot be reached, or is busy with another run.
+    fn recover<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Observed,
+    ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>>;
+
+    /// Stages what the plan says and has it checked as far as the target can. Nothing live changes; what is staged
+    /// is discarded when the answer is dropped.
+    fn begin<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Arc<Observed>,
+    ) -> BoxFuture<'a, Result<Box<dyn Staged>, NotBegun>>;
+
+    /// The ways to look at what it serves.
+    fn dialers(&self) -> Dialers;
+
+    /// Where the operator's own checks `on: host` run, if such a place is there.
+    fn connection(&self) -> Option<&HostConnection>;
+
+    /// Ends when the way to the target is lost, after which a change is undone as [`guarantee`](Self::guarantee) says.
+    fn lost(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A target that holds a stage, and after the commit a change that is not confirmed yet. Dropped, it is as if the
+/// controller had died: the stage is discarded, the change undone as far as the target guarantees.
+pub trait Staged: Send {
+    /// What was staged and how it was checked, one line.
+    fn detail(&self) -> String;
+
+    /// Keeps the stage alive while the other hosts of the batch are waited for.
+    fn keep_alive(&mut self, every: Duration);
+
+    /// Makes the new certificates live. What was done, one line.
+    ///
+    /// Fails with the state in which the target is then: rolled back, or unknown.
+    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>>;
+
+    /// The change stays.
+    ///
+    /// Fails when that was not acknowledged; the outcome says what is known.
+    fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<(), HostFailure>>;
+
+    /// Goes back to the old certificates because of `cause`; how that ended.
+    fn roll_back(self: Box<Self>, cause: StepFailure) -> BoxFuture<'static, HostFailure>;
+
+    /// Discards the stage before any commit.
+    fn abort(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Why a target did not stage. Nothing live has changed.
+pub enum NotBegun {
+    /// Another transaction is under way there; who holds it, in the holder's own words.
+    Busy {
+        /// As [`Identity::holder`] of that run.
+        holder: String,
+        /// What to say if it is not waited for.
+        failure: HostFailure,
+    },
+    /// Something has changed since it was observed.
+    Stale(HostFailure),
+    /// It failed.
+    Failed(HostFailure),
+}
+
+impl NotBegun {
+    /// The failure, whatever the reason.
+    pub fn into_failure(self) -> HostFailure {
+        match self {
+            Self::Busy { failure, .. } | Self::Stale(failure) | Self::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Makes the targets of a run.
+pub trait Targets: Send + Sync {
+    /// The target of a certificate task on one host.
+    fn target(
+        &self,
+        wanted: &Arc<Wanted>,
+        connection: HostConnection,
+        dirs: Option<StateDirs>,
+    ) -> Arc<dyn Target>;
+}
+
+/// Which earlier state: before this generation, or before the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier(pub Option<String>);
+
+/// One host's part of a certificate task.
+#[derive(Clone)]
+pub struct Job {
+    /// What is wanted.
+    pub wanted: Arc<Wanted>,
+    /// An earlier generation is wanted instead of the task's files.
+    pub earlier: Option<Earlier>,
+    /// What takes it.
+    pub target: Arc<dyn Target>,
+    /// Which run it is.
+    pub identity: Arc<Identity>,
+    /// Where its steps are told.
+    pub emitter: Emitter,
+}
+
+impl Job {
+    /// The host.
+    pub fn host(&self) -> &HostName {
+        &self.wanted.host
+    }
+
+    /// The task's title.
+    pub fn task(&self) -> &str {
+        &self.wanted.task
+    }
+}
+
+/// What a target showed, and what follows.
+#[derive(Debug)]
+pub struct Observed {
+    /// What is wanted of a host of this kind.
+    pub desired: Desired,
+    /// What the host said.
+    pub facts: HostFacts,
+    /// What will be done.
+    pub plan: HostPlan,
+}

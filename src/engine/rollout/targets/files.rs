@@ -1,0 +1,229 @@
+//! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
+
+use super::observe::{observe, recover};
+use crate::engine::connection::HostConnection;
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
+use crate::engine::verification::Dialers;
+use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
+use crate::model::text::plural;
+use crate::model::{Guarantee, Step};
+use crate::plan::build::{FileAction, HostPlan};
+use crate::plan::desired::Desired;
+use crate::plan::transaction as request;
+use crate::plan::wanted::Wanted;
+use crate::remote::{RemoteError, Transaction};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Every target is files on the host that a task runs on.
+pub struct FilesOverSsh;
+
+impl Targets for FilesOverSsh {
+    fn target(
+        &self,
+        _: &Arc<Wanted>,
+        connection: HostConnection,
+        dirs: Option<StateDirs>,
+    ) -> Arc<dyn Target> {
+        Arc::new(Files { connection, dirs })
+    }
+}
+
+/// The files of a certificate task on one host.
+struct Files {
+    connection: HostConnection,
+    /// Where it keeps journals, if not at the usual place.
+    dirs: Option<StateDirs>,
+}
+
+impl Target for Files {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::HostUndoes
+    }
+
+    fn machine(&self) -> Option<String> {
+        Some(self.connection.machine())
+    }
+
+    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+        Box::pin(observe(job, &self.connection, self.dirs.as_ref()))
+    }
+
+    fn recover<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Observed,
+    ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
+        Box::pin(async move {
+            let files: Vec<_> = observed.facts.files.iter().map(|file| file.path.clone()).collect();
+            recover(job, &self.connection, &files, self.dirs.as_ref()).await
+        })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Arc<Observed>,
+    ) -> BoxFuture<'a, Result<Box<dyn Staged>, NotBegun>> {
+        Box::pin(async move {
+            let staged = self.stage(job, observed).await?;
+            Ok(Box::new(staged) as Box<dyn Staged>)
+        })
+    }
+
+    fn dialers(&self) -> Dialers {
+        self.connection.dialers()
+    }
+
+    fn connection(&self) -> Option<&HostConnection> {
+        Some(&self.connection)
+    }
+
+    fn lost(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.connection.died())
+    }
+}
+
+impl Files {
+    async fn stage(&self, job: &Job, observed: &Arc<Observed>) -> Result<StagedFiles, NotBegun> {
+        let Observed { desired, facts, plan } = &**observed;
+        let moment = crate::clock::since_epoch();
+        let mut request = request::transaction(desired, plan, facts, &job.identity.holder, moment);
+        request.dirs.clone_from(&self.dirs);
+        let running = job.emitter.step(job.host(), Step::Stage);
+        let process = self.connection.sh().await;
+        let process = process.map_err(|error| NotBegun::Failed(error.ended(job.task())))?;
+        let (transaction, staged) = Transaction::begin(process, request)
+            .await
+            .map_err(|error| not_begun(desired, error))?;
+        let detail = stage_detail(desired, &staged);
+        running.end(detail.clone());
+        Ok(StagedFiles { observed: Arc::clone(observed), transaction, detail })
+    }
+}
+
+/// Files that are staged beside their destinations, or switched and not confirmed.
+struct StagedFiles {
+    observed: Arc<Observed>,
+    transaction: Transaction,
+    detail: String,
+}
+
+impl Staged for StagedFiles {
+    fn detail(&self) -> String {
+        self.detail.clone()
+    }
+
+    fn keep_alive(&mut self, every: Duration) {
+        self.transaction.keep_alive(every);
+    }
+
+    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+        Box::pin(async move {
+            let observed = Arc::clone(&self.observed);
+            let Observed { desired, plan, .. } = &*observed;
+            let committed = self.transaction.commit().await;
+            let committed = committed.map_err(|error| remote_failure(desired, &error))?;
+            Ok(commit_detail(desired, plan, &committed))
+        })
+    }
+
+    fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<(), HostFailure>> {
+        Box::pin(async move {
+            let Self { observed, transaction, .. } = *self;
+            let confirmed = transaction.confirm().await;
+            confirmed.map(drop).map_err(|error| remote_failure(&observed.desired, &error))
+        })
+    }
+
+    fn roll_back(self: Box<Self>, cause: StepFailure) -> BoxFuture<'static, HostFailure> {
+        Box::pin(async move {
+            let Self { observed, transaction, .. } = *self;
+            match transaction.rollback().await {
+                Ok(rollback) => undone(&observed.desired, cause, rollback),
+                Err(error) => {
+                    let mut failure = remote_failure(&observed.desired, &error);
+                    let message = &mut failure.failure.message;
+                    *message = format!("{cause}; rollback not confirmed: {message}");
+                    failure
+                }
+            }
+        })
+    }
+
+    fn abort(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // Whatever the host answers, it changed nothing: the end of the link discards too.
+            let _ = self.transaction.abort().await;
+        })
+    }
+}
+
+fn not_begun(desired: &Desired, error: RemoteError) -> NotBegun {
+    let failure = remote_failure(desired, &error);
+    match error {
+        RemoteError::Busy { holder, .. } => NotBegun::Busy { holder, failure },
+        RemoteError::Stale { .. } => NotBegun::Stale(failure),
+        _ => NotBegun::Failed(failure),
+    }
+}
+
+fn remote_failure(desired: &Desired, error: &RemoteError) -> HostFailure {
+    let command = match error {
+        RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } => {
+            request::command_of(desired, inner)
+        }
+        _ => None,
+    };
+    failure::remote(&desired.task, &desired.host, error, command)
+}
+
+fn undone(desired: &Desired, failure: StepFailure, rollback: RolledBack) -> HostFailure {
+    remote_failure(desired, &RemoteError::RolledBack { failure, rollback })
+}
+
+fn stage_detail(desired: &Desired, staged: &host::Staged) -> String {
+    let checks = validations(desired, &staged.validations, "comes after the switch");
+    if checks.is_empty() {
+        "staged; no check on the host, only the controller's own".to_owned()
+    } else {
+        format!("staged; {}", checks.join(", "))
+    }
+}
+
+/// The checks and how each went. `live`: what is to be said of those that look at live files.
+fn validations(desired: &Desired, list: &[Validation], live: &str) -> Vec<String> {
+    list.iter()
+        .filter_map(|validation| {
+            let service = desired.services.get(validation.service)?;
+            let step = service.validate.get(validation.step)?;
+            let way = match validation.way {
+                ValidationWay::Live => live.to_owned(),
+                way => format!("ok {}", way.name()),
+            };
+            Some(format!("`{}` {way}", step.label))
+        })
+        .collect()
+}
+
+fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> String {
+    let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(plural(count, "file"));
+    }
+    parts.extend(validations(desired, &committed.validations, "ok after the switch"));
+    for reload in &committed.reloads {
+        if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
+            && let Some(command) = &service.reload
+        {
+            parts.push(format!("`{}`", command.command.brief()));
+        }
+    }
+    if !committed.guarded && count > 0 {
+        parts.push("no guard could be started on the host".to_owned());
+    }
+    parts.join(", ")
+}

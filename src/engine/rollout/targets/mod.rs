@@ -1,0 +1,5 @@
+//! The kinds of targets.
+
+pub mod files;
+mod observe;
+mod proof;
