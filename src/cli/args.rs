@@ -265,7 +265,7 @@ pub struct InventorySource {
     /// Inventory file, directory, executable, or a comma-separated host list; repeatable
     #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
     pub sources: Vec<String>,
-    /// Further limit the hosts: a pattern, or @FILE
+    /// Further limit the hosts: a pattern, @FILE, or of a past run @failed, @unreachable, @changed (@failed:RUN)
     #[arg(short = 'l', long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of

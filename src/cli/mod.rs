@@ -7,6 +7,7 @@ mod demo;
 mod extra_vars;
 mod failure;
 mod history;
+mod limit;
 mod lists;
 mod project;
 mod prompt;

@@ -7,7 +7,7 @@ use super::args::{
 use super::failure::Failure;
 use super::session::{self, Session};
 use super::settings::Settings;
-use super::{console, demo, history, lists, project};
+use super::{console, demo, history, limit, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
@@ -148,7 +148,16 @@ async fn on_playbooks(
     pending_exit_code: bool,
     record: Option<&RecordArgs>,
 ) -> Result<u8, Failure> {
-    let (args, warnings) = with_settings(given)?;
+    let (mut args, warnings) = with_settings(given)?;
+    let mut rerun = console::rerun(given);
+    let playbooks: Vec<String> =
+        args.playbooks.iter().map(|path| path.display().to_string()).collect();
+    if let Some(limit) = &args.inventory.limit
+        && let Some(resolved) = limit::resolve(limit, &playbooks)?
+    {
+        rerun.limit = Some(resolved.pinned);
+        args.inventory.limit = Some(resolved.pattern);
+    }
     let args = &args;
     let mut loaded = project::load(args, verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
@@ -165,7 +174,7 @@ async fn on_playbooks(
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
-        rerun: console::rerun(given),
+        rerun,
         record,
         reporters: reporters(args),
     };

@@ -191,6 +191,21 @@ impl RunView {
         left.map(|(host, _)| host).collect()
     }
 
+    /// The hosts that could not be reached, in order.
+    pub fn unreachable(&self) -> Vec<HostName> {
+        self.that(|outcome| outcome == Outcome::Unreachable)
+    }
+
+    /// The hosts that were changed, in order.
+    pub fn changed(&self) -> Vec<HostName> {
+        self.that(|outcome| outcome == Outcome::Changed)
+    }
+
+    fn that(&self, is_one: impl Fn(Outcome) -> bool) -> Vec<HostName> {
+        let hosts = self.summary_so_far().hosts.into_iter();
+        hosts.filter(|(_, counts)| is_one(counts.outcome)).map(|(host, _)| host).collect()
+    }
+
     /// Whether every batch that a host was in has ended.
     fn has_ended(&self, host: &HostName) -> bool {
         let mut batches = self.plays.iter().flat_map(|play| &play.batches);

@@ -142,3 +142,34 @@ async fn records_are_switched_off_and_pruned() {
         2
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_left_is_done_by_the_command_that_it_ends_with() {
+    let site = Site::new(&[Twist::BrokenConfiguration, Twist::None, Twist::None]).await;
+    let head = "  serial: 1\n";
+    let stopped = site.play("apply", head, CERTIFICATE, &[]).await;
+    assert_eq!(stopped.code, 2, "{stopped:?}");
+    let run = stopped.events()[0]["run"].as_str().unwrap()[..8].to_owned();
+    let shown = site.certroll(&["history", "show", "last"]).await;
+    let next = format!("-i inventory.ini --ssh-config none --limit @failed:{run}`");
+    assert!(shown.stdout.contains(&next), "{shown:?}");
+
+    let settings = site.file("edge1", "service.conf");
+    let text = fs::read_to_string(&settings).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("max_")).collect();
+    fs::write(settings, lines.join("\n")).unwrap();
+    let limit = format!("@failed:{run}");
+    let rest = site.play("apply", head, CERTIFICATE, &["--limit", &limit]).await;
+    assert_eq!(rest.code, 0, "{rest:?}");
+    let hosts = rest.events().last().unwrap()["hosts"].as_object().unwrap().clone();
+    assert_eq!(hosts.keys().collect::<Vec<_>>(), ["edge1", "edge2", "edge3"]);
+    assert!(["edge1", "edge2", "edge3"].iter().all(|host| site.serves_new(host)));
+
+    // Now the last run of this playbook has failed nowhere, and changed all three.
+    let none = site.play("apply", head, CERTIFICATE, &["--limit", "@failed"]).await;
+    assert_eq!(none.code, 1, "{none:?}");
+    assert!(none.stderr.contains("has no host that is meant by @failed"), "{none:?}");
+    let plan = site.play("plan", head, CERTIFICATE, &["-l", "@changed"]).await;
+    assert_eq!(plan.code, 0, "{plan:?}");
+    assert_eq!(plan.events().last().unwrap()["hosts"].as_object().unwrap().len(), 3);
+}
