@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 22] = [
     "model",
     "source",
     "clock",
