@@ -166,6 +166,7 @@ fn resolve(
         host: wanted.host.clone(),
         task: wanted.task.clone(),
         files: layout.files,
+        order: services.first().map(|service| service.profile.order.clone()).unwrap_or_default(),
         directory: directory.unwrap_or_default(),
         kept_keys: layout.kept_keys,
         services: wants,
