@@ -62,9 +62,12 @@ pub struct TransactionRequest {
     pub holder: String,
     /// Directories to create, parents first. They are removed again on rollback.
     pub directories: Vec<NewDirectory>,
-    /// The files. Within one directory they are renamed by one process: keys first,
-    /// certificates last, whatever their order here.
+    /// The files. Within one directory they are renamed by one process, in the order that
+    /// [`order`](Self::order) says, whatever their order here.
     pub files: Vec<FileChange>,
+    /// In which order they are renamed within a directory, by what they hold: [`FileRole::Certificate`] counts for
+    /// [`FileRole::Combined`] too. Roles that are not named follow, keys first and certificates last.
+    pub order: Vec<FileRole>,
     /// A service watches for renames: none is seen but the last of each pair, so that it never looks
     /// at half of one.
     pub watched: bool,
@@ -133,7 +136,8 @@ pub enum Content {
     Generation(TransactionId),
 }
 
-/// What a file holds. Ordered as the renames are: a watcher usually triggers on the certificate.
+/// What a file holds. Ordered as the renames are where nobody says otherwise: a watcher usually triggers on the
+/// certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileRole {
     /// A private key alone.
@@ -150,6 +154,14 @@ impl FileRole {
     /// Whether owners and modes for keys apply.
     pub fn holds_key(self) -> bool {
         matches!(self, Self::Key | Self::Combined)
+    }
+
+    /// Its place in an order of renames, in which the certificate's counts for a file with everything in it.
+    pub fn rank(self, order: &[Self]) -> usize {
+        let usual = [Self::Key, Self::Chain, Self::Certificate];
+        let role = if self == Self::Combined { Self::Certificate } else { self };
+        let all = order.iter().chain(&usual);
+        all.clone().position(|known| *known == role).unwrap_or(order.len() + usual.len())
     }
 
     /// Whether a leaf is in it.

@@ -162,8 +162,10 @@ pub struct Desired {
     pub host: HostName,
     /// The task's title.
     pub task: String,
-    /// Destination files in commit order: keys, then chains, then certificates.
+    /// Destination files in commit order.
     pub files: Vec<FileWant>,
+    /// What is renamed first, and what last.
+    pub order: Vec<FileRole>,
     /// Owner, group and mode of directories that must be created.
     pub directory: Attributes,
     /// Keys that the host keeps.

@@ -81,7 +81,9 @@ pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layou
         let one = OnePair { index, pair, material, services, defaults, wanted };
         one.lay_out(&mut layout)?;
     }
-    layout.files.sort_by_key(|file| file.role);
+    // The service whose check and reload come first says what is renamed first, too.
+    let order = services.first().map_or(&[][..], |service| service.profile.order.as_slice());
+    layout.files.sort_by_key(|file| (file.role.rank(order), file.role));
     let mut known = HashSet::new();
     let kept = layout.kept_keys.iter().map(|kept| &kept.path);
     for path in layout.files.iter().map(|file| &file.path).chain(kept) {

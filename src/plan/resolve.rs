@@ -17,7 +17,9 @@ use crate::host::{
 };
 use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine, RemotePath};
-use crate::playbook::certificate::{CheckOn, Confirm, ReloadChoice, Validation};
+use crate::playbook::certificate::{
+    CertificateTask, CheckOn, Confirm, ReloadChoice, Validation, VerifyChoice,
+};
 use crate::services::{
     Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via,
     choose,
@@ -162,10 +164,13 @@ fn resolve(
         task.confirm_timeout.unwrap_or_else(|| time_to_confirm(probes, &checks, confirm_by_person));
     let mut notes = wanted.notes.clone();
     notes.extend(layout.notes);
+    notes.extend(services.iter().filter_map(|service| unseen_reload(task, service)));
+    notes.extend(services.iter().filter_map(deadly_reload));
     Ok(Desired {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
         files: layout.files,
+        order: services.first().map(|service| service.profile.order.clone()).unwrap_or_default(),
         directory: directory.unwrap_or_default(),
         kept_keys: layout.kept_keys,
         services: wants,
@@ -177,6 +182,33 @@ fn resolve(
         backups: task.backups,
         boot_guard: task.boot_guard,
         notes,
+    })
+}
+
+/// Without a handshake the exit code of the reload is all that tells.
+fn unseen_reload(task: &CertificateTask, service: &Service<'_>) -> Option<String> {
+    let proves_nothing =
+        matches!(service.resolved.reload, ResolvedReload::Command { proves_loaded: false, .. });
+    let off = matches!(task.verify, VerifyChoice::Off) && task.reload.is_none();
+    (off && proves_nothing).then(|| {
+        format!(
+            "{}: verify is off, and exit code 0 of its reload proves nothing: nobody sees whether the new \
+             certificate is loaded",
+            service.profile.name
+        )
+    })
+}
+
+/// A reload that can end the service wants a way to start it again.
+fn deadly_reload(service: &Service<'_>) -> Option<String> {
+    let can_stop =
+        matches!(service.resolved.reload, ResolvedReload::Command { can_stop_service: true, .. });
+    (can_stop && service.resolved.recover.is_none()).then(|| {
+        format!(
+            "{}: a bad certificate can end the service at its reload, and the profile has no `recover` \
+             command for such a host",
+            service.profile.name
+        )
     })
 }
 

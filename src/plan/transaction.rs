@@ -34,6 +34,7 @@ pub fn transaction(
         holder: holder.to_owned(),
         directories: directories(view, plan),
         files: changes.map(file_change).collect(),
+        order: desired.order.clone(),
         watched: desired.services.iter().any(|service| service.watches_renames),
         services: desired.services.iter().map(service_commands).collect(),
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },

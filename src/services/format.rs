@@ -11,9 +11,9 @@ use crate::source::{Diagnostic, Diagnostics, Mapping, Node, SourceFile, Value};
 use std::sync::Arc;
 use table::check_map;
 use values::{
-    by_family, one_or_list, read_command, read_discover, read_layout, read_modes, read_names,
-    read_order, read_owners, read_paths, read_reload, read_running, read_seal, read_settings,
-    read_step, read_verify, text, texts,
+    by_family, one_or_list, read_command, read_discover, read_layout, read_modes, read_order,
+    read_owners, read_paths, read_reload, read_running, read_seal, read_settings, read_step,
+    read_verify, text, texts,
 };
 
 /// Checks one file's nodes against the table. The file is one mapping.
@@ -79,7 +79,6 @@ pub(super) fn read(
         },
         modes: read_modes(root.entry("modes"), layout),
         owners: by_family(root.entry("owners"), read_owners),
-        names: read_names(root.entry("names")),
         order: read_order(root.entry("order")),
         validate: one_or_list(root.entry("validate")).iter().filter_map(read_step).collect(),
         seal: root.entry("seal").and_then(read_seal),

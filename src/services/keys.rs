@@ -84,11 +84,10 @@ pub(super) const PROFILE: &[Key] = &[
     key("reads", Kind::Text, "who opens the key: `root`, `process_user`, or a user's name"),
     key("modes", Kind::Map(MODES), "modes of new files"),
     key("owners", Kind::ByFamily(&Kind::Map(OWNERS)), "owners of new files"),
-    key("names", Kind::Map(NAMES), "where helper files may lie"),
     key(
         "order",
         Kind::List(&Kind::Word(&["cert", "key", "chain"])),
-        "in which order the files are renamed into place",
+        "in which order the files are renamed into place; a service that watches for renames sees the last alone",
     ),
     key(
         "validate",
@@ -151,13 +150,6 @@ const OWNERS: &[Key] = &[
     key("cert", Kind::Owner, "certificate and chain; the one file when the key is inside"),
     key("key", Kind::Owner, "the key file"),
     key("dir", Kind::Owner, "a directory made for them"),
-];
-
-const RULE: Kind = Kind::Word(&["dot", "outside"]);
-
-const NAMES: &[Key] = &[
-    key("temp", RULE, "staged files: hidden beside the destination, or not in its directory"),
-    key("backup", RULE, "old files that are kept"),
 ];
 
 const STEP: &[Key] = &[

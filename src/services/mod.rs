@@ -17,8 +17,8 @@ pub use family::ByFamily;
 pub use keys::json_schema;
 pub use profile::{
     CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout,
-    MakeDir, Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Profile, Reads, Reload,
-    Running, SealedBoot, SelfReload, ValidateStep, VerifyDefault, Via,
+    MakeDir, Modes, Owner, Owners, Paths, Pattern, Profile, Reads, Reload, Running, SealedBoot,
+    SelfReload, ValidateStep, VerifyDefault, Via,
 };
 pub use registry::Profiles;
 pub use show::{ListRow, list, show};

@@ -33,9 +33,7 @@ pub struct Profile {
     pub modes: Modes,
     /// Owners of new files, likewise.
     pub owners: ByFamily<Owners>,
-    /// Which names files beside the destination may have.
-    pub names: Names,
-    /// In which order the files are renamed into place.
+    /// In which order the files are renamed into place; all three, each once.
     pub order: Vec<FileRole>,
     /// The service's checks over the staged files, all of which must pass.
     pub validate: Vec<ValidateStep>,
@@ -193,24 +191,6 @@ impl Default for Owners {
     fn default() -> Self {
         Self { cert: Owner::root(), key: Owner::root(), dir: Owner::root() }
     }
-}
-
-/// Names of files beside the destination. HAProxy loads every visible file of a `crt` directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Names {
-    /// Staged files.
-    pub temp: NameRule,
-    /// Old files that are kept.
-    pub backup: NameRule,
-}
-
-/// Where helper files may lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameRule {
-    /// Beside the destination, with a leading dot.
-    Dot,
-    /// Never in the destination's directory.
-    Outside,
 }
 
 /// A command that may depend on the host.

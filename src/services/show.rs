@@ -2,8 +2,8 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, NameRule, Paths, Profile, Reads,
-    Reload, SelfReload, ValidateStep, VerifyDefault,
+    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reads, Reload,
+    SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
 use crate::host::{Family, FileRole};
@@ -70,9 +70,6 @@ pub fn show(profile: &Profile) -> String {
         },
     );
     page.row("commit order", &order(profile));
-    if profile.names.backup == NameRule::Outside {
-        page.row("backups", "never in the destination's directory under a visible name");
-    }
     for step in &profile.validate {
         validate(&mut page, step);
     }

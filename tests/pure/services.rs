@@ -116,7 +116,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, modes, owners, names, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, modes, owners, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
@@ -372,7 +372,6 @@ fn showing_a_profile_tells_what_matters() {
       modes         cert 0644, key 0600, directory 0755
       key read by   root
       commit order  key, cert
-      backups       never in the destination's directory under a visible name
       validate      postfix check
                     over the live configuration
                     covers: configuration
@@ -405,7 +404,6 @@ fn showing_a_profile_tells_what_matters() {
       modes         cert 0644, key 0600, directory 0755
       key read by   root
       commit order  key, cert
-      backups       never in the destination's directory under a visible name
       validate      default: httpd -t
                     debian: apache2ctl configtest
                     over the staged files in a private mount namespace, without the network

@@ -66,8 +66,8 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
     if let Some(twice) = real.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(BadRequest(format!("{} is the destination of two files", twice[0])));
     }
-    let directories = directories(&request.files);
-    let order = order(&request.files, &directories);
+    let directories = directories(request);
+    let order = order(request, &directories);
     let limits = waits(request);
     let mut lines = vec![format!("tx {nonce} {}", request.id)];
     lines.extend(places(request.dirs.as_ref()));
@@ -197,13 +197,15 @@ fn waits(request: &TransactionRequest) -> Waits {
     waits
 }
 
-/// The real directories, those with keys first.
-fn directories(files: &[FileChange]) -> Vec<&[u8]> {
-    let mut with_role: Vec<_> =
-        files.iter().map(|file| (file.role, directory(&file.real_path))).collect();
+/// The real directories, those with what is renamed first before others.
+fn directories(request: &TransactionRequest) -> Vec<&[u8]> {
+    let files = request.files.iter();
+    let mut with_role: Vec<_> = files
+        .map(|file| (file.role.rank(&request.order), file.role, directory(&file.real_path)))
+        .collect();
     with_role.sort();
     let mut directories: Vec<&[u8]> = Vec::new();
-    for (_, directory) in with_role {
+    for (_, _, directory) in with_role {
         if !directories.contains(&directory) {
             directories.push(directory);
         }
@@ -219,21 +221,25 @@ fn directory(path: &RemotePath) -> &[u8] {
     }
 }
 
-/// Indices of the files: by directory, then keys first and certificates last.
-fn order(files: &[FileChange], directories: &[&[u8]]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..files.len()).collect();
+/// Indices of the files: by directory, then as the request orders them.
+fn order(request: &TransactionRequest, directories: &[&[u8]]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..request.files.len()).collect();
     let place = |index: &usize| {
-        let file = &files[*index];
-        (position(directories, &file.real_path), file.role, *index)
+        let file = &request.files[*index];
+        let rank = file.role.rank(&request.order);
+        (position(directories, &file.real_path), rank, file.role, *index)
     };
     order.sort_by_key(place);
     order
 }
 
-/// Which files change without a rename: where somebody watches for those, all but certificates, which
-/// come last. Without a certificate among the files there is no last.
+/// Which files change without a rename: where somebody watches for those, all but those that come last, which
+/// are certificates as a rule. Without such among the files there is no last.
 fn hushed(request: &TransactionRequest) -> Vec<usize> {
-    let last = |role| matches!(role, FileRole::Certificate | FileRole::Combined);
+    let roles = [FileRole::Key, FileRole::Chain, FileRole::Certificate];
+    let rank = |role: FileRole| role.rank(&request.order);
+    let highest = roles.map(rank).into_iter().max();
+    let last = |role| Some(rank(role)) == highest;
     let mut files = request.files.iter();
     if !request.watched || !files.any(|file| last(file.role)) {
         return Vec::new();

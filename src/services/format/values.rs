@@ -6,8 +6,8 @@ use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
     CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, KeyPlace, Layout, MakeDir,
-    Modes, NameRule, Names, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
-    ValidateStep, VerifyDefault, Via,
+    Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot, ValidateStep, VerifyDefault,
+    Via,
 };
 use crate::source::{Node, Value};
 use std::time::Duration;
@@ -60,15 +60,6 @@ pub(super) fn read_owners(node: &Node) -> Option<Owners> {
         key: one("key").unwrap_or_else(Owner::root),
         dir: one("dir").unwrap_or_else(Owner::root),
     })
-}
-
-pub(super) fn read_names(node: Option<&Node>) -> Names {
-    let rule = |key: &str, default| match node.and_then(|node| text(node, key)).as_deref() {
-        Some("dot") => NameRule::Dot,
-        Some("outside") => NameRule::Outside,
-        _ => default,
-    };
-    Names { temp: rule("temp", NameRule::Dot), backup: rule("backup", NameRule::Outside) }
 }
 
 /// Key first: a service that reads in between then finds a certificate that it knows. What is

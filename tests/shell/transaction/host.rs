@@ -210,6 +210,7 @@ impl Host {
             holder: "since noon, alice@controller".into(),
             directories: Vec::new(),
             files,
+            order: Vec::new(),
             watched: false,
             services: vec![ServiceCommands {
                 name: "web".into(),

@@ -99,6 +99,7 @@ impl Site {
             holder: "tests".into(),
             directories: Vec::new(),
             files: vec![file(0, &certificate, FileRole::Certificate), file(1, &key, FileRole::Key)],
+            order: Vec::new(),
             watched: false,
             services: vec![service],
             limits: Limits::default(),
