@@ -131,10 +131,9 @@ impl Page<'_> {
         for (host, counts) in &hosts {
             let crowd = hosts.len() >= CROWD && !counts.outcome.is_failure();
             let run = self.view.hosts.get(*host);
-            let services = run.into_iter().flat_map(|run| &run.services);
-            let serves: Vec<_> = services.map(|end| words::service(end, !crowd)).collect();
+            let serves = run.map(|run| serves(run, counts.outcome, !crowd)).unwrap_or_default();
             let seen = run.map(|run| words::verified(&run.verified, !crowd)).unwrap_or_default();
-            let cells = [serves.join(", "), seen_or_why(counts, &line(&seen))];
+            let cells = [serves, seen_or_why(counts, &line(&seen))];
             let key = ((!crowd).then_some(*host), counts.outcome, cells);
             rows.entry(key).or_default().push(host);
         }
@@ -247,6 +246,19 @@ fn is_unknown(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Unknown(_))
 }
 
+/// What a host's services serve. Of a host whose end is not known the last look counts, and a look from before
+/// the change is called that.
+fn serves(run: &HostRun, outcome: Outcome, exact: bool) -> String {
+    let services: Vec<_> = run.services.iter().map(|end| words::service(end, exact)).collect();
+    let services = services.join(", ");
+    match (is_unknown(outcome), &run.verified.handshake) {
+        (false, _) => services,
+        (true, None) if services.is_empty() => services,
+        (true, Some(seen)) => format!("last seen: {}", line(seen)),
+        (true, None) => format!("before: {services}"),
+    }
+}
+
 /// What is known to be served, after the reason where there is one.
 fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
     let reason = counts.reason.as_deref().map(line).unwrap_or_default();
@@ -277,6 +289,7 @@ fn recap(theme: &Theme, host: &HostName, counts: &HostSummary, width: usize) -> 
     let ours = [
         ("unchanged", counts.unchanged, theme::GOOD),
         ("rolled_back", counts.rolled_back, theme::BAD),
+        ("unknown", u32::from(is_unknown(counts.outcome)), theme::LOUD),
     ];
     let ours = ours.into_iter().filter(|(_, value, _)| *value > 0);
     let cells: Vec<String> = cells
