@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 mod legacy;
 mod pbes;
 mod pbes1;
+mod problem;
 
 /// A private key as it goes to hosts. Its bytes are wiped when it is dropped; `Debug` shows its
 /// kind alone.
@@ -147,10 +148,10 @@ fn decrypt_pkcs8<'p>(
 ) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
     // What cannot be opened is told before a passphrase is asked for: nobody types one in vain.
     let sealed = pbes::Sealed::parse(der).map_err(|problem| match problem {
-        pbes::Problem::NotDer => {
+        problem::Problem::NotDer => {
             block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
         }
-        pbes::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
+        problem::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
     })?;
     sealed.open(passphrase()?).ok_or(MaterialError::WrongPassphrase)
 }

@@ -2,7 +2,7 @@
 //! keytool and `openssl pkcs8 -v1 PBE-SHA1-3DES` write it. The other ciphers of that family are broken and
 //! OpenSSL no longer opens them either.
 
-use super::pbes::Problem;
+use super::problem::Problem;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
