@@ -35,15 +35,11 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             Some(list) => list.iter().filter_map(|one| one.as_str()).collect(),
             None => Vec::from_iter(play.hosts.as_str()),
         };
-        // All tags are listed, those of `never` too, unless some were named (Ansible, `cli/playbook.py`).
-        let every = what.tags && args.tags.is_empty();
-        let only = ["never".to_owned(), "all".to_owned()];
+        // All tags are listed, those of `never` too, unless some were named or left out (Ansible, `cli/playbook.py`).
+        let every = what.tags && args.tags.is_empty() && args.skip_tags.is_empty();
         let chosen: Vec<ChosenTask<'_>> = match every {
             false => at.tasks().collect(),
-            true => at
-                .all_tasks()
-                .filter(|chosen| chosen.task.is_selected(&only, &args.skip_tags))
-                .collect(),
+            true => at.all_tasks().collect(),
         };
         let tasks = chosen.into_iter().map(|chosen| TaskListing {
             name: chosen.task.title(),
