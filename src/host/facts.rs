@@ -37,6 +37,8 @@ pub struct HostFacts {
     pub lock: Option<LockHolder>,
     /// Whether the host could settle a transaction at boot. Only told when asked for.
     pub boot_guard: BootGuard,
+    /// sudo records the input of what it runs (`log_input`, `log_stdin`): a key that is sent would be in its log.
+    pub input_log: bool,
 }
 
 impl HostFacts {

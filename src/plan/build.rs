@@ -54,6 +54,9 @@ fn obstacle_to_all(
             return Some(Decision::blocked(Step::Inspect, why));
         }
     }
+    if let Some(why) = recorded_key(view, files, notes) {
+        return Some(Decision::blocked(Step::Inspect, why));
+    }
     if let Some(why) = kept_key_fault(view) {
         return Some(Decision::blocked(Step::Check, why));
     }
@@ -70,6 +73,27 @@ fn obstacle_to_all(
         notes.push(format!("{name} does not run now; its configuration was not checked"));
     }
     None
+}
+
+/// Why a key may not be sent to a host whose sudo keeps what it is given.
+fn recorded_key(view: &HostView, files: &[FilePlan], notes: &mut Vec<String>) -> Option<String> {
+    let sent = |file: &FilePlan| {
+        file.want.role.holds_key()
+            && file.want.generation.is_none()
+            && matches!(file.action, FileAction::Create | FileAction::Replace)
+    };
+    if !view.facts().input_log || !files.iter().any(sent) {
+        return None;
+    }
+    let why = "sudo records its input here (log_input or log_stdin), so the private key would be in its log";
+    if view.desired().allow_input_log {
+        notes.push(format!("{why} (allow_input_log)"));
+        return None;
+    }
+    Some(format!(
+        "{why}; switch that off for this login in sudoers, log in as root, or say \
+         `allow_input_log: true` in the task"
+    ))
 }
 
 /// Checks that the untouched host does not pass, each with one line for people.

@@ -186,6 +186,8 @@ pub struct Desired {
     pub backups: u32,
     /// The host settles an interrupted transaction at its next boot as well.
     pub boot_guard: bool,
+    /// A key may be sent although sudo records what it is given.
+    pub allow_input_log: bool,
     /// Good to know, from the material checks and the profiles.
     pub notes: Vec<String>,
 }

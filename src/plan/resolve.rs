@@ -181,6 +181,7 @@ fn resolve(
         confirm_timeout,
         backups: task.backups,
         boot_guard: task.boot_guard,
+        allow_input_log: task.allow_input_log,
         notes,
     })
 }

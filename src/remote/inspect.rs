@@ -194,6 +194,7 @@ impl Reader<'_> {
         let facts = &mut self.facts;
         facts.uid = number(reply, "uid")?;
         facts.user = text(reply, "user")?;
+        facts.input_log = flag("inputlog").map_err(BadReply::into_words)?;
         facts.os_id = text(reply, "os")?;
         facts.kind.family = family(&text(reply, "family")?)?;
         facts.kind.systemd = flag("systemd").map_err(BadReply::into_words)?;

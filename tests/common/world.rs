@@ -73,6 +73,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             confirm: Confirm::Auto,
             backups: 3,
             boot_guard: false,
+            allow_input_log: false,
             validate_timeout: Duration::from_secs(30),
             reload_timeout: Duration::from_secs(30),
             confirm_timeout: None,

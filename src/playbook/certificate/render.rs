@@ -54,6 +54,7 @@ pub fn render(
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(3),
         boot_guard: values.flag(keys.boot_guard.as_ref()).unwrap_or(false),
+        allow_input_log: values.flag(keys.allow_input_log.as_ref()).unwrap_or(false),
         validate_timeout: limit(keys.validate_timeout.as_ref(), 30, &mut values),
         reload_timeout: limit(keys.reload_timeout.as_ref(), 30, &mut values),
         confirm_timeout: values.limit(keys.confirm_timeout.as_ref()),

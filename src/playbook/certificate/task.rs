@@ -28,6 +28,8 @@ pub struct CertificateTask {
     pub backups: u32,
     /// The host settles an interrupted transaction at its next boot as well.
     pub boot_guard: bool,
+    /// A key may be sent although sudo records what it is given.
+    pub allow_input_log: bool,
     /// Limit of each validation.
     pub validate_timeout: Duration,
     /// Limit of each reload.

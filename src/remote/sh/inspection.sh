@@ -72,6 +72,12 @@ host_kind() {
 tell_host() {
   tools; places
   host_user=$(id -un 2>/dev/null) || host_user=$uid
+  # When sudo records what it is given it reads our input itself, and passes it on through a pipe of its own.
+  host_input_log=0
+  if [ -n "${SUDO_USER-}" ] && [ -e "/proc/$PPID/fd/0" ] && [ -e "/proc/$$/fd/3" ]; then
+    first_line "/proc/$PPID/comm"
+    case $v in sudo*) [ "/proc/$PPID/fd/0" -ef "/proc/$$/fd/3" ] || host_input_log=1;; esac
+  fi
   host_sync=none; have sync && host_sync=sync; have fsync && host_sync=fsync
   host_missing=
   for host_tool in $needed; do
@@ -88,7 +94,7 @@ tell_host() {
   enc "$host_user"; host_user=$v; enc "$os_id"
   say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd selinux=$selinux variant=$variant \
     sha256=$sumtool sync=$host_sync stat=$stattool setsid=${new_session:+1} mountns=$host_mountns netns=$host_netns \
-    openssl=$has_ssl base64=$has_64 missing=${host_missing#,}
+    openssl=$has_ssl base64=$has_64 inputlog=$host_input_log missing=${host_missing#,}
   i=0
   while [ $i -lt $n_programs ]; do
     get prog $i; host_program=$v; dec "$v"

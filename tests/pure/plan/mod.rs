@@ -9,8 +9,8 @@ use crate::common::world::{
     wanted_for,
 };
 use certroll::host::{
-    Attributes, CommandResult, Family, FileRole, FileState, HostKind, RegularFile, TimedCommand,
-    ValidateVia,
+    Attributes, CommandResult, Family, FileRole, FileState, HostFacts, HostKind, RegularFile,
+    TimedCommand, ValidateVia,
 };
 use certroll::model::{CommandLine, FileMode, StartTls};
 use certroll::plan::desired::Desired;
@@ -452,6 +452,25 @@ fn the_mode_of_a_key_stays_unless_everybody_can_read_it() {
         assert_eq!(said("every account of the host can read the key"), told, "{:?}", plan.notes);
         assert!(said("can also be read by postgres"), "{:?}", plan.notes);
     }
+}
+
+/// sudo would keep the key in its log.
+#[test]
+fn a_key_is_not_sent_where_sudo_records_it_unless_the_task_says_so() {
+    let mut wanted = wanted(&["nginx"]);
+    let refused = {
+        let desired = desired(&wanted);
+        let facts = HostFacts { input_log: true, ..facts(&desired) };
+        plan(&desired, &facts, &vec![nothing(); desired.probes.len()])
+    };
+    let Decision::Blocked { why, .. } = &refused.decision else { panic!("{:?}", refused.decision) };
+    assert!(why.contains("log_input") && why.contains("allow_input_log: true"), "{why}");
+    wanted.certificate.allow_input_log = true;
+    let desired = desired(&wanted);
+    let facts = HostFacts { input_log: true, ..facts(&desired) };
+    let allowed = plan(&desired, &facts, &vec![nothing(); desired.probes.len()]);
+    assert_eq!(allowed.decision, Decision::Change);
+    assert!(allowed.notes.iter().any(|note| note.contains("log_input")), "{:?}", allowed.notes);
 }
 
 #[test]
