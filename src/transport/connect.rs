@@ -42,8 +42,11 @@ struct Inner {
     known_hosts: KnownHostsCache,
     /// Held while a host key is added, so that lines do not mix.
     remembering: tokio::sync::Mutex<()>,
-    bastions: Mutex<HashMap<String, Bastion>>,
+    bastions: Mutex<HashMap<String, (Offered, Bastion)>>,
 }
+
+/// What a bastion was tried with, as text: its refusal says nothing about anything else.
+type Offered = String;
 
 /// A bastion's session, or the attempt at one, shared by all who wait for it.
 type Bastion = Shared<BoxFuture<'static, Result<Session, Arc<ConnectError>>>>;
@@ -127,7 +130,7 @@ impl Connector {
                 // All who waited share the failure; who comes later tries anew.
                 let mut bastions =
                     connector.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
-                if bastions.get(&slot).is_some_and(|current| current.ptr_eq(&attempt)) {
+                if bastions.get(&slot).is_some_and(|(_, current)| current.ptr_eq(&attempt)) {
                     bastions.remove(&slot);
                 }
             }
@@ -138,12 +141,13 @@ impl Connector {
 
     fn attempt(&self, slot: &str, target: &Target) -> Bastion {
         let mut bastions = self.0.bastions.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = |bastion: &Bastion| match bastion.peek() {
+        let offered = offered(target);
+        let stands = |(with, bastion): &(Offered, Bastion)| match bastion.peek() {
             Some(Ok(session)) => !session.is_closed(),
-            Some(Err(error)) => error.is_final(),
+            Some(Err(error)) => error.is_final() && *with == offered,
             None => true,
         };
-        if let Some(bastion) = bastions.get(slot).filter(|bastion| open(bastion)) {
+        if let Some((_, bastion)) = bastions.get(slot).filter(|entry| stands(entry)) {
             return bastion.clone();
         }
         let connector = Self(self.0.clone());
@@ -152,7 +156,7 @@ impl Connector {
         let task = tokio::spawn(async move { connector.connect(&target).await.map_err(Arc::new) });
         let lost = |_| Arc::new(ConnectError::Cancelled);
         let bastion = async move { task.await.map_err(lost)? }.boxed().shared();
-        bastions.insert(slot.to_owned(), bastion.clone());
+        bastions.insert(slot.to_owned(), (offered, bastion.clone()));
         bastion
     }
 
@@ -230,6 +234,18 @@ impl Connector {
         let _alone = self.0.remembering.lock().await;
         append(file, line).map_err(|source| ConnectError::KnownHosts { file: file.clone(), source })
     }
+}
+
+/// What decides whether a bastion and each one before it lets us in, and whether we trust it. A password does not
+/// show in it, and none is ever used for a bastion of an inventory.
+fn offered(target: &Target) -> Offered {
+    let hops = target.jumps.iter().chain([target]);
+    let parts = hops.map(|hop| {
+        let keys = (&hop.identities, &hop.certificates, hop.identities_only, &hop.agent);
+        let trust = (&hop.known_hosts, hop.host_key_checking, &hop.host_key_alias);
+        format!("{keys:?} {trust:?} {:?} {}\n", hop.methods, hop.password.is_some())
+    });
+    parts.collect()
 }
 
 /// Adds a line, after the newline that somebody's editor may have left out.
