@@ -156,7 +156,6 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             pending_exit_code: false,
             allow_empty: false,
             seed: 0,
-            shard: None,
         },
     }
 }
