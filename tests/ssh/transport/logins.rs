@@ -237,7 +237,7 @@ async fn nothing_to_try_says_so() {
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
     let error = log_in(&sshd.target("alice")).await.unwrap_err().to_string();
     assert!(error.ends_with("as alice: there is no key, agent or password to try"), "{error}");
-    assert!(!sshd.log().contains("Connection from"), "nobody knocks for nothing: {}", sshd.log());
+    assert!(!sshd.log().contains("certroll_"), "nobody knocks for nothing: {}", sshd.log());
     let missing = Target { identities: vec!["/nonexistent/key".into()], ..sshd.target("alice") };
     let tried = refused(&missing).await;
     assert_eq!(tried, ["key /nonexistent/key (no such file)"]);

@@ -57,7 +57,8 @@ async fn who_was_refused_is_not_asked_again() {
         let HostError::Connect(error) = error else { panic!("{error}") };
         assert!(matches!(*error, ConnectError::AuthFailed { .. }), "{error}");
     }
-    assert_eq!(sshd.log().matches("Connection from").count(), 1, "{}", sshd.log());
+    let asked = "userauth-request for user alice service ssh-connection method publickey";
+    assert_eq!(sshd.log().matches(asked).count(), 1, "{}", sshd.log());
 }
 
 #[tokio::test]
