@@ -135,9 +135,11 @@ async fn on_playbooks(given: &RunArgs, verb: Verb, pending_exit_code: bool) -> R
     let mut loaded = project::load(args, verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
     if let Some(listing) = lists::listing(args, &loaded.project)? {
+        session::show_warnings(&loaded.warnings, &args.output)?;
         return print(listing.as_bytes());
     }
     if args.syntax_check {
+        session::show_warnings(&loaded.warnings, &args.output)?;
         let names = loaded.project.books.iter().map(|book| book.playbook.name.as_str());
         let text: String = names.map(|name| format!("{name}: syntax is right\n")).collect();
         return print(text.as_bytes());
@@ -189,6 +191,9 @@ fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
     let mut source = args.inventory.clone();
     settings.fill_sources(&mut source);
     let sources = project::sources(&source, beside)?;
+    let mut warnings = settings.warnings;
+    warnings.extend(sources.warnings.clone());
+    session::show_warnings(&warnings, &args.output)?;
     let inventory = &sources.inventory;
     let limit = match &args.inventory.limit {
         None => None,

@@ -1,4 +1,4 @@
-//! One task on one host: what its module is given, and how it can end.
+//! One task on one host, and how it may end.
 
 use crate::engine::connection::HostConnection;
 use crate::engine::context::Context;
