@@ -58,7 +58,8 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
         hosts
     };
     let seed = (at.play.order == Order::Shuffle).then_some(seed);
-    let kind = Kind::PlayStart { play: at.play.name.clone(), hosts: hosts.len(), seed };
+    let (play, names) = (at.play.name.clone(), hosts.clone());
+    let kind = Kind::PlayStart { play, hosts: hosts.len(), names, seed };
     context.emitter.run(kind);
     if chosen.is_empty() || hosts.is_empty() {
         return;

@@ -9,12 +9,13 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "model",
     "source",
     "clock",
     "load",
     "event",
+    "journal",
     "material",
     "host",
     "vault",
