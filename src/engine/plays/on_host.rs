@@ -1,6 +1,6 @@
 //! One task on one host: conditions, loops, repetition, verdicts, what is registered.
 
-use super::tasks::action::{Action, Done, Failed, ModuleFailure};
+use super::tasks::{Action, Done, Failed, ModuleFailure};
 use crate::engine::context::Context;
 use crate::engine::end::{TaskEnd, redact, together};
 use crate::engine::failure;
