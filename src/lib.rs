@@ -11,6 +11,7 @@ pub mod event;
 pub mod host;
 pub mod inputs;
 pub mod inventory;
+pub mod journal;
 pub mod lab;
 pub mod load;
 pub mod material;

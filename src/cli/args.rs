@@ -29,9 +29,11 @@ pub enum Command {
     /// Ask every host what it holds: files, served certificates, locks, unfinished transactions
     Status(RunArgs),
     /// Settle interrupted transactions; nothing else
-    Recover(RunArgs),
+    Recover(RecoverArgs),
     /// Put an earlier generation back, with reload and verification
     Rollback(RollbackArgs),
+    /// List past runs, or show one as it was
+    History(HistoryArgs),
     /// List the service profiles
     Services(ServicesArgs),
     /// Print each setting of Ansible's that counts here, its value, and where it comes from
@@ -165,6 +167,9 @@ pub struct ApplyArgs {
     /// Only plan: print what would be done
     #[arg(short = 'C', long)]
     pub check: bool,
+    #[command(flatten)]
+    /// Record flags
+    pub record: RecordArgs,
 }
 
 /// `rollback`.
@@ -176,6 +181,62 @@ pub struct RollbackArgs {
     /// Which generation, as `certroll status` names it; the newest backup by default
     #[arg(long, value_name = "GENERATION")]
     pub to: Option<String>,
+    #[command(flatten)]
+    /// Record flags
+    pub record: RecordArgs,
+}
+
+/// `recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    /// Common flags
+    pub run: RunArgs,
+    #[command(flatten)]
+    /// Record flags
+    pub record: RecordArgs,
+}
+
+/// The record of a run, which `certroll history` shows.
+#[derive(Debug, Args, Clone)]
+pub struct RecordArgs {
+    /// Keep no record of this run
+    #[arg(long)]
+    pub no_record: bool,
+    /// Keep so many records, the newest
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_runs: u32,
+    /// Remove records that are older
+    #[arg(long, value_name = "DAYS", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_days: u32,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct HistoryArgs {
+    /// What to do; without it, list the runs
+    #[command(subcommand)]
+    pub what: Option<HistoryCommand>,
+    /// Output flags
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to do with past runs.
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// Print the end of a run as it was; with -o json, all its events
+    Show {
+        /// The run: the beginning of its name, or `last`
+        run: String,
+        /// Old and new certificates in full
+        #[arg(short = 'D', long)]
+        diff: bool,
+        /// Output flags
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 /// `ping`.
@@ -204,7 +265,7 @@ pub struct InventorySource {
     /// Inventory file, directory, executable, or a comma-separated host list; repeatable
     #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
     pub sources: Vec<String>,
-    /// Further limit the hosts: a pattern, or @FILE
+    /// Further limit the hosts: a pattern, @FILE, or of a past run @failed, @unreachable, @changed (@failed:RUN)
     #[arg(short = 'l', long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of

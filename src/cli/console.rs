@@ -132,10 +132,7 @@ pub(super) fn start(
     let (send, receive) = mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("reports".to_owned()).spawn(move || {
-        let mut console = Console::new(&options);
-        for reporter in more {
-            console.add(reporter);
-        }
+        let mut console = Console::new(&options, more);
         // The receiver waits for exactly this.
         let _ = send.send(console.pause());
         let written = runtime.block_on(dispatch(inbox, |event| {

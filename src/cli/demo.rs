@@ -84,6 +84,7 @@ async fn stage(
         output: &args.output,
         diff: false,
         rerun: console::rerun(&run),
+        record: None,
         reporters: vec![Box::new(actions.clone())],
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;

@@ -1,7 +1,8 @@
-//! `--list-hosts` and `--list-tasks`: what a run would go over.
+//! `--list-hosts`, `--list-tasks` and `--list-tags`: what a run would go over.
 
 use super::args::RunArgs;
 use crate::inputs::project::{Book, Project};
+use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::Variables;
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
 use crate::source::Diagnostics;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 /// # Errors
 /// Host patterns that are wrong.
 pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String>, Diagnostics> {
-    let what = What { hosts: args.list_hosts, tasks: args.list_tasks };
-    if !what.hosts && !what.tasks {
+    let what = What { hosts: args.list_hosts, tasks: args.list_tasks, tags: args.list_tags };
+    if what == What::default() {
         return Ok(None);
     }
     let variables = Arc::new(Variables::new(project));
@@ -34,7 +35,17 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             Some(list) => list.iter().filter_map(|one| one.as_str()).collect(),
             None => Vec::from_iter(play.hosts.as_str()),
         };
-        let tasks = at.tasks().map(|chosen| TaskListing {
+        // All tags are listed, those of `never` too, unless some were named (Ansible, `cli/playbook.py`).
+        let every = what.tags && args.tags.is_empty();
+        let only = ["never".to_owned(), "all".to_owned()];
+        let chosen: Vec<ChosenTask<'_>> = match every {
+            false => at.tasks().collect(),
+            true => at
+                .all_tasks()
+                .filter(|chosen| chosen.task.is_selected(&only, &args.skip_tags))
+                .collect(),
+        };
+        let tasks = chosen.into_iter().map(|chosen| TaskListing {
             name: chosen.task.title(),
             tags: chosen.task.tags.clone(),
         });

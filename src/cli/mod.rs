@@ -6,6 +6,8 @@ mod console;
 mod demo;
 mod extra_vars;
 mod failure;
+mod history;
+mod limit;
 mod lists;
 mod project;
 mod prompt;
@@ -62,7 +64,9 @@ fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
     let text = failure.render(options.stderr.color, options.stderr.columns());
     // Nobody is left to tell when both are gone.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    if flags.output == Output::Json && !matches!(command, "inventory" | "services" | "config") {
+    if flags.output == Output::Json
+        && !matches!(command, "inventory" | "services" | "config" | "history")
+    {
         let _ = session::tell_failure_as_json(command, failure);
     }
 }

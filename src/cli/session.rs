@@ -1,8 +1,8 @@
 //! One run from flags to exit code: reading, preflight, reporters, signals.
 
-use super::args::{ConnectionArgs, Output, OutputArgs};
+use super::args::{ConnectionArgs, Output, OutputArgs, RecordArgs};
 use super::failure::Failure;
-use super::{console, project, prompt, signals};
+use super::{console, history, project, prompt, signals};
 use crate::clock;
 use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
@@ -29,6 +29,8 @@ pub(super) struct Session<'a> {
     pub(super) diff: bool,
     /// What to repeat to reach the same hosts.
     pub(super) rerun: Rerun,
+    /// How a record is kept, where one is.
+    pub(super) record: Option<&'a RecordArgs>,
     /// Reporters besides the console.
     pub(super) reporters: Vec<Box<dyn Reporter + Send>>,
 }
@@ -50,7 +52,7 @@ impl Session<'_> {
         let stop = Stop::default();
         let run = format!("{:016x}", rand::random::<u64>());
         let verb = project.options.verb.clone();
-        let start = self.start(&project, &run);
+        let mut start = self.start(&project, &run);
         let holder = format!("certroll {} by {} since {now}, run {run}", verb.name(), start.by);
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
@@ -73,7 +75,19 @@ impl Session<'_> {
             show_warnings(&warnings, self.output)?;
         }
         let options = console::options(self.output, self.diff);
-        let writer = console::start(options, std::mem::take(&mut self.reporters), inbox)?;
+        let mut reporters = std::mem::take(&mut self.reporters);
+        let mut trouble = None;
+        match self.record.map(|flags| history::begin(flags, &start, now)) {
+            None => {}
+            Some(Err(why)) => notes.push(why),
+            Some(Ok(recorder)) => {
+                start.recorded = true;
+                trouble = Some(recorder.trouble.clone());
+                // Before all others: what was shown was recorded.
+                reporters.insert(0, Box::new(recorder));
+            }
+        }
+        let writer = console::start(options, reporters, inbox)?;
         operator.set(writer.pause.clone());
         let interrupted = emitter.clone();
         let watcher = signals::watch(stop, move |reason| {
@@ -86,6 +100,10 @@ impl Session<'_> {
         let _ = watcher.await;
         drop(context);
         writer.finish().await?;
+        if let Some(words) = trouble.and_then(|trouble| trouble.take()) {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(std::io::stderr(), "warning: {words}");
+        }
         Ok(result?)
     }
 

@@ -1,13 +1,13 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, ConfigArgs, InventoryArgs, Output, OutputArgs, PingArgs, RollbackArgs,
-    RunArgs, ServicesArgs,
+    ApplyArgs, Cli, Command, ConfigArgs, HistoryCommand, InventoryArgs, Output, OutputArgs,
+    PingArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
 use super::session::{self, Session};
 use super::settings::Settings;
-use super::{console, demo, lists, project};
+use super::{console, demo, history, limit, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
@@ -29,6 +29,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Recover(_) => "recover",
             Self::Rollback(_) => "rollback",
+            Self::History(_) => "history",
             Self::Services(_) => "services",
             Self::Config(_) => "config",
             Self::Demo(_) => "demo",
@@ -43,7 +44,12 @@ impl Command {
             Self::Plan(args) => Some(&args.run.output),
             Self::Apply(args) => Some(&args.run.output),
             Self::Rollback(args) => Some(&args.run.output),
-            Self::Verify(run) | Self::Status(run) | Self::Recover(run) => Some(&run.output),
+            Self::Recover(args) => Some(&args.run.output),
+            Self::Verify(run) | Self::Status(run) => Some(&run.output),
+            Self::History(args) => Some(match &args.what {
+                Some(HistoryCommand::Show { output, .. }) => output,
+                None => &args.output,
+            }),
             Self::Inventory(args) => Some(&args.output),
             Self::Ping(args) => Some(&args.output),
             Self::Services(args) => Some(&args.output),
@@ -60,19 +66,22 @@ impl Command {
 /// What stopped it before any host was touched.
 pub(super) async fn run(command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code).await,
-        Command::Apply(ApplyArgs { run, check }) => {
+        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code, None).await,
+        Command::Apply(ApplyArgs { run, check, record }) => {
             let verb = if check { Verb::Plan } else { Verb::Apply };
-            on_playbooks(&run, verb, false).await
+            on_playbooks(&run, verb, false, kept(&record).filter(|_| !check)).await
         }
-        Command::Rollback(RollbackArgs { run, to }) => {
-            on_playbooks(&run, Verb::Rollback { to }, false).await
+        Command::Rollback(RollbackArgs { run, to, record }) => {
+            on_playbooks(&run, Verb::Rollback { to }, false, kept(&record)).await
         }
-        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false).await,
-        Command::Status(run) => on_playbooks(&run, Verb::Status, false).await,
-        Command::Recover(run) => on_playbooks(&run, Verb::Recover, false).await,
+        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false, None).await,
+        Command::Status(run) => on_playbooks(&run, Verb::Status, false, None).await,
+        Command::Recover(RecoverArgs { run, record }) => {
+            on_playbooks(&run, Verb::Recover, false, kept(&record)).await
+        }
         Command::Ping(args) => ping(&args).await,
         Command::Inventory(args) => inventory(&args),
+        Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
         Command::Config(args) => config(&args),
         Command::Demo(args) => demo::run(&args).await,
@@ -97,6 +106,10 @@ fn print(bytes: &[u8]) -> Result<u8, Failure> {
         Err(error) => Err(error.into()),
         Ok(()) => Ok(exit::OK),
     }
+}
+
+fn kept(flags: &RecordArgs) -> Option<&RecordArgs> {
+    (!flags.no_record).then_some(flags)
 }
 
 /// The flags with what environment and ansible.cfg say where they say nothing.
@@ -129,15 +142,31 @@ fn with_settings(given: &RunArgs) -> Result<(RunArgs, Diagnostics), Failure> {
     Ok((args, settings.warnings))
 }
 
-async fn on_playbooks(given: &RunArgs, verb: Verb, pending_exit_code: bool) -> Result<u8, Failure> {
-    let (args, warnings) = with_settings(given)?;
+async fn on_playbooks(
+    given: &RunArgs,
+    verb: Verb,
+    pending_exit_code: bool,
+    record: Option<&RecordArgs>,
+) -> Result<u8, Failure> {
+    let (mut args, warnings) = with_settings(given)?;
+    let mut rerun = console::rerun(given);
+    let playbooks: Vec<String> =
+        args.playbooks.iter().map(|path| path.display().to_string()).collect();
+    if let Some(limit) = &args.inventory.limit
+        && let Some(resolved) = limit::resolve(limit, &playbooks)?
+    {
+        rerun.limit = Some(resolved.pinned);
+        args.inventory.limit = Some(resolved.pattern);
+    }
     let args = &args;
     let mut loaded = project::load(args, verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
     if let Some(listing) = lists::listing(args, &loaded.project)? {
+        session::show_warnings(&loaded.warnings, &args.output)?;
         return print(listing.as_bytes());
     }
     if args.syntax_check {
+        session::show_warnings(&loaded.warnings, &args.output)?;
         let names = loaded.project.books.iter().map(|book| book.playbook.name.as_str());
         let text: String = names.map(|name| format!("{name}: syntax is right\n")).collect();
         return print(text.as_bytes());
@@ -147,7 +176,8 @@ async fn on_playbooks(given: &RunArgs, verb: Verb, pending_exit_code: bool) -> R
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
-        rerun: console::rerun(given),
+        rerun,
+        record,
         reporters: reporters(args),
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;
@@ -178,6 +208,7 @@ async fn ping(given: &PingArgs) -> Result<u8, Failure> {
         output: &args.output,
         diff: false,
         rerun: console::rerun_ping(given),
+        record: None,
         reporters: Vec::new(),
     };
     Ok(session.run(project, warnings).await?.exit_code)
@@ -189,6 +220,9 @@ fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {
     let mut source = args.inventory.clone();
     settings.fill_sources(&mut source);
     let sources = project::sources(&source, beside)?;
+    let mut warnings = settings.warnings;
+    warnings.extend(sources.warnings.clone());
+    session::show_warnings(&warnings, &args.output)?;
     let inventory = &sources.inventory;
     let limit = match &args.inventory.limit {
         None => None,

@@ -175,7 +175,9 @@ impl<'a> Batch<'a> {
                 let reason = end.message.clone().unwrap_or_default();
                 tally.fail(&end.host, outcome, reason);
             }
-            if end.result == TaskResult::Skipped && self.context.stop.is_requested() {
+            if end.called_off
+                || end.result == TaskResult::Skipped && self.context.stop.is_requested()
+            {
                 tally.skip(&end.host, end.message.clone().unwrap_or_default());
             }
         }
@@ -274,5 +276,5 @@ fn is_ignored(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd) -
 
 /// The end of a host that a batch left alone.
 pub fn called_off(host: &HostName, why: &str) -> TaskEnd {
-    TaskEnd::skipped(host, format!("untouched: {why}"))
+    TaskEnd { called_off: true, ..TaskEnd::skipped(host, format!("untouched: {why}")) }
 }

@@ -31,6 +31,8 @@ pub struct TaskEnd {
     pub unknown: bool,
     /// The failure was shown already, when it happened.
     pub told: bool,
+    /// The rollout left the host alone, as the message says.
+    pub called_off: bool,
 }
 
 impl TaskEnd {
@@ -111,6 +113,7 @@ impl TaskEnd {
             facts: Vec::new(),
             unknown: false,
             told: false,
+            called_off: false,
         }
     }
 }

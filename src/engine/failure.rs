@@ -1,7 +1,7 @@
 //! What the operator reads when a step failed: what, where, the host's state, what next.
 
 use crate::event::Failure;
-use crate::host::{RolledBack, ServiceBack, StepFailure};
+use crate::host::{RolledBack, StepFailure};
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::host_plan::FailedCheck;
 use crate::remote::RemoteError;
@@ -209,10 +209,7 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
             if !rollback.is_complete() {
                 advice.insert(0, "look at the files named above by hand".to_owned());
             }
-            let died = |service: &ServiceBack| {
-                service.up == Some(false) && service.up_before != Some(false)
-            };
-            if rollback.services.iter().any(died) {
+            if rollback.left_a_service_down() {
                 advice.insert(0, "start the service by hand and read its log".to_owned());
             }
             advice
@@ -251,6 +248,7 @@ fn step_advice(step: Step) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::ServiceBack;
 
     fn failure(step: Step) -> StepFailure {
         StepFailure {
@@ -301,7 +299,7 @@ mod tests {
         };
         let error = RemoteError::RolledBack { failure: failure(Step::Reload), rollback };
         let ended = remote("t", &HostName::new("h"), &error, None);
-        assert_eq!(ended.outcome, Outcome::RolledBack(Step::Reload));
+        assert_eq!(ended.outcome, Outcome::NotRestored(Step::Reload));
         assert!(ended.failure.state.ends_with("apache is DOWN"), "{}", ended.failure.state);
         assert!(ended.failure.advice[0].starts_with("start the service"));
     }

@@ -47,6 +47,9 @@ pub enum Kind {
         play: String,
         /// How many hosts it has.
         hosts: usize,
+        /// Their names, in the order in which they are worked on.
+        #[serde(default)]
+        names: Vec<HostName>,
         /// From which number `order: shuffle` drew the order, where the play asks for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u32>,

@@ -31,6 +31,9 @@ pub struct RunStart {
     /// The directory in which it was started.
     #[serde(default)]
     pub directory: String,
+    /// Whether a record of it is kept, which `certroll history` shows.
+    #[serde(default)]
+    pub recorded: bool,
     /// The part of the fleet that the run is for, as `2/4`; absent for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,

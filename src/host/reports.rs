@@ -168,6 +168,12 @@ impl RolledBack {
     pub fn is_complete(&self) -> bool {
         self.conflicts.is_empty()
     }
+
+    /// Whether a service that was up before is down now, after its reload and its `recover` command.
+    pub fn left_a_service_down(&self) -> bool {
+        let died = |one: &ServiceBack| one.up == Some(false) && one.up_before != Some(false);
+        self.services.iter().any(died)
+    }
 }
 
 impl std::fmt::Display for RolledBack {

@@ -121,6 +121,12 @@ fn read_file(path: &Path, builder: &mut Builder, found: &mut Diagnostics) {
             return;
         }
     };
+    if file.text.starts_with('\u{feff}') && !looks_like_yaml(path, &file) {
+        let message = format!("{} begins with a byte order mark", file.name);
+        let help = "save it as UTF-8 without one, or `sed -i '1s/^\\xEF\\xBB\\xBF//' FILE`";
+        found.push(Diagnostic::error(message).help(help));
+        return;
+    }
     if looks_like_yaml(path, &file) {
         match yaml::parse(&file) {
             Ok((root, warnings)) => {

@@ -19,6 +19,14 @@ pub(super) fn read(root: &Node, builder: &mut Builder, found: &mut Diagnostics) 
         }
         return;
     };
+    if let Some(plugin) = root.entry("plugin").filter(|node| node.as_str().is_some()) {
+        let name = plugin.as_str().unwrap_or_default();
+        let message = format!("certroll runs no inventory plugins, and this asks for '{name}'");
+        found.push(Diagnostic::error(message).at(plugin.span.as_ref()).help(
+            "give `-i` a program instead: `#!/bin/sh` and `exec ansible-inventory -i FILE \"$@\"`",
+        ));
+        return;
+    }
     for (name, body) in groups {
         group(name, body, builder, found);
     }

@@ -147,10 +147,10 @@ fn decrypt_pkcs8<'p>(
 ) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
     // What cannot be opened is told before a passphrase is asked for: nobody types one in vain.
     let sealed = pbes::Sealed::parse(der).map_err(|problem| match problem {
-        pbes::Problem::NotDer => {
+        pbes1::Problem::NotDer => {
             block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
         }
-        pbes::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
+        pbes1::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
     })?;
     sealed.open(passphrase()?).ok_or(MaterialError::WrongPassphrase)
 }

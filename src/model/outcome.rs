@@ -85,8 +85,11 @@ pub enum Outcome {
     Skipped,
     /// A step failed and nothing live had changed.
     Failed(Step),
-    /// A step failed after the commit and the host has its old state back.
+    /// A step failed after the commit and the host has its old state back, as far as it was looked at.
     RolledBack(Step),
+    /// A step failed after the commit. The files are the old ones again, but the old certificate is not served, or
+    /// the service is down: a person has to look.
+    NotRestored(Step),
     /// The host could not be reached or logged in to.
     Unreachable,
     /// The link died before the verdict was acknowledged: the next contact settles it.
@@ -102,6 +105,7 @@ impl Outcome {
             Self::Skipped => "skipped",
             Self::Failed(_) => "failed",
             Self::RolledBack(_) => "rolled_back",
+            Self::NotRestored(_) => "not_restored",
             Self::Unreachable => "unreachable",
             Self::Unknown(_) => "unknown",
         }
@@ -110,14 +114,24 @@ impl Outcome {
     /// The step that failed, where one did.
     pub fn step(self) -> Option<Step> {
         match self {
-            Self::Failed(step) | Self::RolledBack(step) | Self::Unknown(step) => Some(step),
+            Self::Failed(step)
+            | Self::RolledBack(step)
+            | Self::NotRestored(step)
+            | Self::Unknown(step) => Some(step),
             Self::Changed | Self::Unchanged | Self::Skipped | Self::Unreachable => None,
         }
     }
 
     /// Whether the host takes no further part in the run.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Failed(_) | Self::RolledBack(_) | Self::Unreachable | Self::Unknown(_))
+        match self {
+            Self::Failed(_)
+            | Self::RolledBack(_)
+            | Self::NotRestored(_)
+            | Self::Unreachable
+            | Self::Unknown(_) => true,
+            Self::Changed | Self::Unchanged | Self::Skipped => false,
+        }
     }
 }
 

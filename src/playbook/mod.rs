@@ -3,6 +3,7 @@
 //! [`parse()`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
+mod becoming;
 pub mod certificate;
 mod elsewhere;
 pub mod model;

@@ -1,8 +1,9 @@
 //! From YAML to plays.
 
+use super::becoming::becoming;
 use super::elsewhere;
 use super::model::{Order, Play, Playbook, Serial, Task};
-use super::reader::{Reader, becoming, unsupported, wrong_type};
+use super::reader::{Reader, unsupported, wrong_type};
 use super::task;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;

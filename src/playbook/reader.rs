@@ -1,6 +1,5 @@
 //! Reading a mapping key by key; what is left over is an error that names the nearest right key.
 
-use super::model::Becoming;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Mapping, Node, Value, Vars};
 
@@ -152,17 +151,6 @@ pub(super) fn unsupported(key: &str, remedy: &str, name: &Node) -> Diagnostic {
     Diagnostic::error(format!("certroll does not support '{key}'"))
         .at(name.span.as_ref())
         .help(remedy)
-}
-
-/// `become` and its relatives, of a play or a task.
-pub(super) fn becoming(reader: &mut Reader<'_>) -> Becoming {
-    Becoming {
-        enabled: reader.node("become"),
-        user: reader.node("become_user"),
-        method: reader.node("become_method"),
-        flags: reader.node("become_flags"),
-        exe: reader.node("become_exe"),
-    }
 }
 
 /// Whether Python, and so Jinja, takes the text as a name.

@@ -1,9 +1,10 @@
 //! From YAML to one task.
 
+use super::becoming::becoming;
 use super::certificate::CertificateSpec;
 use super::elsewhere;
 use super::model::{CommandSpec, Loop, Meta, Task, TaskKind, WaitFor};
-use super::reader::{Reader, becoming, is_identifier, unsupported, wrong_type};
+use super::reader::{Reader, is_identifier, unsupported, wrong_type};
 use super::words;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};

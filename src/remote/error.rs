@@ -127,7 +127,10 @@ impl RemoteError {
             Self::Aborted { .. } => Outcome::Failed(Step::Barrier),
             // A rollback that left something behind is not "all old": say unknown, loudest.
             Self::RolledBack { failure, rollback } if rollback.is_complete() => {
-                Outcome::RolledBack(failure.step)
+                match rollback.left_a_service_down() {
+                    true => Outcome::NotRestored(failure.step),
+                    false => Outcome::RolledBack(failure.step),
+                }
             }
             Self::RolledBack { .. } => Outcome::Unknown(Step::Rollback),
             Self::Closed { during, may_have_changed, .. }

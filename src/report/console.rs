@@ -35,6 +35,8 @@ pub struct Options {
     pub verbosity: u8,
     /// Old and new certificates are shown field by field.
     pub diff: bool,
+    /// Nothing goes to standard error: the run is one of the past.
+    pub quiet_side: bool,
 }
 
 impl Options {
@@ -55,6 +57,7 @@ impl Options {
             stderr: Theme::PLAIN,
             verbosity: 0,
             diff: false,
+            quiet_side: false,
         }
     }
 }
@@ -66,24 +69,28 @@ pub struct Console {
 }
 
 impl Console {
-    /// On the streams of this process.
-    pub fn new(options: &Options) -> Self {
+    /// On the streams of this process, after `others`, which come first.
+    pub fn new(options: &Options, others: Vec<Box<dyn Reporter + Send>>) -> Self {
         let target = options.stderr.width.is_some().then(ProgressDrawTarget::stderr);
-        Self::with(options, Box::new(io::stdout()), Box::new(io::stderr()), target)
+        let mut reporters = Tee::default();
+        for other in others {
+            reporters.add_box(other);
+        }
+        Self::with(reporters, options, Box::new(io::stdout()), Box::new(io::stderr()), target)
     }
 
     /// On other streams. There are no bars, only lines.
     pub fn on(options: &Options, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self::with(options, out, err, None)
+        Self::with(Tee::default(), options, out, err, None)
     }
 
     fn with(
+        mut reporters: Tee<'static>,
         options: &Options,
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
         bars: Option<ProgressDrawTarget>,
     ) -> Self {
-        let mut reporters = Tee::default();
         if options.output == Output::Json {
             reporters.add(Json::new(out));
             if options.verbosity > 0 {
@@ -99,22 +106,17 @@ impl Console {
             let progress = Progress::new(target, err, options.stderr, detail);
             pause = progress.pause();
             reporters.add(progress);
-        } else {
+        } else if !options.quiet_side {
             let detail = Detail::Steps.raised(options.verbosity);
             reporters.add(Lines::new(err, options.stderr, detail));
         }
         let out = Together(Arc::new(Mutex::new(out)));
-        let terminals = options.stderr.width.is_some() && options.stdout.width.is_some();
+        let terminals =
+            options.stderr.width.is_some() && options.stdout.width.is_some() && !options.quiet_side;
         let end = End { theme: options.stdout, failures_shown: terminals };
         reporters.add(Outcomes::new(out.clone(), end));
         reporters.add(PlanTable::new(out, options.stdout, options.diff));
         Self { reporters, pause }
-    }
-
-    /// One reporter more, such as [`Metrics`](super::Metrics).
-    pub fn add(&mut self, reporter: Box<dyn Reporter + Send>) -> &mut Self {
-        self.reporters.add_box(reporter);
-        self
     }
 
     /// Takes the next event, in order.

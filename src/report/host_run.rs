@@ -2,7 +2,7 @@
 
 use crate::event::planned::{PlanRow, ServiceEnd};
 use crate::event::status::HostStatus;
-use crate::event::{Event, Failure, Kind, TaskResult};
+use crate::event::{Event, Failure, HostSummary, Kind, TaskResult};
 use crate::model::{Outcome, Step};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct HostRun {
     pub status: Vec<(String, HostStatus)>,
     /// How it ended, and why.
     pub end: Option<(Outcome, Option<String>)>,
+    /// The step that it is in since files were switched, until its certificate task ends.
+    pub switched: Option<Step>,
 }
 
 /// A step of a host.
@@ -158,12 +160,70 @@ impl HostRun {
         self.ended = event.elapsed;
     }
 
+    /// What is known of a host in a run that was cut off. `done`: every batch that it was in has ended.
+    pub(super) fn summary_so_far(&self, done: bool) -> HostSummary {
+        let tasks = |result| self.tasks.iter().filter(|task| task.result == result).count() as u32;
+        let changed = tasks(TaskResult::Changed);
+        let outcome = self.outcome_so_far();
+        let cut_off = !done && !outcome.is_failure();
+        let reason = cut_off.then(|| "the run was cut off before its batch had ended".to_owned());
+        HostSummary {
+            ok: tasks(TaskResult::Ok) + changed + tasks(TaskResult::Ignored),
+            changed,
+            unchanged: self.certificates_that(|outcome| outcome == Outcome::Unchanged),
+            skipped: tasks(TaskResult::Skipped),
+            failed: tasks(TaskResult::Failed),
+            rolled_back: self
+                .certificates_that(|outcome| matches!(outcome, Outcome::RolledBack(_))),
+            unreachable: tasks(TaskResult::Unreachable).min(1),
+            ignored: tasks(TaskResult::Ignored),
+            outcome,
+            reason: self.failures.last().map(|(_, failure)| failure.message.clone()).or(reason),
+        }
+    }
+
+    fn certificates_that(&self, is_one: impl Fn(Outcome) -> bool) -> u32 {
+        self.certificates.iter().filter(|end| is_one(end.outcome)).count() as u32
+    }
+
+    fn outcome_so_far(&self) -> Outcome {
+        if let Some((outcome, _)) = &self.end {
+            return *outcome;
+        }
+        // Switched, and nobody has heard how it went on.
+        if let Some(step) = self.switched {
+            return Outcome::Unknown(step);
+        }
+        if let Some(end) = self.certificates.iter().find(|end| end.outcome.is_failure()) {
+            return end.outcome;
+        }
+        let failed = self.tasks.iter().find_map(|task| match task.result {
+            TaskResult::Unreachable => Some(Outcome::Unreachable),
+            TaskResult::Failed => {
+                let step = self.failures.last().map_or(Step::Task, |(_, failure)| failure.step);
+                Some(Outcome::Failed(step))
+            }
+            _ => None,
+        });
+        let any = |result| self.tasks.iter().any(|task| task.result == result);
+        let certificate = |wanted| self.certificates.iter().any(|end| end.outcome == wanted);
+        match failed {
+            Some(outcome) => outcome,
+            None if any(TaskResult::Changed) || certificate(Outcome::Changed) => Outcome::Changed,
+            None if any(TaskResult::Ok) || certificate(Outcome::Unchanged) => Outcome::Unchanged,
+            None => Outcome::Skipped,
+        }
+    }
+
     fn running(&mut self) -> Option<&mut StepRun> {
         self.steps.last_mut().filter(|run| run.state == StepState::Running)
     }
 
     fn begin(&mut self, step: Step, began: Duration) {
         self.fail_running(began);
+        if self.switched.is_some() || step == Step::Commit {
+            self.switched = Some(step);
+        }
         let (state, detail) = (StepState::Running, String::new());
         self.steps.push(StepRun { step, began, took: None, state, detail, attempts: 0 });
     }
@@ -194,6 +254,7 @@ impl HostRun {
     }
 
     fn end_certificate(&mut self, services: &[ServiceEnd], outcome: Outcome) {
+        self.switched = None;
         for service in services {
             self.services.retain(|known| known.service != service.service);
             self.services.push(service.clone());

@@ -1,4 +1,4 @@
-//! `--list-hosts` and `--list-tasks`, as ansible-playbook prints them; in a stable order, though.
+//! `--list-hosts`, `--list-tasks` and `--list-tags`, as ansible-playbook prints them; in a stable order, though.
 
 use super::theme::line;
 use crate::model::HostName;
@@ -36,13 +36,15 @@ pub struct TaskListing {
     pub tags: Vec<String>,
 }
 
-/// What to list; both may be asked for.
+/// What to list; all may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct What {
     /// `--list-hosts`
     pub hosts: bool,
     /// `--list-tasks`
     pub tasks: bool,
+    /// `--list-tags`
+    pub tags: bool,
 }
 
 /// The listing of `playbooks`, to be printed as it is.
@@ -77,6 +79,11 @@ fn render_play(number: usize, play: &PlayListing, what: What, text: &mut String)
             let tags = self::tags(&task.tags, ", ");
             text.push_str(&format!("      {}\tTAGS: [{tags}]\n", line(&task.name)));
         }
+    }
+    if what.tags {
+        let all = play.tasks.iter().flat_map(|task| &task.tags).chain(&play.tags);
+        let all: Vec<String> = all.cloned().collect();
+        text.push_str(&format!("      TASK TAGS: [{}]\n", self::tags(&all, ", ")));
     }
 }
 
@@ -115,18 +122,18 @@ mod tests {
 
     #[test]
     fn hosts() {
-        let what = What { hosts: true, tasks: false };
+        let what = What { hosts: true, ..What::default() };
         insta::assert_snapshot!(render(&sample(), what));
     }
 
     #[test]
     fn tasks() {
-        let what = What { hosts: false, tasks: true };
+        let what = What { tasks: true, ..What::default() };
         insta::assert_snapshot!(render(&sample(), what));
     }
 
     #[test]
     fn both() {
-        insta::assert_snapshot!(render(&sample(), What { hosts: true, tasks: true }));
+        insta::assert_snapshot!(render(&sample(), What { hosts: true, tasks: true, tags: false }));
     }
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
 /// Every result of a service, in the order of the page.
-pub const RESULTS: [&str; 9] = [
+pub const RESULTS: [&str; 10] = [
     "deployed",
     "unchanged",
     "validation_failed",
@@ -25,12 +25,21 @@ pub const RESULTS: [&str; 9] = [
     "failed",
     "unreachable",
     "unknown",
+    "not_restored",
     "rolled_back",
 ];
 
 /// Every outcome of a host, in the order of the page.
-const OUTCOMES: [&str; 7] =
-    ["changed", "unchanged", "skipped", "failed", "rolled_back", "unreachable", "unknown"];
+const OUTCOMES: [&str; 8] = [
+    "changed",
+    "unchanged",
+    "skipped",
+    "failed",
+    "rolled_back",
+    "not_restored",
+    "unreachable",
+    "unknown",
+];
 
 /// Writes the file when the run has ended.
 #[derive(Debug)]
@@ -237,6 +246,7 @@ fn results(outcome: Outcome) -> &'static [&'static str] {
         Outcome::Skipped => &[],
         Outcome::Unreachable => &["unreachable"],
         Outcome::Unknown(_) => &["unknown"],
+        Outcome::NotRestored(_) => &["not_restored"],
         Outcome::Failed(Step::Validate) => &["validation_failed"],
         Outcome::Failed(Step::Reload) => &["reload_failed"],
         Outcome::Failed(Step::Verify | Step::Checks) => &["verify_failed"],

@@ -6,6 +6,7 @@
 
 pub mod console;
 pub mod failure;
+pub mod history;
 pub mod host_run;
 pub mod json;
 pub mod lines;

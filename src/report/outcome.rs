@@ -170,28 +170,37 @@ impl Page<'_> {
         text
     }
 
-    /// What to do next, as a command to copy.
+    /// What to do next, as a command to copy. It never leaves out a host that is not done, begun or not.
     fn way_on(&self) -> String {
         let unknown = self.of_outcome(is_unknown);
-        let failed = self.of_outcome(Outcome::is_failure);
-        let changed = self.of_outcome(|outcome| outcome == Outcome::Changed);
+        let left =
+            self.of_outcome(|outcome| !matches!(outcome, Outcome::Changed | Outcome::Unchanged));
+        let failed = left.iter().any(|host| self.summary.hosts[*host].outcome.is_failure());
+        let stopped = self.summary.stopped.is_some();
         let (start, is_plan) = (&self.view.start, self.view.is_plan());
         let command = start.command.as_str();
+        let again = || {
+            let also = rerun::left_out(start);
+            format!("`certroll {command} {}`{also}", rerun::left(start, &left))
+        };
         let mut text = String::new();
         if !unknown.is_empty() {
             let arguments = rerun::only(start, &unknown);
             text.push_str(&format!("run `certroll status {arguments}` to see what they hold, "));
-            text.push_str(&format!("`certroll recover {arguments}` to settle them\n"));
-        } else if !failed.is_empty() && !is_plan {
-            let arguments = rerun::only(start, &failed);
-            text.push_str(&format!("once fixed, run `certroll {command} {arguments}` again"));
+            text.push_str(&format!("`certroll recover {arguments}` to settle them"));
+            if command == "apply" {
+                text.push_str(&format!(", then {} for all that is left", again()));
+            }
+            text.push('\n');
+        } else if failed && !is_plan {
+            text.push_str(&format!("once fixed, run {}", again()));
             if command == "apply" {
                 text.push_str("; hosts that are done stay untouched");
             }
             text.push('\n');
-        } else if self.summary.stopped.is_some() && !is_plan {
-            text.push_str(&format!("run `certroll {command} {}` to go on\n", rerun::all(start)));
-        } else if command == "apply" && !changed.is_empty() {
+        } else if stopped && !is_plan && !left.is_empty() {
+            text.push_str(&format!("run {} to go on\n", again()));
+        } else if command == "apply" && !stopped && self.summary.hosts.len() > left.len() {
             let arguments = rerun::all(start);
             text.push_str(&format!("look again at any time: certroll verify {arguments}\n"));
         }
@@ -211,6 +220,7 @@ impl Page<'_> {
     fn outcome_words(&self, outcome: Outcome) -> String {
         let word = match outcome {
             Outcome::Unknown(_) => "UNKNOWN".to_owned(),
+            Outcome::NotRestored(_) => "NOT RESTORED".to_owned(),
             other => self.word(other),
         };
         match outcome.step() {

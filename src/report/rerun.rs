@@ -21,6 +21,24 @@ pub(super) fn only(start: &RunStart, hosts: &[&HostName]) -> String {
     words(start, Some(&names.join(",")))
 }
 
+/// The same for the hosts that a run has left undone, however many they are: by the record of the run, or by
+/// their names.
+pub(super) fn left(start: &RunStart, hosts: &[&HostName]) -> String {
+    if !start.recorded {
+        return only(start, hosts);
+    }
+    let run: String = line(&start.run).chars().take(8).collect();
+    words(start, Some(&format!("@failed:{run}")))
+}
+
+/// What has to be given again although it is not in the words; nothing as a rule.
+pub(super) fn left_out(start: &RunStart) -> String {
+    match start.rerun.left_out.as_slice() {
+        [] => String::new(),
+        flags => format!(" (with the values of {}, which are not repeated here)", flags.join(", ")),
+    }
+}
+
 /// Quoted for a shell.
 fn words(start: &RunStart, limit: Option<&str>) -> String {
     let Rerun { argv, .. } = &start.rerun;
@@ -51,6 +69,10 @@ mod tests {
         assert_eq!(all(&start), "'my p.yml' -i hosts --limit 'web:!e3'");
         assert_eq!(only(&start, &names[..2]), "'my p.yml' -i hosts --limit 'e0,e1'");
         assert_eq!(only(&start, &names), all(&start));
+        assert_eq!(left(&start, &names[..2]), only(&start, &names[..2]));
+        let run = "5d1f0a4c9be2d713".to_owned();
+        let recorded = RunStart { recorded: true, run, ..start.clone() };
+        assert_eq!(left(&recorded, &names), "'my p.yml' -i hosts --limit @failed:5d1f0a4c");
         let bare = RunStart { playbooks: vec!["p.yml".into()], ..RunStart::default() };
         assert_eq!(all(&bare), "p.yml");
     }

@@ -5,8 +5,8 @@
 use super::failure::Groups;
 use super::host_run::HostRun;
 use crate::event::planned::{PlanCounts, PlanRow};
-use crate::event::{Event, Kind, NoteLevel, RunStart, StopReason, Summary};
-use crate::model::{HostName, Step, Timestamp};
+use crate::event::{Event, HostSummary, Kind, NoteLevel, RunStart, StopReason, Summary};
+use crate::model::{HostName, Outcome, Step, Timestamp};
 use indexmap::{IndexMap, IndexSet};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct PlayRun {
     pub name: String,
     /// How many hosts it has.
     pub hosts: usize,
+    /// Their names, in the order in which they are worked on.
+    pub names: Vec<HostName>,
     /// Its batches that have begun.
     pub batches: Vec<BatchRun>,
 }
@@ -113,9 +115,12 @@ impl RunView {
         }
         match &event.kind {
             Kind::RunStart(start) => self.start = (**start).clone(),
-            Kind::PlayStart { play, hosts, .. } => {
-                self.plays.push(PlayRun { name: play.clone(), hosts: *hosts, batches: Vec::new() });
-            }
+            Kind::PlayStart { play, hosts, names, .. } => self.plays.push(PlayRun {
+                name: play.clone(),
+                hosts: *hosts,
+                names: names.clone(),
+                batches: Vec::new(),
+            }),
             Kind::BatchStart { batch, batches, hosts } => {
                 self.begin_batch(*batch, *batches, hosts, event.elapsed);
             }
@@ -153,6 +158,58 @@ impl RunView {
     /// Whether the run only looks: `plan`, or `--check`.
     pub fn is_plan(&self) -> bool {
         self.start.check || self.start.command == "plan"
+    }
+
+    /// What the run came to; of one that was cut off, what is known of its hosts.
+    pub fn summary_so_far(&self) -> Summary {
+        if let Some(summary) = &self.summary {
+            return summary.clone();
+        }
+        let names = self.plays.iter().flat_map(|play| &play.names).chain(self.hosts.keys());
+        let hosts = names.map(|host| {
+            let summary = match self.hosts.get(host) {
+                Some(run) => run.summary_so_far(self.has_ended(host)),
+                None => HostSummary {
+                    reason: Some("not begun: the run was cut off".to_owned()),
+                    ..HostSummary::default()
+                },
+            };
+            (host.clone(), summary)
+        });
+        let stopped = self.stopping.map(|(reason, _)| reason);
+        Summary { hosts: hosts.collect(), stopped, ..Summary::default() }
+    }
+
+    /// The hosts that are not done, in order: those that failed, those that were not begun, and of a run that
+    /// was cut off those of the batch that was under way.
+    pub fn left(&self) -> Vec<HostName> {
+        let hosts = self.summary_so_far().hosts.into_iter();
+        let left = hosts.filter(|(host, counts)| {
+            let good = matches!(counts.outcome, Outcome::Changed | Outcome::Unchanged);
+            !good || self.summary.is_none() && !self.has_ended(host)
+        });
+        left.map(|(host, _)| host).collect()
+    }
+
+    /// The hosts that could not be reached, in order.
+    pub fn unreachable(&self) -> Vec<HostName> {
+        self.that(|outcome| outcome == Outcome::Unreachable)
+    }
+
+    /// The hosts that were changed, in order.
+    pub fn changed(&self) -> Vec<HostName> {
+        self.that(|outcome| outcome == Outcome::Changed)
+    }
+
+    fn that(&self, is_one: impl Fn(Outcome) -> bool) -> Vec<HostName> {
+        let hosts = self.summary_so_far().hosts.into_iter();
+        hosts.filter(|(_, counts)| is_one(counts.outcome)).map(|(host, _)| host).collect()
+    }
+
+    /// Whether every batch that a host was in has ended.
+    fn has_ended(&self, host: &HostName) -> bool {
+        let mut batches = self.plays.iter().flat_map(|play| &play.batches);
+        !batches.any(|batch| batch.ended.is_none() && batch.hosts.contains(host))
     }
 
     fn batch_mut(&mut self) -> Option<&mut BatchRun> {
@@ -228,7 +285,6 @@ mod tests {
     use super::super::host_run::StepState;
     use super::super::samples::{apply, many, plan};
     use super::*;
-    use crate::model::Outcome;
 
     fn view(events: &[Event]) -> RunView {
         let mut view = RunView::default();
@@ -257,6 +313,35 @@ mod tests {
             view.rows(view.batch().unwrap()).map(|row| row.host.as_str()).collect();
         assert_eq!(hosts[0], "edge2");
         assert!(hosts.is_sorted() && view.is_plan());
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_says_what_it_knows() {
+        let events = apply();
+        let is_commit = |event: &Event| {
+            matches!(event.kind, Kind::StepStart { step: Step::Commit })
+                && event.host.as_ref().is_some_and(|host| host.as_str() == "edge5")
+        };
+        let cut = events.iter().position(is_commit).unwrap();
+        let view = view(&events[..=cut]);
+        let hosts = view.summary_so_far().hosts;
+        let outcome = |host: &str| hosts[host].outcome;
+        assert_eq!(outcome("edge1"), Outcome::Changed);
+        assert_eq!(outcome("edge2"), Outcome::Unchanged);
+        assert_eq!(outcome("edge3"), Outcome::Failed(Step::Validate));
+        assert_eq!(outcome("edge5"), Outcome::Unknown(Step::Commit));
+        assert_eq!(outcome("edge6"), Outcome::Skipped, "staged, and nothing live changed");
+        assert_eq!(outcome("edge7"), Outcome::Unreachable);
+        assert_eq!(outcome("edge8"), Outcome::Skipped, "never begun");
+        // Its batch has not ended: a later task may be missing on each of its hosts.
+        assert_eq!(view.left().len(), 8);
+    }
+
+    #[test]
+    fn what_is_left_never_leaves_out_a_host_that_was_not_begun() {
+        let left = view(&apply()).left();
+        let left: Vec<&str> = left.iter().map(HostName::as_str).collect();
+        assert_eq!(left, ["edge3", "edge4", "edge5", "edge6", "edge7", "edge8"]);
     }
 
     #[test]

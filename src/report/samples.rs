@@ -117,8 +117,14 @@ fn run_start(command: &str) -> Kind {
         rerun: Rerun { argv, limit: None, left_out: Vec::new() },
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
+        recorded: command == "apply",
         shard: None,
     }))
+}
+
+fn play_start<T: AsRef<str>>(hosts: &[T]) -> Kind {
+    let names = hosts.iter().map(HostName::new).collect();
+    Kind::PlayStart { play: PLAY.into(), hosts: hosts.len(), names, seed: None }
 }
 
 fn place() -> Option<String> {
@@ -158,7 +164,7 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
 pub(super) fn plan() -> Vec<Event> {
     let mut script = Script::default();
     script.run(run_start("plan"));
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 6, seed: None });
+    script.run(play_start(&["edge1", "edge2", "edge3", "edge4", "edge5", "edge6"]));
     let batch = |batch, hosts: &[&str]| Kind::BatchStart { batch, batches: 2, hosts: names(hosts) };
     let host = |batch, rows| Kind::PlanHost { play: PLAY.into(), batch, rows };
     let sums = |batch, counts, unknown| Kind::PlanBatch {
@@ -393,7 +399,7 @@ fn counts(outcome: Outcome, reason: Option<&str>) -> HostSummary {
         Outcome::Changed => (counts.ok, counts.changed) = (2, 1),
         Outcome::Unchanged => (counts.ok, counts.unchanged) = (2, 1),
         Outcome::Skipped => counts.skipped = 2,
-        Outcome::Failed(_) | Outcome::Unknown(_) => counts.failed = 1,
+        Outcome::Failed(_) | Outcome::NotRestored(_) | Outcome::Unknown(_) => counts.failed = 1,
         Outcome::RolledBack(_) => (counts.failed, counts.rolled_back) = (1, 1),
         Outcome::Unreachable => counts.unreachable = 1,
     }
@@ -405,7 +411,8 @@ fn counts(outcome: Outcome, reason: Option<&str>) -> HostSummary {
 pub(super) fn apply() -> Vec<Event> {
     let mut script = Script::default();
     script.run(run_start("apply"));
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: 8, seed: None });
+    script
+        .run(play_start(&["edge1", "edge2", "edge3", "edge4", "edge5", "edge6", "edge7", "edge8"]));
     let first = ["edge1", "edge2", "edge3", "edge4", "edge5", "edge6", "edge7"];
     script.run(Kind::BatchStart { batch: 1, batches: 2, hosts: names(&first) });
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
@@ -467,7 +474,7 @@ pub(super) fn many(count: usize) -> Vec<Event> {
     script.run(run_start("apply"));
     let hosts: Vec<String> = (1..=count).map(|number| format!("edge{number:03}")).collect();
     let names: Vec<HostName> = hosts.iter().map(HostName::new).collect();
-    script.run(Kind::PlayStart { play: PLAY.into(), hosts: count, seed: None });
+    script.run(play_start(&hosts));
     script.run(Kind::BatchStart { batch: 1, batches: 1, hosts: names.clone() });
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     for host in &hosts {

@@ -47,7 +47,7 @@ pub(super) fn service(end: &ServiceEnd, exact: bool) -> String {
 /// How an outcome is painted.
 pub(super) fn style(outcome: Outcome) -> Style {
     match outcome {
-        Outcome::Unknown(_) => theme::LOUD,
+        Outcome::Unknown(_) | Outcome::NotRestored(_) => theme::LOUD,
         Outcome::Failed(_) | Outcome::RolledBack(_) | Outcome::Unreachable => theme::BAD,
         Outcome::Changed => theme::CHANGED,
         Outcome::Unchanged => theme::GOOD,
@@ -58,13 +58,14 @@ pub(super) fn style(outcome: Outcome) -> Style {
 /// The order of outcomes in tables: what needs a person comes first.
 pub(super) fn rank(outcome: Outcome) -> u8 {
     match outcome {
-        Outcome::Unknown(_) => 0,
-        Outcome::RolledBack(_) => 1,
-        Outcome::Failed(_) => 2,
-        Outcome::Unreachable => 3,
-        Outcome::Changed => 4,
-        Outcome::Unchanged => 5,
-        Outcome::Skipped => 6,
+        Outcome::NotRestored(_) => 0,
+        Outcome::Unknown(_) => 1,
+        Outcome::RolledBack(_) => 2,
+        Outcome::Failed(_) => 3,
+        Outcome::Unreachable => 4,
+        Outcome::Changed => 5,
+        Outcome::Unchanged => 6,
+        Outcome::Skipped => 7,
     }
 }
 
@@ -86,6 +87,10 @@ pub(super) fn verified(seen: &Verified, exact: bool) -> String {
         Some(Outcome::RolledBack(_)) => match &seen.rollback {
             Some(seen) => seen.clone(),
             None => "NOT VERIFIED after the rollback".to_owned(),
+        },
+        Some(Outcome::NotRestored(_)) => match &seen.rollback {
+            Some(seen) => seen.clone(),
+            None => "NOT RESTORED: the service is down".to_owned(),
         },
         Some(Outcome::Unknown(_)) => "NOT KNOWN".to_owned(),
         Some(Outcome::Failed(_) | Outcome::Unreachable | Outcome::Skipped) => {

@@ -74,6 +74,11 @@ impl Evaluation {
     fn undefined(&self, name: &str, node: &Node) -> Diagnostic {
         let problem =
             Diagnostic::error(format!("'{name}' is undefined")).at(place_of(name, node).as_ref());
+        if is_fact(name) {
+            return problem.help(
+                "certroll gathers no facts: set it in the inventory, or `register` a `command`",
+            );
+        }
         match nearest(name, self.scope.names()) {
             Some(known) => problem.help(format!("did you mean '{known}'?")),
             None => problem.help("define it in the inventory, in `vars:`, or with -e"),
@@ -375,6 +380,44 @@ impl Object for OneHost {
 pub(super) fn format(out: &mut Output, _state: &mut State, value: &Value) -> Result<(), Error> {
     let text = python_text(&json(value)?);
     out.write_str(&text).map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()))
+}
+
+/// Whether Ansible would have gathered a variable of this name.
+fn is_fact(name: &str) -> bool {
+    const FACTS: [&str; 26] = [
+        "facts",
+        "os_family",
+        "distribution",
+        "system",
+        "kernel",
+        "architecture",
+        "machine",
+        "hostname",
+        "fqdn",
+        "nodename",
+        "domain",
+        "default_ipv4",
+        "default_ipv6",
+        "all_ipv4_addresses",
+        "all_ipv6_addresses",
+        "interfaces",
+        "date_time",
+        "env",
+        "user_id",
+        "user_dir",
+        "service_mgr",
+        "pkg_mgr",
+        "python",
+        "selinux",
+        "processor",
+        "memtotal_mb",
+    ];
+    name.strip_prefix("ansible_").is_some_and(|rest| {
+        FACTS.contains(&rest)
+            || ["distribution_", "processor_", "python_", "lsb", "virtualization_", "user_"]
+                .iter()
+                .any(|start| rest.starts_with(start))
+    })
 }
 
 /// The expression of a text that is nothing but `{{ expression }}`.

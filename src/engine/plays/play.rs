@@ -58,7 +58,8 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
         hosts
     };
     let seed = (at.play.order == Order::Shuffle).then_some(seed);
-    let kind = Kind::PlayStart { play: at.play.name.clone(), hosts: hosts.len(), seed };
+    let (play, names) = (at.play.name.clone(), hosts.clone());
+    let kind = Kind::PlayStart { play, hosts: hosts.len(), names, seed };
     context.emitter.run(kind);
     if chosen.is_empty() || hosts.is_empty() {
         return;
@@ -149,7 +150,10 @@ impl<'a> Driver<'a> {
                     handlers.insert(host.clone(), places);
                     ready.push(host.clone());
                 }
-                Err(problems) => self.refuse(chosen, host, &problems),
+                Err(problems) => {
+                    let everyone = if once { active } else { &[] };
+                    self.refuse(chosen, host, &problems, everyone);
+                }
             }
         }
         let hosts = ready.as_slice();
@@ -170,12 +174,18 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// A task that cannot be begun on a host.
-    fn refuse(&mut self, chosen: &ChosenTask<'a>, host: &HostName, problems: &Diagnostics) {
+    /// A task that cannot be begun on a host. `everyone`: the hosts that would have shared its result.
+    fn refuse(
+        &mut self,
+        chosen: &ChosenTask<'a>,
+        host: &HostName,
+        problems: &Diagnostics,
+        everyone: &[HostName],
+    ) {
         let title = self.batch.vars.title(chosen.task);
         let end = TaskEnd::wrongs(host, &title, problems);
         tell(self.batch.context, &self.batch.vars, chosen.task, &end, Instant::now());
-        self.batch.record(chosen, &end, &[]);
+        self.batch.record(chosen, &end, everyone);
     }
 
     async fn on_hosts(&self, chosen: &ChosenTask<'a>, hosts: &[HostName]) -> Vec<TaskEnd> {

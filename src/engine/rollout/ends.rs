@@ -39,7 +39,11 @@ pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Out
     let services = desired.services.iter().map(|service| {
         let mine = plan.places.iter().filter(|place| place.probe.service == service.name);
         let leaves: Vec<Fingerprint> = mine
-            .filter_map(|place| if new { Some(place.probe.leaf) } else { place.before.leaf() })
+            .filter_map(|place| match outcome {
+                Outcome::NotRestored(_) => None,
+                _ if new => Some(place.probe.leaf),
+                _ => place.before.leaf(),
+            })
             .collect();
         let ends = leaves.iter().filter_map(|leaf| {
             let wanted = desired.files.iter().filter_map(|file| file.leaf.as_deref());

@@ -271,23 +271,35 @@ async fn looked_back(
     dialers: &Dialers,
     context: &Context,
 ) -> HostFailure {
-    if matches!(failure.outcome, Outcome::RolledBack(_)) {
+    if let Outcome::RolledBack(step) | Outcome::NotRestored(step) = failure.outcome {
         let desired = observed.view.desired();
         let running = context.emitter.step(&desired.host, Step::Rollback);
-        let words = old_is_served(desired, &observed.plan, dialers, context).await;
+        let words = match old_is_served(desired, &observed.plan, dialers, context).await {
+            Ok(words) => words,
+            Err(unseen) => {
+                failure.outcome = Outcome::NotRestored(step);
+                let advice = &mut failure.failure.advice;
+                advice.insert(0, NOT_RESTORED.to_owned());
+                unseen
+            }
+        };
         failure.failure.state.push_str(&format!("; {words}"));
         running.end(words);
     }
     failure
 }
 
-/// Whether each endpoint shows again what it showed before the change, in words.
+/// First thing to do about a host that does not serve its old certificate after a rollback.
+const NOT_RESTORED: &str = "the files are the old ones and the service does not serve them: restart it by hand, \
+     read its log, then look again with `certroll status`";
+
+/// Whether each endpoint shows again what it showed before the change, in words; `Err` when one does not.
 async fn old_is_served(
     desired: &Desired,
     plan: &HostPlan,
     dialers: &Dialers,
     context: &Context,
-) -> String {
+) -> Result<String, String> {
     let sought: Vec<Sought> = plan
         .places
         .iter()
@@ -302,7 +314,9 @@ async fn old_is_served(
         })
         .collect();
     if sought.is_empty() {
-        return "nothing was served before the change, so there is nothing to compare".to_owned();
+        return Ok(
+            "nothing was served before the change, so there is nothing to compare".to_owned()
+        );
     }
     let looked = verification::verify_all(
         &desired.host,
@@ -314,8 +328,11 @@ async fn old_is_served(
     )
     .await;
     match looked {
-        Ok(_) => "the old certificate is served again".to_owned(),
-        Err(unverified) => format!("BUT the old certificate is not seen: {}", unverified.words),
+        Ok(_) => Ok("the old certificate is served again".to_owned()),
+        Err(unverified) if unverified.cancelled => Ok(unverified.words),
+        Err(unverified) => {
+            Err(format!("BUT the old certificate is not seen: {}", unverified.words))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! 1.1, whose defaults (HMAC-SHA1, triple DES) the crate leaves out unless its features are
 //! widened for everybody.
 
-use super::pbes1;
+use super::pbes1::{self, Problem};
 use crate::model::Secret;
 use aws_lc_rs::pbkdf2;
 use cbc::cipher::block_padding::Pkcs7;
@@ -27,17 +27,6 @@ const AES_128_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.2");
 const AES_192_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.22");
 const AES_256_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.42");
 const TRIPLE_DES_CBC: Oid = Oid::new_unwrap("1.2.840.113549.3.7");
-
-pub(super) enum Problem {
-    NotDer,
-    Unsupported(String),
-}
-
-impl From<pkcs8::der::Error> for Problem {
-    fn from(_: pkcs8::der::Error) -> Self {
-        Self::NotDer
-    }
-}
 
 /// A key whose encryption is understood.
 pub(super) enum Sealed<'a> {

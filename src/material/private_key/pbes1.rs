@@ -2,7 +2,6 @@
 //! keytool and `openssl pkcs8 -v1 PBE-SHA1-3DES` write it. The other ciphers of that family are broken and
 //! OpenSSL no longer opens them either.
 
-use super::pbes::Problem;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
@@ -20,6 +19,18 @@ const BLOCK: usize = 64;
 /// What the derived bytes are for (RFC 7292 appendix B.3).
 const FOR_KEY: u8 = 1;
 const FOR_IV: u8 = 2;
+
+/// Why an encrypted key cannot be read, of this or a later scheme.
+pub(super) enum Problem {
+    NotDer,
+    Unsupported(String),
+}
+
+impl From<pkcs8::der::Error> for Problem {
+    fn from(_: pkcs8::der::Error) -> Self {
+        Self::NotDer
+    }
+}
 
 pub(super) struct Sealed<'a> {
     two_keys: bool,

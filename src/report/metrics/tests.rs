@@ -159,7 +159,7 @@ fn counts_are_per_service_and_result() {
         samples.iter().find(|(known, _)| *known == series).map(|(_, value)| *value)
     };
     let counts = RESULTS.map(|result| count(result).expect("every result is there"));
-    assert_eq!(counts, [1.0, 1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(counts, [1.0, 1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::common::world::{
     wanted_for,
 };
 use certroll::host::{
-    Attributes, CommandResult, Family, FileRole, FileState, HostKind, TimedCommand, ValidateVia,
+    Attributes, CommandResult, Family, FileRole, FileState, HostKind, RegularFile, TimedCommand,
+    ValidateVia,
 };
 use certroll::model::{CommandLine, FileMode, StartTls};
 use certroll::plan::desired::Desired;
@@ -428,6 +429,30 @@ fn only_root_gives_files_away() {
     );
 }
 
+/// Its group's readers keep their access; what lets everybody read it is taken away, and said.
+#[test]
+fn the_mode_of_a_key_stays_unless_everybody_can_read_it() {
+    let wanted = wanted(&["nginx"]);
+    let desired = desired(&wanted);
+    for (there, mode, told) in
+        [(0o640, None, false), (0o440, None, false), (0o644, Some(0o640), true)]
+    {
+        let mut facts = facts(&desired);
+        for (file_there, want) in facts.files.iter_mut().zip(&desired.files) {
+            if want.role.holds_key() {
+                let key = RegularFile { readers: vec!["postgres".into()], ..file(b"old", there) };
+                file_there.state = FileState::File(Box::new(key));
+            }
+        }
+        let plan = plan(&desired, &facts, &vec![nothing(); desired.probes.len()]);
+        let key = plan.files.iter().find(|file| file.want.role.holds_key()).unwrap();
+        assert_eq!(key.mode, mode.map(FileMode::new), "{there:o}");
+        let said = |words: &str| plan.notes.iter().any(|note| note.contains(words));
+        assert_eq!(said("every account of the host can read the key"), told, "{:?}", plan.notes);
+        assert!(said("can also be read by postgres"), "{:?}", plan.notes);
+    }
+}
+
 #[test]
 fn a_host_without_an_answer_has_one_row() {
     let row = blocked_row(&certroll::model::HostName::new("h"), "nginx", "unreachable");
@@ -480,7 +505,9 @@ proptest! {
             prop_assert_eq!(&file.action, &FileAction::Keep);
             if let Some(widest) = file.want.widest.filter(|_| file.want.wanted.mode.is_none()) {
                 let there = after.files.iter().find(|there| there.path == file.want.path);
-                prop_assert!(!there.and_then(|t| t.file()).unwrap().mode.is_wider_than(widest));
+                let mode = there.and_then(|t| t.file()).unwrap().mode;
+                let everybody = FileMode::new(mode.bits() & 0o007);
+                prop_assert!(!everybody.is_wider_than(widest), "{}", mode);
             }
         }
     }

@@ -25,7 +25,14 @@ fn values_of_earlier_plays_are_known_later() {
          - {name: when, debug: {msg: hi}, when: \"hostvars['b'].r.rc == 0\"}\n  \
          - {name: tells, debug: {msg: hi}, when: \"hostvars['b'].nope is defined\"}\n",
     );
-    same_story(&[("hosts", TWO), ("site.yml", &site)], &[], 0);
+    let Some(mut ansible) = Ansible::start() else { return };
+    let run = both(&mut ansible, &[("hosts", TWO), ("site.yml", &site)], &[]);
+    assert_eq!(run.ours.steps, run.theirs.steps, "{}", run.answer.stdout);
+    for (place, text) in &run.theirs.said {
+        assert_eq!(run.ours.said.get(place), Some(text), "{place:?}");
+    }
+    assert_eq!(run.theirs.said.len(), 10);
+    assert_eq!((run.answer.code, run.code), (0, Some(0)));
     // The same in two playbooks.
     let first = book("  tasks:\n  - {name: set, set_fact: {z: one}}\n");
     let second = book("  tasks:\n  - {name: see, debug: {msg: '{{ z }} {{ hostvars.b.z }}'}}\n");
@@ -228,6 +235,21 @@ fn a_vault_that_does_not_open_is_never_undefined() {
         let (code, _, stderr) = certroll(&site, &args, &[]);
         assert_eq!(code, Some(1), "{use_of}: {stderr}");
         assert!(stderr.contains("vault"), "{stderr}");
+    }
+}
+
+#[test]
+fn tags_are_listed_as_ansible_lists_them() {
+    let site = book(
+        "  tags: play\n  tasks:\n  - {debug: , tags: [b, a]}\n  - {debug: , tags: [never, n]}\n  - {debug: , tags: always}\n",
+    );
+    let Some(mut ansible) = Ansible::start() else { return };
+    let site = Site::new(&[("hosts", "a\n"), ("site.yml", &site)]);
+    for more in [&[][..], &["--tags", "a"], &["--skip-tags", "b"]] {
+        let args = [&["-i", "hosts", "--list-tags", "site.yml"], more].concat();
+        let answer = ansible.ask("ansible-playbook", &args, site.path());
+        let (code, stdout, stderr) = certroll(&site, &args, &[]);
+        assert_eq!((code, stdout.trim()), (Some(0), answer.stdout.trim()), "{stderr}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! The hosts' SSH servers and shells are real; only the web service is simulated.
 
 mod batches;
+mod history;
 mod site;
 mod tasks;
 mod verbs;

@@ -43,12 +43,27 @@ impl Site {
         Self::new(&vec![Twist::None; count]).await
     }
 
+    /// Where certroll keeps what outlives a run.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.lab.directory().join("state")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_certroll"));
+        self.program(
+            env!("CARGO_BIN_EXE_certroll"),
+            arguments,
+            &["-i", "inventory.ini", "--ssh-config", "none"],
+        )
+    }
+
+    /// Any program as certroll runs here.
+    pub(crate) fn program(&self, program: &str, arguments: &[&str], more: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
-            .args(["-i", "inventory.ini", "--ssh-config", "none"])
+            .args(more)
             .current_dir(self.lab.directory())
+            .env("XDG_STATE_HOME", self.state())
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -62,6 +77,12 @@ impl Site {
         std::fs::write(self.lab.directory().join("play.yml"), playbook).expect("writable");
         let arguments = [&[verb, "play.yml", "-o", "json"], more].concat();
         self.command(&arguments).spawn().expect("certroll starts")
+    }
+
+    /// `certroll` with just these arguments, to its end.
+    pub(crate) async fn certroll(&self, arguments: &[&str]) -> Ran {
+        let child = self.program(env!("CARGO_BIN_EXE_certroll"), arguments, &[]).spawn();
+        ended(child.expect("certroll starts")).await
     }
 
     /// As [`start`](Self::start), to its end.
@@ -79,6 +100,7 @@ impl Site {
             .args(["-qec", &format!("{line} >output"), "/dev/null"])
             .current_dir(self.lab.directory())
             .env("SHELL", "/bin/sh")
+            .env("XDG_STATE_HOME", self.state())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,6 +1,6 @@
 //! `command` and `shell`.
 
-use super::{Action, Done, Failed, ModuleFailure};
+use super::action::{Action, Done, Failed, ModuleFailure};
 use crate::engine::failure;
 use crate::host::CommandRequest;
 use crate::host::CommandResult;

@@ -1,6 +1,6 @@
 //! `pause`: waits, or asks. The play pauses once, whatever the number of hosts.
 
-use super::{Action, Done, Failed};
+use super::action::{Action, Done, Failed};
 use crate::source::Node;
 use serde_json::{Map, json};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `debug`, `assert`, `fail` and `set_fact`: no host is touched.
 
-use super::{Action, Done, Failed, ModuleFailure};
+use super::action::{Action, Done, Failed, ModuleFailure};
 use crate::inputs::variables::node;
 use crate::source::{Node, Value, Vars};
 use crate::template::TemplateError;

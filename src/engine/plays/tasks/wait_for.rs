@@ -1,6 +1,7 @@
 //! `wait_for`: a port, seen from the host, or a file on it.
 
-use super::{Action, Done, Failed, ModuleFailure, command};
+use super::action::{Action, Done, Failed, ModuleFailure};
+use super::command;
 use crate::host::CommandRequest;
 use crate::model::CommandLine;
 use crate::model::command::quote;

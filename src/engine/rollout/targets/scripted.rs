@@ -60,9 +60,14 @@ impl Script {
         self.log.lock().unwrap().clone()
     }
 
-    /// Whether the store of `host` holds anything.
-    pub(crate) fn holds(&self, host: &str) -> bool {
-        self.live.lock().unwrap().contains_key(host)
+    /// Somebody else locks a machine.
+    pub(crate) fn hold(&self, machine: &str, holder: &str) {
+        self.locks.lock().unwrap().insert(machine.to_owned(), holder.to_owned());
+    }
+
+    /// Its lock is given back.
+    pub(crate) fn release(&self, machine: &str) {
+        self.locks.lock().unwrap().remove(machine);
     }
 
     fn done(&self, host: &str, word: &str) {
@@ -117,12 +122,12 @@ impl Target for Store {
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
         Box::pin(async move {
-            let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+            let refuse = |why: &str| failure::before_commit(job.task(), Step::Inspect, why);
             let acted = self.script.play(&self.host, Step::Inspect).await;
             acted.map_err(|_| failure::unreachable(job.task(), "as the script says"))?;
             let live = self.script.live.lock().unwrap().get(&self.host).cloned();
             let mut facts = a_host();
-            let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+            let desired = job.variants.desired(&facts).map_err(|why| refuse(&why.to_string()))?;
             facts.files = desired
                 .files
                 .iter()
@@ -137,10 +142,9 @@ impl Target for Store {
                     ..an_absent_file(&want.path)
                 })
                 .collect();
-            let now = job.identity.now;
-            let view = HostView::read(desired, facts, Vec::new())
-                .map_err(|why| refuse(why.to_string()))?;
-            let plan = build(&view, now);
+            let view = HostView::read(desired, facts, Vec::new());
+            let view = view.map_err(|why| refuse(&why.to_string()))?;
+            let plan = build(&view, job.identity.now);
             self.script.done(&self.host, "observed");
             Ok(Observed { view, plan })
         })
