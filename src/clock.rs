@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since 1970-01-01T00:00:00Z, as finely as the machine tells it: for names that sort by time.
 #[expect(clippy::disallowed_methods, reason = "the one place that may")]
-pub fn since_epoch() -> Duration {
+pub(crate) fn since_epoch() -> Duration {
     // A machine whose clock stands before 1970 still gets names in their order.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -5,24 +5,26 @@
 //! `tests/pure/layers.rs` checks.
 
 pub mod cli;
-pub mod clock;
-pub mod engine;
-pub mod event;
-pub mod host;
-pub mod inputs;
-pub mod inventory;
-pub mod journal;
-pub mod lab;
-pub mod load;
-pub mod material;
-pub mod model;
-pub mod plan;
-pub mod playbook;
-pub mod remote;
-pub mod report;
-pub mod services;
-pub mod source;
-pub mod template;
-pub mod transport;
-pub mod vault;
-pub mod verify;
+mod clock;
+mod engine;
+mod event;
+mod host;
+mod inputs;
+mod inventory;
+mod journal;
+mod lab;
+mod load;
+mod material;
+mod model;
+mod plan;
+mod playbook;
+mod remote;
+mod report;
+mod services;
+mod source;
+mod template;
+#[doc(hidden)]
+pub mod testing;
+mod transport;
+mod vault;
+mod verify;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Decrypts the text of a vault; the error says why not.
-pub type Decrypt<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+pub(crate) type Decrypt<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// Reads a text file.
 ///
@@ -36,7 +36,7 @@ pub fn read_text(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
 ///
 /// # Errors
 /// As [`read_text`], without the demand for UTF-8.
-pub fn read_bytes(path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
+pub(crate) fn read_bytes(path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
     let (bytes, mode) = read(path)?;
     Ok((Secret::new(bytes), mode))
 }
@@ -45,7 +45,10 @@ pub fn read_bytes(path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic
 ///
 /// # Errors
 /// As [`read_text`]; undecryptable; no YAML; no mapping.
-pub fn vars_file(path: &Path, decrypt: Decrypt<'_>) -> Result<(Vars, Diagnostics), Diagnostics> {
+pub(crate) fn vars_file(
+    path: &Path,
+    decrypt: Decrypt<'_>,
+) -> Result<(Vars, Diagnostics), Diagnostics> {
     let file = read_text(path)?;
     vars_text(file, decrypt)
 }
@@ -54,7 +57,7 @@ pub fn vars_file(path: &Path, decrypt: Decrypt<'_>) -> Result<(Vars, Diagnostics
 ///
 /// # Errors
 /// As [`vars_file`].
-pub fn vars_text(
+pub(crate) fn vars_text(
     file: Arc<SourceFile>,
     decrypt: Decrypt<'_>,
 ) -> Result<(Vars, Diagnostics), Diagnostics> {
@@ -88,7 +91,7 @@ pub fn vars_text(
 ///
 /// # Errors
 /// It cannot be listed.
-pub fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let listed = std::fs::read_dir(directory).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
     });

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
 #[derive(Debug, Parser)]
 #[command(name = "certroll", version, max_term_width = 100, arg_required_else_help = true)]
-pub struct Cli {
+pub(super) struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -15,7 +15,7 @@ pub struct Cli {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Print the dry-run planning table; changes nothing
     Plan(PlanArgs),
     /// Roll the certificates out
@@ -51,7 +51,7 @@ pub enum Command {
 
 /// Flags of every verb that reads a playbook.
 #[derive(Debug, Args, Clone)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Playbooks, run in the order given
     #[arg(required = true, value_name = "PLAYBOOK")]
     pub playbooks: Vec<PathBuf>,
@@ -113,7 +113,7 @@ pub struct RunArgs {
 
 /// Flags that users of ansible-playbook may give, and that are not there.
 #[derive(Debug, Args, Clone, Default)]
-pub struct ElsewhereArgs {
+pub(super) struct ElsewhereArgs {
     #[arg(long, hide = true)]
     step: bool,
     #[arg(long, hide = true)]
@@ -128,7 +128,7 @@ pub struct ElsewhereArgs {
 
 impl ElsewhereArgs {
     /// Each flag that was given, with what to do instead.
-    pub fn remedies(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub(super) fn remedies(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let transfers =
             "certroll uses neither sftp nor scp: use --ssh-common-args or --ssh-extra-args";
         [
@@ -149,7 +149,7 @@ impl ElsewhereArgs {
 
 /// `plan`.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
@@ -160,7 +160,7 @@ pub struct PlanArgs {
 
 /// `apply`.
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
@@ -174,7 +174,7 @@ pub struct ApplyArgs {
 
 /// `rollback`.
 #[derive(Debug, Args)]
-pub struct RollbackArgs {
+pub(super) struct RollbackArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
@@ -188,7 +188,7 @@ pub struct RollbackArgs {
 
 /// `recover`.
 #[derive(Debug, Args)]
-pub struct RecoverArgs {
+pub(super) struct RecoverArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
@@ -199,7 +199,7 @@ pub struct RecoverArgs {
 
 /// The record of a run, which `certroll history` shows.
 #[derive(Debug, Args, Clone)]
-pub struct RecordArgs {
+pub(super) struct RecordArgs {
     /// Keep no record of this run
     #[arg(long)]
     pub no_record: bool,
@@ -214,7 +214,7 @@ pub struct RecordArgs {
 /// `history`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct HistoryArgs {
+pub(super) struct HistoryArgs {
     /// What to do; without it, list the runs
     #[command(subcommand)]
     pub what: Option<HistoryCommand>,
@@ -225,7 +225,7 @@ pub struct HistoryArgs {
 
 /// What to do with past runs.
 #[derive(Debug, Subcommand)]
-pub enum HistoryCommand {
+pub(super) enum HistoryCommand {
     /// Print the end of a run as it was; with -o json, all its events
     Show {
         /// The run: the beginning of its name, or `last`
@@ -241,7 +241,7 @@ pub enum HistoryCommand {
 
 /// `ping`.
 #[derive(Debug, Args, Clone)]
-pub struct PingArgs {
+pub(super) struct PingArgs {
     /// Host pattern
     #[arg(default_value = "all")]
     pub pattern: String,
@@ -261,7 +261,7 @@ pub struct PingArgs {
 
 /// Where hosts and variables come from.
 #[derive(Debug, Args, Clone)]
-pub struct InventorySource {
+pub(super) struct InventorySource {
     /// Inventory file, directory, executable, or a comma-separated host list; repeatable
     #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
     pub sources: Vec<String>,
@@ -288,7 +288,7 @@ pub struct InventorySource {
 
 /// How to log in and become.
 #[derive(Debug, Args, Clone, Default)]
-pub struct ConnectionArgs {
+pub(super) struct ConnectionArgs {
     /// Log in as this user
     #[arg(short = 'u', long, value_name = "USER")]
     pub user: Option<String>,
@@ -338,7 +338,7 @@ pub struct ConnectionArgs {
 
 /// Settings of connections that have no flag.
 #[derive(Debug, Clone, Default)]
-pub struct MoreSettings {
+pub(super) struct MoreSettings {
     /// `remote_port`.
     pub port: Option<u16>,
     /// `retries`: further attempts to connect.
@@ -355,7 +355,7 @@ pub struct MoreSettings {
 
 /// What is printed and how.
 #[derive(Debug, Args, Clone)]
-pub struct OutputArgs {
+pub(super) struct OutputArgs {
     /// Tables for people, or one JSON object per line
     #[arg(short = 'o', long, default_value = "table")]
     pub output: Output,
@@ -369,7 +369,7 @@ pub struct OutputArgs {
 
 /// Output forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people
     Table,
     /// One JSON object per line
@@ -378,7 +378,7 @@ pub enum Output {
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(super) enum Color {
     /// On terminals, unless NO_COLOR is set
     Auto,
     /// Always
@@ -390,7 +390,7 @@ pub enum Color {
 /// `inventory`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["list", "graph", "host"]))]
-pub struct InventoryArgs {
+pub(super) struct InventoryArgs {
     #[command(flatten)]
     /// Inventory flags
     pub inventory: InventorySource,
@@ -422,7 +422,7 @@ pub struct InventoryArgs {
 
 /// `config`.
 #[derive(Debug, Args, Clone)]
-pub struct ConfigArgs {
+pub(super) struct ConfigArgs {
     #[command(flatten)]
     /// Inventory flags
     pub inventory: InventorySource,
@@ -439,7 +439,7 @@ pub struct ConfigArgs {
 
 /// `services`.
 #[derive(Debug, Args)]
-pub struct ServicesArgs {
+pub(super) struct ServicesArgs {
     /// Print one profile in full
     #[arg(long, value_name = "NAME")]
     pub show: Option<String>,
@@ -453,7 +453,7 @@ pub struct ServicesArgs {
 
 /// `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Leave playbook, inventory and hosts in DIR and keep the fleet running until Ctrl-C
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "certroll-demo")]
     pub keep: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The command line: arguments, the calls behind each verb, errors and exit codes.
 
 mod ansible_cfg;
-pub mod args;
+mod args;
 mod console;
 mod demo;
 mod extra_vars;

@@ -8,7 +8,7 @@ use crate::event::planned::{PlanCounts, PlanRow};
 use crate::event::{Kind, StopReason, TaskResult};
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::{PlayScope, node};
-use crate::model::{HostName, Outcome};
+use crate::model::{Guarantee, HostName, Outcome};
 use crate::playbook::{RunsOn, Task};
 use crate::template::is_template;
 use indexmap::IndexSet;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// A play's batch at work.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// The run.
     pub context: &'a Arc<Context>,
     /// The play.
@@ -45,7 +45,7 @@ struct View {
 }
 
 /// Why a run was ended early, for hosts that were not begun.
-pub fn stop_words(reason: StopReason) -> &'static str {
+pub(crate) fn stop_words(reason: StopReason) -> &'static str {
     match reason {
         StopReason::BatchFailed => "every host of an earlier batch failed",
         StopReason::FailureBudget => "more hosts failed than the play tolerates",
@@ -55,7 +55,7 @@ pub fn stop_words(reason: StopReason) -> &'static str {
 
 impl<'a> Batch<'a> {
     /// Batch `number` of `of`, which has not begun.
-    pub fn new(
+    pub(crate) fn new(
         context: &'a Arc<Context>,
         at: PlayAt<'a>,
         vars: PlayScope,
@@ -75,7 +75,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Emits the end of the batch, and what a plan comes to.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let emitter = &self.context.emitter;
         if self.context.is_plan() {
             let view = std::mem::take(&mut self.view);
@@ -91,14 +91,14 @@ impl<'a> Batch<'a> {
     }
 
     /// Hosts of the batch that failed or were unreachable so far.
-    pub fn failed(&self) -> usize {
+    pub(crate) fn failed(&self) -> usize {
         let ledger = self.context.ledger();
         self.hosts.iter().filter(|host| ledger.tally.has_failed(host)).count()
     }
 
     /// Whether the run ends here; asks the stop switch for it when the tolerance is exceeded. A dry run
     /// looks at every host whatever it finds.
-    pub fn must_stop(&self) -> bool {
+    pub(crate) fn must_stop(&self) -> bool {
         let stop = &self.context.stop;
         if stop.is_requested() {
             return true;
@@ -118,14 +118,14 @@ impl<'a> Batch<'a> {
     }
 
     /// The hosts that take part in the next task.
-    pub fn active(&self) -> Vec<HostName> {
+    pub(crate) fn active(&self) -> Vec<HostName> {
         let ledger = self.context.ledger();
         self.left.iter().filter(|host| !ledger.tally.has_failed(host)).cloned().collect()
     }
 
     /// A task begins, `first` being the first host that does it: its name is rendered with that host's variables, and
     /// `ansible_play_batch` and its like are the hosts that still take part.
-    pub fn begin(&mut self, task: &Task, first: &HostName) {
+    pub(crate) fn begin(&mut self, task: &Task, first: &HostName) {
         let active = self.active();
         let still: HashSet<&HostName> = active.iter().collect();
         let here: HashSet<&HostName> = self.hosts.iter().collect();
@@ -152,12 +152,12 @@ impl<'a> Batch<'a> {
     }
 
     /// The play ends here for a host.
-    pub fn leave(&mut self, host: &HostName) {
+    pub(crate) fn leave(&mut self, host: &HostName) {
         self.left.shift_remove(host);
     }
 
     /// Counts and registers. `everyone`: the hosts that share a result of `run_once`.
-    pub fn record(&mut self, chosen: &ChosenTask<'_>, end: &TaskEnd, everyone: &[HostName]) {
+    pub(crate) fn record(&mut self, chosen: &ChosenTask<'_>, end: &TaskEnd, everyone: &[HostName]) {
         let task = chosen.task;
         let ignored = is_ignored(self.context, &self.vars, task, end);
         let unchanged =
@@ -221,30 +221,45 @@ impl<'a> Batch<'a> {
     }
 
     /// Something that stays unknown until `apply`.
-    pub fn unknown(&mut self, line: String) {
+    pub(crate) fn unknown(&mut self, line: String) {
         if !self.view.unknown.contains(&line) {
             self.view.unknown.push(line);
         }
     }
 
     /// Tells what is about to be done on a host, old and new, as a plan would.
-    pub fn tell_rows(&self, host: &HostName, rows: Vec<PlanRow>) {
-        let kind = Kind::PlanHost { play: self.at.play.name.clone(), batch: self.number, rows };
+    pub(crate) fn tell_rows(&self, host: &HostName, guarantee: Guarantee, rows: Vec<PlanRow>) {
+        let (play, batch) = (self.at.play.name.clone(), self.number);
+        let kind = Kind::PlanHost { play, batch, guarantee, rows };
         self.context.emitter.host(host, kind);
     }
 
     /// Tells the rows of one host, and keeps them for the batch's sums.
-    pub fn plan_rows(&mut self, host: &HostName, rows: Vec<PlanRow>) {
+    pub(crate) fn plan_rows(
+        &mut self,
+        host: &HostName,
+        guarantee: Guarantee,
+        mut rows: Vec<PlanRow>,
+    ) {
+        if let (true, Some(row)) = (guarantee != Guarantee::HostUndoes, rows.first_mut()) {
+            row.notes.push(format!("without a confirmation {}", guarantee.describe()));
+        }
         if rows.iter().any(|row| row.action.is_pending()) {
             self.context.ledger().mark_pending(host);
         }
         self.view.rows.extend(rows.iter().cloned());
-        self.tell_rows(host, rows);
+        self.tell_rows(host, guarantee, rows);
     }
 }
 
 /// Emits how a task ended on a host, which sees `vars`.
-pub fn tell(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd, begun: Instant) {
+pub(crate) fn tell(
+    context: &Context,
+    vars: &PlayScope,
+    task: &Task,
+    end: &TaskEnd,
+    begun: Instant,
+) {
     let ignored = is_ignored(context, vars, task, end);
     if let Some(failure) = end.failure.as_ref().filter(|_| !ignored && !end.told) {
         context.emitter.failure(&end.host, failure.clone());
@@ -275,6 +290,6 @@ fn is_ignored(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd) -
 }
 
 /// The end of a host that a batch left alone.
-pub fn called_off(host: &HostName, why: &str) -> TaskEnd {
+pub(crate) fn called_off(host: &HostName, why: &str) -> TaskEnd {
     TaskEnd { called_off: true, ..TaskEnd::skipped(host, format!("untouched: {why}")) }
 }

@@ -4,7 +4,7 @@ use crate::event::StopReason;
 
 /// A play's tolerance.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// One failure is too many.
     pub any_errors_fatal: bool,
     /// More than this share of the batch, in percent, is too many. Unreachable hosts count.
@@ -17,7 +17,7 @@ impl Budget {
     /// The share must be strictly greater than the percentage (Ansible, `plugins/strategy/linear.py`).
     /// Without either setting the run ends when the whole batch failed; `max_fail_percentage: 100`
     /// goes on even then.
-    pub fn exceeded(self, size: usize, failed: usize) -> Option<StopReason> {
+    pub(crate) fn exceeded(self, size: usize, failed: usize) -> Option<StopReason> {
         if failed == 0 {
             return None;
         }

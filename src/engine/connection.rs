@@ -6,8 +6,8 @@ use super::verification::Dialers;
 use crate::model::text::chain;
 use crate::remote;
 use crate::transport::{
-    Become, ConnectError, Connector, HostError, Process, Route, Session, SharedSession, StartError,
-    Target, local,
+    Become, ConnectError, Connector, HostError, Process, Route, SharedSession, StartError, Target,
+    local,
 };
 use crate::verify::Dial;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const LOOK_AFTER: Duration = Duration::from_millis(250);
 
 /// A host's connection and the account that tasks run as.
 #[derive(Clone)]
-pub struct HostConnection {
+pub(crate) struct HostConnection {
     over: Over,
     become_as: Option<Become>,
     connector: Connector,
@@ -32,7 +32,7 @@ enum Over {
 
 /// Why no program could be started on a host.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectionError {
+pub(crate) enum ConnectionError {
     /// No connection.
     #[error("{}", chain(&**.0))]
     Connect(Arc<ConnectError>),
@@ -52,7 +52,7 @@ impl From<HostError> for ConnectionError {
 
 impl ConnectionError {
     /// The end of `task` on the host: it could not be reached as the account that was asked for.
-    pub fn ended(self, task: &str) -> HostFailure {
+    pub(crate) fn ended(self, task: &str) -> HostFailure {
         match self {
             Self::Connect(_) => failure::unreachable(task, self.to_string()),
             Self::Start(_) => failure::refused(task, self.to_string()),
@@ -62,7 +62,7 @@ impl ConnectionError {
 
 impl HostConnection {
     /// A connection that is not opened yet.
-    pub fn new(route: Route, become_as: Option<Become>, connector: Connector) -> Self {
+    pub(crate) fn new(route: Route, become_as: Option<Become>, connector: Connector) -> Self {
         let over = match route {
             Route::Local => Over::Controller,
             Route::Ssh(target) => Over::Ssh(SharedSession::new(*target, connector.clone())),
@@ -71,12 +71,12 @@ impl HostConnection {
     }
 
     /// The same connection for another account.
-    pub fn as_user(&self, become_as: Option<Become>) -> Self {
+    pub(crate) fn as_user(&self, become_as: Option<Become>) -> Self {
         Self { become_as, ..self.clone() }
     }
 
     /// `deploy@10.0.0.1:22 via bastion, sudo root`.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let place = match &self.over {
             Over::Controller => "on the controller".to_owned(),
             Over::Ssh(shared) => {
@@ -94,7 +94,7 @@ impl HostConnection {
 
     /// Which machine it leads to, as far as that is known before connecting: address and port, and the way there,
     /// since the same address behind another bastion is another machine.
-    pub fn machine(&self) -> String {
+    pub(crate) fn machine(&self) -> String {
         match &self.over {
             Over::Controller => "the controller".to_owned(),
             Over::Ssh(shared) => {
@@ -108,22 +108,11 @@ impl HostConnection {
         }
     }
 
-    /// The open session; `None` on the controller.
-    ///
-    /// # Errors
-    /// The connection could not be made.
-    pub async fn session(&self) -> Result<Option<Session>, ConnectionError> {
-        match &self.over {
-            Over::Controller => Ok(None),
-            Over::Ssh(shared) => shared.get().await.map(Some).map_err(ConnectionError::Connect),
-        }
-    }
-
     /// Starts the shell that reads a program of [`remote`], as the account of this connection.
     ///
     /// # Errors
     /// No connection, or the account could not be taken.
-    pub async fn sh(&self) -> Result<Process, ConnectionError> {
+    pub(crate) async fn sh(&self) -> Result<Process, ConnectionError> {
         let launch = remote::launch(self.become_as.clone());
         match &self.over {
             Over::Ssh(shared) => Ok(shared.start(&launch).await?),
@@ -135,7 +124,7 @@ impl HostConnection {
     }
 
     /// The ways to look at what this host serves.
-    pub fn dialers(&self) -> Dialers {
+    pub(crate) fn dialers(&self) -> Dialers {
         match &self.over {
             Over::Controller => Dialers { host: Some(Arc::new(crate::verify::Tcp)), bastion: None },
             Over::Ssh(shared) => {
@@ -149,7 +138,7 @@ impl HostConnection {
     }
 
     /// Waits until the connection that is there now has died.
-    pub async fn died(&self) {
+    pub(crate) async fn died(&self) {
         let session = match &self.over {
             Over::Controller => None,
             Over::Ssh(shared) => shared.last(),

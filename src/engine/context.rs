@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Asks the person who runs certroll. Blocks; called off the runtime's threads.
-pub trait Operator: Send + Sync {
+pub(crate) trait Operator: Send + Sync {
     /// Whether there is somebody to ask.
     fn is_there(&self) -> bool;
     /// Yes or no; without a terminal no.
@@ -22,7 +22,7 @@ pub trait Operator: Send + Sync {
 }
 
 /// What all parts of a run share. It drives nothing.
-pub struct Context {
+pub(crate) struct Context {
     /// What was read, what hosts know, certificates and keys.
     pub inputs: Inputs,
     /// Connections.
@@ -44,7 +44,7 @@ pub struct Context {
 
 impl Context {
     /// The context of a run of `project` that has not begun.
-    pub fn new(
+    pub(crate) fn new(
         project: Arc<Project>,
         links: Links,
         emitter: Emitter,
@@ -60,19 +60,19 @@ impl Context {
     }
 
     /// What became of the hosts so far.
-    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells something about the run, once however many hosts it is true of.
-    pub fn tell_once(&self, message: String) {
+    pub(crate) fn tell_once(&self, message: String) {
         if self.ledger().is_news(&message) {
             self.emitter.info(None, message);
         }
     }
 
     /// Whether nothing may be changed.
-    pub fn is_plan(&self) -> bool {
+    pub(crate) fn is_plan(&self) -> bool {
         self.inputs.project.options.is_plan()
     }
 }

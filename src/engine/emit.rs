@@ -12,14 +12,14 @@ use tokio::time::Instant;
 /// Facts are stamped here and not where they are read: a terminal that is slow does not move them. The channel is unbounded: events are small and a slow terminal must not hold up a host that is
 /// between commit and confirm.
 #[derive(Clone, Debug)]
-pub struct Emitter {
+pub(crate) struct Emitter {
     sender: mpsc::UnboundedSender<Fact>,
     clock: Clock,
     begun: Instant,
 }
 
 /// Reads the wall clock.
-pub type Clock = fn() -> Timestamp;
+pub(crate) type Clock = fn() -> Timestamp;
 
 /// An event that is not numbered yet.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Fact {
 
 impl Emitter {
     /// An emitter and the end that [`dispatch`] reads.
-    pub fn channel(clock: Clock) -> (Self, Inbox) {
+    pub(crate) fn channel(clock: Clock) -> (Self, Inbox) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender, clock, begun: Instant::now() }, Inbox { receiver })
     }
@@ -44,22 +44,22 @@ impl Emitter {
     }
 
     /// A fact about the whole run.
-    pub fn run(&self, kind: Kind) {
+    pub(crate) fn run(&self, kind: Kind) {
         self.send(None, kind);
     }
 
     /// A fact about one host.
-    pub fn host(&self, host: &HostName, kind: Kind) {
+    pub(crate) fn host(&self, host: &HostName, kind: Kind) {
         self.send(Some(host.clone()), kind);
     }
 
     /// A warning about a host or the run.
-    pub fn warn(&self, host: Option<&HostName>, message: impl Into<String>) {
+    pub(crate) fn warn(&self, host: Option<&HostName>, message: impl Into<String>) {
         self.note(host, NoteLevel::Warning, message);
     }
 
     /// Something good to know.
-    pub fn info(&self, host: Option<&HostName>, message: impl Into<String>) {
+    pub(crate) fn info(&self, host: Option<&HostName>, message: impl Into<String>) {
         self.note(host, NoteLevel::Info, message);
     }
 
@@ -69,12 +69,12 @@ impl Emitter {
     }
 
     /// A failed step.
-    pub fn failure(&self, host: &HostName, failure: Failure) {
+    pub(crate) fn failure(&self, host: &HostName, failure: Failure) {
         self.host(host, Kind::Failure(Box::new(failure)));
     }
 
     /// Announces a step; [`Running::end`] reports its end and how long it took.
-    pub fn step(&self, host: &HostName, step: Step) -> Running {
+    pub(crate) fn step(&self, host: &HostName, step: Step) -> Running {
         self.host(host, Kind::StepStart { step });
         Running { emitter: self.clone(), host: host.clone(), step, begun: Instant::now() }
     }
@@ -83,7 +83,7 @@ impl Emitter {
 /// A step under way. Dropped without [`end`](Self::end) it simply never ended well.
 #[must_use = "report the end of the step"]
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     emitter: Emitter,
     host: HostName,
     step: Step,
@@ -92,7 +92,7 @@ pub struct Running {
 
 impl Running {
     /// The step ended well.
-    pub fn end(self, detail: impl Into<String>) {
+    pub(crate) fn end(self, detail: impl Into<String>) {
         let kind = Kind::StepEnd {
             step: self.step,
             detail: detail.into(),
@@ -103,13 +103,13 @@ impl Running {
 }
 
 /// Whole milliseconds, saturating.
-pub fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The receiving end of the emitters.
 #[derive(Debug)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     receiver: mpsc::UnboundedReceiver<Fact>,
 }
 
@@ -117,7 +117,7 @@ pub struct Inbox {
 ///
 /// A sink that fails (a closed pipe) is not called again, and its error is returned at the end: a
 /// dead terminal must not end a rollout.
-pub async fn dispatch(
+pub(crate) async fn dispatch(
     mut inbox: Inbox,
     mut sink: impl FnMut(&Event) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 /// How a task ended on a host.
 #[derive(Debug)]
-pub struct TaskEnd {
+pub(crate) struct TaskEnd {
     /// The host.
     pub host: HostName,
     /// In short.
@@ -37,20 +37,20 @@ pub struct TaskEnd {
 
 impl TaskEnd {
     /// Not done, and why.
-    pub fn skipped(host: &HostName, why: impl Into<String>) -> Self {
+    pub(crate) fn skipped(host: &HostName, why: impl Into<String>) -> Self {
         let why = why.into();
         let value = json!({"changed": false, "failed": false, "skipped": true, "skip_reason": why});
         Self { result: TaskResult::Skipped, message: Some(why), ..Self::blank(host, value) }
     }
 
     /// Not done because it needs what only `apply` knows.
-    pub fn unknown(host: &HostName, name: &str) -> Self {
+    pub(crate) fn unknown(host: &HostName, name: &str) -> Self {
         let why = format!("needs '{name}', which only apply sets");
         Self { unknown: true, ..Self::skipped(host, why) }
     }
 
     /// It failed as told.
-    pub fn failed(host: &HostName, ended: HostFailure) -> Self {
+    pub(crate) fn failed(host: &HostName, ended: HostFailure) -> Self {
         let unreachable = ended.outcome == Outcome::Unreachable;
         let value = json!({
             "changed": false,
@@ -69,12 +69,12 @@ impl TaskEnd {
     }
 
     /// A value or template of it is wrong.
-    pub fn wrong(host: &HostName, task: &str, problem: &Diagnostic) -> Self {
+    pub(crate) fn wrong(host: &HostName, task: &str, problem: &Diagnostic) -> Self {
         Self::wrongs(host, task, &Diagnostics(vec![problem.clone()]))
     }
 
     /// Several values or templates are wrong: all are told.
-    pub fn wrongs(host: &HostName, task: &str, problems: &Diagnostics) -> Self {
+    pub(crate) fn wrongs(host: &HostName, task: &str, problems: &Diagnostics) -> Self {
         let words: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         let mut failure = failure::before_commit(task, Step::Task, words.join("; "));
         let mut advice: Vec<String> =
@@ -85,7 +85,7 @@ impl TaskEnd {
     }
 
     /// One iteration of a loop: its result names the item, as Ansible's does.
-    pub fn name_item(&mut self, looping: &Loop, scope: &Scope) {
+    pub(crate) fn name_item(&mut self, looping: &Loop, scope: &Scope) {
         let Json::Object(value) = &mut self.value else { return };
         let mut keep = |name: &str| {
             if let Some(item) = scope.raw(name).and_then(|node| scope.render(node).ok()) {
@@ -101,7 +101,7 @@ impl TaskEnd {
     }
 
     /// An end without message or output.
-    pub fn blank(host: &HostName, value: Json) -> Self {
+    pub(crate) fn blank(host: &HostName, value: Json) -> Self {
         Self {
             host: host.clone(),
             result: TaskResult::Ok,
@@ -119,7 +119,7 @@ impl TaskEnd {
 }
 
 /// Nothing of its arguments and results is shown.
-pub fn redact(end: &mut TaskEnd) {
+pub(crate) fn redact(end: &mut TaskEnd) {
     const HIDDEN: &str = "hidden: the task says no_log";
     if end.message.is_some() {
         end.message = Some(HIDDEN.to_owned());
@@ -133,7 +133,7 @@ pub fn redact(end: &mut TaskEnd) {
 }
 
 /// The results of a loop as one.
-pub fn together(host: &HostName, ends: Vec<(Option<String>, TaskEnd)>) -> TaskEnd {
+pub(crate) fn together(host: &HostName, ends: Vec<(Option<String>, TaskEnd)>) -> TaskEnd {
     if ends.is_empty() {
         return TaskEnd::skipped(host, "nothing to loop over");
     }

@@ -3,22 +3,23 @@
 use crate::event::StopReason;
 
 /// All well.
-pub const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 /// The run could not go on: usage, playbook, inventory, vault, material.
-pub const USAGE: u8 = 1;
+pub(crate) const USAGE: u8 = 1;
 /// Some host failed; rolled back counts as failed.
-pub const FAILED: u8 = 2;
+pub(crate) const FAILED: u8 = 2;
 /// `plan --exit-code`: changes are pending.
-pub const PENDING: u8 = 3;
+pub(crate) const PENDING: u8 = 3;
 /// Some host was unreachable and none failed.
-pub const UNREACHABLE: u8 = 4;
+pub(crate) const UNREACHABLE: u8 = 4;
 /// Some hosts failed and some were unreachable.
-pub const FAILED_AND_UNREACHABLE: u8 = 6;
+pub(crate) const FAILED_AND_UNREACHABLE: u8 = 6;
 /// Interrupted by the operator.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Every code with its name, in the order of `docs/exit-codes.md`.
-pub const ALL: [(u8, &str); 7] = [
+#[cfg(test)]
+const ALL: [(u8, &str); 7] = [
     (OK, "ok"),
     (USAGE, "usage"),
     (FAILED, "failed"),
@@ -29,7 +30,7 @@ pub const ALL: [(u8, &str); 7] = [
 ];
 
 /// The code of a run with so many failed and unreachable hosts; an interrupt is told before failures.
-pub fn code(failed: usize, unreachable: usize, stopped: Option<StopReason>) -> u8 {
+pub(crate) fn code(failed: usize, unreachable: usize, stopped: Option<StopReason>) -> u8 {
     if stopped >= Some(StopReason::Interrupt) {
         return INTERRUPTED;
     }
@@ -37,7 +38,7 @@ pub fn code(failed: usize, unreachable: usize, stopped: Option<StopReason>) -> u
 }
 
 /// The code of hosts that failed and hosts that were unreachable.
-pub fn of_hosts(failed: usize, unreachable: usize) -> u8 {
+pub(crate) fn of_hosts(failed: usize, unreachable: usize) -> u8 {
     match (failed > 0, unreachable > 0) {
         (false, false) => OK,
         (true, false) => FAILED,

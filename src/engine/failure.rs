@@ -8,7 +8,7 @@ use crate::remote::RemoteError;
 
 /// How a host failed, and what the operator reads of it.
 #[derive(Clone, Debug)]
-pub struct HostFailure {
+pub(crate) struct HostFailure {
     /// Its outcome.
     pub outcome: Outcome,
     /// For the terminal and the log.
@@ -16,13 +16,13 @@ pub struct HostFailure {
 }
 
 /// Nothing live was changed.
-pub const UNTOUCHED: &str = "untouched: no file was changed, the service was not reloaded";
+pub(crate) const UNTOUCHED: &str = "untouched: no file was changed, the service was not reloaded";
 /// Everything is as before.
-pub const ALL_OLD: &str =
+pub(crate) const ALL_OLD: &str =
     "rolled back: files are exactly as before and the service was told to load them";
 
 /// A failure before anything live changed.
-pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> HostFailure {
+pub(crate) fn before_commit(task: &str, step: Step, message: impl Into<String>) -> HostFailure {
     HostFailure {
         outcome: Outcome::Failed(step),
         failure: plain(task, step, message.into(), UNTOUCHED),
@@ -30,7 +30,12 @@ pub fn before_commit(task: &str, step: Step, message: impl Into<String>) -> Host
 }
 
 /// The plan says that nothing can be done.
-pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -> HostFailure {
+pub(crate) fn blocked(
+    task: &str,
+    step: Step,
+    why: &str,
+    check: Option<&FailedCheck>,
+) -> HostFailure {
     let mut ended = before_commit(task, step, why);
     if let Some(check) = check {
         let failure = &mut ended.failure;
@@ -46,7 +51,7 @@ pub fn blocked(task: &str, step: Step, why: &str, check: Option<&FailedCheck>) -
 }
 
 /// The host could not be reached.
-pub fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
+pub(crate) fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable: this task changed nothing there";
     let mut failure = plain(task, Step::Connect, message.into(), state);
     failure.advice.push("run the same command again when the host can be reached".to_owned());
@@ -54,14 +59,14 @@ pub fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
 }
 
 /// The host could be reached, but not as the account that was asked for. The message says what to do.
-pub fn refused(task: &str, message: impl Into<String>) -> HostFailure {
+pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable as this account: this task changed nothing there";
     let failure = plain(task, Step::Connect, message.into(), state);
     HostFailure { outcome: Outcome::Unreachable, failure }
 }
 
 /// The link was cut by the operator between the commit and its confirmation.
-pub fn cut_off(task: &str) -> HostFailure {
+pub(crate) fn cut_off(task: &str) -> HostFailure {
     let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
     let state = "UNKNOWN: without a confirmation the host goes back to its old files by itself, now \
                  that the link is gone";
@@ -72,7 +77,7 @@ pub fn cut_off(task: &str) -> HostFailure {
 }
 
 /// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
-pub fn lost(task: &str, step: Step, why: &str) -> HostFailure {
+pub(crate) fn lost(task: &str, step: Step, why: &str) -> HostFailure {
     let message = format!("certroll itself failed on this host: {why}");
     let state = "UNKNOWN: a stage is discarded, and a change that was not confirmed is rolled back by the host \
                  itself";
@@ -83,7 +88,7 @@ pub fn lost(task: &str, step: Step, why: &str) -> HostFailure {
 }
 
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
-pub fn remote(
+pub(crate) fn remote(
     task: &str,
     host: &HostName,
     error: &RemoteError,
@@ -133,7 +138,7 @@ fn step_failure(task: &str, inner: &StepFailure, state: String) -> Failure {
 }
 
 /// The last twenty lines of an output.
-pub fn last_lines(output: &str) -> Vec<String> {
+pub(crate) fn last_lines(output: &str) -> Vec<String> {
     let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
     lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
 }

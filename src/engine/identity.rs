@@ -4,7 +4,7 @@ use crate::model::Timestamp;
 
 /// What tells a run from others.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Random name of the run; also in the hosts' journals.
     pub run: String,
     /// Written into each host's lock: which run, since when, who, from where.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 /// The run's book of its hosts. One lock guards it all.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Counts and outcomes.
     pub tally: Tally,
     pending: IndexSet<HostName>,
@@ -16,17 +16,17 @@ pub struct Ledger {
 
 impl Ledger {
     /// In `plan`: a host where `apply` would do something.
-    pub fn mark_pending(&mut self, host: &HostName) {
+    pub(crate) fn mark_pending(&mut self, host: &HostName) {
         self.pending.insert(host.clone());
     }
 
     /// How many hosts `apply` would change.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.pending.len()
     }
 
     /// `true` the first time that it is asked about a message.
-    pub fn is_news(&mut self, message: &str) -> bool {
+    pub(crate) fn is_news(&mut self, message: &str) -> bool {
         self.told.insert(message.to_owned())
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const STATE_DIRECTORY: &str = "certroll_state_dir";
 
 /// Every link of a run.
-pub struct Links {
+pub(crate) struct Links {
     connector: Connector,
     options: ConnectOptions,
     config: SshConfig,
@@ -34,7 +34,7 @@ struct Place {
 
 impl Links {
     /// No connection yet.
-    pub fn new(connector: Connector, options: ConnectOptions, config: SshConfig) -> Self {
+    pub(crate) fn new(connector: Connector, options: ConnectOptions, config: SshConfig) -> Self {
         Self { connector, options, config, known: Mutex::default() }
     }
 
@@ -42,7 +42,7 @@ impl Links {
     ///
     /// # Errors
     /// Every wrong value, with its place and its remedy.
-    pub fn of_task(
+    pub(crate) fn of_task(
         &self,
         variables: &Arc<Variables>,
         chosen: &ChosenTask<'_>,
@@ -65,7 +65,7 @@ impl Links {
     ///
     /// # Errors
     /// As [`of_task`](Self::of_task).
-    pub fn of_host(
+    pub(crate) fn of_host(
         &self,
         variables: &Arc<Variables>,
         play: &PlayScope,
@@ -110,7 +110,7 @@ impl Links {
     ///
     /// # Errors
     /// A value that is no absolute path.
-    pub fn state_dirs(&self, scope: &Scope) -> Result<Option<StateDirs>, Diagnostics> {
+    pub(crate) fn state_dirs(&self, scope: &Scope) -> Result<Option<StateDirs>, Diagnostics> {
         let Some(named) = scope.raw(STATE_DIRECTORY) else { return Ok(None) };
         let text = scope.text(named).map_err(one)?;
         let path = |below: &str| {

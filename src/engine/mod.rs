@@ -4,25 +4,25 @@
 //! share; [`run`] drives [`plays`], which drive the [`rollout`] of certificates batch by batch; [`survey`] looks at
 //! hosts outside a rollout.
 
-pub mod batch;
-pub mod budget;
-pub mod connection;
-pub mod context;
+pub(crate) mod batch;
+pub(crate) mod budget;
+pub(crate) mod connection;
+pub(crate) mod context;
 mod dialer;
-pub mod emit;
-pub mod end;
-pub mod exit;
-pub mod failure;
+pub(crate) mod emit;
+pub(crate) mod end;
+pub(crate) mod exit;
+pub(crate) mod failure;
 mod fan_out;
-pub mod identity;
-pub mod ledger;
-pub mod links;
-pub mod plays;
-pub mod rollout;
-pub mod run;
-pub mod stop;
+pub(crate) mod identity;
+pub(crate) mod ledger;
+pub(crate) mod links;
+pub(crate) mod plays;
+pub(crate) mod rollout;
+pub(crate) mod run;
+pub(crate) mod stop;
 #[cfg(test)]
 mod stories;
-pub mod survey;
-pub mod tally;
-pub mod verification;
+pub(crate) mod survey;
+pub(crate) mod tally;
+pub(crate) mod verification;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// For verbs that run no play: what is wrong with the playbook's values.
-pub async fn run(
+pub(crate) async fn run(
     context: &Arc<Context>,
     start: RunStart,
     warnings: Vec<String>,

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The run's stop switch. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Stop {
+pub(crate) struct Stop {
     reason: Arc<Mutex<Option<StopReason>>>,
     soft: CancellationToken,
     hard: CancellationToken,
@@ -14,7 +14,7 @@ pub struct Stop {
 
 impl Stop {
     /// Asks the run to stop. `true` when this reason is new or stronger than the one before.
-    pub fn request(&self, reason: StopReason) -> bool {
+    pub(crate) fn request(&self, reason: StopReason) -> bool {
         let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         if current.is_some_and(|known| known >= reason) {
             return false;
@@ -29,27 +29,27 @@ impl Stop {
     }
 
     /// The strongest reason so far.
-    pub fn reason(&self) -> Option<StopReason> {
+    pub(crate) fn reason(&self) -> Option<StopReason> {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether new hosts must not be begun.
-    pub fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         self.soft.is_cancelled()
     }
 
     /// Whether the operator stopped the run.
-    pub fn is_interrupt(&self) -> bool {
+    pub(crate) fn is_interrupt(&self) -> bool {
         self.reason() >= Some(StopReason::Interrupt)
     }
 
     /// Cancelled at the first reason: no new work.
-    pub fn soft(&self) -> &CancellationToken {
+    pub(crate) fn soft(&self) -> &CancellationToken {
         &self.soft
     }
 
     /// Cancelled at the second interrupt: cut the links, hosts undo themselves.
-    pub fn hard(&self) -> &CancellationToken {
+    pub(crate) fn hard(&self) -> &CancellationToken {
         &self.hard
     }
 }

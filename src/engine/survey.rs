@@ -319,7 +319,7 @@ async fn recover_host(
 ///
 /// # Errors
 /// What is wrong with the playbook's values and variables.
-pub async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
+pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
     match &context.inputs.project.options.verb {
         Verb::Verify => verify(context).await,
         Verb::Status => status(context).await,

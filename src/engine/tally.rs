@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 /// What became of every host of the run, in the order in which plays named them.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     hosts: IndexMap<HostName, Entry>,
 }
 
@@ -21,7 +21,7 @@ struct Entry {
 
 impl Tally {
     /// Makes sure that `host` appears in the summary.
-    pub fn enter(&mut self, host: &HostName) {
+    pub(crate) fn enter(&mut self, host: &HostName) {
         self.entry(host);
     }
 
@@ -30,7 +30,7 @@ impl Tally {
     }
 
     /// Counts the end of a task.
-    pub fn task(&mut self, host: &HostName, result: TaskResult) {
+    pub(crate) fn task(&mut self, host: &HostName, result: TaskResult) {
         let entry = self.entry(host);
         entry.attempted |= !matches!(result, TaskResult::Skipped);
         let counts = &mut entry.counts;
@@ -51,17 +51,17 @@ impl Tally {
     }
 
     /// Counts the change of a task whose failure is ignored (Ansible counts it in both columns).
-    pub fn changed(&mut self, host: &HostName) {
+    pub(crate) fn changed(&mut self, host: &HostName) {
         self.entry(host).counts.changed += 1;
     }
 
     /// Counts a certificate task that found nothing to do.
-    pub fn unchanged(&mut self, host: &HostName) {
+    pub(crate) fn unchanged(&mut self, host: &HostName) {
         self.entry(host).counts.unchanged += 1;
     }
 
     /// Records why a host left the run.
-    pub fn fail(&mut self, host: &HostName, outcome: Outcome, reason: impl Into<String>) {
+    pub(crate) fn fail(&mut self, host: &HostName, outcome: Outcome, reason: impl Into<String>) {
         let entry = self.entry(host);
         if matches!(outcome, Outcome::RolledBack(_)) {
             entry.counts.rolled_back += 1;
@@ -71,18 +71,18 @@ impl Tally {
     }
 
     /// Records why a host was not worked on; a failure is not overwritten.
-    pub fn skip(&mut self, host: &HostName, reason: impl Into<String>) {
+    pub(crate) fn skip(&mut self, host: &HostName, reason: impl Into<String>) {
         let entry = self.entry(host);
         entry.reason.get_or_insert_with(|| reason.into());
     }
 
     /// Whether the host takes no further part.
-    pub fn has_failed(&self, host: &HostName) -> bool {
+    pub(crate) fn has_failed(&self, host: &HostName) -> bool {
         self.hosts.get(host).is_some_and(|entry| entry.failure.is_some())
     }
 
     /// How the host ended, as things stand.
-    pub fn outcome(&self, host: &HostName) -> Outcome {
+    pub(crate) fn outcome(&self, host: &HostName) -> Outcome {
         let Some(entry) = self.hosts.get(host) else { return Outcome::Skipped };
         match entry.failure {
             Some(outcome) => outcome,
@@ -93,17 +93,17 @@ impl Tally {
     }
 
     /// Why the host failed or was skipped.
-    pub fn reason(&self, host: &HostName) -> Option<&str> {
+    pub(crate) fn reason(&self, host: &HostName) -> Option<&str> {
         self.hosts.get(host)?.reason.as_deref()
     }
 
     /// The hosts in order.
-    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
         self.hosts.keys()
     }
 
     /// Hosts that failed, and hosts that were unreachable.
-    pub fn failures(&self) -> (usize, usize) {
+    pub(crate) fn failures(&self) -> (usize, usize) {
         let unreachable = |entry: &&Entry| entry.failure == Some(Outcome::Unreachable);
         let failed = self.hosts.values().filter(|entry| entry.failure.is_some()).count();
         let unreachable = self.hosts.values().filter(unreachable).count();
@@ -111,7 +111,7 @@ impl Tally {
     }
 
     /// The summary's map.
-    pub fn summary(&self) -> IndexMap<HostName, HostSummary> {
+    pub(crate) fn summary(&self) -> IndexMap<HostName, HostSummary> {
         self.hosts
             .iter()
             .map(|(host, entry)| {

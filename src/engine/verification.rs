@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The ways to reach an endpoint of one host.
 #[derive(Clone)]
-pub struct Dialers {
+pub(crate) struct Dialers {
     /// Through the SSH link to the host, where there is one.
     pub host: Option<Arc<dyn Dial>>,
     /// Through the link to its last jump host, where there is one.
@@ -25,11 +25,6 @@ pub struct Dialers {
 }
 
 impl Dialers {
-    /// Only the controller's own network.
-    pub fn controller_only() -> Self {
-        Self { host: None, bastion: None }
-    }
-
     fn pick(&self, via: Via) -> Result<Arc<dyn Dial>, &'static str> {
         match via {
             Via::Controller => Ok(Arc::new(Tcp)),
@@ -47,7 +42,7 @@ const EARLY_LOOK: Duration = Duration::from_millis(100);
 
 /// A probe that did not show what was wanted.
 #[derive(Clone, Debug)]
-pub struct Unverified {
+pub(crate) struct Unverified {
     /// What was seen, one line, with endpoint and name.
     pub words: String,
     /// What to look at.
@@ -60,7 +55,7 @@ pub struct Unverified {
 
 /// What all probes of a host showed.
 #[derive(Clone, Debug, Default)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// One line for the step.
     pub detail: String,
     /// What is not as it should be and fails nothing.
@@ -69,7 +64,7 @@ pub struct Verified {
 
 /// A handshake to make, and the leaf that was served there before, if any.
 #[derive(Clone, Debug)]
-pub struct Sought {
+pub(crate) struct Sought {
     /// Where, and what must be seen.
     pub probe: ProbeWant,
     /// What was served before.
@@ -82,7 +77,7 @@ pub struct Sought {
 ///
 /// # Errors
 /// The first probe that does not show its leaf; of alternatives, when none of them does.
-pub async fn verify_all(
+pub(crate) async fn verify_all(
     host: &HostName,
     places: &[Sought],
     dialers: &Dialers,
@@ -186,7 +181,7 @@ async fn verify_one(
 }
 
 /// What each probe shows now, with one look each and no retries: `Err` says why there is none.
-pub async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Look> {
+pub(crate) async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Look> {
     let looks = probes.iter().map(|want| async move {
         let dial = dialers.pick(want.via).map_err(|why| LookFailure::NoWay(why.to_owned()))?;
         let mut shown = Err(LookFailure::NoWay("the name has no address".to_owned()));

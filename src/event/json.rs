@@ -17,7 +17,7 @@ const LONGEST_TEXT: usize = 64 * 1024;
 ///
 /// # Errors
 /// None that events have: their keys are texts.
-pub fn to_object(event: &Event) -> Result<Value, Error> {
+pub(crate) fn to_object(event: &Event) -> Result<Value, Error> {
     let mut fields = match serde_json::to_value(&event.kind)? {
         Value::Object(fields) => fields,
         other => Map::from_iter([("event".to_owned(), other)]),
@@ -42,7 +42,7 @@ pub fn to_object(event: &Event) -> Result<Value, Error> {
 ///
 /// # Errors
 /// It is no event at all: no object, or without `event`, `seq` and `elapsed_ms`.
-pub fn from_object(value: Value) -> Result<Event, Error> {
+pub(crate) fn from_object(value: Value) -> Result<Event, Error> {
     #[derive(Deserialize)]
     struct Line {
         seq: u64,

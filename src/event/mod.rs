@@ -4,25 +4,25 @@
 //! [`Kind::RunStart`] comes first and one [`Kind::Summary`] last. `docs/events.md` documents the
 //! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
 
-pub mod json;
-pub mod planned;
-pub mod run;
-pub mod status;
+pub(crate) mod json;
+pub(crate) mod planned;
+pub(crate) mod run;
+pub(crate) mod status;
 
-use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step, Timestamp};
+use crate::model::{Endpoint, Fingerprint, Guarantee, HostName, Outcome, Step, Timestamp};
 use planned::{PlanCounts, PlanRow, ServiceEnd};
-pub use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
+pub(crate) use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use status::HostStatus;
 use std::time::Duration;
 
 /// Version of the JSON form.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One fact of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub(crate) struct Event {
     /// Counts from 0 without gaps.
     pub seq: u64,
     /// When it happened, by the controller's wall clock.
@@ -38,7 +38,7 @@ pub struct Event {
 /// The kinds of facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The run begins.
     RunStart(Box<RunStart>),
     /// A play begins.
@@ -143,6 +143,9 @@ pub enum Kind {
         play: String,
         /// The batch, from 1.
         batch: usize,
+        /// What undoes a change that is not confirmed.
+        #[serde(default)]
+        guarantee: Guarantee,
         /// File by file.
         rows: Vec<PlanRow>,
     },
@@ -199,7 +202,7 @@ pub enum Kind {
 /// How a task ended on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TaskResult {
+pub(crate) enum TaskResult {
     /// Done, nothing changed.
     Ok,
     /// Done and changed.
@@ -217,7 +220,7 @@ pub enum TaskResult {
 /// Severity of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum NoteLevel {
+pub(crate) enum NoteLevel {
     /// Good to know.
     Info,
     /// Deserves attention.
@@ -228,7 +231,7 @@ pub enum NoteLevel {
 
 /// A failed step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Task that failed.
     pub task: String,
     /// Step that failed.

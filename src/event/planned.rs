@@ -95,7 +95,7 @@ pub struct CertBrief {
 
 /// Sums of a batch. A host counts once, by the most telling of its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanCounts {
+pub(crate) struct PlanCounts {
     /// Hosts in the batch.
     pub hosts: usize,
     /// Hosts where files will be written, or their owner or mode set.
@@ -112,7 +112,7 @@ pub struct PlanCounts {
 
 impl PlanCounts {
     /// Counts the hosts of `rows`; `unreachable` hosts have no rows and are added.
-    pub fn of(rows: &[PlanRow], unreachable: usize) -> Self {
+    pub(crate) fn of(rows: &[PlanRow], unreachable: usize) -> Self {
         let mut worst: indexmap::IndexMap<&HostName, u8> = indexmap::IndexMap::new();
         for row in rows {
             let rank = match row.action {
@@ -136,14 +136,14 @@ impl PlanCounts {
     }
 
     /// Hosts where `apply` would do something.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.change + self.reload_only
     }
 }
 
 /// What one service serves after a certificate task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceEnd {
+pub(crate) struct ServiceEnd {
     /// Its profile's name.
     pub service: String,
     /// The leaf that was last seen there, new or old.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who does what, and how to do it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunStart {
+pub(crate) struct RunStart {
     /// [`super::SCHEMA`].
     pub schema: u32,
     /// `plan`, `apply`, `verify`, …
@@ -42,7 +42,7 @@ pub struct RunStart {
 /// What follows the verb on a command line that leads to the same hosts and tasks again. Holds
 /// nothing secret: values that may be are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rerun {
+pub(crate) struct Rerun {
     /// Playbooks and flags, one word each, but for `--limit`.
     #[serde(default)]
     pub argv: Vec<String>,
@@ -57,7 +57,7 @@ pub struct Rerun {
 /// Why a run stops early. Ordered: a weaker reason never replaces a stronger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StopReason {
+pub(crate) enum StopReason {
     /// Every host of a batch failed.
     BatchFailed,
     /// More hosts failed than the play tolerates.
@@ -70,7 +70,7 @@ pub enum StopReason {
 
 /// Counts of one host, in tasks except where said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostSummary {
+pub(crate) struct HostSummary {
     /// Tasks that ended well, changed or not.
     pub ok: u32,
     /// Tasks that changed something.
@@ -97,7 +97,7 @@ pub struct HostSummary {
 
 /// The end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Every host of every play, in inventory order.
     pub hosts: IndexMap<HostName, HostSummary>,
     /// The process's exit code.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything that one host holds of one certificate task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostStatus {
+pub(crate) struct HostStatus {
     /// Its files, in the order of the task.
     pub files: Vec<FileStatus>,
     /// What each endpoint serves now.
@@ -21,14 +21,14 @@ pub struct HostStatus {
 
 impl HostStatus {
     /// Whether an interrupted transaction waits to be settled.
-    pub fn is_unfinished(&self) -> bool {
+    pub(crate) fn is_unfinished(&self) -> bool {
         !self.journals.is_empty()
     }
 }
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileStatus {
+pub(crate) struct FileStatus {
     /// The service that reads it; several joined by `, `.
     pub service: String,
     /// Path on the host.
@@ -53,7 +53,7 @@ pub struct FileStatus {
 
 /// A kept earlier state of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupStatus {
+pub(crate) struct BackupStatus {
     /// What `certroll rollback --to` takes.
     pub generation: String,
     /// SHA-256 of its bytes.
@@ -64,7 +64,7 @@ pub struct BackupStatus {
 
 /// What one endpoint serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServedStatus {
+pub(crate) struct ServedStatus {
     /// The service.
     pub service: String,
     /// Where it was asked.
@@ -81,7 +81,7 @@ pub struct ServedStatus {
 
 /// A transaction that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JournalStatus {
+pub(crate) struct JournalStatus {
     /// Its id.
     pub id: String,
     /// What the next contact will do with it.
@@ -91,7 +91,7 @@ pub struct JournalStatus {
 /// What the next contact does with an interrupted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UnfinishedState {
+pub(crate) enum UnfinishedState {
     /// Undo it; while the lock is held it is simply under way.
     Undo,
     /// Clear up after it: it had been confirmed.

@@ -26,7 +26,7 @@ pub enum RunningCheck {
 
 /// A single command on a host, for tasks and checks outside a transaction.
 #[derive(Clone, Debug)]
-pub struct CommandRequest {
+pub(crate) struct CommandRequest {
     /// What to run.
     pub command: CommandLine,
     /// Directory to run in.

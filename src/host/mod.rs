@@ -11,17 +11,16 @@ mod kind;
 mod reports;
 mod transaction;
 
-pub use command::{CommandRequest, CommandResult, RunningCheck, TimedCommand};
-pub use facts::{
-    BootGuard, FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState, LockHolder,
-    RegularFile, Tools,
-};
+pub(crate) use command::CommandRequest;
+pub use command::{CommandResult, RunningCheck, TimedCommand};
+pub(crate) use facts::{BootGuard, Generation, JournalFacts};
+pub use facts::{FileFacts, FileState, HostFacts, JournalState, LockHolder, RegularFile, Tools};
 pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
 pub use kind::{Family, HostKind};
 pub use reports::{
-    Committed, Recovered, RecoveredEnd, Reloaded, RolledBack, ServiceBack, Staged, StepFailure,
-    Validation, ValidationWay,
+    Committed, Recovered, RecoveredEnd, RolledBack, Staged, StepFailure, ValidationWay,
 };
+pub(crate) use reports::{Reloaded, ServiceBack, Validation};
 pub use transaction::{
     Attributes, BootRecipe, Content, FileChange, FileRole, Limits, NewDirectory, ServiceCommands,
     TransactionId, TransactionRequest, ValidateStep, ValidateVia,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// A checked certificate with its chain and, unless the host keeps its own, its key.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The material, with the file contents made of it.
     pub material: Arc<Material>,
     /// What deserves attention, one line each.
@@ -27,7 +27,7 @@ pub struct Loaded {
 }
 
 /// What was loaded so far. A key is wiped when the last task that uses it is done; see [`Bundles::done_with`].
-pub struct Bundles {
+pub(crate) struct Bundles {
     now: Timestamp,
     decrypt: Decrypt,
     known: Mutex<HashMap<Files, Known>>,
@@ -67,7 +67,7 @@ struct Files {
 
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
-    pub fn new(now: Timestamp, decrypt: Decrypt) -> Self {
+    pub(crate) fn new(now: Timestamp, decrypt: Decrypt) -> Self {
         Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
     }
 
@@ -75,7 +75,7 @@ impl Bundles {
     ///
     /// # Errors
     /// Everything that is wrong with the files, at the place that names them.
-    pub fn load(
+    pub(crate) fn load(
         &self,
         user: Place,
         pair: &Pair,
@@ -105,7 +105,7 @@ impl Bundles {
 
     /// The task will not be run any more: what no other task uses is dropped, and its keys are wiped with the last
     /// host's copy.
-    pub fn done_with(&self, user: Place) {
+    pub(crate) fn done_with(&self, user: Place) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, entry| {
             let used = entry.users.remove(&user);
@@ -117,7 +117,7 @@ impl Bundles {
     ///
     /// # Errors
     /// They cannot be read, or there are none.
-    pub fn roots(&self, trust: &Trust) -> Result<Roots, Diagnostic> {
+    pub(crate) fn roots(&self, trust: &Trust) -> Result<Roots, Diagnostic> {
         let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = roots.iter().find(|(known, _)| known == trust) {
             return known.clone();
@@ -245,7 +245,7 @@ fn located(error: &MaterialError, pair: &Pair) -> Diagnostic {
 }
 
 /// A name that must be served and that none of the certificates covers.
-pub fn uncovered(name: &str, materials: &[Arc<Material>]) -> Option<Diagnostic> {
+pub(crate) fn uncovered(name: &str, materials: &[Arc<Material>]) -> Option<Diagnostic> {
     if materials.iter().any(|material| material.leaf.covers(name)) {
         return None;
     }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 ///
 /// # Errors
 /// A condition that is wrong, or not known yet.
-pub fn all_true(conditions: &[Node], scope: &Scope) -> Result<bool, TemplateError> {
+pub(crate) fn all_true(conditions: &[Node], scope: &Scope) -> Result<bool, TemplateError> {
     for condition in conditions {
         if !scope.condition(condition)? {
             return Ok(false);
@@ -23,7 +23,7 @@ pub fn all_true(conditions: &[Node], scope: &Scope) -> Result<bool, TemplateErro
 ///
 /// # Errors
 /// A condition that is wrong, or not known yet.
-pub fn why_not(conditions: &[Node], scope: &Scope) -> Result<Option<String>, TemplateError> {
+pub(crate) fn why_not(conditions: &[Node], scope: &Scope) -> Result<Option<String>, TemplateError> {
     for condition in conditions {
         if !scope.condition(condition)? {
             let text = condition.as_str().unwrap_or("false");
@@ -37,7 +37,7 @@ pub fn why_not(conditions: &[Node], scope: &Scope) -> Result<Option<String>, Tem
 ///
 /// # Errors
 /// A list that is none, or not known yet.
-pub fn iterations(
+pub(crate) fn iterations(
     looping: Option<&Loop>,
     scope: &Scope,
 ) -> Result<Vec<(Scope, Option<String>)>, TemplateError> {

@@ -5,14 +5,14 @@
 //! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
 //! Nothing here connects to a host or to a service.
 
-pub mod bundles;
-pub mod iteration;
-pub mod preflight;
-pub mod project;
-pub mod selection;
-pub mod variables;
-pub mod verb;
-pub mod wants;
+pub(crate) mod bundles;
+pub(crate) mod iteration;
+pub(crate) mod preflight;
+pub(crate) mod project;
+pub(crate) mod selection;
+pub(crate) mod variables;
+pub(crate) mod verb;
+pub(crate) mod wants;
 
 use crate::model::Timestamp;
 use bundles::Bundles;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use variables::Variables;
 
 /// What a run is given. Variables and bundles fill while it goes on.
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// What was read.
     pub project: Arc<Project>,
     /// What hosts know.
@@ -32,7 +32,7 @@ pub struct Inputs {
 
 impl Inputs {
     /// The inputs of a run that has not begun; certificates are judged at `now`.
-    pub fn new(project: Arc<Project>, now: Timestamp) -> Self {
+    pub(crate) fn new(project: Arc<Project>, now: Timestamp) -> Self {
         let variables = Arc::new(Variables::new(&project));
         let bundles = Bundles::new(now, Arc::clone(&project.decrypt));
         Self { project, variables, bundles }

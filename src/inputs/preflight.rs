@@ -16,7 +16,7 @@ use indexmap::{IndexMap, IndexSet};
 
 /// What the preflight of a run found.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// One line each, for the operator.
     pub warnings: Vec<String>,
 }
@@ -33,7 +33,7 @@ struct Preflight<'a> {
 ///
 /// # Errors
 /// All errors, each once with the hosts that it concerns.
-pub fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
+pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
     let mut preflight = Preflight { inputs, operator, report: Report::default() };
     preflight.start();
     let mut any = false;

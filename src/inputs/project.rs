@@ -10,7 +10,7 @@ use crate::template::{Decrypt, Templates};
 use std::sync::Arc;
 
 /// The inputs of a run. Nothing of it changes while the run lasts.
-pub struct Project {
+pub(crate) struct Project {
     /// Hosts, groups and their variables.
     pub inventory: Arc<Inventory>,
     /// The playbooks in the order given.
@@ -24,7 +24,7 @@ pub struct Project {
 }
 
 /// A playbook with what stands beside it.
-pub struct Book {
+pub(crate) struct Book {
     /// Its plays.
     pub playbook: Playbook,
     /// Renders its templates; lookups start in its directory.
@@ -35,7 +35,7 @@ pub struct Book {
 
 /// The flags that steer a run.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// What is done.
     pub verb: Verb,
     /// `--limit`.
@@ -70,7 +70,7 @@ pub struct Options {
 
 impl Options {
     /// Whether nothing may be changed.
-    pub fn is_plan(&self) -> bool {
+    pub(crate) fn is_plan(&self) -> bool {
         self.verb == Verb::Plan
     }
 }

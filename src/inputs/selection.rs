@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Where a task stands in the project. Ordered as tasks run; indices from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub(crate) struct Place {
     /// The playbook.
     pub book: usize,
     /// The play in it.
@@ -25,7 +25,7 @@ pub struct Place {
 
 /// The lists of tasks of a play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Section {
+pub(crate) enum Section {
     /// Pre-tasks, tasks and post-tasks.
     Tasks,
     /// Handlers.
@@ -34,7 +34,7 @@ pub enum Section {
 
 /// A play with what it stands in.
 #[derive(Clone, Copy)]
-pub struct PlayAt<'p> {
+pub(crate) struct PlayAt<'p> {
     project: &'p Project,
     book_index: usize,
     play_index: usize,
@@ -46,7 +46,7 @@ pub struct PlayAt<'p> {
 
 /// A task or handler with what it stands in: its play's keywords are inherited.
 #[derive(Clone, Copy)]
-pub struct ChosenTask<'p> {
+pub(crate) struct ChosenTask<'p> {
     /// Where it stands.
     pub place: Place,
     /// Its play.
@@ -57,7 +57,7 @@ pub struct ChosenTask<'p> {
 
 impl Project {
     /// Every play of every playbook, in the order in which they run.
-    pub fn plays(&self) -> impl Iterator<Item = PlayAt<'_>> {
+    pub(crate) fn plays(&self) -> impl Iterator<Item = PlayAt<'_>> {
         self.books.iter().enumerate().flat_map(move |(book_index, book)| {
             book.playbook.plays.iter().enumerate().map(move |(play_index, play)| PlayAt {
                 project: self,
@@ -70,7 +70,7 @@ impl Project {
     }
 
     /// The task or handler at a place that a walk gave.
-    pub fn task_at(&self, place: Place) -> ChosenTask<'_> {
+    pub(crate) fn task_at(&self, place: Place) -> ChosenTask<'_> {
         let book = &self.books[place.book];
         let play = &book.playbook.plays[place.play];
         let at =
@@ -83,7 +83,7 @@ impl Project {
     }
 
     /// The first task of that name, or whose name fits the pattern (Ansible, `--start-at-task`).
-    pub fn find_task(&self, name: &str) -> Option<Place> {
+    pub(crate) fn find_task(&self, name: &str) -> Option<Place> {
         let pattern = Glob::new(name);
         let fits = |chosen: &ChosenTask<'_>| {
             let title = chosen.task.title();
@@ -95,17 +95,17 @@ impl Project {
 
 impl<'p> PlayAt<'p> {
     /// Its playbook's number among those of the project, from 0.
-    pub fn book_index(self) -> usize {
+    pub(crate) fn book_index(self) -> usize {
         self.book_index
     }
 
     /// Every task, chosen or not.
-    pub fn all_tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
+    pub(crate) fn all_tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
         self.section(Section::Tasks, &self.play.tasks)
     }
 
     /// The handlers.
-    pub fn handlers(self) -> impl Iterator<Item = ChosenTask<'p>> {
+    pub(crate) fn handlers(self) -> impl Iterator<Item = ChosenTask<'p>> {
         self.section(Section::Handlers, &self.play.handlers)
     }
 
@@ -117,7 +117,7 @@ impl<'p> PlayAt<'p> {
     }
 
     /// The tasks that run.
-    pub fn tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
+    pub(crate) fn tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
         let options = &self.project.options;
         let start = options.start_at_task.as_deref().and_then(|name| self.project.find_task(name));
         self.all_tasks().filter(move |chosen| {
@@ -129,7 +129,7 @@ impl<'p> PlayAt<'p> {
     ///
     /// # Errors
     /// A pattern that cannot be rendered, is wrong, or matches nothing.
-    pub fn hosts(self, variables: &Variables) -> Result<Vec<HostName>, Diagnostic> {
+    pub(crate) fn hosts(self, variables: &Variables) -> Result<Vec<HostName>, Diagnostic> {
         let Project { inventory, options, .. } = self.project;
         let scope = variables.bare_scope(self.book, self.play);
         let pattern = pattern(&scope, &self.play.hosts)?;
@@ -161,7 +161,7 @@ impl<'p> PlayAt<'p> {
 
     /// What `host` would see in each of `tasks` before any of them has run: the names that earlier ones set are
     /// not known yet.
-    pub fn foresee(
+    pub(crate) fn foresee(
         self,
         variables: &Arc<Variables>,
         vars: &PlayScope,

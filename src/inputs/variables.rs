@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What hosts know: the inventory's variables and what tasks have set since.
-pub struct Variables {
+pub(crate) struct Variables {
     inventory: Arc<Inventory>,
     extra: Arc<Vars>,
     /// The same for every host and task.
@@ -44,7 +44,7 @@ struct Foreseen {
 
 /// What a play adds to the variables of its hosts.
 #[derive(Clone)]
-pub struct PlayScope {
+pub(crate) struct PlayScope {
     templates: Arc<Templates>,
     directory: PathBuf,
     vars: Arc<Vars>,
@@ -56,7 +56,7 @@ pub struct PlayScope {
 
 impl PlayScope {
     /// The variables of `play`, which has these hosts.
-    pub fn new(book: &Book, play: &Play, hosts: &[HostName]) -> Self {
+    pub(crate) fn new(book: &Book, play: &Play, hosts: &[HostName]) -> Self {
         let directory = book.playbook.directory.clone();
         let absolute = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
         let magic = Vars::from([
@@ -83,22 +83,22 @@ impl PlayScope {
     }
 
     /// Every host of the play.
-    pub fn everyone(&self) -> &[HostName] {
+    pub(crate) fn everyone(&self) -> &[HostName] {
         &self.everyone
     }
 
     /// The same play at a task with this rendered name.
-    pub fn with_title(&self, title: &str) -> Self {
+    pub(crate) fn with_title(&self, title: &str) -> Self {
         Self { title: Some(Arc::from(title)), ..self.clone() }
     }
 
     /// What the task at work is called: its name as rendered, else as written.
-    pub fn title(&self, task: &Task) -> String {
+    pub(crate) fn title(&self, task: &Task) -> String {
         self.title.as_deref().map_or_else(|| task.title(), str::to_owned)
     }
 
     /// The same play with the hosts that are still in it, and those of the batch.
-    pub fn with_hosts(&self, active: &[HostName], batch: &[HostName]) -> Self {
+    pub(crate) fn with_hosts(&self, active: &[HostName], batch: &[HostName]) -> Self {
         let mut magic = Vars::clone(&self.magic);
         magic.insert("ansible_play_hosts".to_owned(), names(active));
         magic.insert("play_hosts".to_owned(), names(batch));
@@ -108,13 +108,13 @@ impl PlayScope {
 }
 
 /// A list of host names as a value.
-pub fn names<'a>(hosts: impl IntoIterator<Item = &'a HostName>) -> Node {
+pub(crate) fn names<'a>(hosts: impl IntoIterator<Item = &'a HostName>) -> Node {
     Node::made(Value::List(hosts.into_iter().map(|host| Node::text(host.as_str())).collect()))
 }
 
 impl Variables {
     /// The variables at the start of a run.
-    pub fn new(project: &Project) -> Self {
+    pub(crate) fn new(project: &Project) -> Self {
         let inventory = Arc::clone(&project.inventory);
         let options = &project.options;
         let texts = |list: &[String]| {
@@ -166,14 +166,14 @@ impl Variables {
     }
 
     /// Sets a variable of a host: a registered result, a fact.
-    pub fn set(&self, host: &HostName, name: &str, value: Node) {
+    pub(crate) fn set(&self, host: &HostName, name: &str, value: Node) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let layer = made.entry(host.clone()).or_default();
         Arc::make_mut(layer).insert(name.to_owned(), value);
     }
 
     /// From here on only `apply` would know this name.
-    pub fn forget(&self, host: &HostName, name: &str) {
+    pub(crate) fn forget(&self, host: &HostName, name: &str) {
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(unknown.entry(host.clone()).or_default()).insert(name.to_owned());
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +184,7 @@ impl Variables {
 
     /// A play will set these names for these hosts: other hosts see them as not yet known, the hosts themselves from
     /// the next play on.
-    pub fn foresee(&self, hosts: &[HostName], names: &[&str]) {
+    pub(crate) fn foresee(&self, hosts: &[HostName], names: &[&str]) {
         let mut foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
         let Foreseen { earlier, all } = &mut *foreseen;
         earlier.clone_from(all);
@@ -194,18 +194,18 @@ impl Variables {
     }
 
     /// The names that earlier plays will set for a host.
-    pub fn foreseen(&self, host: &HostName) -> HashSet<String> {
+    pub(crate) fn foreseen(&self, host: &HostName) -> HashSet<String> {
         let foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
         foreseen.earlier.get(host).cloned().unwrap_or_default()
     }
 
     /// The run begins: what is not there now is undefined.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         *self.foreseen.lock().unwrap_or_else(PoisonError::into_inner) = Foreseen::default();
     }
 
     /// What was odd in the files of variables that were read since the last call.
-    pub fn take_warnings(&self) -> Diagnostics {
+    pub(crate) fn take_warnings(&self) -> Diagnostics {
         std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -213,7 +213,7 @@ impl Variables {
     ///
     /// # Errors
     /// A file of `vars_files` that is not there or cannot be read.
-    pub fn scope(
+    pub(crate) fn scope(
         self: &Arc<Self>,
         play: &PlayScope,
         host: &HostName,
@@ -225,7 +225,7 @@ impl Variables {
     ///
     /// # Errors
     /// As [`scope`](Self::scope).
-    pub fn task_scope(
+    pub(crate) fn task_scope(
         self: &Arc<Self>,
         play: &PlayScope,
         host: &HostName,
@@ -279,7 +279,7 @@ impl Variables {
     }
 
     /// Variables that are there without any host: for a play's `hosts`.
-    pub fn bare_scope(&self, book: &Book, play: &Play) -> Scope {
+    pub(crate) fn bare_scope(&self, book: &Book, play: &Play) -> Scope {
         let layers = vec![Arc::new(play.vars.clone()), Arc::clone(&self.extra)];
         Scope::new(Arc::clone(&book.templates), layers)
     }
@@ -418,6 +418,6 @@ fn version() -> Node {
 }
 
 /// A JSON value as one that templates read; texts in it are no templates.
-pub fn node(value: &serde_json::Value) -> Node {
+pub(crate) fn node(value: &serde_json::Value) -> Node {
     Node::from_json(value, None)
 }

@@ -2,7 +2,7 @@
 
 /// What the operator asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Looks and tells what `apply` would do; changes nothing.
     Plan,
     /// Rolls out.
@@ -24,7 +24,7 @@ pub enum Verb {
 
 impl Verb {
     /// The word of the command line.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Plan => "plan",
             Self::Apply => "apply",
@@ -37,12 +37,12 @@ impl Verb {
     }
 
     /// Whether it goes through the tasks of plays, for real or as a dry run.
-    pub fn runs_plays(&self) -> bool {
+    pub(crate) fn runs_plays(&self) -> bool {
         matches!(self, Self::Plan | Self::Apply | Self::Rollback { .. })
     }
 
     /// Whether it runs the tasks of plays and may change hosts by it.
-    pub fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         matches!(self, Self::Apply | Self::Rollback { .. })
     }
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A task for one host, and what deserves attention.
-pub struct Want {
+pub(crate) struct Want {
     /// The task.
     pub wanted: Arc<Wanted>,
     /// The same, made concrete for each kind of host.
@@ -31,7 +31,7 @@ pub struct Want {
 ///
 /// # Errors
 /// Everything that is wrong; or a name that only the run sets.
-pub fn want(
+pub(crate) fn want(
     bundles: &Bundles,
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,
@@ -90,7 +90,7 @@ pub fn want(
 ///
 /// # Errors
 /// Values that are wrong, or a name that only the run sets.
-pub fn paths(
+pub(crate) fn paths(
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,
     scope: &Scope,

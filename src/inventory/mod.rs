@@ -19,7 +19,7 @@ mod yaml;
 
 pub use load::{LoadOptions, load};
 pub use model::Inventory;
-pub use pattern::PatternError;
+pub(crate) use pattern::PatternError;
 
 use crate::model::HostName;
 use crate::source::Vars;

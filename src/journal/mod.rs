@@ -7,6 +7,6 @@ mod read;
 mod record;
 mod store;
 
-pub use read::{Listed, Reading, State};
-pub use record::Record;
-pub use store::{FindError, NoSuchRun, Store};
+pub(crate) use read::{Listed, State};
+pub(crate) use record::Record;
+pub(crate) use store::{FindError, Store};

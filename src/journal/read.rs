@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// How a recorded run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// It goes on.
     Running,
     /// It has ended and said so.
@@ -18,7 +18,7 @@ pub enum State {
 
 /// A record, as far as a list shows it.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// Where it is.
     pub path: PathBuf,
     /// Its first event.
@@ -33,7 +33,7 @@ pub struct Listed {
 
 /// A record read whole.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Its events in order.
     pub events: Vec<Event>,
     /// Lines that are no events; more than a torn last one is damage.

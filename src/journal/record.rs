@@ -7,7 +7,7 @@ use std::io::{self, Write};
 /// A record that is being written. As long as it lives it holds a lock on its file, which tells a run that
 /// goes on from one that was killed.
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     file: File,
 }
 
@@ -21,7 +21,7 @@ impl Record {
     ///
     /// # Errors
     /// It cannot be written, as on a full disk; the last line may be torn then.
-    pub fn take(&mut self, event: &Event) -> io::Result<()> {
+    pub(crate) fn take(&mut self, event: &Event) -> io::Result<()> {
         let mut line = json::to_object(event)?.to_string();
         line.push('\n');
         self.file.write_all(line.as_bytes())?;

@@ -15,13 +15,13 @@ const ENDING: &str = ".jsonl";
 
 /// The records of one user.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub(crate) struct Store {
     directory: PathBuf,
 }
 
 /// No run has that name, or several begin so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoSuchRun {
+pub(crate) enum NoSuchRun {
     /// None.
     #[error("no run '{0}' is recorded")]
     None(String),
@@ -32,13 +32,13 @@ pub enum NoSuchRun {
 
 impl Store {
     /// The records in a directory, which need not exist yet.
-    pub fn at(directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn at(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
     }
 
     /// `$XDG_STATE_HOME/certroll/runs`, by default below `~/.local/state` (XDG Base Directory Specification
     /// 0.8); none without either variable. A relative path is not heeded, as the specification asks.
-    pub fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+    pub(crate) fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = absolute("XDG_STATE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// Where the records are.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be made or written, or is another user's.
-    pub fn begin(&self, start: &RunStart, moment: Timestamp) -> io::Result<Record> {
+    pub(crate) fn begin(&self, start: &RunStart, moment: Timestamp) -> io::Result<Record> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.close_to_others()?;
         let name = format!("{}-{}{ENDING}", compact(moment), start.run);
@@ -87,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read; that it does not exist is none.
-    pub fn list(&self) -> io::Result<Vec<Listed>> {
+    pub(crate) fn list(&self) -> io::Result<Vec<Listed>> {
         let mut listed = Vec::new();
         for path in self.paths()? {
             // One that was pruned meanwhile, or cannot be read, hides no other.
@@ -102,7 +102,11 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read; no run has that name, or several have.
-    pub fn find(&self, name: &str, fits: impl Fn(&RunStart) -> bool) -> Result<Listed, FindError> {
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        fits: impl Fn(&RunStart) -> bool,
+    ) -> Result<Listed, FindError> {
         if name == "last" {
             let paths = self.paths()?.into_iter().rev();
             let mut found = paths.filter_map(|path| read::ends(path).ok().flatten());
@@ -134,7 +138,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn read(&self, listed: &Listed) -> io::Result<Reading> {
+    pub(crate) fn read(&self, listed: &Listed) -> io::Result<Reading> {
         read::whole(&listed.path)
     }
 
@@ -143,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read, or a record not removed.
-    pub fn prune(&self, keep: usize, oldest: Timestamp) -> io::Result<usize> {
+    pub(crate) fn prune(&self, keep: usize, oldest: Timestamp) -> io::Result<usize> {
         let paths = self.paths()?;
         let oldest = compact(oldest);
         let beyond = paths.len().saturating_sub(keep);
@@ -181,7 +185,7 @@ impl Store {
 
 /// Why a run was not found.
 #[derive(Debug, thiserror::Error)]
-pub enum FindError {
+pub(crate) enum FindError {
     /// By its name.
     #[error(transparent)]
     Name(#[from] NoSuchRun),

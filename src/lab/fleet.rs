@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The account on every host.
-pub const USER: &str = "demo";
+pub(crate) const USER: &str = "demo";
 
 /// A running fleet. Dropped, its servers end and so does every program that they started; a
 /// temporary directory is removed.

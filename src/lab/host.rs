@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The commands of a simulated service, as its profile names them.
-pub const COMMANDS: [&str; 2] = ["edge-check", "edge-reload"];
+pub(crate) const COMMANDS: [&str; 2] = ["edge-check", "edge-reload"];
 
 /// The service's configuration, in the host's directory.
-pub const SETTINGS: &str = "service.conf";
+pub(crate) const SETTINGS: &str = "service.conf";
 
 /// What a host is made of.
 #[derive(Clone, Debug)]

@@ -5,26 +5,22 @@
 //! files behind them and the handshakes are real. Nothing is left behind: tasks end and programs
 //! are ended when a [`Lab`] is stopped or dropped.
 
-pub mod children;
+pub(crate) mod children;
 mod control;
-pub mod fault;
+pub(crate) mod fault;
 mod files;
-pub mod fleet;
-pub mod host;
+pub(crate) mod fleet;
+pub(crate) mod host;
 mod inbox;
-pub mod pki;
+pub(crate) mod pki;
 mod program;
-pub mod service;
+pub(crate) mod service;
 mod settings;
-pub mod sshd;
-pub mod story;
+pub(crate) mod sshd;
+pub(crate) mod story;
 mod wire;
-pub mod words;
+pub(crate) mod words;
 
-pub use children::Children;
 pub use fault::Fault;
 pub use fleet::Lab;
 pub use host::Host;
-pub use pki::{Authority, KeyKind, Validity};
-pub use service::Service;
-pub use sshd::{Access, Environment, Sshd};

@@ -10,7 +10,7 @@ use rcgen::{
 use std::time::Duration;
 
 /// A root and an intermediate that signs the leaves.
-pub struct Authority {
+pub(crate) struct Authority {
     root_pem: String,
     intermediate_pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -19,7 +19,7 @@ pub struct Authority {
 
 /// Days before and after the present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
+pub(crate) struct Validity {
     /// It was issued so many days ago.
     pub since: i64,
     /// It ends in so many days; negative: it has ended.
@@ -28,9 +28,9 @@ pub struct Validity {
 
 impl Validity {
     /// Near its end.
-    pub const OLD: Self = Self { since: 40, left: 7 };
+    pub(crate) const OLD: Self = Self { since: 40, left: 7 };
     /// Just issued.
-    pub const NEW: Self = Self { since: 1, left: 46 };
+    pub(crate) const NEW: Self = Self { since: 1, left: 46 };
 
     fn around(self, now: Timestamp, params: &mut CertificateParams) {
         let moment = |seconds: i64| {
@@ -57,7 +57,7 @@ impl Authority {
     ///
     /// # Errors
     /// No randomness.
-    pub fn new(name: &str, now: Timestamp) -> anyhow::Result<Self> {
+    pub(crate) fn new(name: &str, now: Timestamp) -> anyhow::Result<Self> {
         let root_key = KeyPair::generate()?;
         let root_params = authority(&format!("{name} root"), now)?;
         let root_pem = root_params.self_signed(&root_key)?.pem();
@@ -69,7 +69,7 @@ impl Authority {
     }
 
     /// The root, for those who want to trust it.
-    pub fn root_pem(&self) -> &str {
+    pub(crate) fn root_pem(&self) -> &str {
         &self.root_pem
     }
 
@@ -77,7 +77,12 @@ impl Authority {
     ///
     /// # Errors
     /// A name that no certificate can hold.
-    pub fn leaf(&self, names: &[&str], kind: KeyKind, valid: Validity) -> anyhow::Result<Bundle> {
+    pub(crate) fn leaf(
+        &self,
+        names: &[&str],
+        kind: KeyKind,
+        valid: Validity,
+    ) -> anyhow::Result<Bundle> {
         let key = KeyPair::generate_for(match kind {
             KeyKind::P256 => &PKCS_ECDSA_P256_SHA256,
             KeyKind::P384 => &PKCS_ECDSA_P384_SHA384,

@@ -6,7 +6,7 @@ use crate::model::text::plural;
 use std::fmt::Write;
 
 /// Before anything runs: what this is, and what to look at.
-pub fn intro(lab: &Lab) -> String {
+pub(crate) fn intro(lab: &Lab) -> String {
     let mut text = format!(
         "A fleet of {}, all in this process, on 127.0.0.1 only. The services are simulated; SSH, files,\n\
          shell commands, certificates and TLS handshakes are real. No root is needed, and nothing stays\n\
@@ -27,13 +27,14 @@ pub fn intro(lab: &Lab) -> String {
 }
 
 /// Before the plan.
-pub const BEFORE_PLAN: &str = "First the plan: it connects, reads, and changes nothing.";
+pub(crate) const BEFORE_PLAN: &str = "First the plan: it connects, reads, and changes nothing.";
 
 /// Before the rollout.
-pub const BEFORE_APPLY: &str = "Now the rollout: edge1 as a canary, then the rest, then mail.";
+pub(crate) const BEFORE_APPLY: &str =
+    "Now the rollout: edge1 as a canary, then the rest, then mail.";
 
 /// After it, when every host ended as it should.
-pub fn as_told(expected: &[Expected]) -> String {
+pub(crate) fn as_told(expected: &[Expected]) -> String {
     let new = expected.iter().filter(|end| end.serves_new).count();
     format!(
         "As told: {} on the new certificate, seen by a handshake; the other {} on the old one, with\n\
@@ -44,7 +45,7 @@ pub fn as_told(expected: &[Expected]) -> String {
 }
 
 /// After it, when some host did not.
-pub fn not_as_told(differences: &[String]) -> String {
+pub(crate) fn not_as_told(differences: &[String]) -> String {
     format!(
         "This is not how the demo should end; please report it:\n  {}\n",
         differences.join("\n  ")
@@ -52,13 +53,13 @@ pub fn not_as_told(differences: &[String]) -> String {
 }
 
 /// Without `--keep`: how to look closer.
-pub const CLOSING: &str = "\
+pub(crate) const CLOSING: &str = "\
 To look closer, keep the fleet running:   certroll demo --keep
 For your own hosts:                       certroll plan PLAYBOOK -i INVENTORY
 ";
 
 /// With `--keep`: what to try.
-pub fn kept(lab: &Lab) -> String {
+pub(crate) fn kept(lab: &Lab) -> String {
     let (playbook, inventory) = (lab.playbook(), lab.inventory());
     let (playbook, inventory) = (playbook.display(), inventory.display());
     let place = lab.directory().display();

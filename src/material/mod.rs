@@ -15,9 +15,9 @@ mod public_key;
 mod signature;
 
 pub use bundle::Bundle;
-pub use certificate::{Certificate, DiffRow, certificates_in, describe_diff, parse_certificates};
+pub use certificate::{Certificate, certificates_in, describe_diff, parse_certificates};
 pub use check::{Input, check};
-pub use error::{BlockProblem, MaterialError, Note, Part};
-pub use names::covers;
+pub use error::{MaterialError, Note};
+pub(crate) use names::covers;
 pub use private_key::PrivateKey;
-pub use public_key::{Curve, PublicKey};
+pub use public_key::PublicKey;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// Whether subject alternative names cover `name` (RFC 9525 §6.3, formerly RFC 6125): an IP
 /// address only by an equal address; a DNS name, case-insensitively, by an equal name or by a `*`
 /// that is the whole leftmost label and stands for exactly one. The common name does not count.
-pub fn covers(dns_names: &[String], ip_addresses: &[IpAddr], name: &str) -> bool {
+pub(crate) fn covers(dns_names: &[String], ip_addresses: &[IpAddr], name: &str) -> bool {
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     match bare.parse::<IpAddr>() {
         Ok(address) => ip_addresses.contains(&address),

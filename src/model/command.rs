@@ -120,13 +120,13 @@ impl serde::Serialize for CommandLine {
 }
 
 /// Single-quoted for a POSIX shell, whatever `text` holds (except NUL, which no shell can carry).
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A part of a text with placeholders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// As it stands.
     Text(&'a str),
     /// `{name}`, without the braces.
@@ -134,7 +134,7 @@ pub enum Piece<'a> {
 }
 
 /// The parts of `text`; `{name}` of lower-case letters and `_` is a placeholder where that name is known.
-pub fn pieces<'a>(text: &'a str, known: impl Fn(&str) -> bool) -> Vec<Piece<'a>> {
+pub(crate) fn pieces<'a>(text: &'a str, known: impl Fn(&str) -> bool) -> Vec<Piece<'a>> {
     let (mut pieces, mut begin, mut at) = (Vec::new(), 0, 0);
     while let Some(open) = text[at..].find('{').map(|open| at + open) {
         at = open + 1;
@@ -151,7 +151,7 @@ pub fn pieces<'a>(text: &'a str, known: impl Fn(&str) -> bool) -> Vec<Piece<'a>>
 }
 
 /// The text with its placeholders replaced where `value` knows the name.
-pub fn replace(text: &str, value: &impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn replace(text: &str, value: &impl Fn(&str) -> Option<String>) -> String {
     pieces(text, |name| value(name).is_some())
         .into_iter()
         .map(|piece| match piece {

@@ -3,7 +3,7 @@
 use wildmatch::WildMatch;
 
 /// `*` stands for any text, `?` for one character; nothing else is special.
-pub fn wildcard(pattern: &str, name: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, name: &str) -> bool {
     if pattern.contains(['*', '?']) {
         WildMatch::new(pattern).matches(name)
     } else {
@@ -14,21 +14,21 @@ pub fn wildcard(pattern: &str, name: &str) -> bool {
 /// A pattern with `*`, `?` and classes (`[a-z]`, `[!0-9]`), as `fnmatch(3)` has them: a `[` without its partner
 /// stands for itself.
 #[derive(Debug)]
-pub struct Glob(fancy_regex::Regex);
+pub(crate) struct Glob(fancy_regex::Regex);
 
 impl Glob {
     /// `None` for a class that is none, `[z-a]`. A backslash stands for itself.
-    pub fn new(pattern: &str) -> Option<Self> {
+    pub(crate) fn new(pattern: &str) -> Option<Self> {
         Self::translate(pattern, false)
     }
 
     /// As [`new`](Self::new), but a backslash takes the meaning from the character behind it.
-    pub fn with_escapes(pattern: &str) -> Option<Self> {
+    pub(crate) fn with_escapes(pattern: &str) -> Option<Self> {
         Self::translate(pattern, true)
     }
 
     /// Whether the whole of `name` matches.
-    pub fn is_match(&self, name: &str) -> bool {
+    pub(crate) fn is_match(&self, name: &str) -> bool {
         self.0.is_match(name).unwrap_or(false)
     }
 

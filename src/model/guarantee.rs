@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// What brings a target back to its old state when a change is not confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Guarantee {
+pub(crate) enum Guarantee {
     /// The target itself, whatever becomes of the controller and the network.
+    #[default]
     HostUndoes,
     /// The controller: a change stays if the controller dies between commit and confirmation.
     ControllerUndoes,
@@ -16,7 +17,7 @@ pub enum Guarantee {
 
 impl Guarantee {
     /// For people, as what happens without a confirmation.
-    pub fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::HostUndoes => "the host rolls back by itself",
             Self::ControllerUndoes => {

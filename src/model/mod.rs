@@ -2,30 +2,32 @@
 //!
 //! Nothing here reads a file, a clock or a network.
 
-pub mod backoff;
-pub mod command;
-pub mod endpoint;
-pub mod fingerprint;
-pub mod glob;
-pub mod guarantee;
-pub mod host;
-pub mod mode;
-pub mod outcome;
-pub mod remote_path;
-pub mod secret;
-pub mod shard;
-pub mod text;
-pub mod time;
+pub(crate) mod backoff;
+pub(crate) mod command;
+pub(crate) mod endpoint;
+pub(crate) mod fingerprint;
+pub(crate) mod glob;
+pub(crate) mod guarantee;
+pub(crate) mod host;
+pub(crate) mod mode;
+pub(crate) mod outcome;
+pub(crate) mod remote_path;
+pub(crate) mod secret;
+pub(crate) mod shard;
+pub(crate) mod text;
+pub(crate) mod time;
 
 pub use backoff::Backoff;
 pub use command::CommandLine;
-pub use endpoint::{Endpoint, StartTls, Via};
+pub(crate) use endpoint::Via;
+pub use endpoint::{Endpoint, StartTls};
 pub use fingerprint::Fingerprint;
-pub use guarantee::Guarantee;
+pub(crate) use guarantee::Guarantee;
 pub use host::HostName;
 pub use mode::FileMode;
 pub use outcome::{Outcome, Step};
-pub use remote_path::{BadPath, RemotePath};
+pub use remote_path::RemotePath;
 pub use secret::Secret;
-pub use shard::Shard;
-pub use time::{Timestamp, Validity};
+pub(crate) use shard::Shard;
+pub use time::Timestamp;
+pub(crate) use time::Validity;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// "Using name-based mappings to increase hit rates", 1998): the choice depends on the host's name and N
 /// alone, so hosts that come and go move no other host, and another N moves as few as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shard {
+pub(crate) struct Shard {
     index: NonZeroU32,
     of: NonZeroU32,
 }
@@ -21,7 +21,7 @@ const MOST: u32 = 10_000;
 
 /// Why a text is no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadShard {
+pub(crate) enum BadShard {
     /// Not of the form `K/N`.
     #[error("a shard is written K/N, as in 2/4: the second of four")]
     Form,
@@ -40,7 +40,7 @@ pub enum BadShard {
 
 impl Shard {
     /// Shard `index` (counted from 1) of `of`.
-    pub fn new(index: u64, of: u64) -> Result<Self, BadShard> {
+    pub(crate) fn new(index: u64, of: u64) -> Result<Self, BadShard> {
         if of > u64::from(MOST) {
             return Err(BadShard::TooMany(of));
         }
@@ -52,17 +52,12 @@ impl Shard {
     }
 
     /// Which one, counted from 1.
-    pub fn index(self) -> u32 {
+    pub(crate) fn index(self) -> u32 {
         self.index.get()
     }
 
-    /// How many there are.
-    pub fn of(self) -> u32 {
-        self.of.get()
-    }
-
     /// Whether the host belongs to this shard.
-    pub fn takes(self, host: &HostName) -> bool {
+    pub(crate) fn takes(self, host: &HostName) -> bool {
         Self::index_of(host, self.of) == self.index()
     }
 

@@ -6,7 +6,7 @@
 /// (C0, DEL, C1) and bidirectional overrides are dropped, so no escape sequence survives. Carriage
 /// returns end a line. At most the last `limit` bytes are kept. What looks like the body of a key is
 /// withheld: a check that prints the file it was given must not print it here.
-pub fn printable(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
     // A cut may make a key unrecognisable: so it comes last.
     let text = readable(&bytes[bytes.len().saturating_sub(limit.saturating_add(MARGIN))..]);
     let text = withhold_keys(text);
@@ -30,7 +30,7 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 /// An error and its causes on one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -41,14 +41,14 @@ const WITHHELD: &str = "[withheld]";
 const PEM_LINE: usize = 60;
 
 /// `: TEXT`, or nothing where there is no text.
-pub fn after_colon(text: &str) -> String {
+pub(crate) fn after_colon(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// Replaces private key blocks, and everything that could be a part of one: long runs of base64 and the
 /// shorter lines of base64 around them, for an output may be cut in the middle of a key.
-pub fn withhold_keys(text: String) -> String {
+pub(crate) fn withhold_keys(text: String) -> String {
     if !may_hold_a_key(&text) {
         return text;
     }
@@ -65,7 +65,7 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 const DASHES: &str = "-----";
 
 /// Which lines of a text hold a part of a private key, or could: see [`withhold_keys`].
-pub fn withheld_lines(text: &str) -> Vec<bool> {
+pub(crate) fn withheld_lines(text: &str) -> Vec<bool> {
     let lines: Vec<&str> = text.split('\n').collect();
     let mut hidden = vec![false; lines.len()];
     if !may_hold_a_key(text) {
@@ -137,7 +137,7 @@ fn is_bidi_control(c: char) -> bool {
 }
 
 /// `1 host`, `2 hosts`.
-pub fn plural(count: usize, noun: &str) -> String {
+pub(crate) fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Every destination that the task names, and the usual ones of its services on any kind of host.
-pub fn destinations(task: &CertificateTask, profiles: &[Arc<Profile>]) -> BTreeSet<RemotePath> {
+pub(crate) fn destinations(
+    task: &CertificateTask,
+    profiles: &[Arc<Profile>],
+) -> BTreeSet<RemotePath> {
     let named = task.pairs.iter().flat_map(|pair| {
         let dest = &pair.dest;
         [&dest.cert, &dest.chain, &dest.key, &dest.combined].into_iter().flatten().cloned()

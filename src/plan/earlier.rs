@@ -17,7 +17,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Nothing is kept, or nothing of that generation.
-pub fn earlier(view: &HostView, to: Option<&str>) -> Result<Desired, NoGeneration> {
+pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<Desired, NoGeneration> {
     let kept = || view.files().flat_map(|file| &file.there.generations);
     let to = match to {
         Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),

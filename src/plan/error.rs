@@ -52,7 +52,7 @@ pub enum PlanError {
 
 /// Why no earlier generation can come back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoGeneration {
+pub(crate) enum NoGeneration {
     /// Nothing is kept.
     #[error("the host keeps no earlier generation of these files")]
     None,

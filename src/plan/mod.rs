@@ -1,20 +1,20 @@
 //! What would be done on each host and why. No IO, no clock, no async.
 
 mod alternatives;
-pub mod build;
+pub(crate) mod build;
 mod command;
-pub mod desired;
-pub mod destinations;
-pub mod discovery;
-pub mod earlier;
-pub mod error;
-pub mod host_plan;
-pub mod inspection;
+pub(crate) mod desired;
+pub(crate) mod destinations;
+pub(crate) mod discovery;
+pub(crate) mod earlier;
+pub(crate) mod error;
+pub(crate) mod host_plan;
+pub(crate) mod inspection;
 mod layout;
-pub mod probes;
-pub mod proof;
-pub mod resolve;
-pub mod row;
-pub mod rows;
-pub mod transaction;
-pub mod wanted;
+pub(crate) mod probes;
+pub(crate) mod proof;
+pub(crate) mod resolve;
+pub(crate) mod row;
+pub(crate) mod rows;
+pub(crate) mod transaction;
+pub(crate) mod wanted;

@@ -18,7 +18,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A name that none of the task's certificates covers, or roots that were not loaded.
-pub fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, PlanError> {
+pub(crate) fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, PlanError> {
     let usual = VerifySpec::default();
     let specs = match &wanted.certificate.verify {
         VerifyChoice::Off => return Ok(Vec::new()),

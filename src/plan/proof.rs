@@ -15,7 +15,7 @@ use crate::verify::Served;
 
 /// A place on the host itself that may show what only this host serves.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Where to look, through the link to the host.
     pub probe: ProbeWant,
     /// The index, in the plan, of the handshake that proves nothing.
@@ -26,7 +26,7 @@ pub struct Candidate {
 ///
 /// A host whose files are right and that is looked at by its own address is left alone: there is nothing to
 /// prove, and nobody stands between.
-pub fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
+pub(crate) fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
     let address = wanted.address.as_str();
     let mut candidates = Vec::new();
     for (index, probe) in matching(plan) {
@@ -60,7 +60,7 @@ pub fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
 
 /// Whether what a candidate shows is the service in question: a certificate that lies in its files now, or one
 /// for the same name. Others may listen on the port of another address.
-pub fn is_the_service(candidate: &ProbeWant, served: &Served, view: &HostView) -> bool {
+pub(crate) fn is_the_service(candidate: &ProbeWant, served: &Served, view: &HostView) -> bool {
     let for_the_name = || {
         let leaf = served.chain.first().and_then(|der| Certificate::from_der(der));
         leaf.is_some_and(|leaf| candidate.server_name.iter().any(|name| leaf.covers(name)))
@@ -70,7 +70,7 @@ pub fn is_the_service(candidate: &ProbeWant, served: &Served, view: &HostView) -
 
 /// Calls by name what no handshake can prove; where the task wants a proof, nothing is done. `on_host` says,
 /// per handshake of the plan that proves nothing, what the look at the host itself gave.
-pub fn judge(plan: &mut HostPlan, on_host: &[(usize, String)]) {
+pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)]) {
     let mut unproven = Vec::new();
     let mut required = false;
     for (index, probe) in matching(plan) {

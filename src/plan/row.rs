@@ -3,12 +3,13 @@
 //! The types live in `event`, because `-o json` carries the same data; here they are made from
 //! what the plan knows.
 
-pub use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow, ServiceEnd};
+pub use crate::event::planned::CertBrief;
+pub(crate) use crate::event::planned::{PlanAction, PlanRow};
 use crate::material::Certificate;
 use crate::model::Timestamp;
 
 /// A certificate in a few words, as seen at `now`.
-pub fn brief(certificate: &Certificate, now: Timestamp) -> CertBrief {
+pub(crate) fn brief(certificate: &Certificate, now: Timestamp) -> CertBrief {
     let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
     CertBrief {
         fingerprint: certificate.fingerprint,

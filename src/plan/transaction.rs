@@ -15,7 +15,7 @@ use std::time::Duration;
 /// never ends their input.
 const STAGE_WAIT: Duration = Duration::from_secs(60);
 /// How often they are given one while they wait for the others of a batch.
-pub const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Where a host's own units are.
 const UNITS: &str = "/etc/systemd/system";
@@ -97,7 +97,7 @@ fn service_commands(service: &ServiceWant) -> ServiceCommands {
 }
 
 /// The command that a failed step ran, as it would be typed.
-pub fn command_of(desired: &Desired, failed: &StepFailure) -> Option<String> {
+pub(crate) fn command_of(desired: &Desired, failed: &StepFailure) -> Option<String> {
     let name = failed.service.as_deref();
     let mut services = desired.services.iter();
     let service = services.find(|want| name.is_none_or(|name| name == want.name))?;

@@ -7,9 +7,10 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use render::{RenderError, render};
-pub use spec::CertificateSpec;
+pub(crate) use render::{RenderError, render};
+pub(crate) use spec::CertificateSpec;
 pub use task::{
-    CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
-    SourceText, Trust, Validation, VerifyChoice, VerifySpec,
+    CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
+    VerifyChoice, VerifySpec,
 };
+pub(crate) use task::{CheckOn, Passphrase, Trust};

@@ -4,17 +4,17 @@
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
 mod becoming;
-pub mod certificate;
+pub(crate) mod certificate;
 mod elsewhere;
-pub mod model;
+pub(crate) mod model;
 mod parse;
 mod reader;
 mod task;
 mod values;
 mod words;
 
-pub use model::{
-    Becoming, COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, Playbook, RunsOn, Serial,
-    Task, TaskKind, WaitFor,
+pub use model::Playbook;
+pub(crate) use model::{
+    COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, RunsOn, Task, TaskKind, WaitFor,
 };
 pub use parse::parse;

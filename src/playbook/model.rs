@@ -460,7 +460,7 @@ pub struct WaitFor {
 }
 
 /// Default limit of `command` and `shell`.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,10 @@ const PART: usize = 64 << 10;
 ///
 /// # Errors
 /// See [`RemoteError`]. Once it had been started, what it did is unknown.
-pub async fn run(process: Process, request: &CommandRequest) -> Result<CommandResult, RemoteError> {
+pub(crate) async fn run(
+    process: Process,
+    request: &CommandRequest,
+) -> Result<CommandResult, RemoteError> {
     let nonce = nonce();
     let text = word(request, &nonce)?;
     let mut host = Conversation::open(process, &COMMANDING, &nonce, &text, Step::Task).await?;

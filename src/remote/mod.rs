@@ -10,16 +10,16 @@
     reason = "one per conversation with a host: its size is nothing"
 )]
 
-pub mod command;
+pub(crate) mod command;
 mod conversation;
-pub mod error;
+pub(crate) mod error;
 mod inspect;
-pub mod program;
+pub(crate) mod program;
 mod pulse;
-pub mod transaction;
+pub(crate) mod transaction;
 
-pub use command::run as run_command;
 pub use error::RemoteError;
 pub use inspect::inspect;
 pub use program::{BOOTSTRAP, READY, launch};
-pub use transaction::{Transaction, recover};
+pub use transaction::Transaction;
+pub(crate) use transaction::recover;

@@ -28,9 +28,9 @@ macro_rules! part {
 /// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
 const PRELUDE: &str = part!("core/prelude");
 /// Running commands with a time limit: `run`, `watch`, `running`.
-pub const RUN: &str = part!("core/run");
+pub(crate) const RUN: &str = part!("core/run");
 /// The host's lock: `find_lock_holder`, `lock`, `unlock`.
-pub const LOCK: &str = part!("core/lock");
+pub(crate) const LOCK: &str = part!("core/lock");
 /// Where symbolic links lead.
 const LINKS: &str = part!("files/links");
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Output forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
+pub(crate) enum Output {
     /// Tables for people.
     #[default]
     Table,
@@ -24,7 +24,7 @@ pub enum Output {
 
 /// What is shown and how.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The form of standard output.
     pub output: Output,
     /// How standard output looks.
@@ -41,7 +41,7 @@ pub struct Options {
 
 impl Options {
     /// For the streams of this process. [`ColorChoice::Auto`] heeds `NO_COLOR`, `CLICOLOR` and `TERM`.
-    pub fn detect(color: ColorChoice) -> Self {
+    pub(crate) fn detect(color: ColorChoice) -> Self {
         let mut stderr = Theme::of(&io::stderr(), color);
         if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
             stderr.width = None;
@@ -50,7 +50,7 @@ impl Options {
     }
 
     /// Without terminals: no colours, any width.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self {
             output: Output::Table,
             stdout: Theme::PLAIN,
@@ -63,14 +63,14 @@ impl Options {
 }
 
 /// The reporters of a run as one.
-pub struct Console {
+pub(crate) struct Console {
     reporters: Tee<'static>,
     pause: Pause,
 }
 
 impl Console {
     /// On the streams of this process, after `others`, which come first.
-    pub fn new(options: &Options, others: Vec<Box<dyn Reporter + Send>>) -> Self {
+    pub(crate) fn new(options: &Options, others: Vec<Box<dyn Reporter + Send>>) -> Self {
         let target = options.stderr.width.is_some().then(ProgressDrawTarget::stderr);
         let mut reporters = Tee::default();
         for other in others {
@@ -80,7 +80,11 @@ impl Console {
     }
 
     /// On other streams. There are no bars, only lines.
-    pub fn on(options: &Options, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn on(
+        options: &Options,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Self {
         Self::with(Tee::default(), options, out, err, None)
     }
 
@@ -120,12 +124,12 @@ impl Console {
     }
 
     /// Takes the next event, in order.
-    pub fn on_event(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
         self.reporters.on_event(event);
     }
 
     /// Stops the bars while somebody asks the operator.
-    pub fn pause(&self) -> Pause {
+    pub(crate) fn pause(&self) -> Pause {
         self.pause.clone()
     }
 
@@ -134,7 +138,7 @@ impl Console {
     ///
     /// # Errors
     /// That one.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         match self.reporters.finish() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,

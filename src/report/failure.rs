@@ -10,11 +10,11 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Failures, identical ones of many hosts together, in the order of their first.
 #[derive(Debug, Default)]
-pub struct Groups(IndexMap<Key, Group>);
+pub(crate) struct Groups(IndexMap<Key, Group>);
 
 /// Failures that differ in nothing but the host.
 #[derive(Debug)]
-pub struct Group {
+pub(crate) struct Group {
     /// The first of them.
     pub failure: Failure,
     /// All hosts that it happened on.
@@ -47,12 +47,12 @@ impl Groups {
     }
 
     /// The group of a failure.
-    pub fn of(&self, host: &HostName, failure: &Failure) -> Option<&Group> {
+    pub(crate) fn of(&self, host: &HostName, failure: &Failure) -> Option<&Group> {
         self.0.get(&Key::of(host, failure))
     }
 
     /// The groups.
-    pub fn iter(&self) -> impl Iterator<Item = &Group> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.0.values()
     }
 }

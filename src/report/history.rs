@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A past run in one row.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Who did what.
     pub start: RunStart,
     /// When it began.
@@ -29,7 +29,7 @@ pub struct Row {
 
 impl Row {
     /// From the events of a run.
-    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>, state: State) -> Self {
+    pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a Event>, state: State) -> Self {
         let mut view = RunView::default();
         events.into_iter().for_each(|event| view.take(event));
         Self {
@@ -63,7 +63,7 @@ impl Row {
 }
 
 /// One line per run.
-pub fn table(theme: &Theme, rows: &[Row]) -> String {
+pub(crate) fn table(theme: &Theme, rows: &[Row]) -> String {
     if rows.is_empty() {
         return "no run is recorded\n".to_owned();
     }
@@ -98,7 +98,7 @@ pub fn table(theme: &Theme, rows: &[Row]) -> String {
 }
 
 /// One object per run.
-pub fn object(row: &Row) -> Value {
+pub(crate) fn object(row: &Row) -> Value {
     let state = match row.state {
         State::Running => "running",
         State::Ended => "ended",

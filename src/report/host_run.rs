@@ -7,11 +7,11 @@ use crate::model::{Outcome, Step};
 use std::time::Duration;
 
 /// Place of a play in the run, and number of a batch in it.
-pub type BatchPlace = (usize, usize);
+pub(crate) type BatchPlace = (usize, usize);
 
 /// A host as far as it has come.
 #[derive(Debug, Default)]
-pub struct HostRun {
+pub(crate) struct HostRun {
     /// When its first event happened, since the run began.
     pub began: Duration,
     /// When it was last at work.
@@ -40,7 +40,7 @@ pub struct HostRun {
 
 /// A step of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepRun {
+pub(crate) struct StepRun {
     /// The step.
     pub step: Step,
     /// When it began, since the run did.
@@ -57,7 +57,7 @@ pub struct StepRun {
 
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepState {
+pub(crate) enum StepState {
     /// It has not ended.
     Running,
     /// Well.
@@ -68,7 +68,7 @@ pub enum StepState {
 
 /// A task that has ended on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskRun {
+pub(crate) struct TaskRun {
     /// Its name.
     pub task: String,
     /// How it ended.
@@ -83,7 +83,7 @@ pub struct TaskRun {
 
 /// The end of a certificate task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateRun {
+pub(crate) struct CertificateRun {
     /// What its services serve.
     pub services: Vec<ServiceEnd>,
     /// How it ended.
@@ -92,7 +92,7 @@ pub struct CertificateRun {
 
 /// What a look at the services showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// The handshake's verdict, when one came to a good end.
     pub handshake: Option<String>,
     /// What was seen after rolling back.
@@ -103,22 +103,22 @@ pub struct Verified {
 
 impl HostRun {
     /// A host whose first event happens now.
-    pub fn new(began: Duration) -> Self {
+    pub(crate) fn new(began: Duration) -> Self {
         Self { began, ended: began, ..Self::default() }
     }
 
     /// How long it was at work, waiting for its batch included.
-    pub fn took(&self) -> Duration {
+    pub(crate) fn took(&self) -> Duration {
         self.ended.saturating_sub(self.began)
     }
 
     /// What was planned of it in a batch.
-    pub fn rows_in(&self, place: BatchPlace) -> impl Iterator<Item = &PlanRow> {
+    pub(crate) fn rows_in(&self, place: BatchPlace) -> impl Iterator<Item = &PlanRow> {
         self.rows.iter().filter(move |(own, _)| *own == place).map(|(_, row)| row)
     }
 
     /// Takes an event about this host, which is in batch `place`.
-    pub fn take(&mut self, event: &Event, place: Option<BatchPlace>) {
+    pub(crate) fn take(&mut self, event: &Event, place: Option<BatchPlace>) {
         match &event.kind {
             // Told when all hosts are done, long after this one was.
             Kind::HostEnd { outcome, reason } => {

@@ -7,13 +7,13 @@ use std::io::{self, Write};
 /// Writes each event as one line, at once.
 ///
 /// A reader that went away (`| head`) shows as [`io::ErrorKind::BrokenPipe`]; the run goes on without it.
-pub struct Json<W> {
+pub(crate) struct Json<W> {
     out: W,
 }
 
 impl<W: Write> Json<W> {
     /// Lines on `out`.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self { out }
     }
 }

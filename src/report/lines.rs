@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detail {
+pub(crate) enum Detail {
     /// Failures, notes, messages to the operator.
     Events,
     /// Also each step that ended, and where plays, batches and tasks begin.
@@ -23,7 +23,7 @@ pub enum Detail {
 
 impl Detail {
     /// `base`, raised by each `-v`.
-    pub fn raised(self, verbosity: u8) -> Self {
+    pub(crate) fn raised(self, verbosity: u8) -> Self {
         match (self as u8).saturating_add(verbosity) {
             0 => Self::Events,
             1 => Self::Steps,
@@ -34,14 +34,14 @@ impl Detail {
 }
 
 /// Writes lines as events come.
-pub struct Lines<W> {
+pub(crate) struct Lines<W> {
     out: W,
     writer: Writer,
 }
 
 impl<W: Write> Lines<W> {
     /// Lines on `out`.
-    pub fn new(out: W, theme: Theme, detail: Detail) -> Self {
+    pub(crate) fn new(out: W, theme: Theme, detail: Detail) -> Self {
         Self { out, writer: Writer::new(theme, detail) }
     }
 }

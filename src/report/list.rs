@@ -5,7 +5,7 @@ use crate::model::HostName;
 
 /// A playbook as far as listings show it.
 #[derive(Clone, Debug, Default)]
-pub struct PlaybookListing {
+pub(crate) struct PlaybookListing {
     /// As given on the command line.
     pub playbook: String,
     /// Its plays in order.
@@ -14,7 +14,7 @@ pub struct PlaybookListing {
 
 /// A play as far as listings show it.
 #[derive(Clone, Debug, Default)]
-pub struct PlayListing {
+pub(crate) struct PlayListing {
     /// `hosts:` as written; one entry per item of a list.
     pub patterns: Vec<String>,
     /// Its name; empty: its patterns are its name.
@@ -29,7 +29,7 @@ pub struct PlayListing {
 
 /// A task as far as listings show it.
 #[derive(Clone, Debug, Default)]
-pub struct TaskListing {
+pub(crate) struct TaskListing {
     /// Its name.
     pub name: String,
     /// All its tags, those of the play and of blocks included.
@@ -38,7 +38,7 @@ pub struct TaskListing {
 
 /// What to list; all may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct What {
+pub(crate) struct What {
     /// `--list-hosts`
     pub hosts: bool,
     /// `--list-tasks`
@@ -48,7 +48,7 @@ pub struct What {
 }
 
 /// The listing of `playbooks`, to be printed as it is.
-pub fn render(playbooks: &[PlaybookListing], what: What) -> String {
+pub(crate) fn render(playbooks: &[PlaybookListing], what: What) -> String {
     let mut text = String::new();
     for playbook in playbooks {
         text.push_str(&format!("\nplaybook: {}\n", line(&playbook.playbook)));

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
 /// Every result of a service, in the order of the page.
-pub const RESULTS: [&str; 10] = [
+pub(crate) const RESULTS: [&str; 10] = [
     "deployed",
     "unchanged",
     "validation_failed",
@@ -43,13 +43,13 @@ const OUTCOMES: [&str; 8] = [
 
 /// Writes the file when the run has ended.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     path: PathBuf,
 }
 
 impl Metrics {
     /// To `path`.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
@@ -87,7 +87,7 @@ impl Reporter for Metrics {
 ///
 /// # Errors
 /// None that a program without a mistake has: names and labels are constants.
-pub fn text(view: &RunView, summary: &Summary) -> Result<Vec<u8>, prometheus::Error> {
+pub(crate) fn text(view: &RunView, summary: &Summary) -> Result<Vec<u8>, prometheus::Error> {
     let registry = Registry::new();
     add_run(view, summary, &registry)?;
     add_services(view, &registry)?;

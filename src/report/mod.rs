@@ -4,42 +4,41 @@
 //! writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
-pub mod console;
-pub mod failure;
-pub mod history;
-pub mod host_run;
-pub mod json;
-pub mod lines;
-pub mod list;
-pub mod metrics;
-pub mod outcome;
-pub mod plan_table;
-pub mod progress;
+pub(crate) mod console;
+pub(crate) mod failure;
+pub(crate) mod history;
+pub(crate) mod host_run;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod list;
+pub(crate) mod metrics;
+pub(crate) mod outcome;
+pub(crate) mod plan_table;
+pub(crate) mod progress;
 mod rerun;
-pub mod run_view;
+pub(crate) mod run_view;
 #[cfg(test)]
 mod samples;
-pub mod services;
-pub mod status;
+pub(crate) mod services;
+pub(crate) mod status;
 mod table;
-pub mod theme;
+pub(crate) mod theme;
 mod words;
 
-pub use console::{Console, Options, Output};
-pub use json::Json;
-pub use lines::{Detail, Lines};
-pub use metrics::Metrics;
-pub use outcome::{End, Outcomes};
-pub use plan_table::PlanTable;
-pub use progress::{Pause, Progress};
-pub use run_view::RunView;
-pub use theme::Theme;
+pub(crate) use json::Json;
+pub(crate) use lines::{Detail, Lines};
+pub(crate) use metrics::Metrics;
+pub(crate) use outcome::{End, Outcomes};
+pub(crate) use plan_table::PlanTable;
+pub(crate) use progress::{Pause, Progress};
+pub(crate) use run_view::RunView;
+pub(crate) use theme::Theme;
 
 use crate::event::Event;
 use std::io;
 
 /// Shows a run to somebody.
-pub trait Reporter {
+pub(crate) trait Reporter {
     /// Takes the next event, in order, and the story that ends with it. Never blocks longer than its
     /// writer does.
     ///
@@ -51,7 +50,7 @@ pub trait Reporter {
 /// Tells the story of a run to several reporters. One that fails is left out from then on; the others
 /// go on.
 #[derive(Default)]
-pub struct Tee<'a> {
+pub(crate) struct Tee<'a> {
     view: RunView,
     reporters: Vec<Box<dyn Reporter + Send + 'a>>,
     broken: Option<io::Error>,
@@ -59,18 +58,18 @@ pub struct Tee<'a> {
 
 impl<'a> Tee<'a> {
     /// Adds one; they are called in the order of adding.
-    pub fn add(&mut self, reporter: impl Reporter + Send + 'a) -> &mut Self {
+    pub(crate) fn add(&mut self, reporter: impl Reporter + Send + 'a) -> &mut Self {
         self.add_box(Box::new(reporter))
     }
 
     /// The same for one that is in a box already.
-    pub fn add_box(&mut self, reporter: Box<dyn Reporter + Send + 'a>) -> &mut Self {
+    pub(crate) fn add_box(&mut self, reporter: Box<dyn Reporter + Send + 'a>) -> &mut Self {
         self.reporters.push(reporter);
         self
     }
 
     /// Takes the next event, in order.
-    pub fn on_event(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
         self.view.take(event);
         let (view, broken) = (&self.view, &mut self.broken);
         self.reporters.retain_mut(|reporter| match reporter.on_event(event, view) {
@@ -86,7 +85,7 @@ impl<'a> Tee<'a> {
     ///
     /// # Errors
     /// That one.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         self.broken.map_or(Ok(()), Err)
     }
 }

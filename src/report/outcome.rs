@@ -18,7 +18,7 @@ const CROWD: usize = 40;
 
 /// How the end of a run is shown.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub(crate) struct End {
     /// Colours and width.
     pub theme: Theme,
     /// The failures were already shown in full to the same eyes.
@@ -26,14 +26,14 @@ pub struct End {
 }
 
 /// Prints what became of a run when it has ended.
-pub struct Outcomes<W> {
+pub(crate) struct Outcomes<W> {
     out: W,
     end: End,
 }
 
 impl<W: Write> Outcomes<W> {
     /// Outcomes on `out`.
-    pub fn new(out: W, end: End) -> Self {
+    pub(crate) fn new(out: W, end: End) -> Self {
         Self { out, end }
     }
 }
@@ -49,7 +49,7 @@ impl<W: Write> Reporter for Outcomes<W> {
 }
 
 /// The end of a run: needs, failures, outcomes, recap, what to do next.
-pub fn text(view: &RunView, summary: &Summary, end: End) -> String {
+pub(crate) fn text(view: &RunView, summary: &Summary, end: End) -> String {
     Page { view, summary, end }.text()
 }
 

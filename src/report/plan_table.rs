@@ -18,7 +18,7 @@ use std::io::{self, Write};
 const WIDE: u16 = 170;
 
 /// Prints the plan of each batch as it comes, and at the end what `apply` would do.
-pub struct PlanTable<W> {
+pub(crate) struct PlanTable<W> {
     out: W,
     theme: Theme,
     diff: bool,
@@ -26,7 +26,7 @@ pub struct PlanTable<W> {
 
 impl<W: Write> PlanTable<W> {
     /// A table on `out`; `diff`: with old and new certificates field by field.
-    pub fn new(out: W, theme: Theme, diff: bool) -> Self {
+    pub(crate) fn new(out: W, theme: Theme, diff: bool) -> Self {
         Self { out, theme, diff }
     }
 }
@@ -46,7 +46,7 @@ impl<W: Write> Reporter for PlanTable<W> {
 }
 
 /// The plan of a batch: its table, commands, notes, sums.
-pub fn batch(view: &RunView, run: &BatchRun, theme: &Theme, diff: bool) -> String {
+pub(crate) fn batch(view: &RunView, run: &BatchRun, theme: &Theme, diff: bool) -> String {
     let Some(counts) = &run.counts else { return String::new() };
     let batch = Batch { rows: view.rows(run).collect(), failed: failed(view, run) };
     let name = view.plays.get(run.play).map(|play| line(&play.name)).unwrap_or_default();
@@ -72,7 +72,7 @@ pub fn batch(view: &RunView, run: &BatchRun, theme: &Theme, diff: bool) -> Strin
 }
 
 /// What `apply` would do, over all batches; nothing where no batch was planned.
-pub fn end(view: &RunView, theme: &Theme) -> String {
+pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
     let batches = view.plays.iter().flat_map(|play| &play.batches);
     let mut totals: Option<PlanCounts> = None;
     for counts in batches.filter_map(|batch| batch.counts.as_ref()) {

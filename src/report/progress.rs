@@ -16,7 +16,7 @@ use std::time::Duration;
 const SHOWN: usize = 8;
 
 /// Bars on a terminal.
-pub struct Progress {
+pub(crate) struct Progress {
     theme: Theme,
     bars: MultiProgress,
     /// The same terminal as the bars', for what stays above them.
@@ -35,16 +35,16 @@ struct Slot {
 
 /// Stops the bars while somebody else writes to the terminal.
 #[derive(Clone, Debug)]
-pub struct Pause(Option<MultiProgress>);
+pub(crate) struct Pause(Option<MultiProgress>);
 
 impl Pause {
     /// For runs without bars.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(None)
     }
 
     /// Runs `work` (asks the operator something) with the bars out of the way.
-    pub fn around<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn around<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bars) => bars.suspend(work),
             None => work(),
@@ -55,7 +55,7 @@ impl Pause {
 impl Progress {
     /// Bars on `target`, and on `above`, which is the same terminal, what stays. `detail` says how
     /// much that is.
-    pub fn new(
+    pub(crate) fn new(
         target: ProgressDrawTarget,
         above: impl Write + Send + 'static,
         theme: Theme,
@@ -72,7 +72,7 @@ impl Progress {
     }
 
     /// A handle that stops the bars for a while.
-    pub fn pause(&self) -> Pause {
+    pub(crate) fn pause(&self) -> Pause {
         Pause(Some(self.bars.clone()))
     }
 

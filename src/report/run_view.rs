@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// A run as far as it has come.
 #[derive(Debug, Default)]
-pub struct RunView {
+pub(crate) struct RunView {
     /// Who does what.
     pub start: RunStart,
     /// When it began.
@@ -39,7 +39,7 @@ pub struct RunView {
 
 /// A play.
 #[derive(Debug, Default)]
-pub struct PlayRun {
+pub(crate) struct PlayRun {
     /// Its name.
     pub name: String,
     /// How many hosts it has.
@@ -52,7 +52,7 @@ pub struct PlayRun {
 
 /// A batch of a play.
 #[derive(Debug, Default)]
-pub struct BatchRun {
+pub(crate) struct BatchRun {
     /// Place of the play in [`RunView::plays`].
     pub play: usize,
     /// From 1.
@@ -61,8 +61,6 @@ pub struct BatchRun {
     pub of: usize,
     /// Its hosts in order.
     pub hosts: Vec<HostName>,
-    /// When it began, since the run did.
-    pub began: Duration,
     /// When it ended.
     pub ended: Option<Duration>,
     /// Hosts that failed or were unreachable in it.
@@ -77,7 +75,7 @@ pub struct BatchRun {
 
 /// A note.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoteRun {
+pub(crate) struct NoteRun {
     /// The host it is about, if one.
     pub host: Option<HostName>,
     /// How grave.
@@ -88,7 +86,7 @@ pub struct NoteRun {
 
 /// What is going on in the current batch.
 #[derive(Debug, Default)]
-pub struct Now {
+pub(crate) struct Now {
     /// The task under way.
     pub task: Option<String>,
     /// Hosts of the batch that have ended the task.
@@ -101,7 +99,7 @@ pub struct Now {
 
 impl RunView {
     /// Takes the next event, in order.
-    pub fn take(&mut self, event: &Event) {
+    pub(crate) fn take(&mut self, event: &Event) {
         self.began.get_or_insert(event.moment);
         self.moment = Some(event.moment);
         self.elapsed = event.elapsed;
@@ -122,7 +120,7 @@ impl RunView {
                 batches: Vec::new(),
             }),
             Kind::BatchStart { batch, batches, hosts } => {
-                self.begin_batch(*batch, *batches, hosts, event.elapsed);
+                self.begin_batch(*batch, *batches, hosts);
             }
             Kind::PlanBatch { counts, unknown, .. } => {
                 if let Some(batch) = self.batch_mut() {
@@ -145,23 +143,23 @@ impl RunView {
     }
 
     /// The batch under way, or the last one.
-    pub fn batch(&self) -> Option<&BatchRun> {
+    pub(crate) fn batch(&self) -> Option<&BatchRun> {
         self.plays.last()?.batches.last()
     }
 
     /// The rows of a batch's plan, hosts in the batch's order.
-    pub fn rows<'a>(&'a self, batch: &'a BatchRun) -> impl Iterator<Item = &'a PlanRow> {
+    pub(crate) fn rows<'a>(&'a self, batch: &'a BatchRun) -> impl Iterator<Item = &'a PlanRow> {
         let hosts = batch.hosts.iter().filter_map(|host| self.hosts.get(host));
         hosts.flat_map(move |run| run.rows_in((batch.play, batch.number)))
     }
 
     /// Whether the run only looks: `plan`, or `--check`.
-    pub fn is_plan(&self) -> bool {
+    pub(crate) fn is_plan(&self) -> bool {
         self.start.check || self.start.command == "plan"
     }
 
     /// What the run came to; of one that was cut off, what is known of its hosts.
-    pub fn summary_so_far(&self) -> Summary {
+    pub(crate) fn summary_so_far(&self) -> Summary {
         if let Some(summary) = &self.summary {
             return summary.clone();
         }
@@ -182,7 +180,7 @@ impl RunView {
 
     /// The hosts that are not done, in order: those that failed, those that were not begun, and of a run that
     /// was cut off those of the batch that was under way.
-    pub fn left(&self) -> Vec<HostName> {
+    pub(crate) fn left(&self) -> Vec<HostName> {
         let hosts = self.summary_so_far().hosts.into_iter();
         let left = hosts.filter(|(host, counts)| {
             let good = matches!(counts.outcome, Outcome::Changed | Outcome::Unchanged);
@@ -192,12 +190,12 @@ impl RunView {
     }
 
     /// The hosts that could not be reached, in order.
-    pub fn unreachable(&self) -> Vec<HostName> {
+    pub(crate) fn unreachable(&self) -> Vec<HostName> {
         self.that(|outcome| outcome == Outcome::Unreachable)
     }
 
     /// The hosts that were changed, in order.
-    pub fn changed(&self) -> Vec<HostName> {
+    pub(crate) fn changed(&self) -> Vec<HostName> {
         self.that(|outcome| outcome == Outcome::Changed)
     }
 
@@ -216,13 +214,13 @@ impl RunView {
         self.plays.last_mut()?.batches.last_mut()
     }
 
-    fn begin_batch(&mut self, number: usize, of: usize, hosts: &[HostName], began: Duration) {
+    fn begin_batch(&mut self, number: usize, of: usize, hosts: &[HostName]) {
         let play = self.plays.len().saturating_sub(1);
         if self.plays.is_empty() {
             self.plays.push(PlayRun::default());
         }
         let hosts = hosts.to_vec();
-        let batch = BatchRun { play, number, of, hosts, began, ..BatchRun::default() };
+        let batch = BatchRun { play, number, of, hosts, ..BatchRun::default() };
         self.plays[play].batches.push(batch);
     }
 

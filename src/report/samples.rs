@@ -7,7 +7,7 @@ use crate::event::{
     Event, Failure, HostSummary, Kind, NoteLevel, Rerun, RunStart, SCHEMA, StopReason, Summary,
     TaskResult,
 };
-use crate::model::{Fingerprint, HostName, Outcome, Step, Timestamp, Validity};
+use crate::model::{Fingerprint, Guarantee, HostName, Outcome, Step, Timestamp, Validity};
 pub(super) use status::status;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -166,7 +166,12 @@ pub(super) fn plan() -> Vec<Event> {
     script.run(run_start("plan"));
     script.run(play_start(&["edge1", "edge2", "edge3", "edge4", "edge5", "edge6"]));
     let batch = |batch, hosts: &[&str]| Kind::BatchStart { batch, batches: 2, hosts: names(hosts) };
-    let host = |batch, rows| Kind::PlanHost { play: PLAY.into(), batch, rows };
+    let host = |batch, rows| Kind::PlanHost {
+        play: PLAY.into(),
+        batch,
+        guarantee: Guarantee::HostUndoes,
+        rows,
+    };
     let sums = |batch, counts, unknown| Kind::PlanBatch {
         play: PLAY.into(),
         batch,
@@ -421,7 +426,10 @@ pub(super) fn apply() -> Vec<Event> {
     }
     for host in ["edge1", "edge5", "edge6"] {
         let rows = rows(host, &PlanAction::Replace, Some(12));
-        script.host(host, Kind::PlanHost { play: PLAY.into(), batch: 1, rows });
+        script.host(
+            host,
+            Kind::PlanHost { play: PLAY.into(), batch: 1, guarantee: Guarantee::HostUndoes, rows },
+        );
     }
     let message = "the certificate expires in 12 days".into();
     script.host("edge1", Kind::Note { level: NoteLevel::Warning, message });

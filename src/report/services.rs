@@ -5,7 +5,7 @@ use super::theme::{self, Theme, line};
 use crate::services::ListRow;
 
 /// One line per profile, and how to see one in full.
-pub fn table(theme: &Theme, rows: &[ListRow]) -> String {
+pub(crate) fn table(theme: &Theme, rows: &[ListRow]) -> String {
     let header = [
         ("SERVICE", Share::Whole(24)),
         ("RELOAD", Share::Whole(10)),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const ACCESS: usize = 4;
 
 /// The table of one host and one certificate task.
-pub fn table(theme: &Theme, host: &HostName, task: &str, status: &HostStatus) -> String {
+pub(crate) fn table(theme: &Theme, host: &HostName, task: &str, status: &HostStatus) -> String {
     let head = format!("HOST [{}] {}", line(host.as_str()), line(task));
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, head));
     for journal in &status.journals {

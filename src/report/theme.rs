@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The properties of a stream that shape what is written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Theme {
+pub(crate) struct Theme {
     /// Escape sequences for colours may be written.
     pub color: bool,
     /// Columns of the terminal; `None`: no terminal, lines may have any length.
@@ -19,11 +19,11 @@ pub struct Theme {
 
 impl Theme {
     /// For pipes and files: no colour, any width, ASCII.
-    pub const PLAIN: Self = Self { color: false, width: None, ascii: true };
+    pub(crate) const PLAIN: Self = Self { color: false, width: None, ascii: true };
 
     /// What fits `stream`. With [`ColorChoice::Auto`] colours need a terminal and no `NO_COLOR`
     /// (<https://no-color.org>), `CLICOLOR=0` or `TERM=dumb`.
-    pub fn of(stream: &impl RawStream, color: ColorChoice) -> Self {
+    pub(crate) fn of(stream: &impl RawStream, color: ColorChoice) -> Self {
         let color = match color {
             ColorChoice::Auto => AutoStream::choice(stream),
             chosen => chosen,
@@ -36,18 +36,18 @@ impl Theme {
     }
 
     /// `text` in `style`, or as it is where there are no colours.
-    pub fn paint(&self, style: Style, text: impl Display) -> String {
+    pub(crate) fn paint(&self, style: Style, text: impl Display) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 
     /// Replaces the few characters beyond ASCII that certroll itself writes.
-    pub fn fit(&self, text: &str) -> String {
+    pub(crate) fn fit(&self, text: &str) -> String {
         if self.ascii { text.replace('→', "->").replace('…', "...") } else { text.to_owned() }
     }
 
     /// A line of `prefix` and `text`; where a terminal is narrower, further lines begin below the text. Only the
     /// text is painted.
-    pub fn hang(&self, prefix: &str, style: Style, text: &str) -> String {
+    pub(crate) fn hang(&self, prefix: &str, style: Style, text: &str) -> String {
         let indent = " ".repeat(textwrap::core::display_width(prefix));
         let room = self.columns().saturating_sub(indent.len());
         let text = self.fit(text);
@@ -72,7 +72,7 @@ impl Theme {
     }
 
     /// Columns to fill where the stream has no width.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         usize::from(self.width.unwrap_or(100))
     }
 }
@@ -85,22 +85,22 @@ fn unicode_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// All is well and something changed.
-pub const CHANGED: Style = AnsiColor::Yellow.on_default();
+pub(crate) const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// All is well.
-pub const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Something failed.
-pub const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// Nobody knows.
-pub const LOUD: Style = Style::new()
+pub(crate) const LOUD: Style = Style::new()
     .fg_color(Some(Color::Ansi(AnsiColor::White)))
     .bg_color(Some(Color::Ansi(AnsiColor::Red)))
     .bold();
 /// Not done, not important.
-pub const QUIET: Style = AnsiColor::Cyan.on_default();
+pub(crate) const QUIET: Style = AnsiColor::Cyan.on_default();
 /// Deserves attention.
-pub const WARNING: Style = AnsiColor::Magenta.on_default();
+pub(crate) const WARNING: Style = AnsiColor::Magenta.on_default();
 /// Headings and names.
-pub const STRONG: Style = Style::new().bold();
+pub(crate) const STRONG: Style = Style::new().bold();
 
 /// Text is not wrapped into fewer columns.
 const NARROWEST: usize = 24;
@@ -109,7 +109,7 @@ const NARROWEST: usize = 24;
 const LONGEST_LINE: usize = 2_000;
 
 /// Foreign text as one printable line of bounded length.
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let kept = floor_boundary(text, LONGEST_LINE);
     let mut line = crate::model::text::printable(kept.as_bytes(), LONGEST_LINE);
     if line.contains(['\n', '\t']) {
@@ -122,7 +122,7 @@ pub fn line(text: &str) -> String {
 }
 
 /// Foreign text as printable lines, without a trailing empty one.
-pub fn lines(text: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str) -> Vec<String> {
     let text = crate::model::text::printable(text.as_bytes(), 64 * 1024);
     text.trim_end().lines().map(|line| line.replace('\t', "    ")).collect()
 }
@@ -136,7 +136,7 @@ fn floor_boundary(text: &str, limit: usize) -> &str {
 }
 
 /// As much of `text` as fits `width` columns; what was cut ends in `…` (or `.` in ASCII).
-pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
+pub(crate) fn cut(text: &str, width: usize, theme: &Theme) -> String {
     use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
     if text.width() <= width {
         return text.to_owned();
@@ -157,7 +157,7 @@ pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
 }
 
 /// `0.12s`, `12.3s`, `1m05s`, `2h03m`.
-pub fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let millis = duration.as_millis();
     match millis {
         0..10_000 => format!("{:.2}s", duration.as_secs_f64()),
@@ -168,7 +168,7 @@ pub fn seconds(duration: Duration) -> String {
 }
 
 /// [`seconds`] of milliseconds.
-pub fn millis(millis: u64) -> String {
+pub(crate) fn millis(millis: u64) -> String {
     seconds(Duration::from_millis(millis))
 }
 

@@ -12,13 +12,14 @@ mod profile;
 mod registry;
 mod show;
 
-pub use choose::{Files, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, choose};
+pub use choose::{Files, ResolvedReload, choose};
+pub(crate) use choose::{Resolved, ResolvedSeal, ResolvedStep};
 pub use family::ByFamily;
 pub use keys::json_schema;
-pub use profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout,
-    MakeDir, Modes, Owner, Owners, Paths, Pattern, Profile, Reads, Reload, Running, SealedBoot,
-    SelfReload, ValidateStep, VerifyDefault, Via,
+pub(crate) use profile::{
+    CertFile, ChainPlace, Discover, Discovered, MakeDir, Owner, SelfReload, VerifyDefault, Via,
 };
+pub use profile::{CommandSpec, Covers, ExitCode, KeyPlace, Owners, Paths, Profile, Reads, Reload};
 pub use registry::Profiles;
-pub use show::{ListRow, list, show};
+pub(crate) use show::ListRow;
+pub use show::{list, show};

@@ -109,7 +109,7 @@ impl From<Diagnostic> for Diagnostics {
 }
 
 /// ` did you mean 'x'?`-style suggestion: the known name nearest to `name`, if any is near.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     known
         .into_iter()

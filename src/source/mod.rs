@@ -1,13 +1,16 @@
 //! Where text came from: files, positions, YAML values that remember their place,
 //! and diagnostics that point at it.
 
-pub mod diagnostic;
-pub mod node;
-pub mod render;
-pub mod span;
+pub(crate) mod diagnostic;
+pub(crate) mod node;
+pub(crate) mod render;
+pub(crate) mod span;
 mod syntax;
-pub mod yaml;
+pub(crate) mod yaml;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use node::{Mapping, Node, Value, Vars};
-pub use span::{SourceFile, Span};
+pub use diagnostic::Diagnostics;
+pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use node::Mapping;
+pub use node::{Node, Value, Vars};
+pub use span::SourceFile;
+pub(crate) use span::Span;

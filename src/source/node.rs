@@ -35,7 +35,7 @@ pub enum Value {
 }
 
 /// Key and value pairs in the order written. Keys are text nodes (other scalar keys are spelt out).
-pub type Mapping = Vec<(Node, Node)>;
+pub(crate) type Mapping = Vec<(Node, Node)>;
 
 impl Node {
     /// A value made by the program.

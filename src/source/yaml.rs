@@ -48,7 +48,7 @@ pub fn parse(file: &Arc<SourceFile>) -> Result<(Node, Diagnostics), Diagnostics>
 }
 
 /// The plain text of a scalar as the author wrote it, up to the end of its line.
-pub fn raw_scalar(span: &Span) -> Option<&str> {
+pub(crate) fn raw_scalar(span: &Span) -> Option<&str> {
     let line = span.file.text.lines().nth(span.line - 1)?;
     let start = line.char_indices().nth(span.column - 1)?.0;
     let end =

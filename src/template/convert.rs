@@ -79,7 +79,7 @@ pub(super) fn python_text(json: &Json) -> String {
 }
 
 /// A value as Python's `repr` writes it.
-pub fn python_repr(json: &Json) -> String {
+pub(crate) fn python_repr(json: &Json) -> String {
     match json {
         Json::Null => "None".to_owned(),
         Json::Bool(true) => "True".to_owned(),

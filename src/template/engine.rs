@@ -4,7 +4,7 @@ use minijinja::Environment;
 use std::sync::Arc;
 
 /// Decrypts an armoured vault text; the error says why not.
-pub type Decrypt = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+pub(crate) type Decrypt = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 /// The template engine with Ansible's filters, tests and lookups.
 pub struct Templates {
@@ -21,6 +21,6 @@ impl std::fmt::Debug for Templates {
 }
 
 /// Whether a text holds template syntax.
-pub fn is_template(text: &str) -> bool {
+pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }

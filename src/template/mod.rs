@@ -21,10 +21,12 @@ mod scope;
 mod setup;
 mod text;
 
-pub use convert::python_repr;
-pub use engine::{Decrypt, Templates, is_template};
-pub use error::TemplateError;
-pub use scope::{HostVars, Scope};
+pub(crate) use convert::python_repr;
+pub use engine::Templates;
+pub(crate) use engine::{Decrypt, is_template};
+pub(crate) use error::TemplateError;
+pub(crate) use scope::HostVars;
+pub use scope::Scope;
 
 #[cfg(test)]
 mod tests {

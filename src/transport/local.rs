@@ -28,7 +28,7 @@ pub async fn start(launch: &Launch) -> Result<Process, StartError> {
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_in<const N: usize>(
+pub(crate) async fn start_in<const N: usize>(
     launch: &Launch,
     directory: Option<&Path>,
     environment: [(&str, &str); N],

@@ -19,12 +19,12 @@ const STDERR_KEPT: usize = 64 << 10;
 /// More was written to stdout than anyone read.
 #[derive(Debug, thiserror::Error)]
 #[error("too much output: more than {} MiB wait to be read", UNREAD_LIMIT >> 20)]
-pub struct TooMuchOutput;
+pub(crate) struct TooMuchOutput;
 
 /// The connection ended without the channel being closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was lost")]
-pub struct LinkLost;
+pub(crate) struct LinkLost;
 
 /// One process's output, filled by its pump and emptied by its reader.
 #[derive(Debug)]

@@ -17,14 +17,17 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// the other: sshd writes pairs of small packets, and its kernel holds the second back until ours
 /// has acknowledged the first, which it would not do for 40 ms.
 #[derive(Debug)]
-pub struct Prompt(TcpStream);
+pub(crate) struct Prompt(TcpStream);
 
 /// Connects to whichever of the addresses answers first, tried in order, a quarter second apart;
 /// from the controller's address `from`, if one is given.
 ///
 /// # Errors
 /// That of the first address that failed. [`io::ErrorKind::AddrNotAvailable`] when there is none.
-pub async fn connect(addresses: Vec<SocketAddr>, from: Option<IpAddr>) -> io::Result<Prompt> {
+pub(crate) async fn connect(
+    addresses: Vec<SocketAddr>,
+    from: Option<IpAddr>,
+) -> io::Result<Prompt> {
     let stream = race(addresses, from).await?;
     stream.set_nodelay(true)?;
     let stream = Prompt(stream);

@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 /// Something wrong with a served chain. Names are printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChainFault {
+pub(crate) enum ChainFault {
     /// A certificate cannot be read.
     Unreadable {
         /// 0 is the leaf.
@@ -52,20 +52,6 @@ pub enum ChainFault {
         /// Last day.
         not_after: Timestamp,
     },
-}
-
-impl ChainFault {
-    /// Whether strict clients refuse the chain; the others only cost bytes.
-    pub fn is_serious(&self) -> bool {
-        match self {
-            Self::Unreadable { .. }
-            | Self::Missing { .. }
-            | Self::Misordered
-            | Self::WrongIssuer { .. }
-            | Self::Expired { .. } => true,
-            Self::Extra { .. } | Self::Duplicate { .. } | Self::NeedlessRoot { .. } => false,
-        }
-    }
 }
 
 impl fmt::Display for ChainFault {
@@ -113,7 +99,11 @@ const LONGEST: usize = 16;
 ///
 /// Signatures by algorithms that cannot be checked here (P-521) count as right. Certificates behind
 /// the sixteenth are not looked at.
-pub fn chain_faults(chain: &[Vec<u8>], now: Timestamp, roots: Option<&Roots>) -> Vec<ChainFault> {
+pub(crate) fn chain_faults(
+    chain: &[Vec<u8>],
+    now: Timestamp,
+    roots: Option<&Roots>,
+) -> Vec<ChainFault> {
     let chain = &chain[..chain.len().min(LONGEST)];
     let mut faults = Vec::new();
     let mut certificates = Vec::new();
@@ -150,7 +140,7 @@ pub fn chain_faults(chain: &[Vec<u8>], now: Timestamp, roots: Option<&Roots>) ->
 }
 
 /// The subject of a certificate in DER, printable, `(unreadable)` when it is none.
-pub fn subject_of(der: &[u8]) -> String {
+pub(crate) fn subject_of(der: &[u8]) -> String {
     match X509Certificate::from_der(der) {
         Ok((_, certificate)) => name(certificate.subject()),
         Err(_) => "(unreadable)".to_owned(),

@@ -163,7 +163,7 @@ fn broke_off(offer: Offer, recorder: &Recorder) -> Option<&'static str> {
 }
 
 /// What an error of a [`Dial`] means.
-pub fn not_connected(host: &str, error: &io::Error) -> Refusal {
+pub(crate) fn not_connected(host: &str, error: &io::Error) -> Refusal {
     let inner = error.get_ref();
     if let Some(resolving) = inner.and_then(|inner| inner.downcast_ref::<Resolving>()) {
         return Refusal::Resolve { host: host.to_owned(), message: shown(resolving.0.as_bytes()) };

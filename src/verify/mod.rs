@@ -20,10 +20,11 @@ mod trust;
 mod verdict;
 
 pub use ask::ask;
-pub use chain::{ChainFault, chain_faults, subject_of};
-pub use dial::{Dial, Onwards, Resolving, Stream, Tcp};
-pub use handshake::{handshake, not_connected};
+pub(crate) use dial::Onwards;
+pub use dial::{Dial, Resolving, Stream, Tcp};
+pub use handshake::handshake;
+pub(crate) use handshake::not_connected;
 pub use probe::{Phase, Probe, Served, SignatureChoice};
 pub use refusal::{ConnectFailure, Refusal};
-pub use trust::{NoRoots, Roots, Untrusted};
+pub use trust::Roots;
 pub use verdict::{Attempt, Expectation, Seen, Verdict, verify};

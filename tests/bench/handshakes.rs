@@ -3,8 +3,8 @@
 //!
 //! Without `--bench` (as in `cargo test --all-targets`) it makes a handful, to see that it works.
 
-use certroll::model::Endpoint;
-use certroll::verify::{Probe, Tcp, handshake};
+use certroll::testing::model::Endpoint;
+use certroll::testing::verify::{Probe, Tcp, handshake};
 use futures::StreamExt;
 use rcgen::KeyPair;
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};

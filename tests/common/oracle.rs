@@ -1,6 +1,6 @@
 //! What `openssl s_client` says about a server: the second opinion on every verdict.
 
-use certroll::model::{Endpoint, Fingerprint};
+use certroll::testing::model::{Endpoint, Fingerprint};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! Certificates for tests: a root, an intermediate, and leaves below it.
 
-use certroll::model::Fingerprint;
+use certroll::testing::model::Fingerprint;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,

@@ -4,8 +4,8 @@
 
 use super::daemon::{Daemon, free_port};
 use super::{am_root, have};
-use certroll::model::HostName;
-use certroll::transport::Target;
+use certroll::testing::model::HostName;
+use certroll::testing::transport::Target;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,23 +1,23 @@
 //! A host and a task without a network: wanted data and facts made by hand.
 
 use super::pki::{Authority, Pair as Made};
-use certroll::host::{
+use certroll::testing::host::{
     CommandResult, Family, FileFacts, FileState, HostFacts, HostKind, RegularFile, Tools,
 };
-use certroll::material::{Input, certificates_in, check};
-use certroll::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
-use certroll::plan::build::build;
-use certroll::plan::desired::Desired;
-use certroll::plan::error::PlanError;
-use certroll::plan::host_plan::{HostPlan, SeenBefore};
-use certroll::plan::inspection::{HostView, Look, LookFailure};
-use certroll::plan::resolve::Variants;
-use certroll::plan::wanted::{Material, Wanted};
-use certroll::playbook::certificate::{
+use certroll::testing::material::{Input, certificates_in, check};
+use certroll::testing::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
+use certroll::testing::plan::build::build;
+use certroll::testing::plan::desired::Desired;
+use certroll::testing::plan::error::PlanError;
+use certroll::testing::plan::host_plan::{HostPlan, SeenBefore};
+use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
+use certroll::testing::plan::resolve::Variants;
+use certroll::testing::plan::wanted::{Material, Wanted};
+use certroll::testing::playbook::certificate::{
     CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice,
 };
-use certroll::services::Profiles;
-use certroll::verify::Served;
+use certroll::testing::services::Profiles;
+use certroll::testing::verify::Served;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -159,7 +159,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         gid: 0,
         owner: "root".to_owned(),
         group: "root".to_owned(),
-        mode: certroll::model::FileMode::new(mode),
+        mode: certroll::testing::model::FileMode::new(mode),
         hard_links: 1,
         immutable: None,
         acl: false,

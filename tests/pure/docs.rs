@@ -1,11 +1,11 @@
 //! The pages say what the program does: every key that the parser knows is in `docs/playbook.md` and the other way
 //! round, and every example parses.
 
-use certroll::inventory::{self, LoadOptions};
-use certroll::playbook;
-use certroll::source::SourceFile;
-use certroll::source::render::render;
-use certroll::template::Templates;
+use certroll::testing::inventory::{self, LoadOptions};
+use certroll::testing::playbook;
+use certroll::testing::source::SourceFile;
+use certroll::testing::source::render::render;
+use certroll::testing::template::Templates;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,10 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn parse(name: &str, text: &str) -> Result<playbook::Playbook, certroll::source::Diagnostics> {
+fn parse(
+    name: &str,
+    text: &str,
+) -> Result<playbook::Playbook, certroll::testing::source::Diagnostics> {
     let templates =
         Templates::new(PathBuf::from("."), Arc::new(|_: &str| Err("no vault".to_owned())));
     playbook::parse(&SourceFile::new(name, text), Path::new("."), &templates).map(|(book, _)| book)

@@ -2,8 +2,8 @@
 //! ports is what the profile says. `CERTROLL_BLESS=1` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use certroll::host::Family;
-use certroll::services::{
+use certroll::testing::host::Family;
+use certroll::testing::services::{
     ByFamily, CommandSpec, ExitCode, KeyPlace, Owners, Paths, Profile, Profiles, Reads, Reload,
 };
 use std::fmt::Write;
@@ -127,7 +127,7 @@ fn table(profile: &Profile) -> String {
         row("", &check);
     }
     let covers: Vec<&str> =
-        profile.covers().into_iter().map(certroll::services::Covers::words).collect();
+        profile.covers().into_iter().map(certroll::testing::services::Covers::words).collect();
     row(
         "which covers",
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),

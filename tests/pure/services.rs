@@ -1,11 +1,11 @@
 //! Service profiles: the built-in ones, errors at their place, extension, choice and expansion.
 
-use certroll::host::{Family, FileRole, HostKind};
-use certroll::model::{CommandLine, RemotePath, StartTls};
-use certroll::services::{
+use certroll::testing::host::{Family, FileRole, HostKind};
+use certroll::testing::model::{CommandLine, RemotePath, StartTls};
+use certroll::testing::services::{
     Files, Paths, Profile, Profiles, Reload, ResolvedReload, choose, json_schema, list, show,
 };
-use certroll::source::{Diagnostics, SourceFile};
+use certroll::testing::source::{Diagnostics, SourceFile};
 use proptest::prelude::*;
 
 fn load(files: &[(&str, &str)]) -> Result<Profiles, Diagnostics> {

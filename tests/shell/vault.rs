@@ -1,7 +1,7 @@
 //! Vault texts made by the real `ansible-vault`: kept ones, and fresh ones where it is installed.
 
-use certroll::model::Secret;
-use certroll::vault::{Vault, VaultError, is_vault, secret_from_file};
+use certroll::testing::model::Secret;
+use certroll::testing::vault::{Vault, VaultError, is_vault, secret_from_file};
 use proptest::prelude::*;
 use std::process::Command;
 

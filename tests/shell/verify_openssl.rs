@@ -4,9 +4,9 @@
 use crate::common::daemon::{Daemon, free_port};
 use crate::common::oracle::{Opinion, s_client};
 use crate::common::pki::{Authority, Pair, openssl_key};
-use certroll::clock;
-use certroll::model::{Backoff, Endpoint};
-use certroll::verify::{
+use certroll::testing::clock;
+use certroll::testing::model::{Backoff, Endpoint};
+use certroll::testing::verify::{
     Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, ask, handshake, verify,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};

@@ -2,8 +2,8 @@
 //! machine is touched.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use certroll::lab::story::{Twist, demo, expected};
-use certroll::lab::{Host, Lab};
+use certroll::testing::lab::story::{Twist, demo, expected};
+use certroll::testing::lab::{Host, Lab};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,15 +2,17 @@
 //! were told to load, and nothing of it is left behind.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use certroll::inventory::{self, LoadOptions};
-use certroll::lab::story::{HostStory, Kind, Twist, demo, expected};
-use certroll::lab::{Fault, Lab};
-use certroll::model::{Endpoint, Fingerprint, HostName, StartTls, Timestamp};
-use certroll::services::Profiles;
-use certroll::source::Diagnostics;
-use certroll::template::Templates;
-use certroll::transport::{ConnectError, Connector, Launch, Process, Session, StartError, Target};
-use certroll::verify::{Probe, Tcp, handshake};
+use certroll::testing::inventory::{self, LoadOptions};
+use certroll::testing::lab::story::{HostStory, Kind, Twist, demo, expected};
+use certroll::testing::lab::{Fault, Lab};
+use certroll::testing::model::{Endpoint, Fingerprint, HostName, StartTls, Timestamp};
+use certroll::testing::services::Profiles;
+use certroll::testing::source::Diagnostics;
+use certroll::testing::template::Templates;
+use certroll::testing::transport::{
+    ConnectError, Connector, Launch, Process, Session, StartError, Target,
+};
+use certroll::testing::verify::{Probe, Tcp, handshake};
 use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -213,7 +215,7 @@ async fn checks_refuse_what_is_wrong_and_so_do_reloads() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_for_the_controller_loads_without_a_word() {
     let lab = Lab::temporary(&demo()).await.unwrap();
-    let shown = |found: &Diagnostics| certroll::source::render::render(found, false, 100);
+    let shown = |found: &Diagnostics| certroll::testing::source::render::render(found, false, 100);
     let options =
         LoadOptions { playbook_directories: vec![], decrypt: &|_| Err("no vault".to_owned()) };
     let sources = [lab.inventory().to_str().unwrap().to_owned()];
@@ -230,9 +232,10 @@ async fn what_is_written_for_the_controller_loads_without_a_word() {
     let known = format!("-F none -o UserKnownHostsFile={} ", lab.known_hosts().display());
     assert!(text("ansible_ssh_common_args").starts_with(&known));
 
-    let file = certroll::load::read_text(&lab.playbook()).unwrap();
+    let file = certroll::testing::load::read_text(&lab.playbook()).unwrap();
     let templates = Templates::new(lab.directory().to_owned(), Arc::new(|_| Err("no".to_owned())));
-    let (playbook, found) = certroll::playbook::parse(&file, lab.directory(), &templates).unwrap();
+    let (playbook, found) =
+        certroll::testing::playbook::parse(&file, lab.directory(), &templates).unwrap();
     assert_eq!((playbook.plays.len(), shown(&found)), (2, String::new()));
     let (profiles, found) = Profiles::load(&[lab.directory().join("services")]).unwrap();
     assert_eq!(shown(&found), "");

@@ -2,5 +2,5 @@
 
 mod handlers;
 mod on_host;
-pub mod play;
+pub(crate) mod play;
 mod tasks;

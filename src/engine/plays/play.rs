@@ -38,7 +38,7 @@ fn arrange(mut hosts: Vec<HostName>, order: Order, seed: u32) -> Vec<HostName> {
 }
 
 /// Runs one play. What goes wrong is in the ledger, and in the stop switch when it ends the run.
-pub async fn run(context: &Arc<Context>, at: PlayAt<'_>) {
+pub(crate) async fn run(context: &Arc<Context>, at: PlayAt<'_>) {
     run_batches(context, at).await;
     for chosen in at.tasks().chain(at.handlers()) {
         context.inputs.bundles.done_with(chosen.place);

@@ -92,7 +92,9 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
     let (mut staged, mut later) = (Vec::new(), Vec::new());
     for (host, prepared) in prepared {
         if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
-            rollout.batch.tell_rows(&host, rows(view, plan, context.identity.now));
+            let guarantee =
+                waiting.get(&host).map(|job| job.target.guarantee()).unwrap_or_default();
+            rollout.batch.tell_rows(&host, guarantee, rows(view, plan, context.identity.now));
         }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),

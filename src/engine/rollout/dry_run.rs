@@ -53,7 +53,7 @@ pub(super) async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> 
                     if failure.outcome != Outcome::Unreachable {
                         let service = job.wanted.certificate.services.join(", ");
                         let row = blocked_row(&host, &service, &failure.failure.message);
-                        batch.plan_rows(&host, vec![row]);
+                        batch.plan_rows(&host, job.target.guarantee(), vec![row]);
                     }
                     TaskEnd::failed(&host, failure)
                 }
@@ -93,13 +93,13 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
         Decision::Unchanged => (TaskResult::Ok, false),
         Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),
         Decision::Blocked { step, why, check } => {
-            batch.plan_rows(host, list);
+            batch.plan_rows(host, job.target.guarantee(), list);
             let mut ended = failure::blocked(job.task(), *step, why, check.as_ref());
             "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
             return TaskEnd::failed(host, ended);
         }
     };
-    batch.plan_rows(host, list);
+    batch.plan_rows(host, job.target.guarantee(), list);
     let value = json!({"changed": changed, "failed": false, "skipped": false});
     TaskEnd { result, ..TaskEnd::blank(host, value) }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Everything that is wrong with its values; or a name that only the run sets.
-pub fn job(
+pub(crate) fn job(
     context: &Context,
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,

@@ -25,7 +25,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 const STALE: usize = 3;
 
 /// How the first half ended.
-pub enum Prepared {
+pub(crate) enum Prepared {
     /// Nothing to do.
     Unchanged(Arc<Observed>),
     /// Staged and validated, waiting for the batch.
@@ -38,7 +38,7 @@ pub enum Prepared {
 
 impl Prepared {
     /// What was observed of the host, if it came so far.
-    pub fn observed(&self) -> Option<&Observed> {
+    pub(crate) fn observed(&self) -> Option<&Observed> {
         match self {
             Self::Unchanged(observed) => Some(observed),
             Self::Staged(host) => Some(host.observed()),
@@ -49,7 +49,7 @@ impl Prepared {
 }
 
 /// A host that holds its stage, waiting for the word to commit.
-pub struct StagedHost {
+pub(crate) struct StagedHost {
     job: Job,
     observed: Arc<Observed>,
     staged: Box<dyn Staged>,
@@ -57,7 +57,7 @@ pub struct StagedHost {
 }
 
 /// A host whose new certificate is verified, waiting to be confirmed.
-pub struct VerifiedHost {
+pub(crate) struct VerifiedHost {
     job: Job,
     observed: Arc<Observed>,
     staged: Box<dyn Staged>,
@@ -65,7 +65,7 @@ pub struct VerifiedHost {
 
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
 /// that there is nobody to let pass.
-pub async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
+pub(crate) async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
     let deadline = Instant::now() + LOCK_TIMEOUT;
     let mut stale = 0;
     loop {
@@ -163,17 +163,17 @@ async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
 
 impl StagedHost {
     /// Discards the stage; the host is as before.
-    pub async fn discard(self) {
+    pub(crate) async fn discard(self) {
         self.staged.abort().await;
     }
 
     /// Whether a person must look before it is confirmed.
-    pub fn wants_person(&self) -> bool {
+    pub(crate) fn wants_person(&self) -> bool {
         self.observed.view.desired().confirm_by_person
     }
 
     /// What was observed.
-    pub fn observed(&self) -> &Arc<Observed> {
+    pub(crate) fn observed(&self) -> &Arc<Observed> {
         &self.observed
     }
 }
@@ -182,7 +182,10 @@ impl StagedHost {
 ///
 /// # Errors
 /// A step failed; the host was rolled back, or its state is unknown, as [`HostFailure`] says.
-pub async fn finish(host: StagedHost, context: &Context) -> Result<VerifiedHost, HostFailure> {
+pub(crate) async fn finish(
+    host: StagedHost,
+    context: &Context,
+) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut staged, waiting } = host;
     waiting.end("all hosts of the batch are ready");
     let Observed { view, plan } = &*observed;
@@ -341,7 +344,7 @@ impl VerifiedHost {
     ///
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
-    pub async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
+    pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         self.staged.confirm().await?;
         running.end("the change stays");
@@ -349,7 +352,7 @@ impl VerifiedHost {
     }
 
     /// Rolls back because a person said no.
-    pub async fn refuse(self, context: &Context) -> HostFailure {
+    pub(crate) async fn refuse(self, context: &Context) -> HostFailure {
         let cause = failed_step(Step::Confirm, "not confirmed by the operator".to_owned());
         let dialers = self.job.target.dialers();
         let failure = self.staged.roll_back(cause).await;

@@ -12,7 +12,7 @@ use crate::plan::inspection::{FileView, HostView, PlaceView};
 use crate::plan::row::brief;
 
 /// From what was observed.
-pub fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
+pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     let facts = view.facts();
     HostStatus {
         files: view.files().map(|file| file_status(view.desired(), file, now)).collect(),

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that takes certificates for one host of the inventory. It does nothing until it is asked.
-pub trait Target: Send + Sync {
+pub(crate) trait Target: Send + Sync {
     /// What undoes a change that is not confirmed.
     fn guarantee(&self) -> Guarantee;
 
@@ -61,10 +61,7 @@ pub trait Target: Send + Sync {
 
 /// A target that holds a stage, and after the commit a change that is not confirmed yet. Dropped, it is as if the
 /// controller had died: the stage is discarded, the change undone as far as the target guarantees.
-pub trait Staged: Send {
-    /// What was staged and how it was checked, one line.
-    fn detail(&self) -> String;
-
+pub(crate) trait Staged: Send {
     /// Keeps the stage alive while the other hosts of the batch are waited for.
     fn keep_alive(&mut self, every: Duration);
 
@@ -86,7 +83,7 @@ pub trait Staged: Send {
 }
 
 /// Why a target did not stage. Nothing live has changed.
-pub enum NotBegun {
+pub(crate) enum NotBegun {
     /// Another transaction is under way there; who holds it, in the holder's own words.
     Busy {
         /// As [`Identity::holder`] of that run.
@@ -102,7 +99,7 @@ pub enum NotBegun {
 
 impl NotBegun {
     /// The failure, whatever the reason.
-    pub fn into_failure(self) -> HostFailure {
+    pub(crate) fn into_failure(self) -> HostFailure {
         match self {
             Self::Busy { failure, .. } | Self::Stale(failure) | Self::Failed(failure) => failure,
         }
@@ -110,7 +107,7 @@ impl NotBegun {
 }
 
 /// Makes the targets of a run.
-pub trait Targets: Send + Sync {
+pub(crate) trait Targets: Send + Sync {
     /// The target of a certificate task on one host.
     fn target(
         &self,
@@ -122,11 +119,11 @@ pub trait Targets: Send + Sync {
 
 /// Which earlier state: before this generation, or before the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier(pub Option<String>);
+pub(crate) struct Earlier(pub Option<String>);
 
 /// One host's part of a certificate task.
 #[derive(Clone)]
-pub struct Job {
+pub(crate) struct Job {
     /// What is wanted.
     pub wanted: Arc<Wanted>,
     /// The same, made concrete for each kind of host.
@@ -143,19 +140,19 @@ pub struct Job {
 
 impl Job {
     /// The host.
-    pub fn host(&self) -> &HostName {
+    pub(crate) fn host(&self) -> &HostName {
         &self.wanted.host
     }
 
     /// The task's title.
-    pub fn task(&self) -> &str {
+    pub(crate) fn task(&self) -> &str {
         &self.wanted.task
     }
 }
 
 /// What a target showed, and what follows.
 #[derive(Debug)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// What is wanted of a host of this kind, and what it showed.
     pub view: HostView,
     /// What will be done.

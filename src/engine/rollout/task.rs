@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use tokio::time::Instant;
 
 /// Runs the task for `hosts`; one end per host, in their order.
-pub async fn run(
+pub(crate) async fn run(
     batch: &mut Batch<'_>,
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Why a task could not be rendered for a host.
 #[derive(Clone, Debug)]
-pub enum RenderError {
+pub(crate) enum RenderError {
     /// Everything that is wrong.
     Wrong(Diagnostics),
     /// It needs a name that only the run sets.
@@ -26,7 +26,7 @@ pub enum RenderError {
 ///
 /// # Errors
 /// All problems of the task at once.
-pub fn render(
+pub(crate) fn render(
     spec: &CertificateSpec,
     scope: &Scope,
     directory: &Path,

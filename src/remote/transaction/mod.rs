@@ -216,7 +216,7 @@ impl Transaction {
 ///
 /// # Errors
 /// See [`RemoteError`]: `Busy` when somebody works there.
-pub async fn recover(
+pub(crate) async fn recover(
     process: Process,
     holder: &str,
     lock: Duration,

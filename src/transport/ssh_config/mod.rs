@@ -17,7 +17,7 @@ mod words;
 
 pub use controller::Controller;
 pub use lookup::Lookup;
-pub use settings::{AddressFamily, Checking, Hop, Proxy, Refused, Settings};
+pub use settings::{AddressFamily, Checking, Hop, Proxy, Settings};
 
 use crate::source::{Diagnostics, SourceFile};
 use lookup::Inner;

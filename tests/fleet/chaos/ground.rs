@@ -41,7 +41,7 @@ pub fn ground() -> Option<Ground> {
     for generation in ["gen1", "gen2", "gen3-rsa"] {
         for file in ["fullchain.pem", "privkey.pem"] {
             let bytes = fs::read(fleet.pki(generation, file)).unwrap();
-            known.insert(certroll::model::Fingerprint::of(&bytes).to_string(), generation);
+            known.insert(certroll::testing::model::Fingerprint::of(&bytes).to_string(), generation);
         }
         known.insert(fleet.leaf(generation), generation);
     }

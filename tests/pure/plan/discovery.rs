@@ -3,10 +3,10 @@
 //! The outputs were captured on Debian 12 from the packages named; paths in them are Debian's own.
 
 use crate::common::world::{AUTHORITY, desired, facts, file, nothing, plan, put, wanted};
-use certroll::host::{CommandResult, FileState, HostFacts};
-use certroll::model::{FileMode, RemotePath};
-use certroll::plan::wanted::Wanted;
-use certroll::playbook::certificate::Dest;
+use certroll::testing::host::{CommandResult, FileState, HostFacts};
+use certroll::testing::model::{FileMode, RemotePath};
+use certroll::testing::plan::wanted::Wanted;
+use certroll::testing::playbook::certificate::Dest;
 
 /// apache2 2.4 with `default-ssl` enabled; standard error comes along.
 const APACHE: &str = "AH00558: apache2: Could not reliably determine the server's fully qualified domain \

@@ -2,15 +2,15 @@
 //! the plan tells.
 
 use crate::common::world::{DEBIAN, NOW, facts, nothing, view, wanted};
-use certroll::host::{CommandResult, HostFacts};
-use certroll::plan::build::build;
-use certroll::plan::inspection::ask;
-use certroll::plan::resolve::Variants;
-use certroll::plan::rows::rows;
-use certroll::plan::transaction::transaction;
-use certroll::playbook::certificate::{Validation, VerifyChoice};
-use certroll::services::{Profile, Profiles, json_schema, list};
-use certroll::source::SourceFile;
+use certroll::testing::host::{CommandResult, HostFacts};
+use certroll::testing::plan::build::build;
+use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::resolve::Variants;
+use certroll::testing::plan::rows::rows;
+use certroll::testing::plan::transaction::transaction;
+use certroll::testing::playbook::certificate::{Validation, VerifyChoice};
+use certroll::testing::services::{Profile, Profiles, json_schema, list};
+use certroll::testing::source::SourceFile;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;

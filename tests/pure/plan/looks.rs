@@ -1,12 +1,12 @@
 //! Which handshakes a plan makes, for whom and for which kind of key.
 
 use crate::common::world::{AUTHORITY, desired, facts, nothing, plan, put, wanted, wanted_for};
-use certroll::host::ValidateVia;
-use certroll::model::StartTls;
-use certroll::plan::host_plan::SeenBefore;
-use certroll::plan::wanted::Wanted;
-use certroll::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
-use certroll::verify::SignatureChoice;
+use certroll::testing::host::ValidateVia;
+use certroll::testing::model::StartTls;
+use certroll::testing::plan::host_plan::SeenBefore;
+use certroll::testing::plan::wanted::Wanted;
+use certroll::testing::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
+use certroll::testing::verify::SignatureChoice;
 
 #[test]
 fn a_wildcard_is_looked_at_by_a_name_of_its_own() {
@@ -14,7 +14,7 @@ fn a_wildcard_is_looked_at_by_a_name_of_its_own() {
     let mut wanted = wanted_for(&["nginx"], &leaves[..1], true);
     let name = |wanted: &Wanted| desired(wanted).probes[0].server_name.clone().unwrap();
     assert_eq!(name(&wanted), "www.example.net");
-    wanted.host = certroll::model::HostName::new("app7.example.net");
+    wanted.host = certroll::testing::model::HostName::new("app7.example.net");
     assert_eq!(name(&wanted), "app7.example.net");
     wanted.address = "lb.example.net".to_owned();
     assert_eq!(name(&wanted), "lb.example.net");

@@ -8,18 +8,18 @@ use crate::common::world::{
     AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted,
     wanted_for,
 };
-use certroll::host::{
+use certroll::testing::host::{
     Attributes, CommandResult, Family, FileRole, FileState, HostFacts, HostKind, RegularFile,
     TimedCommand, ValidateVia,
 };
-use certroll::model::{CommandLine, FileMode, StartTls};
-use certroll::plan::desired::Desired;
-use certroll::plan::host_plan::{Decision, FileAction, SeenBefore};
-use certroll::plan::inspection::ask;
-use certroll::plan::resolve::Variants;
-use certroll::plan::rows::{blocked_row, rows};
-use certroll::plan::wanted::Wanted;
-use certroll::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
+use certroll::testing::model::{CommandLine, FileMode, StartTls};
+use certroll::testing::plan::desired::Desired;
+use certroll::testing::plan::host_plan::{Decision, FileAction, SeenBefore};
+use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::resolve::Variants;
+use certroll::testing::plan::rows::{blocked_row, rows};
+use certroll::testing::plan::wanted::Wanted;
+use certroll::testing::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
 use proptest::prelude::*;
 
 fn argv(words: &[&str]) -> CommandLine {
@@ -82,11 +82,15 @@ fn told(desired: &Desired) -> String {
     lines.join("\n")
 }
 
-fn table(desired: &Desired, facts: &certroll::host::HostFacts, seen: &[SeenBefore]) -> String {
+fn table(
+    desired: &Desired,
+    facts: &certroll::testing::host::HostFacts,
+    seen: &[SeenBefore],
+) -> String {
     let plan = plan(desired, facts, seen);
     let rows = rows(&view(desired, facts, seen), &plan, NOW);
     let shown = rows.iter().map(|row| {
-        let brief = |brief: &Option<certroll::plan::row::CertBrief>| {
+        let brief = |brief: &Option<certroll::testing::plan::row::CertBrief>| {
             brief.as_ref().map_or("-".to_owned(), |brief| brief.names.join(" "))
         };
         let mut text = format!(
@@ -252,7 +256,7 @@ fn a_chain_of_its_own_only_splits_what_was_given_apart() {
     };
     assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (2, 1));
     wanted.certificate.pairs[0].chain =
-        Some(certroll::playbook::certificate::SourceText::File("chain.pem".into()));
+        Some(certroll::testing::playbook::certificate::SourceText::File("chain.pem".into()));
     assert_eq!((certificates(&wanted, "/c.pem"), certificates(&wanted, "/chain.pem")), (1, 1));
 }
 
@@ -475,7 +479,7 @@ fn a_key_is_not_sent_where_sudo_records_it_unless_the_task_says_so() {
 
 #[test]
 fn a_host_without_an_answer_has_one_row() {
-    let row = blocked_row(&certroll::model::HostName::new("h"), "nginx", "unreachable");
+    let row = blocked_row(&certroll::testing::model::HostName::new("h"), "nginx", "unreachable");
     assert_eq!((row.service.as_str(), row.action.name()), ("nginx", "blocked"));
 }
 

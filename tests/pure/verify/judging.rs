@@ -2,9 +2,9 @@
 
 use crate::common::pki::{Authority, server_config, server_config_of};
 use crate::verify::script::{Act, Script, backoff, probe, run, serve, wanted};
-use certroll::material::{Certificate, PrivateKey};
-use certroll::model::{Backoff, Fingerprint, Secret};
-use certroll::verify::{
+use certroll::testing::material::{Certificate, PrivateKey};
+use certroll::testing::model::{Backoff, Fingerprint, Secret};
+use certroll::testing::verify::{
     Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Verdict, ask, handshake,
 };
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,9 @@
 //! A server that plays a script at the other end of a pipe.
 
 use crate::common::pki::{Pair, server_config};
-use certroll::clock;
-use certroll::model::{Backoff, Fingerprint};
-use certroll::verify::{Attempt, Dial, Expectation, Probe, Stream, Verdict, verify};
+use certroll::testing::clock;
+use certroll::testing::model::{Backoff, Fingerprint};
+use certroll::testing::verify::{Attempt, Dial, Expectation, Probe, Stream, Verdict, verify};
 use futures::future::BoxFuture;
 use std::collections::VecDeque;
 use std::io;

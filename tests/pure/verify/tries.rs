@@ -2,8 +2,10 @@
 
 use crate::common::pki::Authority;
 use crate::verify::script::{Act, Script, backoff, probe, run, serve, stranger, wanted};
-use certroll::model::Backoff;
-use certroll::verify::{Expectation, Probe, Resolving, Seen, SignatureChoice, Verdict, verify};
+use certroll::testing::model::Backoff;
+use certroll::testing::verify::{
+    Expectation, Probe, Resolving, Seen, SignatureChoice, Verdict, verify,
+};
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,8 +1,8 @@
 //! Servers that say anything at all.
 
 use super::{MYSQL_GREETING, XMPP_OPEN};
-use certroll::model::StartTls;
-use certroll::verify::{Dial, Probe, Stream, handshake};
+use certroll::testing::model::StartTls;
+use certroll::testing::verify::{Dial, Probe, Stream, handshake};
 use futures::future::BoxFuture;
 use proptest::prelude::*;
 use std::io;

@@ -1,8 +1,8 @@
 //! Dialogues that break off.
 
 use super::{EHLO, XMPP_OPEN, hostile, refusal};
-use certroll::model::StartTls;
-use certroll::verify::{Phase, Refusal};
+use certroll::testing::model::StartTls;
+use certroll::testing::verify::{Phase, Refusal};
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

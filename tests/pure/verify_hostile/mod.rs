@@ -7,8 +7,8 @@ mod arbitrary_bytes;
 mod breaks;
 
 use crate::common::pki::{Authority, server_config};
-use certroll::model::StartTls;
-use certroll::verify::{ConnectFailure, Phase, Probe, Refusal, Tcp, handshake};
+use certroll::testing::model::StartTls;
+use certroll::testing::verify::{ConnectFailure, Phase, Probe, Refusal, Tcp, handshake};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Expressions give the same values, or fail in both.
 
 use crate::ansible::oracle::{Ansible, Site, flags};
-use certroll::source::{Node, SourceFile, Value, Vars, yaml};
-use certroll::template::{Scope, Templates};
+use certroll::testing::source::{Node, SourceFile, Value, Vars, yaml};
+use certroll::testing::template::{Scope, Templates};
 use serde_json::Value as Json;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! `--list`, `--graph` and `--host` print the same, character by character.
 
 use crate::ansible::oracle::{Ansible, Site, flags};
-use certroll::inventory::Inventory;
+use certroll::testing::inventory::Inventory;
 
 struct Case {
     name: &'static str,

@@ -1,8 +1,8 @@
 //! The real `ansible-inventory`, `ansible` and `ansible-playbook`, kept running in one process.
 
 use crate::common::skip;
-use certroll::inventory::{self, Inventory, LoadOptions};
-use certroll::source::render::render;
+use certroll::testing::inventory::{self, Inventory, LoadOptions};
+use certroll::testing::source::render::render;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -147,7 +147,9 @@ impl Site {
         playbook_directories: Vec<PathBuf>,
     ) -> Result<Inventory, String> {
         let vault =
-            certroll::vault::Vault::new(vec![certroll::model::Secret::new(b"swordfish".to_vec())]);
+            certroll::testing::vault::Vault::new(vec![certroll::testing::model::Secret::new(
+                b"swordfish".to_vec(),
+            )]);
         let decrypt = |text: &str| {
             let plain = vault.decrypt_text(text).map_err(|error| error.to_string())?;
             Ok(plain.expose().clone())

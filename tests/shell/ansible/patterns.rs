@@ -1,7 +1,7 @@
 //! Host patterns and limits choose the same hosts, in the same order.
 
 use crate::ansible::oracle::{Ansible, Answer, Site, flags};
-use certroll::inventory::Inventory;
+use certroll::testing::inventory::Inventory;
 
 /// A fleet with groups that overlap, hosts like groups, addresses, and an order of its own.
 const FLEET: &str = "lone\n[web]\nweb[5:9]\nweb[1:4]\n[db]\ndb2\ndb1\nweb5\n[prod:children]\nfront\nback\n[front]\nweb1\nweb2\n\

@@ -1,7 +1,7 @@
 //! A controller and its host in one directory, with a recorder and a canary.
 
 use crate::common::{have, skip};
-use certroll::model::RemotePath;
+use certroll::testing::model::RemotePath;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

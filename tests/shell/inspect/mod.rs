@@ -4,9 +4,13 @@ mod place;
 
 use crate::common::pki::{Authority, Pair};
 use crate::common::{am_root, have, world};
-use certroll::host::{FileFacts, FileState, HostKind, JournalState, LockHolder, RegularFile};
-use certroll::host::{InspectCommand, Inspection, InspectionVariant, RunningCheck, TimedCommand};
-use certroll::model::{CommandLine, FileMode, Fingerprint};
+use certroll::testing::host::{
+    FileFacts, FileState, HostKind, JournalState, LockHolder, RegularFile,
+};
+use certroll::testing::host::{
+    InspectCommand, Inspection, InspectionVariant, RunningCheck, TimedCommand,
+};
+use certroll::testing::model::{CommandLine, FileMode, Fingerprint};
 use place::{Place, remote};
 use std::ffi::OsStr;
 use std::fs;
@@ -502,8 +506,8 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let variants = certroll::plan::resolve::Variants::of(&wanted).expect("complete");
-        let mut request = certroll::plan::inspection::ask(&variants);
+        let variants = certroll::testing::plan::resolve::Variants::of(&wanted).expect("complete");
+        let mut request = certroll::testing::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.

@@ -1,10 +1,10 @@
 //! A directory with files to inspect, and an inspection of it by any shell.
 
-use certroll::host::HostFacts;
-use certroll::host::{Inspection, InspectionVariant, StateDirs};
-use certroll::model::{Fingerprint, RemotePath};
-use certroll::remote::{BOOTSTRAP, READY, inspect};
-use certroll::transport::{Launch, local};
+use certroll::testing::host::HostFacts;
+use certroll::testing::host::{Inspection, InspectionVariant, StateDirs};
+use certroll::testing::model::{Fingerprint, RemotePath};
+use certroll::testing::remote::{BOOTSTRAP, READY, inspect};
+use certroll::testing::transport::{Launch, local};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

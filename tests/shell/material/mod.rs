@@ -2,10 +2,10 @@
 
 mod pki;
 
-use certroll::material::{
+use certroll::testing::material::{
     Certificate, Note, PrivateKey, PublicKey, certificates_in, describe_diff, parse_certificates,
 };
-use certroll::model::Secret;
+use certroll::testing::model::Secret;
 use pki::{CA, Case, KINDS, Pki, SERVER, later, now};
 use proptest::prelude::*;
 
@@ -608,7 +608,7 @@ proptest! {
             use base64::Engine as _;
             let body = base64::engine::general_purpose::STANDARD.encode(&bytes);
             let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n").into_bytes();
-            let _ = Case { now: certroll::model::Timestamp::from_unix(0), ..Case::of(pem.clone(), Secret::new(pem)) }.run();
+            let _ = Case { now: certroll::testing::model::Timestamp::from_unix(0), ..Case::of(pem.clone(), Secret::new(pem)) }.run();
         }
     }
 }

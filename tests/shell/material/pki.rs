@@ -1,7 +1,7 @@
 //! Certificates and keys made by the real openssl, in a directory of their own.
 
-use certroll::material::{Bundle, Input, MaterialError, check};
-use certroll::model::{Secret, Timestamp};
+use certroll::testing::material::{Bundle, Input, MaterialError, check};
+use certroll::testing::model::{Secret, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Owners, modes, lists, labels, and what the file system refuses.
 
 use super::host::*;
-use certroll::host::{Attributes, Content, FileRole};
-use certroll::model::FileMode;
-use certroll::remote::RemoteError;
+use certroll::testing::host::{Attributes, Content, FileRole};
+use certroll::testing::model::FileMode;
+use certroll::testing::remote::RemoteError;
 use std::process::Command;
 
 fn run(program: &str, arguments: &[&str]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::host::{FileRole, ValidateStep, ValidateVia};
+use certroll::testing::host::{FileRole, ValidateStep, ValidateVia};
 use std::process::Command;
 use std::time::Instant;
 

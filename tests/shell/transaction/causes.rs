@@ -1,12 +1,12 @@
 //! Everything that can go wrong in the middle, and what the host holds then.
 
 use super::host::*;
-use certroll::host::{
+use certroll::testing::host::{
     RecoveredEnd, RunningCheck, ServiceCommands, StepFailure, TransactionRequest, ValidateStep,
     ValidateVia,
 };
-use certroll::model::Step;
-use certroll::remote::RemoteError;
+use certroll::testing::model::Step;
+use certroll::testing::remote::RemoteError;
 use std::time::{Duration, Instant};
 
 pub(crate) fn check(argv: &[&str], via: ValidateVia) -> ValidateStep {
@@ -229,7 +229,7 @@ async fn what_is_not_as_planned_is_stale() {
         let error = host.begin(planned.clone()).await.unwrap_err();
         let RemoteError::Stale { path, now, why } = error else { panic!("{}", error) };
         assert_eq!((path, why.as_str()), (host.path("key.pem"), "content"));
-        assert_eq!(now, Some(certroll::model::Fingerprint::of(b"another\n")));
+        assert_eq!(now, Some(certroll::testing::model::Fingerprint::of(b"another\n")));
         host.assert_unchanged(&before);
         std::fs::remove_file(host.dir.join("key.pem")).unwrap();
         let error = host.begin(planned.clone()).await.unwrap_err();

@@ -1,9 +1,9 @@
 //! What is on disk before what: a host that loses power must find the way.
 
 use super::host::*;
-use certroll::host::RecoveredEnd;
-use certroll::remote::program::Program;
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::host::RecoveredEnd;
+use certroll::testing::remote::program::Program;
+use certroll::testing::remote::{RemoteError, Transaction};
 use std::path::Path;
 
 /// Puts a script in the place of `name` that does the real thing unless the text ended it. busybox's sh has its own.

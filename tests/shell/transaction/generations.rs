@@ -1,8 +1,8 @@
 //! Backups: kept, counted, hidden, restored.
 
 use super::host::*;
-use certroll::host::{Content, FileRole, TransactionId};
-use certroll::remote::RemoteError;
+use certroll::testing::host::{Content, FileRole, TransactionId};
+use certroll::testing::remote::RemoteError;
 use std::os::unix::fs::PermissionsExt;
 
 /// Ids below the directory, oldest first.

@@ -1,14 +1,14 @@
 //! A directory that plays the host: files, state, and any installed shell as its `sh`.
 #![allow(dead_code, unreachable_pub, reason = "shared by test binaries that use parts of it")]
 
-use certroll::host::{
+use certroll::testing::host::{
     Attributes, Committed, Content, FileChange, FileRole, Limits, RolledBack, ServiceCommands,
     Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
 };
-use certroll::model::{CommandLine, FileMode, Fingerprint, RemotePath};
-use certroll::remote::program::Program;
-use certroll::remote::{self, RemoteError, Transaction};
-use certroll::transport::{Process, local};
+use certroll::testing::model::{CommandLine, FileMode, Fingerprint, RemotePath};
+use certroll::testing::remote::program::Program;
+use certroll::testing::remote::{self, RemoteError, Transaction};
+use certroll::testing::transport::{Process, local};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -286,14 +286,14 @@ impl Host {
         transaction.rollback().await
     }
 
-    pub async fn recover(&self) -> Result<Vec<certroll::host::Recovered>, RemoteError> {
+    pub async fn recover(&self) -> Result<Vec<certroll::testing::host::Recovered>, RemoteError> {
         self.recover_with(&Program::recovery(None)).await
     }
 
     pub async fn recover_with(
         &self,
         program: &Program,
-    ) -> Result<Vec<certroll::host::Recovered>, RemoteError> {
+    ) -> Result<Vec<certroll::testing::host::Recovered>, RemoteError> {
         let files = [self.path("cert.pem"), self.path("key.pem")];
         let dirs = self.dirs();
         let process = self.sh().await;

@@ -1,8 +1,8 @@
 //! One at a time, and what the dead leave behind.
 
 use super::host::*;
-use certroll::host::{FileRole, RecoveredEnd};
-use certroll::remote::RemoteError;
+use certroll::testing::host::{FileRole, RecoveredEnd};
+use certroll::testing::remote::RemoteError;
 use std::time::Duration;
 
 #[tokio::test]

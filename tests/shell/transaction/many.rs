@@ -4,10 +4,10 @@
 use super::causes::check;
 use super::host::*;
 use super::validation::may_mount;
-use certroll::host::{
+use certroll::testing::host::{
     FileRole, StepFailure, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
 };
-use certroll::remote::RemoteError;
+use certroll::testing::remote::RemoteError;
 use std::process::Command;
 
 /// More than come one by one.

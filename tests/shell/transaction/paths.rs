@@ -1,9 +1,9 @@
 //! Destinations of every shape: links, directories to be made, names that confuse shells.
 
 use super::host::*;
-use certroll::host::{Attributes, FileChange, FileRole, NewDirectory};
-use certroll::model::FileMode;
-use certroll::remote::RemoteError;
+use certroll::testing::host::{Attributes, FileChange, FileRole, NewDirectory};
+use certroll::testing::model::FileMode;
+use certroll::testing::remote::RemoteError;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;

@@ -2,8 +2,8 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::host::{Inspection, InspectionVariant};
-use certroll::remote::{self, RemoteError, Transaction};
+use certroll::testing::host::{Inspection, InspectionVariant};
+use certroll::testing::remote::{self, RemoteError, Transaction};
 
 /// Every tool without which no transaction can be made.
 const TOOLS: [&str; 19] = [

@@ -2,11 +2,11 @@
 
 use super::causes::{check, with_check};
 use super::host::*;
-use certroll::host::{
+use certroll::testing::host::{
     BootRecipe, FileRole, Staged, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
 };
-use certroll::model::Fingerprint;
-use certroll::remote::RemoteError;
+use certroll::testing::model::Fingerprint;
+use certroll::testing::remote::RemoteError;
 use std::time::Duration;
 
 pub(crate) fn may_mount() -> bool {
@@ -194,7 +194,7 @@ async fn a_check_runs_as_another_user_and_sees_what_that_one_may() {
         assert_eq!(output.matches("BEGIN").count(), 2, "{}: {output}", shell.name);
         // 0600: not.
         let mut request = with_check(&host, step);
-        request.files[1].attributes.mode = Some(certroll::model::FileMode::new(0o600));
+        request.files[1].attributes.mode = Some(certroll::testing::model::FileMode::new(0o600));
         let error = host.apply(request).await.unwrap_err();
         assert!(matches!(error, RemoteError::Failed(_)), "{}: {error}", shell.name);
     }
@@ -233,7 +233,7 @@ fn sealed(host: &Host, port: u16, leaf: Fingerprint, start: &str) -> ValidateSte
             mkdir: vec![remote(&host.root.join("var/log"))],
             start: command(&["sh", "-c", start]),
             port,
-            starttls: certroll::model::StartTls::None,
+            starttls: certroll::testing::model::StartTls::None,
             signatures: None,
             server_name: Some("example.test".into()),
             leaf,

@@ -1,8 +1,8 @@
 //! Each way a transaction can end.
 
 use super::host::*;
-use certroll::host::RecoveredEnd;
-use certroll::remote::RemoteError;
+use certroll::testing::host::RecoveredEnd;
+use certroll::testing::remote::RemoteError;
 use std::time::Duration;
 
 #[tokio::test]

@@ -214,13 +214,13 @@ async fn a_unit_that_is_started_meanwhile_leaves_the_transaction_alone() {
     for shell in shells() {
         let mut scene = Scene::new(shell);
         scene.stop_at("", "CONT");
-        let request = certroll::host::TransactionRequest {
+        let request = certroll::testing::host::TransactionRequest {
             boot_guard: Some(remote(&scene.units())),
             ..scene.request()
         };
         let process = scene.host.sh().await;
         let (mut running, _) =
-            certroll::remote::Transaction::begin_with(&transaction(), process, request)
+            certroll::testing::remote::Transaction::begin_with(&transaction(), process, request)
                 .await
                 .unwrap();
         running.commit().await.unwrap();

@@ -2,8 +2,8 @@
 
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::host::{Recovered, RecoveredEnd};
-use certroll::remote::RemoteError;
+use certroll::testing::host::{Recovered, RecoveredEnd};
+use certroll::testing::remote::RemoteError;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 

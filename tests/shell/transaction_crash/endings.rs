@@ -2,7 +2,7 @@
 
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::remote::{RemoteError, Transaction};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::crash::{assert_settled, stands};
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::host::{FileRole, RecoveredEnd, TransactionRequest};
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::host::{FileRole, RecoveredEnd, TransactionRequest};
+use certroll::testing::remote::{RemoteError, Transaction};
 use futures::StreamExt;
 
 /// Runs at once: most of their time is waiting.

@@ -1,12 +1,12 @@
 //! One host with everything that a transaction can meet, and a program that can be stopped anywhere.
 
 use crate::transaction::host::*;
-use certroll::host::{
+use certroll::testing::host::{
     Attributes, FileRole, NewDirectory, RunningCheck, TransactionRequest, ValidateVia,
 };
-use certroll::model::FileMode;
-use certroll::remote::program::Program;
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::model::FileMode;
+use certroll::testing::remote::program::Program;
+use certroll::testing::remote::{RemoteError, Transaction};
 use std::path::PathBuf;
 
 /// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
@@ -104,7 +104,7 @@ impl Scene {
         request.files[1].attributes.mode = Some(FileMode::new(0o600));
         request.services[0].running =
             Some(RunningCheck::PidFile(remote(&host.root.join("no.pid"))));
-        request.services[0].validate.push(certroll::host::ValidateStep {
+        request.services[0].validate.push(certroll::testing::host::ValidateStep {
             command: command(&["true"]),
             names: Vec::new(),
             via: ValidateVia::Live,

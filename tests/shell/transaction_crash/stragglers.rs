@@ -3,8 +3,8 @@
 
 use super::scene::*;
 use crate::transaction::host::*;
-use certroll::host::{FileRole, RecoveredEnd};
-use certroll::remote::RemoteError;
+use certroll::testing::host::{FileRole, RecoveredEnd};
+use certroll::testing::remote::RemoteError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,10 +39,11 @@ fn without_guard(shell: &'static Shell) -> Host {
 
 async fn apply(
     host: &Host,
-    request: certroll::host::TransactionRequest,
+    request: certroll::testing::host::TransactionRequest,
 ) -> Result<(), RemoteError> {
     let process = host.sh().await;
-    let begun = certroll::remote::Transaction::begin_with(&transaction(), process, request).await;
+    let begun =
+        certroll::testing::remote::Transaction::begin_with(&transaction(), process, request).await;
     let (mut running, _) = begun?;
     running.commit().await?;
     running.rollback().await.map(drop)

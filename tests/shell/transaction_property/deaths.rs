@@ -1,7 +1,7 @@
 //! Programs that die where they are told to, and faulty ones.
 
 use super::history::Death;
-use certroll::remote::program::Program;
+use certroll::testing::remote::program::Program;
 use std::path::Path;
 
 /// Counts steps and actions, and dies at one of them. An action that it dies in lives on for a while.

@@ -4,8 +4,8 @@ use super::deaths::{Programs, RELOAD, environment};
 use super::history::{Change, Death, Event, History, How, NAMES, Rollout, When, Word};
 use super::ledger::{Held, Ledger, Pair, Phase, line};
 use crate::transaction::host::{Host, Shell, change, next_id, remote, timed, tree};
-use certroll::host::{Content, FileRole, TransactionId};
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::host::{Content, FileRole, TransactionId};
+use certroll::testing::remote::{RemoteError, Transaction};
 use proptest::test_runner::TestCaseError;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ impl World {
             }
             // Nobody knows; it stands only if it could have been confirmed.
             Err(RemoteError::Closed { during, .. }) if rollout.death.is_some() => {
-                if during != certroll::model::Step::Confirm {
+                if during != certroll::testing::model::Step::Confirm {
                     self.ledger.fell();
                 }
                 return Ok(());
@@ -255,7 +255,7 @@ impl World {
         let dirs = self.host.dirs();
         let (program, lock) = (&self.programs.recovery, Duration::from_secs(20));
         let process = self.host.sh().await;
-        certroll::remote::transaction::recover_with(
+        certroll::testing::remote::transaction::recover_with(
             program,
             process,
             "bob",

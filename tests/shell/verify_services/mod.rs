@@ -6,8 +6,8 @@ mod servers;
 
 use crate::common::oracle::s_client;
 use crate::common::pki::{Authority, Pair};
-use certroll::model::{Endpoint, StartTls};
-use certroll::verify::{Phase, Probe, Refusal, Served, Tcp, handshake};
+use certroll::testing::model::{Endpoint, StartTls};
+use certroll::testing::verify::{Phase, Probe, Refusal, Served, Tcp, handshake};
 use servers::{Server, Tls};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 //! fixed places get private mounts over them.
 
 use crate::common::daemon::{Daemon, free_port};
-use certroll::model::StartTls;
+use certroll::testing::model::StartTls;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;

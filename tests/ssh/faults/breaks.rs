@@ -1,9 +1,9 @@
 //! The link breaks.
 
 use crate::faults::site::{Site, error_of, outcome};
-use certroll::lab::Fault;
-use certroll::remote::RemoteError;
-use certroll::remote::program::Program;
+use certroll::testing::lab::Fault;
+use certroll::testing::remote::RemoteError;
+use certroll::testing::remote::program::Program;
 use futures::StreamExt;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! The host says what is not so.
 
 use crate::faults::site::{Site, error_of, outcome};
-use certroll::lab::Fault;
-use certroll::model::Fingerprint;
-use certroll::remote::RemoteError;
+use certroll::testing::lab::Fault;
+use certroll::testing::model::Fingerprint;
+use certroll::testing::remote::RemoteError;
 
 /// A fault that makes of each line with ` KIND` what `change` makes of its words after the nonce, with the
 /// mark and the nonce in front again.

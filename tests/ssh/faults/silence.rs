@@ -1,8 +1,8 @@
 //! The host says nothing, too much, or everything very slowly.
 
 use crate::faults::site::{Site, error_of, outcome};
-use certroll::lab::Fault;
-use certroll::remote::{RemoteError, Transaction};
+use certroll::testing::lab::Fault;
+use certroll::testing::remote::{RemoteError, Transaction};
 use std::future::Future;
 use std::time::{Duration, Instant};
 

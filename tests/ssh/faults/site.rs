@@ -1,16 +1,18 @@
 //! One host of the embedded fleet, and a transaction that gives it its new certificate.
 
-use certroll::host::HostFacts;
-use certroll::host::{
+use certroll::testing::host::HostFacts;
+use certroll::testing::host::{
     Attributes, Content, FileChange, FileRole, Inspection, InspectionVariant, Limits,
     ServiceCommands, Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
     ValidateStep, ValidateVia,
 };
-use certroll::lab::story::{HostStory, Kind, Twist};
-use certroll::lab::{Fault, Host, Lab};
-use certroll::model::{CommandLine, Fingerprint, HostName, Outcome, RemotePath, Secret, Timestamp};
-use certroll::remote::{RemoteError, Transaction, inspect, launch};
-use certroll::transport::{Connector, Process, Target};
+use certroll::testing::lab::story::{HostStory, Kind, Twist};
+use certroll::testing::lab::{Fault, Host, Lab};
+use certroll::testing::model::{
+    CommandLine, Fingerprint, HostName, Outcome, RemotePath, Secret, Timestamp,
+};
+use certroll::testing::remote::{RemoteError, Transaction, inspect, launch};
+use certroll::testing::transport::{Connector, Process, Target};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Batches, tolerance, the barrier, stopping.
 
 use crate::plays::site::{CERTIFICATE, Site, ended};
-use certroll::lab::story::Twist;
+use certroll::testing::lab::story::Twist;
 use std::time::Duration;
 
 const FAILS_ON_EDGE2: &str = r#"

@@ -1,7 +1,7 @@
 //! The record of a run, and what is made of it.
 
 use super::site::{CERTIFICATE, Ran, Site, ended};
-use certroll::lab::story::Twist;
+use certroll::testing::lab::story::Twist;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,7 @@
 //! A fleet in this process and certroll as another process beside it.
 
-use certroll::lab::Lab;
-use certroll::lab::story::{HostStory, Kind, Twist};
+use certroll::testing::lab::Lab;
+use certroll::testing::lab::story::{HostStory, Kind, Twist};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -1,7 +1,7 @@
 //! `plan`, `apply`, `verify`, `status`, `rollback`, `recover` and `ping` on the embedded fleet.
 
 use crate::plays::site::{CERTIFICATE, Site};
-use certroll::lab::story::Twist;
+use certroll::testing::lab::story::Twist;
 use serde_json::Value;
 
 fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {

@@ -4,7 +4,7 @@
 use super::{connector, secret};
 use crate::common::have;
 use crate::common::sshd::{Sshd, keygen, run};
-use certroll::transport::{AgentChoice, ConnectError, HostKeyChecking, Target};
+use certroll::testing::transport::{AgentChoice, ConnectError, HostKeyChecking, Target};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::{connector, secret, whoami};
 use crate::common::sshd::{PASSWORD, Sshd};
-use certroll::transport::{ConnectError, Launch, Target};
+use certroll::testing::transport::{ConnectError, Launch, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]

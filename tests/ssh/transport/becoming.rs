@@ -2,7 +2,7 @@
 
 use super::{connector, secret};
 use crate::common::sshd::{PASSWORD, Sshd};
-use certroll::transport::{Become, Launch, Method, Process, Session, StartError};
+use certroll::testing::transport::{Become, Launch, Method, Process, Session, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn launch(to: Become) -> Launch {

@@ -2,7 +2,7 @@
 
 use super::{connector, secret, whoami};
 use crate::common::sshd::{PASSWORD, Sshd, keygen, run};
-use certroll::transport::{ConnectError, HostKeyChecking, Target};
+use certroll::testing::transport::{ConnectError, HostKeyChecking, Target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,9 +2,9 @@
 
 use super::{chain, connector, secret, whoami};
 use crate::common::sshd::Sshd;
-use certroll::model::HostName;
-use certroll::source::{Node, Vars};
-use certroll::transport::{
+use certroll::testing::model::HostName;
+use certroll::testing::source::{Node, Vars};
+use certroll::testing::transport::{
     ConnectError, ConnectOptions, Controller, Keywords, Route, SshConfig, Target, target_from,
 };
 use futures::future::join_all;
@@ -44,7 +44,7 @@ async fn many_hosts_share_one_connection_and_bytes_flow_for_all() {
     let sessions = join_all((0..12).map(|_| connector.connect(&target))).await;
     let work = sessions.into_iter().map(async |session| {
         let session = session.unwrap();
-        let launch = certroll::transport::Launch::new("cat", "");
+        let launch = certroll::testing::transport::Launch::new("cat", "");
         let process = session.start(&launch).await.unwrap();
         let payload: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let (mut stdin, mut stdout) = (process.stdin, process.stdout);
@@ -107,10 +107,11 @@ async fn a_bastion_that_was_lost_is_connected_to_again() {
     assert_eq!(whoami(&session).await, "alice");
     // Its sshd ends the session, as a reboot would.
     let direct = crate::transport::connector().connect(&jump).await.unwrap();
-    let kill = certroll::transport::Launch::new("sh -c 'sudo -n pkill -f \"^sshd: free\"'", "");
+    let kill =
+        certroll::testing::transport::Launch::new("sh -c 'sudo -n pkill -f \"^sshd: free\"'", "");
     let mut killed = direct.start(&kill).await.unwrap();
     killed.exit().await;
-    let mut process = session.start(&certroll::transport::Launch::new("id", "")).await;
+    let mut process = session.start(&certroll::testing::transport::Launch::new("id", "")).await;
     if let Ok(process) = &mut process {
         assert!(!process.exit().await.success());
     }

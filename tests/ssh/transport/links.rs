@@ -3,8 +3,8 @@
 use super::{chain, connector, output, secret, whoami};
 use crate::common::daemon::free_port;
 use crate::common::sshd::Sshd;
-use certroll::transport::ssh_config::AddressFamily;
-use certroll::transport::{ConnectError, Keepalive, Launch, StartError, Target};
+use certroll::testing::transport::ssh_config::AddressFamily;
+use certroll::testing::transport::{ConnectError, Keepalive, Launch, StartError, Target};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};

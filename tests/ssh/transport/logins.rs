@@ -3,7 +3,7 @@
 use super::{connector, secret, whoami};
 use crate::common::have;
 use crate::common::sshd::{PASSWORD, Sshd, keygen, run};
-use certroll::transport::{AgentChoice, ConnectError, Session, Target};
+use certroll::testing::transport::{AgentChoice, ConnectError, Session, Target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

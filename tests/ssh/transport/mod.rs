@@ -18,9 +18,9 @@ mod ssh_config;
 mod ssh_config_random;
 mod turns;
 
-use certroll::clock;
-use certroll::model::Secret;
-use certroll::transport::{Connector, Launch, Session};
+use certroll::testing::clock;
+use certroll::testing::model::Secret;
+use certroll::testing::transport::{Connector, Launch, Session};
 use tokio::io::AsyncReadExt;
 
 fn connector() -> Connector {

@@ -3,7 +3,7 @@
 use crate::common::have;
 use crate::common::sshd::Sshd;
 use crate::transport::connector;
-use certroll::transport::{Become, Launch, StartError};
+use certroll::testing::transport::{Become, Launch, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SHELLS: &[(&str, &str)] = &[

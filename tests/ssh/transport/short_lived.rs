@@ -4,7 +4,7 @@ use super::{connector, output};
 use crate::common::daemon::{Daemon, free_port};
 use crate::common::have;
 use crate::common::sshd::{Sshd, keygen, run};
-use certroll::transport::{
+use certroll::testing::transport::{
     ConnectError, HostError, HostKeyChecking, Launch, SharedSession, Target,
 };
 use std::fs;

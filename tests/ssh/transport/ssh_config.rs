@@ -1,7 +1,7 @@
 //! `ssh_config` as the installed OpenSSH reads it: each case is given to `ssh -G` too.
 
 use crate::common::have;
-use certroll::transport::ssh_config::{
+use certroll::testing::transport::ssh_config::{
     AddressFamily, Checking, Controller, Files, Lookup, Proxy, Settings, SshConfig,
 };
 use std::collections::BTreeMap;
@@ -147,7 +147,7 @@ fn printed(controller: &Controller, host: String, settings: &Settings) -> Printe
     match &settings.proxy {
         Some(Proxy::Command(Some(command))) => all.push(("proxycommand", command.clone())),
         Some(Proxy::Jump(hops)) if !hops.is_empty() => {
-            let hop = |hop: &certroll::transport::ssh_config::Hop| {
+            let hop = |hop: &certroll::testing::transport::ssh_config::Hop| {
                 let user = hop.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
                 let host = if hop.host.contains(':') {
                     format!("[{}]", hop.host)

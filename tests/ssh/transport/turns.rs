@@ -2,7 +2,7 @@
 
 use super::{connector, output};
 use crate::common::sshd::Sshd;
-use certroll::transport::{Launch, Target};
+use certroll::testing::transport::{Launch, Target};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,8 +1,8 @@
 //! A fake SSH server, in this process, that speaks the protocol correctly and then misbehaves in
 //! ways that no sshd does. Each command names its misdeed.
 
-use certroll::model::HostName;
-use certroll::transport::{HostKeyChecking, Target};
+use certroll::testing::model::HostName;
+use certroll::testing::transport::{HostKeyChecking, Target};
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Response, Session, run_stream,

@@ -7,8 +7,8 @@
 
 mod enemy;
 
-use certroll::clock;
-use certroll::transport::{
+use certroll::testing::clock;
+use certroll::testing::transport::{
     Become, ConnectError, Connector, Exit, Launch, Process, Session, StartError,
 };
 use enemy::{Door, Enemy};
@@ -242,7 +242,7 @@ async fn endless_chatter_before_the_protocol() {
             while stream.write_all(&flood).await.is_ok() {}
         });
         let enemy = Enemy { port, seen: Default::default() };
-        let target = certroll::transport::Target {
+        let target = certroll::testing::transport::Target {
             connect_timeout: Duration::from_secs(3),
             ..enemy.target()
         };

@@ -1,6 +1,6 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-pub use super::observe::Repair;
+pub(crate) use super::observe::Repair;
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Every target is files on the host that a task runs on.
-pub struct FilesOverSsh;
+pub(crate) struct FilesOverSsh;
 
 impl Targets for FilesOverSsh {
     fn target(
@@ -36,7 +36,7 @@ impl Targets for FilesOverSsh {
 ///
 /// # Errors
 /// The host cannot be reached, or is busy with another run.
-pub async fn repair(
+pub(crate) async fn repair(
     repair: &Repair<'_>,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
@@ -130,9 +130,9 @@ impl Files {
         let (transaction, staged) = begun.map_err(|error| not_begun(desired, error))?;
         let detail = stage_detail(desired, &staged);
         if let Some(running) = running.take() {
-            running.end(detail.clone());
+            running.end(detail);
         }
-        Ok(StagedFiles { observed: Arc::clone(observed), transaction, detail })
+        Ok(StagedFiles { observed: Arc::clone(observed), transaction })
     }
 }
 
@@ -140,14 +140,9 @@ impl Files {
 struct StagedFiles {
     observed: Arc<Observed>,
     transaction: Transaction,
-    detail: String,
 }
 
 impl Staged for StagedFiles {
-    fn detail(&self) -> String {
-        self.detail.clone()
-    }
-
     fn keep_alive(&mut self, every: Duration) {
         self.transaction.keep_alive(every);
     }

@@ -1,6 +1,6 @@
 //! The kinds of targets.
 
-pub mod files;
+pub(crate) mod files;
 mod observe;
 mod proof;
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn describe(plan: &HostPlan) -> String {
 }
 
 /// Whose leftovers are settled, and where.
-pub struct Repair<'a> {
+pub(crate) struct Repair<'a> {
     /// The host.
     pub host: &'a HostName,
     /// The task, or the verb.
