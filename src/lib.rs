@@ -2,7 +2,7 @@
 //!
 //! A host ends all new and verified, or all old: never in between. `docs/architecture.md` tells
 //! how the parts fit together; modules import only from layers below their own, which
-//! `tests/pure/layers.rs` checks.
+//! `tests/pure/layers/` checks.
 
 pub mod cli;
 mod clock;

