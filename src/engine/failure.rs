@@ -43,7 +43,7 @@ pub(crate) fn blocked(
         failure.exit_code = check.exit_code;
         failure.output = last_lines(&check.output);
         failure.advice.push(
-            "it fails without the new files too: mend the service's configuration on the host first"
+            "it fails without the new files too: fix the service's configuration on the host first"
                 .to_owned(),
         );
     }
@@ -147,7 +147,7 @@ fn after_rollback(rollback: &RolledBack) -> String {
     if !rollback.is_complete() {
         let left: Vec<_> = rollback.conflicts.iter().map(ToString::to_string).collect();
         return format!(
-            "rolled back except for {}, which somebody else changed meanwhile and which was left alone",
+            "rolled back except for {}, which another process modified meanwhile and which was left alone",
             left.join(", ")
         );
     }
@@ -155,7 +155,7 @@ fn after_rollback(rollback: &RolledBack) -> String {
     for service in &rollback.services {
         let ran = service.up_before != Some(false);
         if let Some(rc) = service.reload.filter(|rc| *rc != 0 && ran) {
-            state.push_str(&format!("; the reload of {} then ended with {rc}", service.service));
+            state.push_str(&format!("; the reload of {} then exited with code {rc}", service.service));
         }
         match (service.recover, service.up) {
             (Some(_), Some(true)) => {
@@ -204,7 +204,7 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
             vec!["wait until the other run is done, then run the same command again".to_owned()]
         }
         RemoteError::Stale { .. } => vec![
-            "somebody changed the file between plan and apply: look who (an ACME client?)"
+            "the file was modified between plan and apply: find out by what (an ACME client?)"
                 .to_owned(),
             "run the same command again to plan against what is there now".to_owned(),
         ],

@@ -65,7 +65,7 @@ pub struct CommandResult {
 }
 
 impl CommandResult {
-    /// Ran and ended with 0.
+    /// Ran and exited with code 0.
     pub fn success(&self) -> bool {
         self.rc == 0 && !self.late && !self.too_much_output
     }

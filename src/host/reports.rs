@@ -131,7 +131,7 @@ pub struct StepFailure {
     pub service: Option<String>,
     /// Which of that service's checks refused.
     pub check: Option<usize>,
-    /// Exit code of the command that failed; 124: its time was over, 125: too much output.
+    /// Exit code of the command that failed; 124: timed out, 125: too much output.
     pub rc: Option<i32>,
     /// Tail of its output; printable.
     pub output: String,
@@ -180,11 +180,11 @@ impl std::fmt::Display for RolledBack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("rolled back")?;
         for path in &self.conflicts {
-            write!(f, ", except {path}, which somebody else changed")?;
+            write!(f, ", except {path}, which another process modified")?;
         }
         for service in &self.services {
             if let Some(rc) = service.reload.filter(|rc| *rc != 0) {
-                write!(f, ", reload of {} ended with {rc}", service.service)?;
+                write!(f, ", reload of {} exited with code {rc}", service.service)?;
             }
             if let Some(rc) = service.recover {
                 write!(f, ", {} had to be started again (exit code {rc})", service.service)?;
@@ -200,7 +200,7 @@ impl std::fmt::Display for RolledBack {
 fn code(rc: &Option<i32>) -> String {
     match rc {
         None => String::new(),
-        Some(124) => " (its time was over)".into(),
+        Some(124) => " (timed out)".into(),
         Some(125) => " (too much output)".into(),
         Some(rc) => format!(" (exit code {rc})"),
     }

@@ -101,7 +101,7 @@ fn files_that_an_acme_client_renews_before_the_confirmation_survive_a_rollback()
 
     // Neither old nor new: the loudest outcome.
     assert_eq!((ran.code, ran.outcome(HOST)), (2, "unknown".to_owned()), "{ran}");
-    assert!(ran.stdout.contains("which somebody else changed meanwhile"), "{ran}");
+    assert!(ran.stdout.contains("which another process modified meanwhile"), "{ran}");
     let held = ground
         .look_until(HOST, Duration::from_secs(60), |held| held.services[0].served == "gen3-rsa");
     let nginx = &held.services[0];

@@ -99,7 +99,7 @@ fn checks_that_hang_flood_or_leave_a_process_behind_are_bounded_and_roll_back() 
     let hang = format!("sleep {mark} & sleep {mark}; echo never");
     let flood = "yes 'line after line' | head -c 50000000; printf '\\033[31mlast words\\n'; exit 3";
     for place in ["controller", "host"] {
-        for (shell, words) in [(hang.as_str(), "its time was over"), (flood, "ended with 3")] {
+        for (shell, words) in [(hang.as_str(), "timed out"), (flood, "exited with code 3")] {
             let check = serde_json::json!([{"shell": shell, "on": place, "timeout": "2s"}]);
             let task = Task::of(&NGINX, "gen2").with(&format!("checks: {check}"));
             let ran = host.apply(&task, "rolled_back");
