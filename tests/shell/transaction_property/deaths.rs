@@ -36,7 +36,7 @@ stray=$1/strays/reload
 if [ -n "$DIES_IN_RELOAD" ] && [ ! -e "$stray" ]; then
   echo $$ >"$stray"
   for lock in "$1"/run/lock/*; do lock=${lock##*/}; lock=${lock#*.}; kill -s KILL "${lock%%.*}"; done
-  sleep 0.5
+  sleep 3
 fi
 echo "$pair" >>"$1/reloads""#;
 

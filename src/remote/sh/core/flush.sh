@@ -59,7 +59,7 @@ flush_run() {
   if [ $v = 1 ]; then guard_tell $flush_limit flush; else flush_timer_start; fi
   flush_seen=-1
   while [ $flush_seen != $caught ] && [ $flush_late = 0 ]; do flush_seen=$caught; wait $flush_pid 2>/dev/null; rc=$?; done
-  if [ -n "$flush_timer" ]; then kill -s USR1 $flush_timer 2>/dev/null; wait $flush_timer 2>/dev/null
+  if [ -n "$flush_timer" ]; then kill -s USR1 $flush_timer 2>/dev/null
   else guard_tell $t_guard; fi
   if [ $flush_late = 1 ]; then
     kill -s KILL $flush_pid 2>/dev/null

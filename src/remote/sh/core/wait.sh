@@ -43,7 +43,7 @@ end_within() {
     kill -s KILL "$self_pid" $$ ) </dev/null >/dev/null 2>&1 3<&- &
   end_within_timer=$!
 }
-end_within_stop() { kill -s USR1 $end_within_timer 2>/dev/null; wait $end_within_timer 2>/dev/null; }
+end_within_stop() { kill -s USR1 $end_within_timer 2>/dev/null; }
 # A subshell that is a process of its own has another.
 self_pid=$$
 
