@@ -155,7 +155,10 @@ fn after_rollback(rollback: &RolledBack) -> String {
     for service in &rollback.services {
         let ran = service.up_before != Some(false);
         if let Some(rc) = service.reload.filter(|rc| *rc != 0 && ran) {
-            state.push_str(&format!("; the reload of {} then exited with code {rc}", service.service));
+            state.push_str(&format!(
+                "; the reload of {} then exited with code {rc}",
+                service.service
+            ));
         }
         match (service.recover, service.up) {
             (Some(_), Some(true)) => {

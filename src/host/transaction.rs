@@ -156,12 +156,16 @@ impl FileRole {
         matches!(self, Self::Key | Self::Combined)
     }
 
-    /// Its place in an order of renames, in which the certificate's counts for a file with everything in it.
+    /// Its place in an order of renames, in which the certificate's counts for a file with everything in it. What an
+    /// order does not name comes just before its last.
     pub fn rank(self, order: &[Self]) -> usize {
         let usual = [Self::Key, Self::Chain, Self::Certificate];
+        let order = if order.is_empty() { &usual } else { order };
         let role = if self == Self::Combined { Self::Certificate } else { self };
-        let all = order.iter().chain(&usual);
-        all.clone().position(|known| *known == role).unwrap_or(order.len() + usual.len())
+        match order.iter().position(|known| *known == role) {
+            Some(place) => 2 * place + 1,
+            None => 2 * (order.len() - 1),
+        }
     }
 
     /// Whether a leaf is in it.

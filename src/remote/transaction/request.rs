@@ -236,10 +236,8 @@ fn order(request: &TransactionRequest, directories: &[&[u8]]) -> Vec<usize> {
 /// Which files change without a rename: where somebody watches for those, all but those that come last, which
 /// are certificates as a rule. Without such among the files there is no last.
 fn hushed(request: &TransactionRequest) -> Vec<usize> {
-    let roles = [FileRole::Key, FileRole::Chain, FileRole::Certificate];
-    let rank = |role: FileRole| role.rank(&request.order);
-    let highest = roles.map(rank).into_iter().max();
-    let last = |role| Some(rank(role)) == highest;
+    let named_last = request.order.last().copied().unwrap_or(FileRole::Certificate);
+    let last = |role: FileRole| role.rank(&request.order) == named_last.rank(&request.order);
     let mut files = request.files.iter();
     if !request.watched || !files.any(|file| last(file.role)) {
         return Vec::new();

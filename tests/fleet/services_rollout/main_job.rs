@@ -4,6 +4,9 @@ use crate::services_rollout::service::{
     APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, NGINX, POSTFIX, POSTFIX_CHAIN, Service, TRAEFIK,
 };
 use crate::services_rollout::site::{Host, Task, host, step};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 /// The certificates in a service's files, and the public half of the key as openssl reads it there.
 fn read_back(host: &Host, service: &Service) -> (Vec<String>, String) {
@@ -86,11 +89,10 @@ pub fn renewed(host: &Host, service: &Service) {
 /// A handshake that shows another certificate, a check of the operator's that fails.
 pub fn rolled_back(host: &Host, service: &Service) {
     let before = host.state(service);
-    let elsewhere = host.other_address();
-    let Service { port, starttls, .. } = service;
-    // Nothing can serve this generation there.
+    // Nothing serves this generation there, and the hosts beside this one are other tests'.
+    let elsewhere = Elsewhere::serves(host, "gen1");
     let lost = Task::of(service, "gen4-p384")
-        .seen_at(&format!("endpoint: '{elsewhere}:{port}', starttls: {starttls}, timeout: 3s"))
+        .seen_at(&format!("endpoint: '127.0.0.1:{}', starttls: none, timeout: 3s", elsewhere.port))
         .attempts(8);
     let refused =
         Task::of(service, "gen3-rsa").with("checks: [{command: ['false'], on: controller}]");
@@ -100,6 +102,42 @@ pub fn rolled_back(host: &Host, service: &Service) {
         assert_eq!(step(&ran, host), at, "{ran}");
         assert_eq!(host.state(service), before, "{at}");
         host.expect(service, "gen1");
+    }
+}
+
+/// A server of openssl's beside the controller, with a port of its own. Ends when it is dropped.
+struct Elsewhere {
+    server: Child,
+    port: u16,
+}
+
+impl Elsewhere {
+    fn serves(host: &Host, generation: &str) -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(44_330);
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pki = |file| host.fleet().pki(generation, file).display().to_string();
+        let (chain, key, accept) =
+            (pki("fullchain.pem"), pki("privkey.pem"), format!("127.0.0.1:{port}"));
+        let words = ["s_server", "-www", "-accept", &accept, "-cert_chain", &chain];
+        let words = [&words[..], &["-cert", &chain, "-key", &key]].concat();
+        let mut command = host.fleet().controller("openssl", &words);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = quiet.spawn().unwrap();
+        let look = format!("echo | openssl s_client -connect {accept} >/dev/null 2>&1");
+        let begun = Instant::now();
+        while !host.fleet().controller("sh", &["-c", &look]).status().unwrap().success() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "openssl s_server does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self { server, port }
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
