@@ -206,8 +206,7 @@ on_servers() {
     local status=$?
     tests shell $((2 * cores)) --quiet && return $status
 }
-# Many of them wait for hosts of a pool: the pools decide how many go on at a time.
-aside "tests on real hosts" tests fleet 24 --quiet
+aside "tests on real hosts" tests fleet $((4 * cores)) --quiet
 aside "tests with SSH servers, shells and tools" on_servers
 if cargo clippy --version >/dev/null 2>&1; then
     phase "lints" cargo clippy --locked --quiet --all-targets -- -D warnings

@@ -62,22 +62,23 @@ pub(super) fn read_owners(node: &Node) -> Option<Owners> {
     })
 }
 
-/// Key first: a service that reads in between then finds a certificate that it knows. What is
-/// not named follows in that order.
+/// Key first: a service that reads in between then finds a certificate that it knows. What is not named comes in that
+/// order, before what is named last: a watcher reads all when it sees that.
 pub(super) fn read_order(node: Option<&Node>) -> Vec<FileRole> {
+    let role = |name: &str| match name {
+        "cert" => FileRole::Certificate,
+        "key" => FileRole::Key,
+        _ => FileRole::Chain,
+    };
     let named = node.and_then(Node::as_list).into_iter().flatten().filter_map(Node::as_str);
-    let mut order: Vec<FileRole> = Vec::new();
-    let default = ["key", "chain", "cert"];
-    for name in named.chain(default) {
-        let role = match name {
-            "cert" => FileRole::Certificate,
-            "key" => FileRole::Key,
-            _ => FileRole::Chain,
-        };
-        if !order.contains(&role) {
-            order.push(role);
+    let mut order: Vec<FileRole> = named.map(role).collect();
+    let last = order.pop().unwrap_or(FileRole::Certificate);
+    for other in [FileRole::Key, FileRole::Chain, FileRole::Certificate] {
+        if other != last && !order.contains(&other) {
+            order.push(other);
         }
     }
+    order.push(last);
     order
 }
 

@@ -87,8 +87,9 @@ pub fn faulty(from: &str, to: &str) -> Programs {
     Programs { transaction: alter(transaction), recovery: alter(recovery) }
 }
 
-/// Faults, each with what stands in the program and what would stand there.
-pub const FAULTS: [(&str, &str, &str); 7] = [
+/// Faults, each with what stands in the program and what would stand there. That a command of a dead program is ended is
+/// proven by `transaction_crash::stragglers`: whether a history meets it depends on how busy the machine is.
+pub const FAULTS: [(&str, &str, &str); 6] = [
     (
         "it forgets to restore the key",
         "elif [ \"$undo_now\" = \"$undo_after\" ]; then undo_back=\"$undo_back $i\"\n",
@@ -109,11 +110,6 @@ pub const FAULTS: [(&str, &str, &str); 7] = [
         "others' changes are overwritten",
         "elif [ \"$undo_now\" = \"$undo_before\" ]; then :\nelse undo_conflict; fi\n",
         "elif [ \"$undo_now\" = \"$undo_before\" ]; then :\nelse undo_back=\"$undo_back $i\"; fi\n",
-    ),
-    (
-        "a command of a dead program goes on",
-        "case $v in \"$boot_id\".*) end_command",
-        "case $v in -) end_command",
     ),
     ("services are not told on the way back", "[ $touched = 0 ] || services_back", ":"),
 ];
