@@ -64,6 +64,8 @@ watch() {
   watch_timer=$!
   await $watch_pid
   watch_rc=$rc
+  # Killed, perhaps by the timer, whose exit code tells: under ksh93 the next signal would end it first.
+  [ $watch_rc -le 128 ] || sleep 1
   kill -s USR1 $watch_timer 2>/dev/null
   await $watch_timer
   cut=-
