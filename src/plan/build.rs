@@ -108,7 +108,7 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
                     "{}: `{}` fails on the untouched host{}",
                     service.want.name,
                     label,
-                    told(result, &output)
+                    cause(result, &output)
                 );
                 let exit_code = (!result.late).then_some(result.rc);
                 let command = label.clone();
@@ -173,7 +173,7 @@ fn printed(result: &CommandResult) -> String {
 }
 
 /// What a failed check says in one line: the first that looks like the cause, else the last.
-fn told(result: &CommandResult, output: &str) -> String {
+fn cause(result: &CommandResult, output: &str) -> String {
     if result.late {
         return " (timed out)".to_owned();
     }

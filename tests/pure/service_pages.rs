@@ -117,7 +117,7 @@ fn table(profile: &Profile) -> String {
     let checks: Vec<String> = profile
         .validate
         .iter()
-        .map(|step| format!("{} {}", command(&step.command), step.via.words()))
+        .map(|step| format!("{} {}", command(&step.command), step.via.describe()))
         .collect();
     row(
         "checked before the change",
