@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// One block between a BEGIN and an END line.
 pub(super) struct Block {
-    /// What stands after `BEGIN`: a few words, see [`label`].
+    /// What stands after `BEGIN`: a few words.
     pub(super) label: String,
     /// Counts blocks from 1.
     pub(super) number: usize,

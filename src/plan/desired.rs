@@ -1,6 +1,6 @@
 //! What one certificate task wants of one host that is known, with every path and command chosen.
 //!
-//! Made by [`resolve`](super::resolve::resolve) of the request that is the same for any host
+//! Made by [`Variants`](super::resolve::Variants) of what is wanted of any host
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{Attributes, FileRole, RunningCheck, TimedCommand, TransactionId, ValidateStep};

@@ -127,7 +127,7 @@ fn table(profile: &Profile) -> String {
         row("", &check);
     }
     let covers: Vec<&str> =
-        profile.covers().into_iter().map(certroll::testing::services::Covers::words).collect();
+        profile.covers().into_iter().map(certroll::testing::services::Covers::describe).collect();
     row(
         "which covers",
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),

@@ -1,6 +1,6 @@
 //! Keywords of plays, tasks and `meta` that certroll does not have.
 
-use super::Group;
+use super::remedies::Group;
 
 pub(super) const PLAY: &[Group] = &[
     (&["roles"], "write the role's tasks into `tasks:`"),

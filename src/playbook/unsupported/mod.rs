@@ -3,12 +3,11 @@
 
 mod keywords;
 mod modules;
+mod remedies;
 
 use keywords::{META, PLAY, TASK};
 use modules::MODULES;
-
-/// Names that share one remedy.
-type Group = (&'static [&'static str], &'static str);
+use remedies::find;
 
 /// Why a key of a play is not there.
 pub(super) fn in_a_play(key: &str) -> Option<&'static str> {
@@ -30,10 +29,6 @@ pub(super) fn in_a_task(key: &str) -> Option<&'static str> {
 /// Why a kind of `meta` is not there.
 pub(super) fn meta(word: &str) -> Option<&'static str> {
     find(META, word)
-}
-
-fn find(groups: &[Group], name: &str) -> Option<&'static str> {
-    groups.iter().find(|(names, _)| names.contains(&name)).map(|(_, remedy)| *remedy)
 }
 
 const COLLECTION: &str = "certroll runs no modules of collections: leave this task to Ansible, before or after \

@@ -1,6 +1,6 @@
 //! Ansible's modules that certroll does not have.
 
-use super::Group;
+use super::remedies::Group;
 
 pub(super) const FILES: &str = "certificates and keys are deployed by `certificate`, with owner and mode; leave other files \
                      to Ansible, or use `command`";

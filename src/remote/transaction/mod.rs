@@ -97,7 +97,7 @@ impl Transaction {
     }
 
     /// Tells the host at intervals that the controller is still there, until the commit: it may hold its
-    /// stage for longer than [`Limits::stage`](super::Limits::stage) then.
+    /// stage for longer than [`Limits::stage`](crate::host::Limits::stage) then.
     pub fn keep_alive(&mut self, every: Duration) {
         self.conversation.beat(b"alive\n", every);
     }

@@ -64,9 +64,9 @@ watch() {
   watch_timer=$!
   await $watch_pid
   watch_rc=$rc
-  # Killed, perhaps by the timer, whose exit code tells: under ksh93 the next signal would end it first.
-  [ $watch_rc -le 128 ] || sleep 1
-  kill -s USR1 $watch_timer 2>/dev/null
+  # Killed, perhaps by the timer: it ends by itself within a second. A signal now could end it before it has said which
+  # (ksh93 drops its traps on the way out).
+  [ $watch_rc = 137 ] || kill -s USR1 $watch_timer 2>/dev/null
   await $watch_timer
   cut=-
   case $watch_rc:$rc in 0:*) ;; *:124|*:125) [ $watch_rc -le 128 ] || cut=$rc watch_rc=$rc;; esac
