@@ -34,6 +34,7 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
                     JournalState::Done => UnfinishedState::ClearUp,
                     JournalState::Conflict => UnfinishedState::Conflict,
                 },
+                by: Some(journal.by.clone()).filter(|by| !by.is_empty()),
             })
             .collect(),
     }

@@ -91,7 +91,7 @@ pub(super) fn list(reply: &Reply, name: &str) -> Taken<Vec<Vec<u8>>> {
     words.map(|word| decode(word).ok_or_else(|| format!("a strange {name}"))).collect()
 }
 
-/// The other way of [`encode`](crate::remote::program). `None` for what that cannot have made.
+/// The other way of [`encode`](crate::remote::encode). `None` for what that cannot have made.
 fn decode(word: &str) -> Option<Vec<u8>> {
     if word == "%" {
         return Some(Vec::new());
@@ -114,7 +114,7 @@ fn decode(word: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::program::encode;
+    use crate::remote::encode::encode;
 
     #[test]
     fn texts_come_back() {

@@ -15,7 +15,6 @@ use crate::host::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
 use replies::Replies;
-pub(super) use request::{BadRequest, argv, body, seconds};
 use request::{Waits, Worded, wanted, word};
 use std::time::Duration;
 

@@ -159,6 +159,7 @@ impl Replies {
                     },
                     reload: reply.maybe_number("reload")?,
                     conflicts: reply.number("conflicts")?,
+                    by: reply.words("by").unwrap_or_default(),
                 });
             }
             "busy" => {

@@ -103,7 +103,10 @@ pub(super) async fn recover(
 
 /// How an interrupted transaction was settled.
 fn recovered_words(recovered: &Recovered) -> String {
-    let id = &recovered.id;
+    let id = match recovered.by.as_str() {
+        "" => recovered.id.clone(),
+        by => format!("{} ({by})", recovered.id),
+    };
     let mut words = match recovered.end {
         RecoveredEnd::Old => format!("transaction {id} was interrupted: its files are back"),
         RecoveredEnd::New => format!("transaction {id} was confirmed: its leftovers are gone"),
