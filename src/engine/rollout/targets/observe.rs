@@ -2,12 +2,11 @@
 
 use super::proof;
 use crate::engine::connection::HostConnection;
-use crate::engine::emit::Emitter;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
+use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
-use crate::model::{HostName, RemotePath, Step};
+use crate::model::Step;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, ask};
@@ -62,30 +61,16 @@ fn describe(plan: &HostPlan) -> String {
     }
 }
 
-/// Whose leftovers are settled, and where.
-pub(crate) struct Repair<'a> {
-    /// The host.
-    pub host: &'a HostName,
-    /// The task, or the verb.
-    pub task: &'a str,
-    /// Written into the host's lock: since when, who, from where.
-    pub holder: &'a str,
-    /// Beside these, staging directories without a journal are removed.
-    pub files: &'a [RemotePath],
-    /// Where its steps are told.
-    pub emitter: &'a Emitter,
-}
-
 /// Settles what an earlier run left on a host, in words.
 ///
 /// # Errors
 /// The host is unreachable, busy, or does not answer sensibly.
 pub(super) async fn recover(
-    repair: &Repair<'_>,
+    recovery: &Recovery<'_>,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
-    let Repair { host, task, holder, files, emitter } = *repair;
+    let Recovery { host, task, holder, files, emitter } = *recovery;
     let running = emitter.step(host, Step::Recover);
     let process = connection.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
     let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
