@@ -197,7 +197,7 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     let probes = job.variants.probes().iter().map(now);
     let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
     if places.is_empty() {
-        return Ok("verify is off for this task: nothing was looked at".to_owned());
+        return Ok("verify is off for this task: nothing was checked".to_owned());
     }
     let running = context.emitter.step(job.host(), Step::Verify);
     let verified = verify_all(
@@ -211,7 +211,7 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     .await
     .map_err(|unverified| {
         let mut ended = wrong(unverified.words);
-        "only looked at: nothing was changed".clone_into(&mut ended.failure.state);
+        "this was only a check: nothing was changed".clone_into(&mut ended.failure.state);
         ended.failure.advice = unverified.advice;
         ended
     })?;
@@ -286,7 +286,7 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
             return Vec::new();
         }
         let end = match recover_host(&context, &host, together(leftovers)).await {
-            Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
+            Ok(words) if words.is_empty() => ok(&host, "nothing to recover"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
         };

@@ -114,7 +114,7 @@ fn take(
                 output: String::new(),
             }))));
         }
-        _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
+        _ => return Err(BadReply::new(&format!("'{}' was not expected", reply.kind()))),
     }
     Ok(None)
 }

@@ -151,7 +151,7 @@ async fn recover_and_observe(job: &Job, context: &Context) -> Result<Observed, N
         observed.view.facts().lock.as_ref().filter(|lock| is_ours(&lock.note, context))
     {
         let holder = lock.note.clone();
-        let why = "another host of this run is at work on the same machine";
+        let why = "another host of this run is using the same machine";
         let failure = failure::before_commit(job.task(), Step::Lock, why);
         return Err(NotBegun::Busy { holder, failure });
     }
@@ -355,7 +355,7 @@ impl VerifiedHost {
     pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         self.staged.confirm().await?;
-        running.end("the change stays");
+        running.end("the change is kept");
         Ok(())
     }
 

@@ -27,7 +27,7 @@ const MOST_ITEMS: usize = 100_000;
 /// with their time limits, and what they print is bounded.
 ///
 /// # Errors
-/// No shell answered, the link died, or the answers make no sense.
+/// No shell answered, the connection was lost, or the answers make no sense.
 pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce)?;
@@ -265,7 +265,7 @@ impl Reader<'_> {
     fn generation(&mut self, reply: &Reply) -> Taken<()> {
         let index: usize = number(reply, "i")?;
         let known = self.files.get_mut(index).ok_or("a generation of no file")?;
-        let id = TransactionId::parse(&text(reply, "id")?).ok_or("a strange generation")?;
+        let id = TransactionId::parse(&text(reply, "id")?).ok_or("an invalid generation")?;
         // One that cannot be read cannot be brought back either.
         if let Ok(sha256) = text(reply, "sha")?.parse() {
             let certificates = certificates(reply)?;
@@ -306,7 +306,7 @@ impl Reader<'_> {
             || self.facts.running.len() != chosen.running.len()
             || self.facts.commands.len() != chosen.commands.len()
         {
-            return Err("an end before everything was told".to_owned());
+            return Err("the end came before all answers".to_owned());
         }
         for (file, generations) in self.facts.files.iter_mut().zip(std::mem::take(&mut self.files))
         {
@@ -334,7 +334,7 @@ fn regular(reply: &Reply) -> Taken<FileState> {
     if reply.find("mode").is_none() {
         return Ok(FileState::Unreadable);
     }
-    let mode = FileMode::parse_octal(&text(reply, "mode")?).ok_or("a strange mode")?;
+    let mode = FileMode::parse_octal(&text(reply, "mode")?).ok_or("an invalid mode")?;
     let public_key = reply.find("pub").filter(|body| *body != "-");
     Ok(FileState::File(Box::new(RegularFile {
         sha256,

@@ -147,7 +147,7 @@ impl Replies {
             "back" => {}
             "recovered" => {
                 let id = TransactionId::parse(reply.text("tx")?)
-                    .ok_or_else(|| BadReply::new("a strange transaction id"))?;
+                    .ok_or_else(|| BadReply::new("an invalid transaction id"))?;
                 self.recovered.push(Recovered {
                     id: id.to_string(),
                     end: match reply.text("end")? {
@@ -168,7 +168,7 @@ impl Replies {
                     holder: reply.words("held")?.replace('\n', " "),
                 })));
             }
-            _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
+            _ => return Err(BadReply::new(&format!("'{}' was not expected", reply.kind()))),
         }
         Ok(None)
     }

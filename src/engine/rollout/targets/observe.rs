@@ -55,7 +55,9 @@ pub(super) async fn observe(
 fn describe(plan: &HostPlan) -> String {
     match &plan.decision {
         Decision::Unchanged => "nothing to do".to_owned(),
-        Decision::ReloadOnly => "files right, service serves another: reload only".to_owned(),
+        Decision::ReloadOnly => {
+            "files are right, but the service serves another certificate: reload only".to_owned()
+        }
         Decision::Change => "files will be written".to_owned(),
         Decision::Blocked { why, .. } => format!("blocked: {why}"),
     }
@@ -82,7 +84,7 @@ pub(super) async fn recover(
         }
     })?;
     let words: Vec<String> = settled.iter().map(recovered_words).collect();
-    running.end(if words.is_empty() { "nothing to settle".to_owned() } else { words.join("; ") });
+    running.end(if words.is_empty() { "nothing to recover".to_owned() } else { words.join("; ") });
     Ok(words)
 }
 
