@@ -130,7 +130,7 @@ fn reload(desired: &DesiredState) -> String {
         .map(|reload| reload.command.brief())
         .collect();
     if commands.is_empty() {
-        "nothing: the service notices by itself".to_owned()
+        "nothing: the service picks up new files by itself".to_owned()
     } else {
         commands.join(", then ")
     }
