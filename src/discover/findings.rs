@@ -335,10 +335,10 @@ fn unreadable(file: &FileFacts) -> &'static str {
     match file.state {
         FileState::File(_) => "it holds no certificate",
         FileState::Absent => "it is not there",
-        FileState::DanglingLink => "it is a link that leads nowhere",
+        FileState::DanglingLink => "it is a dangling symbolic link",
         FileState::Directory => "it is a directory",
         FileState::Special => "it is no regular file",
-        FileState::LinkLoop => "it is a link that leads to itself",
+        FileState::LinkLoop => "it is a symbolic link that loops",
         FileState::Unreadable => "it cannot be read",
     }
 }

@@ -217,7 +217,8 @@ impl Page<'_> {
 
     /// `unchanged` says little of a verb that never changes anything.
     fn word(&self, outcome: Outcome) -> String {
-        let looks = matches!(self.view.start.command.as_str(), "verify" | "ping" | "status");
+        let looks =
+            matches!(self.view.start.command.as_str(), "verify" | "ping" | "status" | "discover");
         match outcome {
             Outcome::Unchanged if looks => "ok".to_owned(),
             other => other.name().replace('_', " "),
