@@ -34,6 +34,8 @@ pub(super) enum Command {
     Rollback(RollbackArgs),
     /// Find the certificates of hosts: files, who reads them, what is served, days left
     Discover(DiscoverArgs),
+    /// Write a playbook for the certificates that hosts have, which plan shows as unchanged
+    Init(InitArgs),
     /// List past runs, or show one as it was
     History(HistoryArgs),
     /// List the service profiles
@@ -295,6 +297,29 @@ impl DiscoverArgs {
     pub(super) fn days(&self) -> i64 {
         self.expiring.unwrap_or(crate::engine::USUAL_DAYS)
     }
+}
+
+/// `init`.
+#[derive(Debug, Args, Clone)]
+pub(super) struct InitArgs {
+    /// Host pattern
+    #[arg(default_value = "all")]
+    pub pattern: String,
+    /// A new directory for the playbook and the certificates that it names
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Hosts worked on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
 }
 
 /// A time in whole days, rounded up; a bare number counts days.

@@ -8,6 +8,7 @@ mod discover;
 mod extra_vars;
 mod failure;
 mod history;
+mod init;
 mod limit;
 mod lists;
 mod project;

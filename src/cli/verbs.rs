@@ -1,14 +1,14 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, ConfigArgs, ConnectionArgs, DiscoverArgs, HistoryCommand,
+    ApplyArgs, Cli, Command, ConfigArgs, ConnectionArgs, DiscoverArgs, HistoryCommand, InitArgs,
     InventoryArgs, InventorySource, Output, OutputArgs, PingArgs, RecordArgs, RecoverArgs,
     RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
 use super::session::{self, Session};
 use super::settings::Settings;
-use super::{console, demo, discover, history, limit, lists, project};
+use super::{console, demo, discover, history, init, limit, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
@@ -31,6 +31,7 @@ impl Command {
             Self::Recover(_) => "recover",
             Self::Rollback(_) => "rollback",
             Self::Discover(_) => "discover",
+            Self::Init(_) => "init",
             Self::History(_) => "history",
             Self::Services(_) => "services",
             Self::Config(_) => "config",
@@ -55,6 +56,7 @@ impl Command {
             Self::Inventory(args) => Some(&args.output),
             Self::Ping(args) => Some(&args.output),
             Self::Discover(args) => Some(&args.output),
+            Self::Init(args) => Some(&args.output),
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),
@@ -84,6 +86,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Ping(args) => ping(&args).await,
         Command::Discover(args) => discover(&args).await,
+        Command::Init(args) => init(&args).await,
         Command::Inventory(args) => inventory(&args),
         Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
@@ -202,7 +205,7 @@ async fn ping(given: &PingArgs) -> Result<u8, Failure> {
         forks: given.forks,
         output: &given.output,
     };
-    hosts.visit(Verb::Ping, false).await
+    hosts.visit(Verb::Ping, false, Vec::new()).await
 }
 
 async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
@@ -218,7 +221,26 @@ async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
         output: &given.output,
     };
     let verb = Verb::Discover { expiring: given.expiring };
-    hosts.visit(verb, given.exit_code).await
+    hosts.visit(verb, given.exit_code, Vec::new()).await
+}
+
+async fn init(given: &InitArgs) -> Result<u8, Failure> {
+    init::check(&given.out)?;
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
+    };
+    let collected = init::Collected::default();
+    let reporters: Vec<Box<dyn Reporter + Send>> = vec![Box::new(collected.clone())];
+    let code = hosts.visit(Verb::Discover { expiring: None }, false, reporters).await?;
+    let text = init::write(given, &collected.take(), crate::clock::now())?;
+    if given.output.output == Output::Table {
+        print(text.as_bytes())?;
+    }
+    Ok(code)
 }
 
 /// The hosts of a verb without a playbook.
@@ -232,7 +254,12 @@ struct BareHosts<'a> {
 
 impl BareHosts<'_> {
     /// Does what the verb asks of each.
-    async fn visit(self, verb: Verb, exit_code: bool) -> Result<u8, Failure> {
+    async fn visit(
+        self,
+        verb: Verb,
+        exit_code: bool,
+        reporters: Vec<Box<dyn Reporter + Send>>,
+    ) -> Result<u8, Failure> {
         let settings = Settings::read()?;
         let (mut inventory, mut connection) = (self.inventory.clone(), self.connection.clone());
         settings.fill_sources(&mut inventory);
@@ -251,7 +278,7 @@ impl BareHosts<'_> {
             diff: false,
             rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
             record: None,
-            reporters: Vec::new(),
+            reporters,
         };
         Ok(session.run(project, warnings).await?.exit_code)
     }

@@ -4,7 +4,7 @@ use super::places::{Place, SCANNED};
 use super::questions::{MOST_FILES, Readings, Running};
 use crate::event::found::{FoundCertificate, FoundEndpoint, FoundState};
 use crate::host::{FileFacts, FileState, RegularFile};
-use crate::material::Certificate;
+use crate::material::{Certificate, PublicKey};
 use crate::model::{Endpoint, Fingerprint, Timestamp};
 use crate::plan::row::brief;
 use crate::verify::{Served, SignatureChoice, missing_issuer};
@@ -142,6 +142,10 @@ impl<'a> Findings<'a> {
         let incomplete = chains
             .filter(|served| Some(served.leaf) == own)
             .find_map(|served| missing_issuer(&served.chain, now));
+        let certificates =
+            row.file.file().map(|file| file.certificates.as_slice()).unwrap_or_default();
+        let pem: Vec<u8> = certificates.iter().flat_map(|one| one.pem()).collect();
+        let pem = String::from_utf8(pem).unwrap_or_default();
         let mut remarks: Vec<String> = incomplete.map(alone).into_iter().collect();
         remarks.extend(self.remarks(row));
         FoundCertificate {
@@ -152,7 +156,36 @@ impl<'a> Findings<'a> {
             endpoints,
             state,
             remarks,
+            key: self.key_of(row).map(|file| file.path.to_string()),
+            is_as_written: row.file.sha256() == Some(Fingerprint::of(pem.as_bytes())),
+            pem,
         }
+    }
+
+    /// The file with the key that fits a row's leaf: one that the service names, else one in the same directory, else any.
+    fn key_of(&self, row: &Row<'_>) -> Option<&FileFacts> {
+        let leaf = row.leaf?;
+        let fits = |file: &&FileFacts| {
+            let told = file.file().and_then(|file| file.public_key_pem.as_deref());
+            let text = told.map(String::from_utf8_lossy);
+            text.and_then(|text| PublicKey::from_text(&text))
+                .is_some_and(|key| key == leaf.public_key)
+        };
+        let directory = |file: &FileFacts| {
+            file.path.to_string().rsplit_once('/').map(|(directory, _)| directory.to_owned())
+        };
+        let fitting = self.readings.files.iter().filter(fits);
+        fitting
+            .min_by_key(|file| (!self.is_key_of(file, row), directory(file) != directory(row.file)))
+    }
+
+    /// Whether the row's service names the file for its key.
+    fn is_key_of(&self, file: &FileFacts, row: &Row<'_>) -> bool {
+        let own = |service: &Running<'_>| {
+            row.service.is_some_and(|one| one.profile.name == service.profile.name)
+        };
+        let readers = self.readings.readers(&file.path);
+        readers.iter().any(|(service, role)| role.holds_key() && own(service))
     }
 
     /// Who listens on a port: the service of that process, else the process.
@@ -178,6 +211,17 @@ impl<'a> Findings<'a> {
             remarks.push(unreadable(row.file).to_owned());
         }
         remarks.extend(row.leaf.and_then(Certificate::weakness));
+        let named: Vec<&FileFacts> =
+            self.readings.files.iter().filter(|file| self.is_key_of(file, row)).collect();
+        let told =
+            |file: &&FileFacts| file.file().is_some_and(|file| file.public_key_pem.is_some());
+        if row.leaf.is_some()
+            && !named.is_empty()
+            && named.iter().all(told)
+            && self.key_of(row).is_none()
+        {
+            remarks.push("no key that the service names fits it".to_owned());
+        }
         let real = |file: &FileFacts| file.real_path.clone().unwrap_or_else(|| file.path.clone());
         let others: Vec<&str> = self
             .rows
@@ -305,6 +349,9 @@ pub(crate) fn only_served(
         endpoints: vec![endpoint],
         state: FoundState::OnlyServed,
         remarks,
+        key: None,
+        pem: String::new(),
+        is_as_written: false,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is asked of a host, in two or three readings: what runs, what its configuration names and where it listens;
-//! then the files that were named and those that might be certificates; then what is in directories that were named.
+//! What is asked of a host, in a few readings: what runs, what its configuration names and where it listens; the files
+//! that were named and those that might be certificates; what is in directories that were named; which keys there are.
 
 use super::listening::{self, Listening};
 use crate::host::{
@@ -21,7 +21,7 @@ const CANDIDATES: &str = "find /etc /opt /srv /usr/local/etc /var/lib -xdev \
     \\( -path /etc/ssl/certs -o -path /etc/letsencrypt/archive -o -path /etc/ca-certificates -o -path /etc/pki/ca-trust \
     -o -path /var/lib/dpkg -o -path /var/lib/ca-certificates -o -path /var/lib/docker -o -path /var/lib/containers \
     -o -name .certroll -o -name '.certroll-*' -o -name node_modules \\) -prune -o \
-    \\( -type f -o -type l \\) \\( -name '*.pem' -o -name '*.crt' -o -name '*.cer' -o -name '*.cert' \\) \
+    \\( -type f -o -type l \\) \\( -name '*.pem' -o -name '*.crt' -o -name '*.cer' -o -name '*.cert' -o -name '*.key' \\) \
     -print 2>/dev/null | head -n 301";
 
 /// The questions to a host of any kind.
@@ -167,9 +167,20 @@ impl Readings<'_> {
         self.reading(files)
     }
 
-    /// Takes what the second or third reading said.
+    /// Takes what a later reading said; a file that was read again is known better.
     pub(crate) fn take(&mut self, facts: HostFacts) {
+        self.files.retain(|known| !facts.files.iter().any(|file| file.path == known.path));
         self.files.extend(facts.files);
+    }
+
+    /// The last reading: the public halves of the keys, which `openssl` on the host tells; none: there is no key.
+    pub(crate) fn keys(&self) -> Option<Inspection> {
+        let holds_key = |file: &&FileFacts| file.file().is_some_and(|file| file.holds_key);
+        let files: Vec<RemotePath> =
+            self.files.iter().filter(holds_key).map(|file| file.path.clone()).collect();
+        let public_keys = (0..files.len()).collect();
+        let variant = InspectionVariant { files, public_keys, ..InspectionVariant::default() };
+        (!variant.files.is_empty()).then(|| self.inspection(variant))
     }
 
     /// Lists the directories that were named in place of files; none: there are none.

@@ -46,6 +46,9 @@ pub(super) async fn discover(
         let listed = read(listing).await?;
         readings.take(read(readings.third(&listed)).await?);
     }
+    if let Some(keys) = readings.keys() {
+        readings.take(read(keys).await?);
+    }
     running.end(plural(readings.services.len(), "service"));
     let findings = Findings::of(&readings);
     let running = context.emitter.step(host, Step::Verify);

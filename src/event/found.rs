@@ -23,6 +23,14 @@ pub(crate) struct FoundCertificate {
     pub state: FoundState,
     /// What else deserves attention or is good to know, one line each.
     pub remarks: Vec<String>,
+    /// The private key that fits it: path of its file on the host.
+    pub key: Option<String>,
+    /// The certificates of the file, as certroll writes them; for `init`, and in no report.
+    #[serde(skip)]
+    pub pem: String,
+    /// Whether the file has just these bytes.
+    #[serde(skip)]
+    pub is_as_written: bool,
 }
 
 /// A handshake that was made.

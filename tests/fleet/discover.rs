@@ -136,3 +136,42 @@ fn ports_are_looked_at_without_a_log_in() {
     let ran = scan(&[]);
     assert!(ran.stdout.contains("served on 198.18.0.2:25 (smtp)"), "{ran}");
 }
+
+#[test]
+fn the_playbook_for_what_is_there_changes_nothing_until_it_is_renewed() {
+    let Some(fleet) = Fleet::up(2, &["apache", "dovecot", "nginx"]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let inventory = fleet.dir().join("inventory.ini").display().to_string();
+    let run = |arguments: &[&str]| {
+        fleet.run(directory.path(), &[arguments, &["-i", &inventory, "-o", "json"]].concat())
+    };
+
+    let ran = run(&["init", "--out", "ours", "-b"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let playbook = directory.path().join("ours/renew.yml");
+    let text = fs::read_to_string(&playbook).unwrap();
+    assert!(text.contains("hosts: \"h001,h002\""), "one play for hosts that are alike: {text}");
+    let plan = run(&["plan", "ours/renew.yml", "--exit-code"]);
+    assert_eq!(plan.code, 0, "nothing would change: {plan}");
+    let rows = plan.events().iter().filter(|event| event["event"] == "plan_host").count();
+    assert_eq!(rows, 2 * 3, "three tasks on two hosts: {plan}");
+
+    let ran = run(&["init", "--out", "ours"]);
+    assert_eq!(ran.code, 1, "nothing is overwritten: {ran}");
+    assert_eq!(fs::read_to_string(&playbook).unwrap(), text);
+
+    // As the file says: the new certificate in place of the old one, and its key beside it.
+    let (cert, key) = (fleet.pki("gen2", "fullchain.pem"), fleet.pki("gen2", "privkey.pem"));
+    for host in ["h001", "h002"] {
+        for file in fs::read_dir(directory.path().join("ours/certs").join(host)).unwrap() {
+            fs::copy(&cert, file.unwrap().path()).unwrap();
+        }
+    }
+    fs::write(&playbook, text.replace(".pem\"}", &format!(".pem\", key: {}}}", key.display())))
+        .unwrap();
+    let apply = run(&["apply", "ours/renew.yml"]);
+    assert_eq!(apply.code, 0, "{apply}");
+    for service in ["apache", "dovecot", "nginx"] {
+        fleet.expect("all", service, "gen2");
+    }
+}

@@ -23,6 +23,9 @@ pub(in crate::report) fn found() -> Vec<FoundCertificate> {
         certificate: Some(leaf),
         state: FoundState::Served,
         remarks: vec!["shared with postfix".into()],
+        key: Some("/etc/nginx/certs/key.pem".into()),
+        pem: String::new(),
+        is_as_written: false,
     };
     let of = |state: FoundState, days: i64, endpoints: Vec<FoundEndpoint>| FoundCertificate {
         certificate: Some(brief("mail.example.net", days)),
