@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub commands: Vec<CommandResult>,
     /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
     pub running: Vec<Option<bool>>,
+    /// Who runs each of them, where a process could be found and its user has a name. Only told when asked for.
+    pub process_users: Vec<Option<String>>,
     /// Of the programs asked for, those that the host does not have.
     pub absent: Vec<String>,
     /// Transactions that have not ended, oldest first.

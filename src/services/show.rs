@@ -2,8 +2,8 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reads, Reload,
-    SelfReload, ValidateStep, VerifyDefault,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reads,
+    Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
 use crate::host::{Family, FileRole};
@@ -79,6 +79,9 @@ pub fn show(profile: &Profile) -> String {
         page.row("", &format!("handshake inside on port {}{}", seal.port, starttls(seal.starttls)));
     }
     reload(&mut page, &profile.reload);
+    if let Some(costs) = &profile.reload_costs {
+        page.row("", &format!("those who are connected: {costs}"));
+    }
     if let Some(recover) = &profile.recover {
         commands(&mut page, "recover", recover);
     }
@@ -206,7 +209,10 @@ fn validate(page: &mut Page, step: &ValidateStep) {
     commands(page, "validate", &step.command);
     let mut about = step.via.words().to_owned();
     if let Some(user) = &step.as_user {
-        let _ = write!(about, ", as user {user}");
+        match user {
+            AsUser::Named(user) => drop(write!(about, ", as user {user}")),
+            AsUser::OfProcess => about.push_str(", as the user who runs it"),
+        }
     }
     if step.net_private {
         about.push_str(", without the network");

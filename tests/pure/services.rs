@@ -315,6 +315,8 @@ fn paths_in_use_are_read_out_of_each_service() {
         paths("nginx", nginx),
         "Certificate /etc/nginx/certs/a.pem\nKey /etc/x y/a.key\nCertificate /b.pem"
     );
+    let one_line = " ssl_certificate /one.pem\n ssl_certificate_key '/o ne.key'\n";
+    assert_eq!(paths("nginx", one_line), "Certificate /one.pem\nKey /o ne.key");
     assert_eq!(
         paths("apache", "Server certificates:\n  /etc/ssl/certs/a b.pem\nSyntax OK\n"),
         "Certificate /etc/ssl/certs/a b.pem"

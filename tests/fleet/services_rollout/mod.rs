@@ -15,6 +15,7 @@ mod kinds;
 mod looking;
 pub(crate) mod main_job;
 mod outage;
+mod running_user;
 pub(crate) mod service;
 pub(crate) mod several;
 pub(crate) mod site;

@@ -3,6 +3,7 @@
 mod discovery;
 mod keys;
 mod looks;
+mod stopped;
 
 use crate::common::world::{
     AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted,
