@@ -273,10 +273,10 @@ struct Leftovers {
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
         let files = wants::paths(chosen, spec, scope)?;
-        let links = &context.links;
-        let connection = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let connections = &context.connections;
+        let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
-        let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
+        let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
         Ok(Leftovers { connection, dirs, files })
     })?;
     over(context, leftovers, |context, host, leftovers| async move {
@@ -343,11 +343,11 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let vars = PlayScope::new(at.book, at.play, &names);
     for host in names {
         let scope = context.inputs.variables.scope(&vars, &host)?;
-        let link = context.links.of_host(&context.inputs.variables, &vars, &host)?;
-        hosts.insert(host, (link, context.links.state_dirs(&scope)?));
+        let connection = context.connections.of_host(&context.inputs.variables, &vars, &host)?;
+        hosts.insert(host, (connection, context.connections.state_dirs(&scope)?));
     }
-    over(context, hosts, |context, host, (link, dirs)| async move {
-        let end = match ping_host(&context, &host, &link, dirs).await {
+    over(context, hosts, |context, host, (connection, dirs)| async move {
+        let end = match ping_host(&context, &host, &connection, dirs).await {
             Ok(words) => ok(&host, words),
             Err(ended) => TaskEnd::failed(&host, ended),
         };
@@ -360,18 +360,18 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
 async fn ping_host(
     context: &Context,
     host: &HostName,
-    link: &HostConnection,
+    connection: &HostConnection,
     dirs: Option<StateDirs>,
 ) -> Result<String, HostFailure> {
     let running = context.emitter.step(host, Step::Connect);
-    let process = link.sh().await.map_err(|error| error.ended("ping"))?;
+    let process = connection.sh().await.map_err(|error| error.ended("ping"))?;
     let request = Inspection { dirs, ..Inspection::default() };
     let facts = remote::inspect(process, &request)
         .await
         .map_err(|error| failure::remote("ping", host, &error, None))?;
-    running.end(link.describe());
+    running.end(connection.describe());
     let system = if facts.os_id.is_empty() { "unknown system" } else { facts.os_id.as_str() };
-    let mut words = format!("{}: {} on {system}", link.describe(), facts.user);
+    let mut words = format!("{}: {} on {system}", connection.describe(), facts.user);
     let missing = facts.missing_tools();
     if !missing.is_empty() {
         words.push_str(&format!("; no transaction is possible: no {}", missing.join(", no ")));

@@ -93,7 +93,7 @@ fn unverifiable(view: &HostView, places: &[PlannedPlace]) -> Option<Decision> {
     looks(view, places).find_map(|place| match place.look {
         Err(LookFailure::Refused(refusal @ Refusal::Unverifiable { .. })) => {
             let advice = refusal.advice().join("; ");
-            let why = format!("{}: {}; {advice}", place.probe.endpoint, refusal.words());
+            let why = format!("{}: {}; {advice}", place.probe.endpoint, refusal.describe());
             Some(Decision::blocked(Step::Verify, why))
         }
         _ => None,
@@ -251,7 +251,7 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
                     "{}: `{}` fails on the untouched host{}",
                     service.want.name,
                     label,
-                    told(result, &output)
+                    cause(result, &output)
                 );
                 let exit_code = (!result.late).then_some(result.rc);
                 let command = label.clone();
@@ -316,7 +316,7 @@ fn printed(result: &CommandResult) -> String {
 }
 
 /// What a failed check says in one line: the first that looks like the cause, else the last.
-fn told(result: &CommandResult, output: &str) -> String {
+fn cause(result: &CommandResult, output: &str) -> String {
     if result.late {
         return " (timed out)".to_owned();
     }

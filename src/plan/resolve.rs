@@ -5,12 +5,12 @@
 
 use super::command::{boot, names_files, prepared, unseen};
 use super::desired::{
-    CheckWant, Desired, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
+    CheckWant, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
 };
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
-use super::wanted::{Material, Wanted};
+use super::request::{CertificateRequest, Material};
 use crate::host::{
     Attributes, BootRecipe, HostFacts, HostKind, RunningCheck, TimedCommand, ValidateStep,
     ValidateVia,
@@ -33,7 +33,7 @@ use std::time::Duration;
 pub struct Variants {
     probes: Vec<ProbeWant>,
     boot_guard: bool,
-    kinds: Vec<(Vec<HostKind>, Result<Desired, PlanError>)>,
+    kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)>,
 }
 
 impl Variants {
@@ -42,7 +42,7 @@ impl Variants {
     /// # Errors
     /// What is wrong with it whatever the kind of host. What is missing for one kind alone is told by
     /// [`desired`](Self::desired).
-    pub fn of(wanted: &Wanted) -> Result<Self, PlanError> {
+    pub fn of(wanted: &CertificateRequest) -> Result<Self, PlanError> {
         let probes = probes::probes(wanted)?;
         let mut chosen: Vec<(Vec<HostKind>, Vec<Resolved>)> = Vec::new();
         for kind in HostKind::all() {
@@ -70,7 +70,9 @@ impl Variants {
     }
 
     /// Kinds of host, and what is wanted of each.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&[HostKind], Result<&Desired, &PlanError>)> {
+    pub(super) fn all(
+        &self,
+    ) -> impl Iterator<Item = (&[HostKind], Result<&DesiredState, &PlanError>)> {
         self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_ref()))
     }
 
@@ -85,7 +87,7 @@ impl Variants {
     ///
     /// # Errors
     /// What the task leaves open and no profile knows for such a host.
-    pub fn of_kind(&self, kind: HostKind) -> Result<&Desired, &PlanError> {
+    pub fn of_kind(&self, kind: HostKind) -> Result<&DesiredState, &PlanError> {
         let of_kind = self.kinds.iter().find(|(kinds, _)| kinds.contains(&kind));
         // `of` resolves every kind that there is.
         of_kind.expect("every kind is there").1.as_ref()
@@ -96,7 +98,7 @@ impl Variants {
     ///
     /// # Errors
     /// As [`of_kind`](Self::of_kind).
-    pub fn desired(&self, facts: &HostFacts) -> Result<Desired, PlanError> {
+    pub fn desired(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
         let mut desired = self.of_kind(facts.kind).map_err(Clone::clone)?.clone();
         let mut left_out = Vec::new();
         for service in &mut desired.services {
@@ -129,7 +131,7 @@ impl Variants {
 }
 
 /// The user who runs a service checks the new files, and reads the key.
-fn as_the_process(desired: &mut Desired, facts: &HostFacts) {
+fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
     let mut users = facts.process_users.iter();
     for service in desired.services.iter_mut().filter(|service| service.running.is_some()) {
         let Some(Some(user)) = users.next() else { continue };
@@ -156,10 +158,10 @@ fn as_the_process(desired: &mut Desired, facts: &HostFacts) {
 
 /// What is wanted of a host for which the profiles came to `resolved`, one per service.
 fn resolve(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     probes: &[ProbeWant],
     resolved: Vec<Resolved>,
-) -> Result<Desired, PlanError> {
+) -> Result<DesiredState, PlanError> {
     let task = &wanted.certificate;
     let services = wanted.profiles.iter().zip(resolved);
     let services: Vec<Service<'_>> =
@@ -194,7 +196,7 @@ fn resolve(
     notes.extend(layout.notes);
     notes.extend(services.iter().filter_map(|service| unseen_reload(task, service)));
     notes.extend(services.iter().filter_map(deadly_reload));
-    Ok(Desired {
+    Ok(DesiredState {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
         files: layout.files,
@@ -260,7 +262,7 @@ fn time_to_confirm(probes: &[ProbeWant], checks: &[CheckWant], by_person: bool) 
 }
 
 fn service_want(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     probes: &[ProbeWant],
@@ -347,7 +349,7 @@ fn reads_configuration(step: &ResolvedStep) -> bool {
 }
 
 /// The profile's checks that stand beside the task's own.
-fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
+fn steps<'a>(wanted: &CertificateRequest, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
     let all = service.resolved.validate.iter();
     match wanted.certificate.validate {
         Some(Validation::Off) => Vec::new(),
@@ -357,7 +359,7 @@ fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep>
 }
 
 fn checks_of(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     probes: &[ProbeWant],
@@ -455,7 +457,7 @@ fn label(command: &CommandLine) -> String {
 /// One boot serves all pairs; it is asked for the first, where the task looks for it or else where
 /// such a service usually listens.
 fn boot_check(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     probes: &[ProbeWant],
     profile: &Profile,
     seal: &ResolvedSeal,
@@ -517,7 +519,7 @@ fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
 /// Checks that the untouched configuration must pass. An inspection writes nothing: those that need a
 /// scratch directory get a private one.
 fn prechecks(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     first: bool,

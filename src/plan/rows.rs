@@ -1,6 +1,6 @@
 //! The rows of the planning table, made from a plan.
 
-use super::desired::{Desired, ProbeWant, ServiceWant, ValidateWant};
+use super::desired::{DesiredState, ProbeWant, ServiceWant, ValidateWant};
 use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
 use super::inspection::HostView;
 use super::row::{PlanAction, PlanRow, brief};
@@ -74,7 +74,7 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
     }
 }
 
-fn services(desired: &Desired) -> String {
+fn services(desired: &DesiredState) -> String {
     let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     names.join(", ")
 }
@@ -91,7 +91,7 @@ fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
 }
 
 /// What checks the new files on this host, how, and what that truly covers.
-fn validation(desired: &Desired, facts: &HostFacts) -> String {
+fn validation(desired: &DesiredState, facts: &HostFacts) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut covers: Vec<Covers> = Vec::new();
     for step in desired.services.iter().flat_map(|service| &service.validate) {
@@ -106,7 +106,7 @@ fn validation(desired: &Desired, facts: &HostFacts) -> String {
     }
     covers.sort_unstable();
     covers.dedup();
-    let words: Vec<&str> = covers.into_iter().map(Covers::words).collect();
+    let words: Vec<&str> = covers.into_iter().map(Covers::describe).collect();
     let text = shown.join(", then ");
     if words.is_empty() { text } else { format!("{text} (covers: {})", words.join(", ")) }
 }
@@ -132,7 +132,7 @@ fn detail(file: &FilePlan) -> String {
 }
 
 /// What loads the files, and what that costs those who are connected.
-fn reload(desired: &Desired, asleep: &[&str]) -> String {
+fn reload(desired: &DesiredState, asleep: &[&str]) -> String {
     let runs = |service: &&ServiceWant| !asleep.contains(&service.name.as_str());
     let told: Vec<&ServiceWant> = desired.services.iter().filter(runs).collect();
     let commands: Vec<String> = told

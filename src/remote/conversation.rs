@@ -5,8 +5,8 @@
 //! step and whether files may have changed.
 
 use super::error::RemoteError;
+use super::heartbeat::Heartbeat;
 use super::program::{Program, READY};
-use super::pulse::Pulse;
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -28,7 +28,7 @@ pub(super) const MARGIN: Duration = Duration::from_secs(30);
 pub(super) struct Conversation {
     stdin: Option<Stdin>,
     /// Has the input meanwhile.
-    pulse: Option<Pulse>,
+    heartbeat: Option<Heartbeat>,
     stdout: Stdout,
     ending: Ending,
     /// What the lines that count begin with.
@@ -67,7 +67,7 @@ impl Conversation {
         let (stdin, stdout, ending) = process.split();
         let mut conversation = Self {
             stdin: Some(stdin),
-            pulse: None,
+            heartbeat: None,
             stdout,
             ending,
             mark: format!("@certroll1 {nonce} ").into_bytes(),
@@ -85,8 +85,8 @@ impl Conversation {
 
     /// Writes to the program. That it has ended is told by the next reply, or by its absence.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), RemoteError> {
-        if let Some(pulse) = self.pulse.take() {
-            self.stdin = pulse.end().await;
+        if let Some(heartbeat) = self.heartbeat.take() {
+            self.stdin = heartbeat.end().await;
         }
         let Some(stdin) = &mut self.stdin else { return Ok(()) };
         let written = async {
@@ -105,7 +105,7 @@ impl Conversation {
 
     /// Sends `beat` at intervals until something else is sent or this is dropped.
     pub(super) fn beat(&mut self, beat: &'static [u8], every: Duration) {
-        self.pulse = self.stdin.take().map(|stdin| Pulse::start(stdin, beat, every));
+        self.heartbeat = self.stdin.take().map(|stdin| Heartbeat::start(stdin, beat, every));
     }
 
     /// The next reply, which must come within `limit` and a margin.
@@ -175,8 +175,8 @@ impl Conversation {
 
     /// The program said its last word and is given a moment to end by itself.
     pub(super) async fn finish(self) {
-        let Self { stdin, pulse, stdout, ending, .. } = self;
-        drop((stdin, pulse));
+        let Self { stdin, heartbeat, stdout, ending, .. } = self;
+        drop((stdin, heartbeat));
         let _ = tokio::time::timeout(Duration::from_secs(5), ending.exit()).await;
         drop(stdout);
     }

@@ -13,9 +13,9 @@
 pub(crate) mod command;
 mod conversation;
 pub(crate) mod error;
+mod heartbeat;
 mod inspect;
 pub(crate) mod program;
-mod pulse;
 pub(crate) mod transaction;
 
 pub use error::RemoteError;

@@ -33,7 +33,7 @@ pub fn list(profiles: &Profiles) -> Vec<ListRow> {
             name: profile.name.clone(),
             description: profile.description.clone(),
             origin: origin(profile),
-            checked_on_host: profile.covers().into_iter().map(Covers::words).collect(),
+            checked_on_host: profile.covers().into_iter().map(Covers::describe).collect(),
             reload: match profile.reload {
                 Reload::None => "none",
                 Reload::Required => "required",
@@ -207,7 +207,7 @@ fn order(profile: &Profile) -> String {
 
 fn validate(page: &mut Page, step: &ValidateStep) {
     commands(page, "validate", &step.command);
-    let mut about = step.via.words().to_owned();
+    let mut about = step.via.describe().to_owned();
     if let Some(user) = &step.as_user {
         match user {
             AsUser::Named(user) => drop(write!(about, ", as user {user}")),
@@ -224,7 +224,7 @@ fn validate(page: &mut Page, step: &ValidateStep) {
         about.push_str("; skipped where the program is missing");
     }
     page.row("", &about);
-    let covers: Vec<&str> = step.covers.iter().map(|covers| covers.words()).collect();
+    let covers: Vec<&str> = step.covers.iter().map(|covers| covers.describe()).collect();
     let covers = if covers.is_empty() { "nothing".into() } else { covers.join(", ") };
     page.row("", &format!("covers: {covers}"));
 }

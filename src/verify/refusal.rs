@@ -122,12 +122,12 @@ pub enum ConnectFailure {
 
 impl Refusal {
     /// What happened, one line in lower case without a full stop.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Resolve { host, message } => {
                 format!("the name '{}' cannot be resolved: {message}", printable_line(host))
             }
-            Self::Connect(failure) => failure.words(),
+            Self::Connect(failure) => failure.describe(),
             Self::PlainText { seen } if seen.is_empty() => "the port does not speak TLS".to_owned(),
             Self::PlainText { seen } => format!("the port does not speak TLS, it says: {seen}"),
             Self::StartTls { phase: Phase::Greeting, reply } => {
@@ -271,7 +271,7 @@ impl Refusal {
 }
 
 impl ConnectFailure {
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Refused => "connection refused: nothing listens on the port".to_owned(),
             Self::Reset => "the connection is reset".to_owned(),
@@ -305,7 +305,7 @@ impl ConnectFailure {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.words())
+        f.pad(&self.describe())
     }
 }
 

@@ -148,7 +148,7 @@ async fn tries(
             of: backoff.attempts.max(1),
             seen: tried.leaf(),
             matched: tried.is_right(),
-            detail: tried.words(expect, consecutive),
+            detail: tried.describe(expect, consecutive),
             next_wait,
         });
         match next_wait {
@@ -215,7 +215,7 @@ impl Tried {
         }
     }
 
-    fn words(&self, expect: &Expectation, consecutive: u32) -> String {
+    fn describe(&self, expect: &Expectation, consecutive: u32) -> String {
         let (words, answer) = match self {
             Self::Right(served) => {
                 let times = match consecutive {
@@ -241,7 +241,7 @@ impl Tried {
                 ),
                 *answer,
             ),
-            Self::Refused(refusal, answer) => (refusal.words(), *answer),
+            Self::Refused(refusal, answer) => (refusal.describe(), *answer),
         };
         if consecutive > 1 && answer > 1 {
             format!("{words} (answer {answer} of {consecutive})")
@@ -288,7 +288,7 @@ impl Tried {
     }
 
     fn verdict(self, expect: &Expectation, attempts: u32, consecutive: u32) -> Verdict {
-        let words = self.words(expect, consecutive);
+        let words = self.describe(expect, consecutive);
         let advice = self.advice();
         let seen = match self {
             Self::Right(served) => {

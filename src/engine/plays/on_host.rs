@@ -70,10 +70,11 @@ async fn iteration(
         Err(TemplateError::NotYetKnown(name)) => return TaskEnd::unknown(host, &name),
         Err(TemplateError::Wrong(problem)) => return TaskEnd::wrong(host, &title, &problem),
     }
-    let link = match context.links.of_task(&context.inputs.variables, chosen, vars, host, scope) {
-        Ok(link) => link,
-        Err(problems) => return TaskEnd::wrongs(host, &title, &problems),
-    };
+    let connection =
+        match context.connections.of_task(&context.inputs.variables, chosen, vars, host, scope) {
+            Ok(connection) => connection,
+            Err(problems) => return TaskEnd::wrongs(host, &title, &problems),
+        };
     let check = match task.check_mode {
         Some(check) => check,
         None => context.is_plan(),
@@ -85,7 +86,7 @@ async fn iteration(
         title: &title,
         host,
         scope,
-        link: &link,
+        connection: &connection,
         check,
     };
     match repeat(&action).await {

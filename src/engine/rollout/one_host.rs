@@ -12,7 +12,7 @@ use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Outcome, Step};
-use crate::plan::desired::{Desired, ProbeWant};
+use crate::plan::desired::{DesiredState, ProbeWant};
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ enum Attempt {
 }
 
 async fn attempt(job: &Job, context: &Context) -> Attempt {
-    let observed = match settled(job, context).await {
+    let observed = match recover_and_observe(job, context).await {
         Ok(observed) => Arc::new(observed),
         Err(not_begun) => return Attempt::NotBegun(None, not_begun),
     };
@@ -144,7 +144,7 @@ fn tell_notes(job: &Job, observed: &Observed) {
 
 /// Observes; settles first what an earlier run left, and waits for one that is at work: a plan made before that is
 /// settled, or on what may yet be rolled back, would be wrong.
-async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
+async fn recover_and_observe(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
     let observed = job.target.observe(job).await.map_err(NotBegun::Failed)?;
     if observed.view.facts().journals.is_empty() && observed.view.facts().lock.is_none() {
         return Ok(observed);
@@ -232,7 +232,7 @@ fn failed_step(step: Step, why: String) -> StepFailure {
 }
 
 async fn verify(
-    desired: &Desired,
+    desired: &DesiredState,
     plan: &HostPlan,
     dialers: &Dialers,
     context: &Context,
@@ -300,7 +300,7 @@ const NOT_RESTORED: &str = "the files are the old ones and the service does not 
 
 /// Whether each endpoint shows again what it showed before the change, in words; `Err` when one does not.
 async fn old_is_served(
-    desired: &Desired,
+    desired: &DesiredState,
     plan: &HostPlan,
     dialers: &Dialers,
     context: &Context,

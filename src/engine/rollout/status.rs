@@ -7,7 +7,7 @@ use crate::event::status::{
 use crate::host::{FileState, JournalState};
 use crate::material::Certificate;
 use crate::model::{Fingerprint, Timestamp};
-use crate::plan::desired::Desired;
+use crate::plan::desired::DesiredState;
 use crate::plan::inspection::{FileView, HostView, PlaceView};
 use crate::plan::row::brief;
 
@@ -39,7 +39,7 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     }
 }
 
-fn file_status(desired: &Desired, file: FileView<'_>, now: Timestamp) -> FileStatus {
+fn file_status(desired: &DesiredState, file: FileView<'_>, now: Timestamp) -> FileStatus {
     let FileView { want, there } = file;
     let services: Vec<&str> = desired.services.iter().map(|one| one.name.as_str()).collect();
     let file = there.file();

@@ -13,8 +13,8 @@ use crate::host::{StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
+use crate::plan::request::CertificateRequest;
 use crate::plan::resolve::Variants;
-use crate::plan::wanted::Wanted;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +111,7 @@ pub(crate) trait Targets: Send + Sync {
     /// The target of a certificate task on one host.
     fn target(
         &self,
-        wanted: &Arc<Wanted>,
+        wanted: &Arc<CertificateRequest>,
         connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target>;
@@ -125,7 +125,7 @@ pub(crate) struct Earlier(pub Option<String>);
 #[derive(Clone)]
 pub(crate) struct Job {
     /// What is wanted.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<CertificateRequest>,
     /// The same, made concrete for each kind of host.
     pub variants: Arc<Variants>,
     /// An earlier generation is wanted instead of the task's files.

@@ -14,12 +14,12 @@ use certroll::testing::host::{
     TimedCommand, ValidateVia,
 };
 use certroll::testing::model::{CommandLine, FileMode, StartTls};
-use certroll::testing::plan::desired::Desired;
+use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::host_plan::{Decision, FileAction, SeenBefore};
 use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::resolve::Variants;
 use certroll::testing::plan::rows::{blocked_row, rows};
-use certroll::testing::plan::wanted::Wanted;
 use certroll::testing::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn argv(words: &[&str]) -> CommandLine {
 }
 
 /// Everything that a resolved task says, without bytes.
-fn told(desired: &Desired) -> String {
+fn told(desired: &DesiredState) -> String {
     let mut lines = Vec::new();
     for file in &desired.files {
         let show = |ownership: &Attributes| {
@@ -84,7 +84,7 @@ fn told(desired: &Desired) -> String {
 }
 
 fn table(
-    desired: &Desired,
+    desired: &DesiredState,
     facts: &certroll::testing::host::HostFacts,
     seen: &[SeenBefore],
 ) -> String {
@@ -158,7 +158,7 @@ fn an_own_check_leaves_the_loaders_of_staged_files() {
     let mut wanted = wanted(&["postfix"]);
     wanted.certificate.validate =
         Some(Validation::Command(argv(&["postfix", "-c", "/p", "check"])));
-    let labels = |wanted: &Wanted| -> Vec<String> {
+    let labels = |wanted: &CertificateRequest| -> Vec<String> {
         let desired = desired(wanted);
         desired.services[0].validate.iter().map(|step| step.label.clone()).collect()
     };
@@ -194,7 +194,7 @@ fn nginx_has_no_recipe_for_a_boot() {
 
 #[test]
 fn what_is_missing_is_said() {
-    let refused = |wanted: &Wanted| resolve(wanted, DEBIAN).unwrap_err();
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
     let mut files = wanted(&["files"]);
     insta::assert_snapshot!(refused(&files), @"dest.cert is missing: files has no usual path here");
     files.certificate.pairs[0].dest.cert = Some("/c".parse().unwrap());
@@ -250,7 +250,7 @@ fn a_chain_of_its_own_only_splits_what_was_given_apart() {
         chain: Some("/chain.pem".parse().unwrap()),
         combined: None,
     };
-    let certificates = |wanted: &Wanted, path: &str| {
+    let certificates = |wanted: &CertificateRequest, path: &str| {
         let desired = desired(wanted);
         let file = desired.files.iter().find(|file| file.path.to_str() == Some(path)).unwrap();
         String::from_utf8_lossy(file.content.expose()).matches("BEGIN CERTIFICATE").count()
@@ -417,7 +417,7 @@ fn the_inspection_asks_each_kind_for_its_own() {
 #[test]
 fn only_root_gives_files_away() {
     let mut wanted = wanted(&["nginx"]);
-    let facts_as = |wanted: &Wanted| {
+    let facts_as = |wanted: &CertificateRequest| {
         let mut facts = facts(&desired(wanted));
         (facts.uid, facts.user) = (1000, "deploy".to_owned());
         facts

@@ -7,20 +7,20 @@ use certroll::testing::host::{FileState, HostFacts};
 use certroll::testing::model::RemotePath;
 use certroll::testing::plan::build::build;
 use certroll::testing::plan::host_plan::{Decision, FileAction, HostPlan};
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::resolve::Variants;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
-use certroll::testing::plan::wanted::Wanted;
 use certroll::testing::playbook::certificate::WhenStopped;
 use std::time::Duration;
 
-fn stopped(wanted: &Wanted) -> HostFacts {
+fn stopped(wanted: &CertificateRequest) -> HostFacts {
     let mut facts = facts(&desired(wanted));
     facts.running = vec![Some(false)];
     facts
 }
 
-fn planned(wanted: &Wanted, facts: &HostFacts) -> HostPlan {
+fn planned(wanted: &CertificateRequest, facts: &HostFacts) -> HostPlan {
     let desired = desired(wanted);
     plan(&desired, facts, &vec![nothing(); desired.probes.len()])
 }

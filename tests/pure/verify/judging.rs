@@ -218,7 +218,7 @@ async fn the_name_sent_is_the_server_name_else_the_host_and_never_an_address() {
     let mut bad = probe();
     bad.server_name = Some("no name\x1b[31m".to_owned());
     let script = Script::new([Act::Silence]);
-    let words = handshake(&bad, &script).await.unwrap_err().words();
+    let words = handshake(&bad, &script).await.unwrap_err().describe();
     assert_eq!(words, "'no name[31m' cannot be sent as a server name");
     assert_eq!(script.times(), Vec::<u64>::new());
 }

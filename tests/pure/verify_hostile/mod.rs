@@ -188,7 +188,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
     for (protocol, lines, words) in cases {
         // A first line that is empty waits for the client.
         let refusal = refusal(conversation(lines).await, *protocol).await;
-        assert_eq!(refusal.words(), *words, "{}", protocol.name());
+        assert_eq!(refusal.describe(), *words, "{}", protocol.name());
         assert!(!refusal.advice().is_empty(), "{words}");
     }
 }
@@ -309,7 +309,7 @@ async fn a_plain_port_and_a_tls_port_are_told_apart() {
     let http = conversation(&[b"", b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n"]).await;
     let plain = refusal(http, StartTls::None).await;
     assert_eq!(
-        plain.words(),
+        plain.describe(),
         "the port does not speak TLS, it says: HTTP/1.1 400 Bad Request Server: x"
     );
     assert_eq!(plain.advice(), ["this is plain HTTP: check the port"]);

@@ -24,7 +24,7 @@ pub(in crate::engine::plays) struct Action<'a> {
     /// Its variables.
     pub(in crate::engine::plays) scope: &'a Scope,
     /// Where the task runs.
-    pub(in crate::engine::plays) link: &'a HostConnection,
+    pub(in crate::engine::plays) connection: &'a HostConnection,
     /// Nothing may be changed.
     pub(in crate::engine::plays) check: bool,
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(
 ) -> Result<CommandResult, Failed> {
     let title = action.title.to_owned();
     let work = async {
-        let process = action.link.sh().await.map_err(|error| error.ended(&title))?;
+        let process = action.connection.sh().await.map_err(|error| error.ended(&title))?;
         remote::command::run(process, request)
             .await
             .map_err(|error| failure::remote(&title, action.host, &error, None))

@@ -108,10 +108,10 @@ impl Wait {
     }
 }
 
-/// Looks from where the task runs: through the SSH link, or from the controller.
+/// Looks from where the task runs: through the SSH connection, or from the controller.
 async fn port_is(action: &Action<'_>, wait: &Wait, host: &str, port: u16, begun: Instant) -> bool {
     let deadline = begun + wait.timeout;
-    let Some(dial) = action.link.dialers().host else { return false };
+    let Some(dial) = action.connection.dialers().host else { return false };
     loop {
         let open = match timeout_at(deadline, dial.dial(host, port)).await {
             Ok(answer) => answer.is_ok(),

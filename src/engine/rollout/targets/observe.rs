@@ -23,7 +23,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// The host is unreachable or does not answer sensibly.
 pub(super) async fn observe(
     job: &Job,
-    link: &HostConnection,
+    connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
@@ -31,10 +31,10 @@ pub(super) async fn observe(
     let mut request = ask(&job.variants);
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
-    let process = link.sh().await.map_err(|error| error.ended(task))?;
-    running.end(link.describe());
+    let process = connection.sh().await.map_err(|error| error.ended(task))?;
+    running.end(connection.describe());
     let running = job.emitter.step(host, Step::Inspect);
-    let dialers = link.dialers();
+    let dialers = connection.dialers();
     let places = job.variants.probes();
     let (facts, looks) =
         tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
@@ -82,12 +82,12 @@ pub(crate) struct Repair<'a> {
 /// The host is unreachable, busy, or does not answer sensibly.
 pub(super) async fn recover(
     repair: &Repair<'_>,
-    link: &HostConnection,
+    connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
     let Repair { host, task, holder, files, emitter } = *repair;
     let running = emitter.step(host, Step::Recover);
-    let process = link.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
+    let process = connection.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
     let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
     let settled = settled.map_err(|error| {
         let failure = failure::remote(task, host, &error, None);

@@ -8,7 +8,7 @@ use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepF
 use crate::model::{FileMode, Fingerprint, Guarantee, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
-use crate::plan::wanted::Wanted;
+use crate::plan::request::CertificateRequest;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -93,7 +93,7 @@ impl Script {
 impl Targets for Script {
     fn target(
         &self,
-        wanted: &Arc<Wanted>,
+        wanted: &Arc<CertificateRequest>,
         _: HostConnection,
         _: Option<StateDirs>,
     ) -> Arc<dyn Target> {
