@@ -56,6 +56,7 @@ pub fn show(profile: &Profile) -> String {
     }
     page.row("files", &layout(profile));
     each_family(&profile.dest, |family, paths| page.row_for("paths", family, &paths_text(paths)));
+    each_family(&profile.program, |family, program| page.row_for("program", family, program));
     page.row("modes", &modes(profile));
     each_family(&profile.owners, |family, owners| {
         let text = format!("cert {}, key {}, directory {}", owners.cert, owners.key, owners.dir);

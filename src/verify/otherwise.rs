@@ -52,17 +52,19 @@ async fn answer(probe: &Probe, dial: &dyn Dial) -> Option<String> {
     stream.write_all(&hello(probe)).await.ok()?;
     stream.flush().await.ok()?;
     let mut heard = Vec::new();
-    while heard.len() < MOST {
-        if let Some(told) = server_hello(&heard) {
-            return told;
-        }
+    loop {
         let mut more = [0; MOST];
         match stream.read(&mut more).await {
             Ok(count) if count > 0 => heard.extend_from_slice(&more[..count]),
             _ => return None,
         }
+        if let Some(told) = server_hello(&heard) {
+            return told;
+        }
+        if heard.len() >= MOST {
+            return None;
+        }
     }
-    None
 }
 
 /// `None`: more is needed. What a ServerHello (RFC 8446 §4.1.3) says; nothing for any other answer.
