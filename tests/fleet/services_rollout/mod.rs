@@ -9,6 +9,7 @@
 
 mod added;
 mod caddy_api;
+mod connected;
 mod examples;
 mod haproxy_runtime;
 mod kinds;
