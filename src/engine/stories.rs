@@ -211,6 +211,17 @@ async fn a_host_that_fails_to_stage_holds_up_nobody_where_the_play_tolerates_it(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recovery_asks_each_host_once_and_needs_no_certificate() {
+    let mut twice = Story { verb: Verb::Recover, ..story("a,b", "") };
+    let task = twice.play[twice.play.find("    - name").unwrap()..].to_owned();
+    twice.play.push_str(&task);
+    twice.play = twice.play.replace("cert: cert.pem", "cert: gone.pem");
+    let told = twice.run().await;
+    assert_eq!(told.summary.exit_code, 0);
+    assert_eq!(told.log, ["a recovered", "b recovered"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_failure_is_too_many_where_any_error_is_fatal() {
     for keywords in ["any_errors_fatal: true", "max_fail_percentage: 0"] {
         let keywords = format!("{keywords}\nserial: 2");

@@ -33,7 +33,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
             WhenStopped::Fail => Decision::blocked(
                 Step::Inspect,
                 format!(
-                    "{stopped} does not run now: start it, or say in the task `when_stopped: deploy` (its \
+                    "{stopped} is not running: start it, or say in the task `when_stopped: deploy` (its \
                      files are written all the same) or `when_stopped: skip`"
                 ),
             ),
@@ -41,12 +41,12 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
                 left_alone(&mut files, &stopped);
                 places.clear();
                 notes.clear();
-                notes.push(format!("{stopped} does not run now: left alone (when_stopped: skip)"));
+                notes.push(format!("{stopped} is not running: left alone (when_stopped: skip)"));
                 Decision::Unchanged
             }
             WhenStopped::Deploy => {
                 notes.push(format!(
-                    "{stopped} does not run now: it is neither told nor looked at, and reads the new files \
+                    "{stopped} is not running: it is neither told nor looked at, and reads the new files \
                      when it starts (when_stopped: deploy)"
                 ));
                 decision
@@ -58,7 +58,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
         aging(&files, now, &mut notes);
         if let Some(locked) = &view.facts().lock {
             notes.push(format!(
-                "process {} works on this host right now ({})",
+                "process {} is working on this host right now ({})",
                 locked.pid, locked.note
             ));
         }
@@ -143,7 +143,7 @@ fn stopped(view: &HostView) -> Option<String> {
 fn left_alone(files: &mut [FilePlan], stopped: &str) {
     for file in files {
         file.action = FileAction::Keep;
-        file.detail = format!("left alone: {stopped} does not run");
+        file.detail = format!("left alone: {stopped} is not running");
         (file.owner, file.group, file.mode) = (None, None, None);
     }
 }
@@ -380,7 +380,7 @@ fn plan_file(file: FileView<'_>, facts: &HostFacts, notes: &mut Vec<String>) -> 
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),
         FileState::Special => blocked("it is neither a file nor a link"),
-        FileState::LinkLoop => blocked("its links lead in a circle"),
+        FileState::LinkLoop => blocked("its symbolic links form a loop"),
         FileState::Unreadable => {
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
         }
@@ -518,7 +518,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         && file.hard_links > 1
     {
         notes.push(format!(
-            "{path} has {} names (hard links); the others keep the old bytes",
+            "{path} has {} hard links; its other names keep the old contents",
             file.hard_links
         ));
     }

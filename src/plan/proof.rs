@@ -81,7 +81,7 @@ pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)]) {
         let said = on_host.iter().find(|(of, _)| *of == index).map(|(_, said)| said.as_str());
         let said = said.map_or_else(String::new, |said| format!(", and {said}"));
         unproven
-            .push(format!("{place} showed the new certificate before the change already{said}"));
+            .push(format!("{place} already showed the new certificate before the change{said}"));
         required |= probe.proof_required;
     }
     if unproven.is_empty() {

@@ -224,7 +224,7 @@ fn unseen_reload(task: &CertificateTask, service: &Service<'_>) -> Option<String
     let off = matches!(task.verify, VerifyChoice::Off) && task.reload.is_none();
     (off && proves_nothing).then(|| {
         format!(
-            "{}: verify is off, and exit code 0 of its reload proves nothing: nobody sees whether the new \
+            "{}: verify is off, and exit code 0 of its reload proves nothing: nothing shows whether the new \
              certificate is loaded",
             service.profile.name
         )
@@ -237,7 +237,7 @@ fn deadly_reload(service: &Service<'_>) -> Option<String> {
         matches!(service.resolved.reload, ResolvedReload::Command { can_stop_service: true, .. });
     (can_stop && service.resolved.recover.is_none()).then(|| {
         format!(
-            "{}: a bad certificate can end the service at its reload, and the profile has no `recover` \
+            "{}: a bad certificate can bring the service down when it reloads, and the profile has no `recover` \
              command for such a host",
             service.profile.name
         )

@@ -141,8 +141,8 @@ fn reload(desired: &DesiredState, asleep: &[&str]) -> String {
         .map(|reload| reload.command.brief())
         .collect();
     let how = match (told.as_slice(), commands.is_empty()) {
-        ([], _) => return "nothing: the service does not run".to_owned(),
-        (_, true) => "nothing: the service notices by itself".to_owned(),
+        ([], _) => return "nothing: the service is not running".to_owned(),
+        (_, true) => "nothing: the service picks up new files by itself".to_owned(),
         (_, false) => commands.join(", then "),
     };
     let mut costs: Vec<&str> =
@@ -162,7 +162,7 @@ fn verification(places: &[PlannedPlace], pair: usize, asleep: &[&str]) -> String
     let any = mine.iter().any(|probe| probe.alternatives.is_some());
     let shown: Vec<String> = mine.into_iter().map(place).collect();
     match shown.as_slice() {
-        [] if !asleep.is_empty() => "nothing: the service does not run".to_owned(),
+        [] if !asleep.is_empty() => "nothing: the service is not running".to_owned(),
         [] if places.is_empty() => "nothing: verification is off".to_owned(),
         [] => "nothing: no endpoint of `verify` is about this certificate".to_owned(),
         _ if any => format!("one of {}", shown.join(", ")),

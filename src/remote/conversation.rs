@@ -119,7 +119,7 @@ impl Conversation {
             };
             if let Some(rest) = line.strip_prefix(&self.mark[..]) {
                 let reply = Reply::parse(rest);
-                let reply = reply.ok_or_else(|| self.garbage("a line that is no reply"))?;
+                let reply = reply.ok_or_else(|| self.garbage("a line that is not a reply"))?;
                 return self.unless_it_cannot_run(reply);
             }
             if line == READY.as_bytes() {
@@ -296,7 +296,7 @@ impl Reply {
     }
 
     fn bad(&self, name: &str) -> BadReply {
-        BadReply(format!("'{}' with a strange {name}", self.kind()))
+        BadReply(format!("'{}' has an invalid '{name}'", self.kind()))
     }
 }
 
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(reply.number::<u32>("a").unwrap(), 1);
         assert_eq!(reply.maybe_bool("b").unwrap(), None);
         assert_eq!(reply.words("c").unwrap(), "hi");
-        assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' with a strange c");
+        assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' has an invalid 'c'");
     }
 
     #[tokio::test]
@@ -357,7 +357,7 @@ mod tests {
         let mut host = run("echo @certroll1 - boot; echo oops >&2").await;
         host.may_have_changed = true;
         let error = host.next(Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.to_string(), "the host fell silent during stage: oops");
+        assert_eq!(error.to_string(), "the connection ended during stage: oops");
         assert!(matches!(error, RemoteError::Closed { may_have_changed: true, .. }));
     }
 

@@ -12,6 +12,7 @@
 
 pub(crate) mod command;
 mod conversation;
+mod encode;
 pub(crate) mod error;
 mod heartbeat;
 mod inspect;

@@ -232,7 +232,7 @@ fn validate(page: &mut Page, step: &ValidateStep) {
 
 fn reload(page: &mut Page, reload: &Reload) {
     match reload {
-        Reload::None => page.row("reload", "none: the service notices by itself"),
+        Reload::None => page.row("reload", "none: the service picks up new files by itself"),
         Reload::Required => page.row("reload", "each task says it"),
         Reload::Command { command, exit_code, can_stop_service } => {
             commands(page, "reload", command);
@@ -244,7 +244,7 @@ fn reload(page: &mut Page, reload: &Reload) {
                 ExitCode::Meaningless => "exit code 0 proves nothing; the handshake tells",
             });
             if *can_stop_service {
-                page.row("", "a bad certificate can end the service");
+                page.row("", "a bad certificate can bring the service down");
             }
         }
     }

@@ -119,7 +119,7 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         let value = action.scope.render(node)?;
         let value = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
         value.filter(|value| *value >= 0.0).ok_or_else(|| {
-            let problem = Diagnostic::error("a number of 0 or more is wanted here");
+            let problem = Diagnostic::error("expected a number of 0 or more");
             Failed::Wrong(Box::new(problem.at(node.span.as_ref())))
         })
     };

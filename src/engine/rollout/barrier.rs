@@ -269,7 +269,7 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
 
 async fn ask(batch: &Batch<'_>, hosts: &[&str]) -> bool {
     let question = format!(
-        "Batch {} of {}: {} now {} the new certificate, verified: {}\nKeep it there? (no: they are all rolled back)",
+        "Batch {} of {}: {} now {} the new certificate, verified: {}\nKeep it? (no: all of them are rolled back)",
         batch.number,
         batch.of,
         plural(hosts.len(), "host"),

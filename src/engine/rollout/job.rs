@@ -34,7 +34,7 @@ pub(crate) fn job(
         Verb::Rollback { to } => Some(Earlier(to.clone())),
         _ => None,
     };
-    let target = context.targets.target(&want.wanted, connection, dirs);
+    let target = context.targets.target(host, connection, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     Ok(Job { wanted: want.wanted, variants: want.variants, earlier, target, identity, emitter })
 }

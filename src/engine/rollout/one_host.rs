@@ -5,7 +5,7 @@
 //! rolls back. Every failure is a [`HostFailure`], never an early return out of the run.
 
 use super::checks;
-use super::target::{Job, NotBegun, Observed, Staged};
+use super::target::{Job, NotBegun, Observed, Recovery, Staged};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
@@ -153,11 +153,19 @@ async fn recover_and_observe(job: &Job, context: &Context) -> Result<Observed, N
         observed.view.facts().lock.as_ref().filter(|lock| is_ours(&lock.note, context))
     {
         let holder = lock.note.clone();
-        let why = "another host of this run is at work on the same machine";
+        let why = "another host of this run is using the same machine";
         let failure = failure::before_commit(job.task(), Step::Lock, why);
         return Err(NotBegun::Busy { holder, failure });
     }
-    for line in job.target.recover(job, &observed).await? {
+    let files: Vec<_> = observed.view.facts().files.iter().map(|file| file.path.clone()).collect();
+    let recovery = Recovery {
+        host: job.host(),
+        task: job.task(),
+        holder: &context.identity.holder,
+        files: &files,
+        emitter: &job.emitter,
+    };
+    for line in job.target.recover(&recovery).await? {
         job.emitter.warn(Some(job.host()), line);
     }
     job.target.observe(job).await.map_err(NotBegun::Failed)
@@ -349,7 +357,7 @@ impl VerifiedHost {
     pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         self.staged.confirm().await?;
-        running.end("the change stays");
+        running.end("the change is kept");
         Ok(())
     }
 

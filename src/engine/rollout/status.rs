@@ -34,6 +34,7 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
                     JournalState::Done => UnfinishedState::ClearUp,
                     JournalState::Conflict => UnfinishedState::Conflict,
                 },
+                by: Some(journal.by.clone()).filter(|by| !by.is_empty()),
             })
             .collect(),
     }
@@ -47,10 +48,10 @@ fn file_status(desired: &DesiredState, file: FileView<'_>, now: Timestamp) -> Fi
     let problem = match &there.state {
         FileState::File(_) => None,
         FileState::Absent => Some("is not there"),
-        FileState::DanglingLink => Some("is a link that leads nowhere"),
+        FileState::DanglingLink => Some("is a dangling symbolic link"),
         FileState::Directory => Some("is a directory"),
-        FileState::Special => Some("is no regular file"),
-        FileState::LinkLoop => Some("is a link that leads to itself"),
+        FileState::Special => Some("is not a regular file"),
+        FileState::LinkLoop => Some("is a symbolic link that loops"),
         FileState::Unreadable => Some("cannot be read"),
     };
     FileStatus {

@@ -9,13 +9,12 @@ mod request;
 use super::conversation::{BadReply, Conversation, MARGIN};
 use super::error::RemoteError;
 use super::program::{Program, RECOVERING, TRANSACTING, nonce};
-use crate::host::RolledBack;
 use crate::host::{Committed, Recovered, Staged};
+use crate::host::{Content, RolledBack};
 use crate::host::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
 use replies::Replies;
-pub(super) use request::{BadRequest, argv, body, seconds};
 use request::{Waits, Worded, wanted, word};
 use std::time::Duration;
 
@@ -85,7 +84,9 @@ impl Transaction {
         entered(Step::Stage);
         begun.conversation.during = Step::Stage;
         begun.conversation.send(&bodies).await?;
+        // The host has them: no copy and no reference stays until the verdict.
         drop(bodies);
+        begun.request.files.iter_mut().for_each(|file| file.content = Content::Keep);
         let replies = begun.follow("staged", begun.limits.staged, entered).await?;
         let staged = Staged {
             recovered,

@@ -147,7 +147,7 @@ impl Replies {
             "back" => {}
             "recovered" => {
                 let id = TransactionId::parse(reply.text("tx")?)
-                    .ok_or_else(|| BadReply::new("a strange transaction id"))?;
+                    .ok_or_else(|| BadReply::new("an invalid transaction id"))?;
                 self.recovered.push(Recovered {
                     id: id.to_string(),
                     end: match reply.text("end")? {
@@ -159,6 +159,7 @@ impl Replies {
                     },
                     reload: reply.maybe_number("reload")?,
                     conflicts: reply.number("conflicts")?,
+                    by: reply.words("by").unwrap_or_default(),
                 });
             }
             "busy" => {
@@ -167,7 +168,7 @@ impl Replies {
                     holder: reply.words("held")?.replace('\n', " "),
                 })));
             }
-            _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
+            _ => return Err(BadReply::new(&format!("'{}' was not expected", reply.kind()))),
         }
         Ok(None)
     }

@@ -100,7 +100,7 @@ pub(super) fn changed(script: &mut Script, host: &str) {
     let seen = brief(&format!("{host}.example.net"), 89).fingerprint.short();
     let detail = format!("{seen} served on {host}.example.net:443");
     script.host(host, Kind::StepEnd { step: Step::Verify, detail, millis: 1_043 });
-    script.step(host, Step::Confirm, "the change stays", 12);
+    script.step(host, Step::Confirm, "the change is kept", 12);
     certificate_end(script, host, Outcome::Changed);
     task_end(script, host, TaskResult::Changed, 1_711);
     host_end(script, host, Outcome::Changed, None);
@@ -163,7 +163,7 @@ pub(super) fn rolled_back(script: &mut Script, host: &str) {
 pub(super) fn unknown(script: &mut Script, host: &str) {
     commit(script, host);
     script.host(host, Kind::StepStart { step: Step::Confirm });
-    let reason = "the link died";
+    let reason = "the connection was lost";
     script.host(
         host,
         Kind::Failure(Box::new(Failure {
@@ -173,7 +173,7 @@ pub(super) fn unknown(script: &mut Script, host: &str) {
             command: None,
             exit_code: None,
             output: vec![],
-            state: "UNKNOWN: without a confirmation the host goes back by itself".into(),
+            state: "UNKNOWN: without a confirmation the host rolls back by itself".into(),
             advice: vec!["`certroll status` shows what the host holds".into()],
             rolled_back: None,
         })),

@@ -128,7 +128,7 @@ pub(in crate::report) fn apply() -> Vec<Event> {
             Outcome::RolledBack(Step::Verify),
             Some("edge5.example.net:443: still the old certificate".to_owned()),
         ),
-        ("edge6", Outcome::Unknown(Step::Confirm), Some("the link died".to_owned())),
+        ("edge6", Outcome::Unknown(Step::Confirm), Some("the connection was lost".to_owned())),
         ("edge7", Outcome::Unreachable, Some("192.0.2.16:22: connection refused".to_owned())),
         ("edge8", Outcome::Skipped, Some(stopped.to_owned())),
     ];

@@ -74,7 +74,7 @@ pub enum StartError {
     /// `requiretty` or a su that insists on a terminal.
     #[error(
         "{program} insists on a terminal, which would corrupt the transfer: remove requiretty from \
-         its configuration, or become by another method"
+         its configuration, or use another become method"
     )]
     TtyRequired {
         /// The program.

@@ -69,13 +69,13 @@ impl Connection {
     }
 
     /// Waits until the server ends it.
-    fn is_closed(mut self) {
+    fn expect_closed(mut self) {
         assert_eq!(self.line(), "closed");
         self.child.wait().unwrap();
     }
 
     /// The server has not ended it so far.
-    fn is_open(mut self) {
+    fn expect_open(mut self) {
         // It may be gone, and then says so.
         let _ = self.child.stdin.take().unwrap().write_all(b"\n");
         assert_eq!(self.line(), "open");
@@ -104,7 +104,7 @@ fn idle_connections_are_closed_where_workers_are_replaced() {
         host.give(service, "gen1");
         let connection = Connection::of(&host, service, "http");
         reload(&host, service);
-        connection.is_closed();
+        connection.expect_closed();
     }
 }
 
@@ -115,7 +115,7 @@ fn connections_stay_where_the_process_stays() {
         let connection = Connection::of(&host, service, kind);
         reload(&host, service);
         std::thread::sleep(Duration::from_secs(2));
-        connection.is_open();
+        connection.expect_open();
     }
 }
 
@@ -127,10 +127,10 @@ fn dovecot_ends_the_sessions_of_those_who_are_logged_in() {
          echo 'first_valid_uid = 1' >>/etc/dovecot/dovecot.conf; doveadm reload; sleep 1");
     let connection = Connection::of(&host, &DOVECOT, "imap");
     reload(&host, &DOVECOT);
-    connection.is_closed();
+    connection.expect_closed();
     host.sh("echo 'shutdown_clients = no' >>/etc/dovecot/dovecot.conf; doveadm reload; sleep 1");
     let connection = Connection::of(&host, &DOVECOT, "imap");
     reload(&host, &DOVECOT);
     std::thread::sleep(Duration::from_secs(10));
-    connection.is_open();
+    connection.expect_open();
 }

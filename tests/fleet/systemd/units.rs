@@ -102,7 +102,7 @@ fn what_becomes_of_a_stopped_unit_is_for_the_task_to_say() {
         let task = Task::of(service, "gen2");
 
         let plan = host.run("plan", std::slice::from_ref(&task), &[]);
-        assert!(plan.stdout.contains("does not run now"), "{plan}");
+        assert!(plan.stdout.contains("is not running"), "{plan}");
         let ran = host.apply(&task, "failed");
         assert_eq!(step(&ran, &host), "inspect", "{ran}");
         assert!(ran.stdout.contains("when_stopped: deploy"), "{ran}");

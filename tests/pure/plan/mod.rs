@@ -200,7 +200,7 @@ fn what_is_missing_is_said() {
     files.certificate.pairs[0].dest.cert = Some("/c".parse().unwrap());
     insta::assert_snapshot!(refused(&files), @"dest.key is missing: files has no usual path here");
     files.certificate.pairs[0].dest.key = Some("/k".parse().unwrap());
-    insta::assert_snapshot!(refused(&files), @"the profile 'files' knows no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service notices by itself");
+    insta::assert_snapshot!(refused(&files), @"the profile 'files' has no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service picks up new files by itself");
     let shared = wanted(&["postfix", "dovecot"]);
     insta::assert_snapshot!(refused(&shared), @"dest.cert is missing: postfix, dovecot has no usual path here");
     let keyless = wanted_for(&["haproxy"], &[AUTHORITY.leaf(&["a.example"])], false);

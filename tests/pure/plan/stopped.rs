@@ -37,7 +37,7 @@ fn the_task_says_what_becomes_of_a_stopped_service() {
     let mut wanted = wanted(&["nginx"]);
     let facts = stopped(&wanted);
     let plan = planned(&wanted, &facts);
-    assert!(blocked(&plan).starts_with("nginx does not run now: start it"), "{plan:?}");
+    assert!(blocked(&plan).starts_with("nginx is not running: start it"), "{plan:?}");
 
     wanted.certificate.when_stopped = WhenStopped::Skip;
     let plan = planned(&wanted, &facts);
@@ -51,7 +51,7 @@ fn the_task_says_what_becomes_of_a_stopped_service() {
     assert_eq!((&plan.decision, plan.places.len()), (&Decision::Change, 0));
     let request = transaction(&view, &plan, "test", Duration::ZERO);
     assert_eq!((&request.services[0].reload, &request.services[0].recover), (&None, &None));
-    assert_eq!(rows(&view, &plan, NOW)[0].reload, "nothing: the service does not run");
+    assert_eq!(rows(&view, &plan, NOW)[0].reload, "nothing: the service is not running");
 
     // One that runs is told as ever.
     let mut facts = facts;

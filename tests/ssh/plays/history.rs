@@ -118,7 +118,7 @@ async fn a_disk_that_fills_up_on_the_way_is_one_warning_and_no_failure() {
     let more = ["-i", "inventory.ini", "--ssh-config", "none"];
     let apply = ended(site.program("sh", &arguments, &more).spawn().unwrap()).await;
     assert_eq!(apply.code, 0, "{apply:?}");
-    let warning = "warning: the record of this run is not whole: ";
+    let warning = "warning: the record of this run is incomplete: ";
     assert_eq!(apply.stderr.matches(warning).count(), 1, "{apply:?}");
     assert!(site.serves_new("edge1"));
     let shown = site.certroll(&["history", "show", "last"]).await;

@@ -111,5 +111,5 @@ async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
         (4, "edge1=unchanged edge2=unreachable"),
         "{recover}"
     );
-    assert_eq!(recover.output("edge1", "recover"), "nothing to settle");
+    assert_eq!(recover.output("edge1", "recover"), "nothing to recover");
 }

@@ -125,7 +125,7 @@ impl Action<'_> {
         };
         match number.filter(|number| (0.0..=31_536_000.0).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Failed::value(node, "a number of seconds is wanted here")),
+            None => Err(Failed::value(node, "expected a number of seconds")),
         }
     }
 

@@ -76,7 +76,7 @@ impl Wait {
                 let text = action.text(Some(node))?.unwrap_or_default();
                 let port = text.trim().parse().ok().filter(|port| *port != 0);
                 let port =
-                    port.ok_or_else(|| Failed::value(node, "a port from 1 to 65535 is wanted"))?;
+                    port.ok_or_else(|| Failed::value(node, "expected a port from 1 to 65535"))?;
                 let host = action.text(spec.host.as_ref())?;
                 What::Port { host: host.unwrap_or_else(|| "127.0.0.1".to_owned()), port }
             }

@@ -1,17 +1,15 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-pub(crate) use super::observe::Repair;
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
-use crate::model::{Guarantee, Step};
+use crate::model::{Guarantee, HostName, Step};
 use crate::plan::desired::DesiredState;
 use crate::plan::host_plan::{FileAction, HostPlan};
-use crate::plan::request::CertificateRequest;
 use crate::plan::transaction as request;
 use crate::remote::{RemoteError, Transaction};
 use futures::future::BoxFuture;
@@ -24,24 +22,12 @@ pub(crate) struct FilesOverSsh;
 impl Targets for FilesOverSsh {
     fn target(
         &self,
-        _: &Arc<CertificateRequest>,
+        _: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target> {
         Arc::new(Files { connection, dirs })
     }
-}
-
-/// Settles what interrupted runs left on a host, without a task that could be applied to it.
-///
-/// # Errors
-/// The host cannot be reached, or is busy with another run.
-pub(crate) async fn repair(
-    repair: &Repair<'_>,
-    connection: &HostConnection,
-    dirs: Option<&StateDirs>,
-) -> Result<Vec<String>, NotBegun> {
-    recover(repair, connection, dirs).await
 }
 
 /// The files of a certificate task on one host.
@@ -66,21 +52,9 @@ impl Target for Files {
 
     fn recover<'a>(
         &'a self,
-        job: &'a Job,
-        observed: &'a Observed,
+        recovery: &'a Recovery<'a>,
     ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
-        Box::pin(async move {
-            let files: Vec<_> =
-                observed.view.facts().files.iter().map(|file| file.path.clone()).collect();
-            let repair = Repair {
-                host: job.host(),
-                task: job.task(),
-                holder: &job.identity.holder,
-                files: &files,
-                emitter: &job.emitter,
-            };
-            recover(&repair, &self.connection, self.dirs.as_ref()).await
-        })
+        Box::pin(recover(recovery, &self.connection, self.dirs.as_ref()))
     }
 
     fn begin<'a>(
