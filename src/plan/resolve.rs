@@ -12,8 +12,7 @@ use super::layout::{Layout, Service, lay_out};
 use super::probes;
 use super::request::{CertificateRequest, Material};
 use crate::host::{
-    Attributes, BootRecipe, HostFacts, HostKind, RunningCheck, TimedCommand, ValidateStep,
-    ValidateVia,
+    Attributes, BootRecipe, HostFacts, HostKind, TimedCommand, ValidateStep, ValidateVia,
 };
 use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine, RemotePath};
@@ -264,7 +263,7 @@ fn service_want(
         prechecks: prechecks(wanted, layout, service, first),
         reload,
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
-        running: running(service),
+        running: resolved.running(),
         discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
             |(command, how)| DiscoverWant {
                 command: limited(command, task.validate_timeout),
@@ -293,23 +292,6 @@ fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), PlanErro
             Err(PlanError::OddPath { path: path.clone(), profile: service.profile.name.clone() })
         }
     }
-}
-
-/// Told by the pid file where there is one: a process of the same name may belong to a container,
-/// and a unit of its name may only be a wrapper (Debian's postfix.service is always active).
-fn running(service: &Service<'_>) -> Option<RunningCheck> {
-    let resolved = &service.resolved;
-    let unit = || {
-        resolved.unit.as_ref().map(|unit| {
-            let words = ["systemctl", "is-active", "--quiet", unit];
-            RunningCheck::Command(TimedCommand {
-                command: CommandLine::Argv(words.map(str::to_owned).to_vec()),
-                timeout: Duration::from_secs(10),
-            })
-        })
-    };
-    let pidfile = resolved.pidfile.clone().map(RunningCheck::PidFile);
-    pidfile.or_else(|| resolved.process.clone().map(RunningCheck::Process)).or_else(unit)
 }
 
 /// Whether it reads the service's whole configuration (rather than a pair of files).

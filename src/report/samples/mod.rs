@@ -1,5 +1,6 @@
 //! Realistic runs for the tests of the reporters.
 
+mod found;
 mod hosts;
 mod runs;
 mod status;
@@ -7,6 +8,7 @@ mod status;
 use crate::event::planned::{CertBrief, PlanAction, PlanRow};
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
 use crate::model::{Fingerprint, HostName, Step, Timestamp, Validity};
+pub(super) use found::found;
 pub(super) use runs::{apply, every_kind, many, plan};
 pub(super) use status::status;
 use std::sync::{Arc, Mutex};
