@@ -196,7 +196,8 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     // Nothing was reloaded that would need its time.
     let now = |probe: &ProbeWant| ProbeWant { settle: Duration::ZERO, ..probe.clone() };
     let probes = job.variants.probes().iter().map(now);
-    let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
+    let places: Vec<Sought> =
+        probes.map(|probe| Sought { probe, old: None, old_kind: None }).collect();
     if places.is_empty() {
         return Ok("verify is off for this task: nothing was checked".to_owned());
     }
@@ -420,6 +421,9 @@ async fn ping_host(
     let missing = facts.missing_tools();
     if !missing.is_empty() {
         words.push_str(&format!("; no transaction is possible: no {}", missing.join(", no ")));
+    }
+    if facts.input_log {
+        words.push_str("; sudo records its input here (log_input or log_stdin): no key is sent");
     }
     Ok(words)
 }

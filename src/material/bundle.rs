@@ -2,6 +2,7 @@
 
 use super::{Certificate, Note, PrivateKey};
 use crate::model::Secret;
+use std::sync::Arc;
 
 /// A leaf, its issuers in order, and the key if it goes along. Made by [`check`](super::check()).
 #[derive(Clone, Debug)]
@@ -17,6 +18,12 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// The leaf's issuer, if neither it nor anything else is given behind the leaf: clients that do not know it
+    /// cannot verify the leaf.
+    pub fn missing_issuer(&self) -> Option<&str> {
+        (self.chain.is_empty() && !self.leaf.is_self_issued()).then_some(self.leaf.issuer.as_str())
+    }
+
     /// The leaf alone. All PEM made here has LF line ends and 64 columns, so that equal material
     /// gives equal bytes whatever the source files looked like.
     pub fn leaf_pem(&self) -> Vec<u8> {
@@ -36,7 +43,7 @@ impl Bundle {
     }
 
     /// The key.
-    pub fn key_pem(&self) -> Option<&Secret<Vec<u8>>> {
+    pub fn key_pem(&self) -> Option<&Arc<Secret<Vec<u8>>>> {
         self.key.as_ref().map(PrivateKey::pem)
     }
 

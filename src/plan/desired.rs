@@ -3,12 +3,15 @@
 //! Made by [`Variants`](super::resolve::Variants) of what is wanted of any host
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
-use crate::host::{Attributes, FileRole, RunningCheck, TimedCommand, TransactionId, ValidateStep};
+use crate::host::{
+    Attributes, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId, ValidateStep,
+};
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{
     Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, StartTls, Via,
 };
+use crate::playbook::certificate::WhenStopped;
 use crate::services::{Covers, Discover};
 use crate::verify::{Roots, SignatureChoice};
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct FileWant {
     pub widest: Option<FileMode>,
     /// The leaf in it, for certificate files.
     pub leaf: Option<Arc<Certificate>>,
+    /// The leaf's issuer, where it is an intermediate's that was not given.
+    pub missing_issuer: Option<String>,
 }
 
 /// One handshake that must show the new leaf.
@@ -107,12 +112,29 @@ pub struct ServiceWant {
     pub recover: Option<TimedCommand>,
     /// How to see that it runs.
     pub running: Option<RunningCheck>,
+    /// How its main process is found, where that matters.
+    pub process: Option<ProcessQuery>,
+    /// Who opens the key when it is reloaded, where that is not surely root.
+    pub reload_reader: Option<ReloadReader>,
     /// How the files that its configuration names are found out.
     pub discover: Option<DiscoverWant>,
     /// It watches its files' directory for renames.
     pub watches_renames: bool,
+    /// The program without which the service is not installed.
+    pub program: Option<String>,
+    /// What a reload costs those who are connected.
+    pub reload_costs: Option<String>,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
+}
+
+/// Who opens the key at a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadReader {
+    /// This user.
+    User(String),
+    /// Whoever its process belongs to then.
+    Process,
 }
 
 /// Reading the files in use out of a service's configuration.
@@ -140,6 +162,8 @@ pub struct ValidateWant {
     pub label: String,
     /// What it was measured to check; empty where nobody knows.
     pub covers: Vec<Covers>,
+    /// The user of the service's process runs it, whom the inspection tells; `step` has the usual one.
+    pub as_process_user: bool,
     /// What the host runs, and how.
     pub step: ValidateStep,
 }
@@ -188,6 +212,8 @@ pub struct DesiredState {
     pub boot_guard: bool,
     /// A key may be sent although sudo records what it is given.
     pub allow_input_log: bool,
+    /// What to do where a service does not run.
+    pub when_stopped: WhenStopped,
     /// Good to know, from the material checks and the profiles.
     pub notes: Vec<String>,
 }

@@ -8,9 +8,10 @@ use super::host_plan::SeenBefore;
 use super::resolve::Variants;
 use crate::host::{
     CommandResult, FileFacts, HostFacts, InspectCommand, Inspection, InspectionVariant,
-    RunningCheck,
+    ProcessFacts, RunningCheck,
 };
 use crate::model::{Fingerprint, RemotePath};
+use crate::playbook::certificate::WhenStopped;
 use crate::verify::{Refusal, Served};
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
@@ -50,13 +51,15 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
     for service in &desired.services {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
+        variant.processes.extend(service.process.clone());
         let discover = service.discover.as_ref().map(|discover| &discover.command);
         let commands = service.prechecks.iter().map(|check| &check.command).chain(discover);
         variant.commands.extend(
             commands.map(|command| InspectCommand { command: command.clone(), only_if_running }),
         );
-        let programs = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
-        for program in programs {
+        variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
+        let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
+        for program in optional.chain(&service.program) {
             if !variant.programs.contains(program) {
                 variant.programs.push(program.clone());
             }
@@ -140,6 +143,8 @@ pub struct ServiceView<'a> {
     pub discovery: Option<&'a CommandResult>,
     /// Whether it runs; `None`: cannot tell.
     pub up: Option<bool>,
+    /// Its main process, where it was asked for and found.
+    pub process: Option<&'a ProcessFacts>,
 }
 
 /// A check of the untouched configuration, and how it went.
@@ -201,6 +206,11 @@ impl HostView {
         &self.facts
     }
 
+    /// What is at a destination.
+    pub(super) fn file_at(&self, path: &RemotePath) -> Option<&FileFacts> {
+        self.files().find(|file| file.want.path == *path).map(|file| file.there)
+    }
+
     /// The destinations.
     pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
         let pairs = self.desired.files.iter().zip(&self.facts.files);
@@ -217,6 +227,7 @@ impl HostView {
     pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
         let mut results = self.facts.commands.iter();
         let mut up = self.facts.running.iter();
+        let mut processes = self.facts.processes.iter();
         self.desired.services.iter().map(move |want| ServiceView {
             want,
             prechecks: want
@@ -226,7 +237,16 @@ impl HostView {
                 .collect(),
             discovery: want.discover.as_ref().and_then(|_| results.next()),
             up: running(want).and_then(|_| up.next().copied().flatten()),
+            process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
         })
+    }
+
+    /// Services that do not run and get their files all the same (`when_stopped: deploy`): they are neither told nor
+    /// looked at.
+    pub fn asleep(&self) -> Vec<&str> {
+        let deploys = self.desired.when_stopped == WhenStopped::Deploy;
+        let stopped = self.services().filter(|service| service.up == Some(false) && deploys);
+        stopped.map(|service| service.want.name.as_str()).collect()
     }
 
     /// The places to look at.

@@ -82,6 +82,11 @@ pub(super) const PROFILE: &[Key] = &[
         "default destinations on the host",
     ),
     key("reads", Kind::Text, "who opens the key: `root`, `process_user`, or a user's name"),
+    key(
+        "reload_reads_as",
+        Kind::Text,
+        "who opens the key at a reload, where that is not who opens it at the start: as `reads`",
+    ),
     key("modes", Kind::Map(MODES), "modes of new files"),
     key("owners", Kind::ByFamily(&Kind::Map(OWNERS)), "owners of new files"),
     key(
@@ -104,6 +109,12 @@ pub(super) const PROFILE: &[Key] = &[
         "recover",
         Kind::WordOr(&["none"], &Kind::Command),
         "run when the service was up before and is down now",
+    ),
+    key("reload_costs", Kind::Text, "what a reload costs those who are connected; plan prints it"),
+    key(
+        "program",
+        Kind::ByFamily(&Kind::Text),
+        "the program without which the service is not installed",
     ),
     key("running", Kind::Map(RUNNING), "how a running service is recognised"),
     key(
@@ -160,7 +171,11 @@ const STEP: &[Key] = &[
         "how it sees the staged files",
     ),
     key("template", Kind::Text, "the throwaway configuration, for `via: template`"),
-    key("as_user", Kind::Text, "run as that user instead of root"),
+    key(
+        "as_user",
+        Kind::Text,
+        "run as that user instead of root; `process_user`: as whoever runs the service",
+    ),
     key("scratch_home", Kind::Bool, "HOME is an empty directory"),
     key("net_private", Kind::Bool, "in a network namespace of its own"),
     key(

@@ -29,6 +29,8 @@ pub struct Profile {
     pub dest: ByFamily<Paths>,
     /// Who opens the key.
     pub reads: Reads,
+    /// Who opens it at a reload, where that may be another.
+    pub reload_reads_as: Option<Reads>,
     /// Modes of new files, unless the task or an existing file says otherwise.
     pub modes: Modes,
     /// Owners of new files, likewise.
@@ -43,6 +45,10 @@ pub struct Profile {
     pub reload: Reload,
     /// Run instead of another reload when the service was up before and is down now.
     pub recover: Option<CommandSpec>,
+    /// The program without which the service is not installed.
+    pub program: ByFamily<String>,
+    /// What a reload costs those who are connected; `plan` says it.
+    pub reload_costs: Option<String>,
     /// How a running service is recognised.
     pub running: Running,
     /// Where its certificate can be seen; the first is the default endpoint.
@@ -143,6 +149,17 @@ pub enum Reads {
     ProcessUser,
 }
 
+impl Reads {
+    /// For people.
+    pub fn describe(&self) -> &str {
+        match self {
+            Self::Root => "root",
+            Self::ProcessUser => "the user of the process",
+            Self::User(user) => user,
+        }
+    }
+}
+
 /// Modes of new files and of a directory that has to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Modes {
@@ -218,7 +235,7 @@ pub struct ValidateStep {
     /// How the command comes to see the staged files.
     pub via: Via,
     /// Run as that user instead of root.
-    pub as_user: Option<String>,
+    pub as_user: Option<AsUser>,
     /// `HOME` is an empty directory that is removed afterwards.
     pub scratch_home: bool,
     /// In a network namespace of its own, so that it cannot take a port.
@@ -231,6 +248,20 @@ pub struct ValidateStep {
     pub optional: bool,
     /// What it was measured to check.
     pub covers: Vec<Covers>,
+}
+
+/// Who runs a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AsUser {
+    /// That user.
+    Named(String),
+    /// Whoever runs the service's process; where none runs, the user of `reads`.
+    OfProcess,
+}
+
+impl AsUser {
+    /// What profiles write for [`Self::OfProcess`].
+    pub const OF_PROCESS: &'static str = "process_user";
 }
 
 /// How a check comes to see the staged files.

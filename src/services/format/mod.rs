@@ -55,6 +55,14 @@ fn overlay(parent: &Node, child: &Node) -> Node {
     Node { value: Value::Map(merged), span: child.span.clone() }
 }
 
+fn reads(who: String) -> Reads {
+    match who.as_str() {
+        "root" => Reads::Root,
+        "process_user" => Reads::ProcessUser,
+        _ => Reads::User(who),
+    }
+}
+
 /// Reads a checked (and extended) node, and checks what concerns several keys.
 pub(super) fn read(
     name: &str,
@@ -72,11 +80,8 @@ pub(super) fn read(
         settings: read_settings(root.entry("settings")),
         layout,
         dest: by_family(root.entry("dest"), read_paths),
-        reads: match text(root, "reads").as_deref() {
-            None | Some("root") => Reads::Root,
-            Some("process_user") => Reads::ProcessUser,
-            Some(user) => Reads::User(user.to_owned()),
-        },
+        reads: text(root, "reads").map_or(Reads::Root, reads),
+        reload_reads_as: text(root, "reload_reads_as").map(reads),
         modes: read_modes(root.entry("modes"), layout),
         owners: by_family(root.entry("owners"), read_owners),
         order: read_order(root.entry("order")),
@@ -84,6 +89,8 @@ pub(super) fn read(
         seal: root.entry("seal").and_then(read_seal),
         reload: read_reload(root.entry("reload")),
         recover: root.entry("recover").and_then(read_command),
+        program: by_family(root.entry("program"), |node| node.as_str().map(str::to_owned)),
+        reload_costs: text(root, "reload_costs"),
         running: read_running(root.entry("running")),
         verify: one_or_list(root.entry("verify")).iter().filter_map(read_verify).collect(),
         discover: root.entry("discover").and_then(read_discover),

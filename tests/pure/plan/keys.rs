@@ -23,6 +23,7 @@ fn base() -> Value {
         "layout": {"cert": "leaf", "chain": "separate", "key": "separate"},
         "dest": {"cert": "/e/c.pem", "key": "/e/k.pem", "chain": "/e/ch.pem"},
         "reads": "www",
+        "reload_reads_as": "root",
         "modes": {"cert": "0644", "key": "0600", "dir": "0755"},
         "owners": {"cert": "root:root", "key": "root:root", "dir": "root:root"},
         "order": ["key", "chain", "cert"],
@@ -36,6 +37,7 @@ fn base() -> Value {
             "start": ["svc"], "port": 4443, "starttls": "none"
         },
         "reload": {"command": ["load"], "exit_code": "config_loaded", "can_stop_service": false},
+        "program": "svc", "reload_costs": "nothing",
         "running": {"pidfile": "/run/p.pid", "process": "svc", "unit": "svc"},
         "verify": [{"port": 443, "starttls": "none", "settle": "1s"}],
         "discover": {"command": ["show"], "patterns": ["(?<cert>\\S+\\.pem)"], "relative_to": "/e"},
@@ -61,7 +63,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         }
         "layout.key" => (json!("first"), vec![("dest", Value::Null)]),
         "dest.cert" | "dest.key" | "dest.chain" => plain(json!("/f/other.pem")),
-        "reads" => plain(json!("other")),
+        "reads" | "reload_reads_as" => plain(json!("other")),
         "modes.cert" | "modes.key" | "modes.dir" => plain(json!("0640")),
         "owners.cert" | "owners.key" | "owners.dir" => plain(json!("other:other")),
         "order" => plain(json!(["cert", "key", "chain"])),
@@ -86,6 +88,8 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "reload.exit_code" => plain(json!("meaningless")),
         "reload.can_stop_service" => plain(json!(true)),
         "recover" => plain(json!(["start"])),
+        "program" => plain(json!("other")),
+        "reload_costs" => plain(json!("everything")),
         "running.pidfile" => plain(json!("/run/q.pid")),
         "running.process" => (json!("other"), without("running.pidfile")),
         "running.unit" => (
