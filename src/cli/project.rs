@@ -143,6 +143,7 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         pending_exit_code: false,
         allow_empty: args.allow_empty,
         seed: rand::random(),
+        roster: None,
     }
 }
 
@@ -222,6 +223,7 @@ pub(super) fn hosts_only(
             pending_exit_code: false,
             allow_empty: false,
             seed: rand::random(),
+            roster: None,
         },
     })
 }

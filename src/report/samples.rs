@@ -2,7 +2,10 @@
 
 mod status;
 
-use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow, ServiceEnd};
+use crate::event::planned::{
+    CertBrief, PlanAction, PlanCounts, PlanRow, PlannedCommand, PlannedHandshake, PlannedTask,
+    ServiceEnd,
+};
 use crate::event::{
     Event, Failure, HostSummary, Kind, NoteLevel, Rerun, RunStart, SCHEMA, StopReason, Summary,
     TaskResult,
@@ -118,6 +121,9 @@ fn run_start(command: &str) -> Kind {
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
         recorded: command == "apply",
+        out: None,
+        plan: None,
+        follows: None,
         shard: None,
     }))
 }
@@ -141,6 +147,12 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         action: action.clone(),
         now: now.map(|days| brief(&site, days)),
         wanted: Some(brief(&site, 89)),
+        real_path: None,
+        before: now.map(|days| Fingerprint::of(format!("{site} {days} pem").as_bytes())),
+        after: Some(Fingerprint::of(format!("{site} 89 pem").as_bytes())),
+        owner: None,
+        group: None,
+        mode: None,
         detail: String::new(),
         validate: "nginx -t in a private mount namespace".into(),
         reload: "nginx -s reload".into(),
@@ -151,6 +163,7 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         file: "/etc/nginx/certs/key.pem".into(),
         now: None,
         wanted: None,
+        mode: matches!(action, PlanAction::Replace).then(|| "0600".to_owned()),
         detail: match action {
             PlanAction::Replace => "0644 → 0600".into(),
             _ => String::new(),
@@ -160,18 +173,39 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
     vec![cert, key]
 }
 
+/// The task with its rows.
+fn planned(rows: Vec<PlanRow>) -> Box<PlannedTask> {
+    let site = format!("{}.example.net", rows[0].host);
+    let command = |purpose: &str, command: &str| PlannedCommand {
+        service: Some("nginx".into()),
+        purpose: purpose.into(),
+        command: command.into(),
+        sha256: Fingerprint::of(command.as_bytes()),
+    };
+    Box::new(PlannedTask {
+        task: TASK.into(),
+        place: place(),
+        guarantee: Guarantee::HostUndoes,
+        rows,
+        commands: vec![command("validate", "nginx -t"), command("reload", "nginx -s reload")],
+        handshakes: vec![PlannedHandshake {
+            service: "nginx".into(),
+            endpoint: format!("{site}:443").parse().unwrap(),
+            server_name: Some(site.clone()),
+            starttls: "none".into(),
+            via: "controller".into(),
+            leaf: brief(&site, 89).fingerprint,
+        }],
+    })
+}
+
 /// `plan` of six hosts in two batches: every action, one host unreachable.
 pub(super) fn plan() -> Vec<Event> {
     let mut script = Script::default();
     script.run(run_start("plan"));
     script.run(play_start(&["edge1", "edge2", "edge3", "edge4", "edge5", "edge6"]));
     let batch = |batch, hosts: &[&str]| Kind::BatchStart { batch, batches: 2, hosts: names(hosts) };
-    let host = |batch, rows| Kind::PlanHost {
-        play: PLAY.into(),
-        batch,
-        guarantee: Guarantee::HostUndoes,
-        rows,
-    };
+    let host = |batch, rows| Kind::PlanHost { play: PLAY.into(), batch, task: planned(rows) };
     let sums = |batch, counts, unknown| Kind::PlanBatch {
         play: PLAY.into(),
         batch,
@@ -210,8 +244,17 @@ pub(super) fn plan() -> Vec<Event> {
     unreachable(&mut script, "edge6");
     let unknown = vec!["edge6 is unreachable: nothing is known about it".to_owned()];
     script.run(sums(2, PlanCounts::of(&all, 1), unknown));
+    let outcomes = [
+        ("edge1", Outcome::Changed, None),
+        ("edge2", Outcome::Changed, None),
+        ("edge3", Outcome::Changed, None),
+        ("edge4", Outcome::Unchanged, None),
+        ("edge5", Outcome::Failed(Step::Validate), Some(why)),
+        ("edge6", Outcome::Unreachable, Some("192.0.2.16:22: connection refused")),
+    ];
+    let outcomes = outcomes.into_iter();
     script.run(Kind::Summary(Summary {
-        hosts: indexmap::IndexMap::new(),
+        hosts: outcomes.map(|(host, end, why)| (host.into(), counts(end, why))).collect(),
         exit_code: 4,
         stopped: None,
         pending: 3,
@@ -426,10 +469,7 @@ pub(super) fn apply() -> Vec<Event> {
     }
     for host in ["edge1", "edge5", "edge6"] {
         let rows = rows(host, &PlanAction::Replace, Some(12));
-        script.host(
-            host,
-            Kind::PlanHost { play: PLAY.into(), batch: 1, guarantee: Guarantee::HostUndoes, rows },
-        );
+        script.host(host, Kind::PlanHost { play: PLAY.into(), batch: 1, task: planned(rows) });
     }
     let message = "the certificate expires in 12 days".into();
     script.host("edge1", Kind::Note { level: NoteLevel::Warning, message });

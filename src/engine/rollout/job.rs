@@ -35,5 +35,6 @@ pub(crate) fn job(
     };
     let target = context.targets.target(&want.wanted, link, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
-    Ok(Job { wanted: want.wanted, variants: want.variants, earlier, target, identity, emitter })
+    let (wanted, variants) = (want.wanted, want.variants);
+    Ok(Job { wanted, variants, earlier, reviewed: None, target, identity, emitter })
 }
