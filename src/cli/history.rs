@@ -72,7 +72,7 @@ impl Reporter for Recorder {
         if let Some(record) = &mut self.record
             && let Err(error) = record.take(event)
         {
-            self.trouble.tell(format!("the record of this run is not whole: {error}"));
+            self.trouble.tell(format!("the record of this run is incomplete: {error}"));
             self.record = None;
         }
         Ok(())
@@ -165,7 +165,7 @@ fn show(
 }
 
 /// What is said of a run that goes on.
-const GOES_ON: &str = "it goes on: this is how far it has come";
+const GOES_ON: &str = "still running; this is what it has done so far";
 /// What is said of one whose process is gone.
 const KILLED: &str =
     "KILLED: its process ended without a summary; this is what was recorded until then";

@@ -3,7 +3,7 @@
 use super::args::{ConnectionArgs, InventorySource, RunArgs};
 use super::failure::Failure;
 use super::{extra_vars, secrets};
-use crate::engine::links::Links;
+use crate::engine::connections::Connections;
 use crate::inputs::project::{Book, Options, Project};
 use crate::inputs::verb::Verb;
 use crate::inventory::{self, Inventory, LoadOptions};
@@ -98,7 +98,7 @@ pub(super) fn load(args: &RunArgs, verb: Verb) -> Result<Loaded, Failure> {
     let mut books = Vec::new();
     let mut warnings = Diagnostics::default();
     for path in &args.playbooks {
-        match book(path, &decrypt) {
+        match read_playbook(path, &decrypt) {
             Ok((book, more)) => {
                 books.push(book);
                 warnings.extend(more);
@@ -155,7 +155,7 @@ pub(super) fn directory(playbook: &Path) -> PathBuf {
     }
 }
 
-fn book(path: &Path, decrypt: &Decrypt) -> Result<(Book, Diagnostics), Diagnostics> {
+fn read_playbook(path: &Path, decrypt: &Decrypt) -> Result<(Book, Diagnostics), Diagnostics> {
     let directory = directory(path);
     let mut found = Diagnostics::default();
     let profiles = match Profiles::load(&[directory.join("services")]) {
@@ -232,10 +232,10 @@ pub(super) fn hosts_only(
 ///
 /// # Errors
 /// A configuration that is wrong; no terminal to ask on. Warnings come beside.
-pub(super) fn links(
+pub(super) fn connections(
     flags: &ConnectionArgs,
     now: Timestamp,
-) -> Result<(Links, Diagnostics), Failure> {
+) -> Result<(Connections, Diagnostics), Failure> {
     let asked = secrets::ask(flags)?;
     let files = match &flags.ssh_config {
         Some(file) => Files::from(file.to_string_lossy().as_ref()),
@@ -262,5 +262,5 @@ pub(super) fn links(
         ssh_extra_args: flags.ssh_extra_args.clone(),
         ..ConnectOptions::default()
     };
-    Ok((Links::new(Connector::new(now), options, config), warnings))
+    Ok((Connections::new(Connector::new(now), options, config), warnings))
 }

@@ -233,7 +233,7 @@ fn young(path: &Path, made: Timestamp, now: Timestamp, most: Duration) -> Result
         let problem = format!("{path}: the plan was made at {made}, which is in the future");
         return Err(Diagnostic::error(problem).help("one of the clocks is wrong"));
     }
-    if u64::try_from(age).unwrap_or(0) <= most.as_secs() {
+    if u64::try_from(age).unwrap_or(0) < most.as_secs() {
         return Ok(());
     }
     let limit = humantime::format_duration(most);

@@ -7,6 +7,7 @@
 pub(crate) mod batch;
 pub(crate) mod budget;
 pub(crate) mod connection;
+pub(crate) mod connections;
 pub(crate) mod context;
 mod dialer;
 pub(crate) mod emit;
@@ -16,7 +17,6 @@ pub(crate) mod failure;
 mod fan_out;
 pub(crate) mod identity;
 pub(crate) mod ledger;
-pub(crate) mod links;
 pub(crate) mod plays;
 pub(crate) mod rollout;
 pub(crate) mod run;

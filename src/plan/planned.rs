@@ -1,6 +1,6 @@
 //! A plan as it is told and kept: everything that is done on a host, exactly, and no byte of it that is secret.
 
-use super::desired::{Desired, ServiceWant};
+use super::desired::{DesiredState, ServiceWant};
 use super::host_plan::{HostPlan, PlannedPlace};
 use super::inspection::HostView;
 use super::rows::rows;
@@ -26,7 +26,7 @@ pub(crate) fn planned(
     }
 }
 
-fn commands(desired: &Desired) -> Vec<PlannedCommand> {
+fn commands(desired: &DesiredState) -> Vec<PlannedCommand> {
     let mut all: Vec<PlannedCommand> = desired.services.iter().flat_map(of_service).collect();
     all.extend(desired.checks.iter().map(|check| PlannedCommand {
         service: None,

@@ -1,6 +1,6 @@
 //! The rows of the planning table, made from a plan.
 
-use super::desired::{Desired, ProbeWant, ValidateWant};
+use super::desired::{DesiredState, ProbeWant, ValidateWant};
 use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
 use super::inspection::HostView;
 use super::row::{PlanAction, PlanRow, brief};
@@ -89,7 +89,7 @@ fn real_path(file: &FilePlan) -> Option<String> {
     file.real_path.as_ref().filter(|path| **path != file.want.path).map(ToString::to_string)
 }
 
-fn services(desired: &Desired) -> String {
+fn services(desired: &DesiredState) -> String {
     let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     names.join(", ")
 }
@@ -106,7 +106,7 @@ fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
 }
 
 /// What checks the new files on this host, how, and what that truly covers.
-fn validation(desired: &Desired, facts: &HostFacts) -> String {
+fn validation(desired: &DesiredState, facts: &HostFacts) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut covers: Vec<Covers> = Vec::new();
     for step in desired.services.iter().flat_map(|service| &service.validate) {
@@ -121,7 +121,7 @@ fn validation(desired: &Desired, facts: &HostFacts) -> String {
     }
     covers.sort_unstable();
     covers.dedup();
-    let words: Vec<&str> = covers.into_iter().map(Covers::words).collect();
+    let words: Vec<&str> = covers.into_iter().map(Covers::describe).collect();
     let text = shown.join(", then ");
     if words.is_empty() { text } else { format!("{text} (covers: {})", words.join(", ")) }
 }
@@ -138,7 +138,7 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
     }
 }
 
-fn reload(desired: &Desired) -> String {
+fn reload(desired: &DesiredState) -> String {
     let commands: Vec<String> = desired
         .services
         .iter()
@@ -146,7 +146,7 @@ fn reload(desired: &Desired) -> String {
         .map(|reload| reload.command.brief())
         .collect();
     if commands.is_empty() {
-        "nothing: the service notices by itself".to_owned()
+        "nothing: the service picks up new files by itself".to_owned()
     } else {
         commands.join(", then ")
     }

@@ -5,11 +5,11 @@
 
 mod becoming;
 pub(crate) mod certificate;
-mod elsewhere;
 pub(crate) mod model;
 mod parse;
 mod reader;
 mod task;
+mod unsupported;
 mod values;
 mod words;
 

@@ -1,10 +1,10 @@
 //! From YAML to plays.
 
 use super::becoming::becoming;
-use super::elsewhere;
 use super::model::{Order, Play, Playbook, Serial, Task};
 use super::reader::{Reader, unsupported, wrong_type};
 use super::task;
+use super::unsupported;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
 use crate::template::Templates;
 use std::path::Path;
@@ -87,7 +87,7 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let handlers = section_tasks(&mut reader, "handlers", &context, found);
     for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
-        match elsewhere::in_a_play(text) {
+        match unsupported::in_a_play(text) {
             Some(remedy) => found.push(unsupported(text, remedy, name)),
             None => found.push(reader.unknown(name)),
         }

@@ -29,19 +29,25 @@ chown() { act chown "$@"; }
 sync() { act sync "$@"; }
 "#;
 
-/// What the service does when it is told to load files: reads both, and writes down what it read. ROOT CERT KEY
+/// What the service does when it is told to load files: reads both, and writes down what it read. One that outlives
+/// its program does so once it is let go (see `strays_end`), however long that takes. ROOT CERT KEY
 pub const RELOAD: &str = r#"read_one() { l=; { { read -r l; read -r l; } <"$1"; } 2>/dev/null; }
 read_one "$2"; pair=$l; read_one "$3"; pair=$pair+$l
-stray=$1/strays/reload
+stray=$1/strays/reload.$DIES_IN_RELOAD
 if [ -n "$DIES_IN_RELOAD" ] && [ ! -e "$stray" ]; then
   echo $$ >"$stray"
   for lock in "$1"/run/lock/*; do lock=${lock##*/}; lock=${lock#*.}; kill -s KILL "${lock%%.*}"; done
-  sleep 3
+  n=0; while [ ! -e "$1/go" ] && [ $n -lt 200 ]; do sleep 0.1; n=$((n+1)); done
 fi
 echo "$pair" >>"$1/reloads""#;
 
-/// For the environment of the next program.
-pub fn environment(death: Option<Death>, guarded: bool, strays: &Path) -> Vec<(String, String)> {
+/// For the environment of the next program, which is the `number`th.
+pub fn environment(
+    death: Option<Death>,
+    number: u32,
+    guarded: bool,
+    strays: &Path,
+) -> Vec<(String, String)> {
     let mut values = [const { String::new() }; 4];
     match death {
         None => {}
@@ -50,7 +56,7 @@ pub fn environment(death: Option<Death>, guarded: bool, strays: &Path) -> Vec<(S
             values[1] = action.to_string();
             values[2] = if later == 0 { "0".into() } else { format!("0.{later:03}") };
         }
-        Some(Death::Reload) => values[3] = "1".into(),
+        Some(Death::Reload) => values[3] = number.to_string(),
     }
     let names = ["DIES_AT", "STRAYS_AT", "STRAYS_FOR", "DIES_IN_RELOAD"];
     let mut environment: Vec<_> = names.map(String::from).into_iter().zip(values).collect();
@@ -87,9 +93,8 @@ pub fn faulty(from: &str, to: &str) -> Programs {
     Programs { transaction: alter(transaction), recovery: alter(recovery) }
 }
 
-/// Faults, each with what stands in the program and what would stand there. That a command of a dead program is ended is
-/// proven by `transaction_crash::stragglers`: whether a history meets it depends on how busy the machine is.
-pub const FAULTS: [(&str, &str, &str); 6] = [
+/// Faults, each with what stands in the program and what would stand there.
+pub const FAULTS: [(&str, &str, &str); 7] = [
     (
         "it forgets to restore the key",
         "elif [ \"$undo_now\" = \"$undo_after\" ]; then undo_back=\"$undo_back $i\"\n",
@@ -112,4 +117,9 @@ pub const FAULTS: [(&str, &str, &str); 6] = [
         "elif [ \"$undo_now\" = \"$undo_before\" ]; then :\nelse undo_back=\"$undo_back $i\"; fi\n",
     ),
     ("services are not told on the way back", "[ $touched = 0 ] || services_back", ":"),
+    (
+        "a command of a dead program goes on",
+        "case $v in \"$boot_id\".*) end_command",
+        "case $v in -) end_command",
+    ),
 ];

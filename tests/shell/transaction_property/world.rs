@@ -32,6 +32,8 @@ struct World {
     others: bool,
     /// A process of a dead program may have made a staging directory anew.
     strayed: bool,
+    /// How many programs were started.
+    begun: u32,
     programs: Programs,
 }
 
@@ -72,6 +74,7 @@ impl World {
             told_before_others: None,
             others: false,
             strayed: false,
+            begun: 0,
             programs: programs.clone(),
         };
         for file in (0..2).filter(|&file| history.there[file]) {
@@ -227,9 +230,9 @@ impl World {
 
     fn dies(&mut self, death: Option<Death>, guarded: bool) {
         let strays = self.host.root.join("strays");
-        let _ = std::fs::remove_file(strays.join("reload"));
+        self.begun += 1;
         self.strayed |= matches!(death, Some(Death::Action(..)));
-        self.host.environment = environment(death, guarded, &strays);
+        self.host.environment = environment(death, self.begun, guarded, &strays);
     }
 
     /// A contact, and if it was left in peace, a look.
@@ -267,19 +270,24 @@ impl World {
         .map(drop)
     }
 
-    /// Waits until the processes that outlived their program have ended.
+    /// Lets the processes that outlived their programs act, and waits until they have ended.
     async fn strays_end(&self) {
+        let root = self.host.root.to_str().unwrap();
         let lives = |entry: std::io::Result<std::fs::DirEntry>| {
-            let path = entry.unwrap().path();
-            let Ok(pid) = std::fs::read_to_string(path) else { return false };
-            pid.is_empty() || Path::new("/proc").join(pid.trim()).exists()
+            let Ok(pid) = std::fs::read_to_string(entry.unwrap().path()) else { return false };
+            // Its number may be another's by now.
+            let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()));
+            pid.is_empty() || line.is_ok_and(|line| line.contains(root))
         };
+        let go = self.host.root.join("go");
+        std::fs::write(&go, "").unwrap();
         for _ in 0..6000 {
             if !std::fs::read_dir(self.host.root.join("strays")).unwrap().any(lives) {
-                return;
+                break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        std::fs::remove_file(go).unwrap();
     }
 
     async fn is_settled(&mut self) -> Judged {

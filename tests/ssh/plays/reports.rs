@@ -1,7 +1,7 @@
 //! Reports of real runs, looked at in a real browser.
 
 use super::site::{CERTIFICATE, Site};
-use certroll::testing::lab::story::Twist;
+use certroll::testing::lab::story::Scenario;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,14 +62,13 @@ async fn browser(arguments: &[&str]) -> String {
 /// the other.
 fn multiplied(record: &str, hosts: usize) -> String {
     let names: Vec<String> = (0..hosts).map(|number| format!("web{number:04}")).collect();
-    let like = |index: usize| if index % 2 == 0 { "edge1" } else { "edge2" };
+    let like = |index: usize| if index.is_multiple_of(2) { "edge1" } else { "edge2" };
     let mut text = String::new();
     for line in record.lines() {
         let mut event: Value = serde_json::from_str(line).expect("an event");
         if let Some(host) = event["host"].as_str().map(str::to_owned) {
             for (index, name) in names.iter().enumerate().filter(|(index, _)| like(*index) == host)
             {
-                let _ = index;
                 text.push_str(&line.replace(&host, name));
                 text.push('\n');
             }
@@ -92,7 +91,7 @@ fn multiplied(record: &str, hosts: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_are_fit_to_be_read_in_a_browser() {
-    let site = Site::new(&[Twist::None, Twist::BrokenConfiguration]).await;
+    let site = Site::new(&[Scenario::None, Scenario::BrokenConfiguration]).await;
     let apply =
         site.play("apply", "", CERTIFICATE, &["--report", "run.html", "--report", "run.xml"]).await;
     assert_eq!(apply.code, 2, "{apply}");

@@ -57,7 +57,11 @@ impl Store {
     pub(crate) fn begin(&self, start: &RunStart, moment: Timestamp) -> io::Result<Record> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.close_to_others()?;
-        let name = format!("{}-{}{ENDING}", compact(moment), start.run);
+        // Runs of the same second keep their order.
+        let second = compact(moment);
+        let second = second.trim_end_matches('Z');
+        let micros = crate::clock::since_epoch().subsec_micros();
+        let name = format!("{second}.{micros:06}Z-{}{ENDING}", start.run);
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
