@@ -67,8 +67,7 @@ fn multiplied(record: &str, hosts: usize) -> String {
     for line in record.lines() {
         let mut event: Value = serde_json::from_str(line).expect("an event");
         if let Some(host) = event["host"].as_str().map(str::to_owned) {
-            for (index, name) in names.iter().enumerate().filter(|(index, _)| like(*index) == host)
-            {
+            for (_, name) in names.iter().enumerate().filter(|(index, _)| like(*index) == host) {
                 text.push_str(&line.replace(&host, name));
                 text.push('\n');
             }
