@@ -36,6 +36,8 @@ pub(super) enum Command {
     Rollback(RollbackArgs),
     /// Print a saved plan, or compare two
     Show(ShowArgs),
+    /// Find the certificates of hosts: files, who reads them, what is served, days left
+    Discover(DiscoverArgs),
     /// List past runs, or show one as it was
     History(HistoryArgs),
     /// List the service profiles
@@ -333,6 +335,51 @@ pub(super) struct PingArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+}
+
+/// `discover`.
+#[derive(Debug, Args, Clone)]
+pub(super) struct DiscoverArgs {
+    /// Host pattern
+    #[arg(default_value = "all", conflicts_with = "scan")]
+    pub pattern: String,
+    /// Look at ports by handshakes alone: HOST:PORT, or a file with one on each line; repeatable
+    #[arg(long, value_name = "HOST:PORT|FILE", num_args = 1.., conflicts_with_all = ["sources", "limit", "shard"])]
+    pub scan: Vec<String>,
+    /// Show only what has less time left than this, or something wrong: `21d`, `12h`
+    #[arg(long, value_name = "TIME", value_parser = days)]
+    pub expiring: Option<i64>,
+    /// Exit with 3 when something wants attention; without --expiring less than 21 days left do
+    #[arg(long)]
+    pub exit_code: bool,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Hosts worked on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+impl DiscoverArgs {
+    /// Days left below which a certificate wants attention.
+    pub(super) fn days(&self) -> i64 {
+        self.expiring.unwrap_or(crate::engine::USUAL_DAYS)
+    }
+}
+
+/// A time in whole days, rounded up; a bare number counts days.
+fn days(text: &str) -> Result<i64, String> {
+    if let Ok(days) = text.parse::<u32>() {
+        return Ok(i64::from(days));
+    }
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    i64::try_from(time.as_secs().div_ceil(86_400)).map_err(|error| error.to_string())
 }
 
 /// Where hosts and variables come from.

@@ -10,6 +10,7 @@ use super::host_plan::{
     Decision, FailedCheck, FileAction, FilePlan, HostPlan, PlannedPlace, SeenBefore,
 };
 use super::inspection::{FileView, HostView};
+use super::reload_reader;
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
 use crate::model::{FileMode, Step, Timestamp};
 
@@ -56,6 +57,9 @@ fn obstacle_to_all(
     }
     if let Some(why) = recorded_key(view, files, notes) {
         return Some(Decision::blocked(Step::Inspect, why));
+    }
+    if let Some(why) = reload_reader::fault(view, files) {
+        return Some(Decision::blocked(Step::Check, why));
     }
     if let Some(why) = kept_key_fault(view) {
         return Some(Decision::blocked(Step::Check, why));

@@ -15,6 +15,7 @@ mod layout;
 pub(crate) mod planned;
 pub(crate) mod probes;
 pub(crate) mod proof;
+mod reload_reader;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod row;

@@ -61,10 +61,11 @@ mod tests {
             Kind::Stopping { .. } => 15,
             Kind::HostEnd { .. } => 16,
             Kind::Summary(_) => 17,
+            Kind::HostCertificates { .. } => 18,
             Kind::Unknown(_) => unreachable!("never sent"),
         }
     }
-    const KINDS: usize = 18;
+    const KINDS: usize = 19;
 
     #[test]
     fn every_kind_looks_like_this() {

@@ -1,5 +1,6 @@
 //! Realistic runs for the tests of the reporters.
 
+mod found;
 mod hosts;
 mod runs;
 mod status;
@@ -9,6 +10,7 @@ use crate::event::planned::{
 };
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
 use crate::model::{Fingerprint, Guarantee, HostName, Step, Timestamp, Validity};
+pub(super) use found::found;
 pub(super) use runs::{apply, every_kind, many, plan};
 pub(super) use status::status;
 use std::sync::{Arc, Mutex};
