@@ -28,7 +28,7 @@ impl Dialers {
     fn pick(&self, via: Via) -> Result<Arc<dyn Dial>, &'static str> {
         match via {
             Via::Controller => Ok(Arc::new(Tcp)),
-            Via::Host => self.host.clone().ok_or("there is no SSH link to the host"),
+            Via::Host => self.host.clone().ok_or("there is no SSH connection to the host"),
             Via::Bastion => {
                 self.bastion.clone().ok_or("the host is reached directly, without a bastion")
             }

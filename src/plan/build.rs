@@ -240,7 +240,7 @@ fn plan_file(file: FileView<'_>, facts: &HostFacts, notes: &mut Vec<String>) -> 
     };
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),
-        FileState::Special => blocked("it is neither a file nor a link"),
+        FileState::Special => blocked("it is neither a file nor a symbolic link"),
         FileState::LinkLoop => blocked("its symbolic links form a loop"),
         FileState::Unreadable => {
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
@@ -369,7 +369,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         notes.push(format!("{path}: the key can also be read by {}", file.readers.join(", ")));
     }
     if let (false, Some(real)) = (there.via_links.is_empty(), &there.real_path) {
-        notes.push(format!("{path} is a link; {real} is what will be replaced"));
+        notes.push(format!("{path} is a symbolic link; {real} is what will be replaced"));
     }
     if !there.missing_directories.is_empty() {
         let missing: Vec<_> = there.missing_directories.iter().map(ToString::to_string).collect();

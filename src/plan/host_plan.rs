@@ -129,7 +129,8 @@ pub struct FilePlan {
     pub detail: String,
 }
 
-/// The acts.
+/// What is done with one file. [`Decision`] sums up a host's files and adds what only a handshake shows, that a reload is
+/// needed; [`PlanAction`](crate::event::planned::PlanAction) is how a row of the plan shows the two in one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileAction {
     /// The file does not exist yet.

@@ -204,6 +204,11 @@ impl HostView {
         &self.facts
     }
 
+    /// What is at a destination.
+    pub(super) fn file_at(&self, path: &RemotePath) -> Option<&FileFacts> {
+        self.files().find(|file| file.want.path == *path).map(|file| file.there)
+    }
+
     /// The destinations.
     pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
         let pairs = self.desired.files.iter().zip(&self.facts.files);

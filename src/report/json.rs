@@ -29,7 +29,7 @@ impl<W: Write> Reporter for Json<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{apply, every_kind, plan, report};
+    use super::super::samples::{Closed, apply, every_kind, plan, report};
     use super::*;
     use crate::event::Kind;
     use serde_json::Value;
@@ -120,15 +120,6 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_told_as_such() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let error = Json::new(Closed).on_event(&apply()[0], &RunView::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }

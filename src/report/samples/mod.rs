@@ -57,6 +57,19 @@ impl std::io::Write for Shared {
     }
 }
 
+/// A pipe whose reader has left.
+pub(super) struct Closed;
+
+impl std::io::Write for Closed {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Numbers events; each comes 40 ms after the one before.
 #[derive(Default)]
 pub(super) struct Script {
