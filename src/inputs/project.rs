@@ -10,6 +10,7 @@ use crate::source::{Span, Vars};
 use crate::template::{Decrypt, Templates};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The inputs of a run. Nothing of it changes while the run lasts.
 pub(crate) struct Project {
@@ -81,6 +82,8 @@ pub(crate) struct Options {
     pub force_handlers: bool,
     /// One failure stops the run, in plays that do not say.
     pub any_errors_fatal: bool,
+    /// `--lock-timeout`: for how long another run's lock is waited for.
+    pub lock_timeout: Option<Duration>,
     /// `plan --exit-code`: pending changes have an exit code of their own.
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.
