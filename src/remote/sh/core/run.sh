@@ -60,16 +60,18 @@ watch() {
     # From here on the verdict stands, whatever our program says meanwhile.
     trap '' USR1
     kill -s KILL -- "-$watch_pid" 2>/dev/null || kill -s KILL "$watch_pid" 2>/dev/null
+    # Our program waits for this one by then: ksh93 loses the exit code of a child that ended before it was waited for.
+    sleep 1
     exit $watch_end ) </dev/null >/dev/null 2>&1 3<&- &
   watch_timer=$!
   await $watch_pid
   watch_rc=$rc
-  # Killed, perhaps by the timer: it ends by itself within a second. A signal now could end it before it has said which
-  # (ksh93 drops its traps on the way out).
+  # Killed, perhaps by the timer: that ends by itself within a second and says so. Its 0: by somebody else.
   [ $watch_rc = 137 ] || kill -s USR1 $watch_timer 2>/dev/null
   await $watch_timer
   cut=-
-  case $watch_rc:$rc in 0:*) ;; *:124|*:125) [ $watch_rc -le 128 ] || cut=$rc watch_rc=$rc;; esac
+  case $watch_rc:$rc in 137:0) ;; 137:125) cut=125;; 137:*) cut=124;; esac
+  [ $cut = - ] || watch_rc=$cut
   rc=$watch_rc
 }
 
