@@ -196,8 +196,9 @@ pub(super) struct RollbackArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Generation to restore, as listed by `certroll status` [default: the newest backup]
-    #[arg(long, value_name = "GENERATION")]
+    /// What to go back to: `previous` (the default), a certificate by its SHA-256 fingerprint or at least eight digits of
+    /// it, a moment in UTC (2026-11-24 or 2026-11-24T10:15:00Z), or a generation as `certroll status` names it
+    #[arg(long, value_name = "WHEN")]
     pub to: Option<String>,
     #[command(flatten)]
     /// Record flags

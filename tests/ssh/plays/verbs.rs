@@ -100,6 +100,36 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(forth.code, 0, "{forth}");
     assert!(site.serves_new("edge1"));
     assert_eq!(std::fs::read(site.file("edge1", "tls/cert.pem")).expect("there"), new);
+
+    // Words that mean the same on every host.
+    let leaf = site.lab.leaves("edge1").expect("a host").0.to_string();
+    for (to, outcome, serves_new) in [
+        (&leaf[..12], "edge1=changed", false),
+        ("previous", "edge1=changed", true),
+        ("2020-01-01", "edge1=changed", false),
+        ("2100-01-01T00:00:00Z", "edge1=unchanged", false),
+        (&leaf, "edge1=unchanged", false),
+    ] {
+        let back = site.play("rollback", "", CERTIFICATE, &["--to", to]).await;
+        assert_eq!((back.code, back.outcomes().as_str()), (0, outcome), "{to}: {back}");
+        assert_eq!(site.serves_new("edge1"), serves_new, "{to}");
+    }
+    let nowhere = site.play("rollback", "", CERTIFICATE, &["--to", "0123456789ab"]).await;
+    assert_eq!(nowhere.code, 2, "{nowhere}");
+    assert!(nowhere.stdout.contains("no generation with certificate 0123456789ab"), "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_no_task_has_is_an_error() {
+    let site = Site::good(1).await;
+    let tagged = format!("{CERTIFICATE}      tags: [renew]\n");
+    let wrong = site.play("plan", "", &tagged, &["--tags", "renwe"]).await;
+    assert_eq!(wrong.code, 1, "{wrong}");
+    for words in ["--tags: no task has the tag 'renwe'", "did you mean 'renew'?"] {
+        assert!(wrong.stderr.contains(words), "{words}: {wrong}");
+    }
+    let right = site.play("plan", "", &tagged, &["--tags", "renew,tagged"]).await;
+    assert_eq!(right.code, 0, "{right}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
