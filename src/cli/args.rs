@@ -96,6 +96,9 @@ pub(super) struct RunArgs {
     /// The configuration file that was read
     #[arg(skip)]
     pub config_file: Option<String>,
+    /// Wait this long for another run that holds a host's lock [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub lock_timeout: Option<std::time::Duration>,
     /// Run notified handlers even on hosts that have failed since
     #[arg(long)]
     pub force_handlers: bool,

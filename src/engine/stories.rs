@@ -153,6 +153,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             config_file: None,
             force_handlers: false,
             any_errors_fatal: false,
+            lock_timeout: None,
             pending_exit_code: false,
             allow_empty: false,
             seed: 0,

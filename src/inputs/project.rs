@@ -8,6 +8,7 @@ use crate::services::Profiles;
 use crate::source::Vars;
 use crate::template::{Decrypt, Templates};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The inputs of a run. Nothing of it changes while the run lasts.
 pub(crate) struct Project {
@@ -60,6 +61,8 @@ pub(crate) struct Options {
     pub force_handlers: bool,
     /// One failure stops the run, in plays that do not say.
     pub any_errors_fatal: bool,
+    /// `--lock-timeout`: for how long another run's lock is waited for.
+    pub lock_timeout: Option<Duration>,
     /// `plan --exit-code`: pending changes have an exit code of their own.
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.

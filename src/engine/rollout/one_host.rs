@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For how long another run's lock is waited for.
+/// For how long another run's lock is waited for where neither the task nor the command line says.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what was planned may turn out to be out of date before the host is left alone.
 const STALE: usize = 3;
@@ -69,7 +69,9 @@ pub(crate) struct VerifiedHost {
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
 /// that there is nobody to let pass.
 pub(crate) async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
-    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let of_run = context.inputs.project.options.lock_timeout;
+    let patience = job.wanted.certificate.lock_timeout.or(of_run).unwrap_or(LOCK_TIMEOUT);
+    let deadline = Instant::now() + patience;
     let mut stale = 0;
     loop {
         // Whatever was waited for may have changed what is there: it is looked at again.
