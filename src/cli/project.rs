@@ -144,6 +144,7 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         pending_exit_code: false,
         allow_empty: args.allow_empty,
         seed: rand::random(),
+        roster: None,
     }
 }
 
@@ -225,6 +226,7 @@ pub(super) fn hosts_only(
             pending_exit_code: false,
             allow_empty: false,
             seed: rand::random(),
+            roster: None,
         },
     })
 }

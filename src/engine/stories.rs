@@ -157,6 +157,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             pending_exit_code: false,
             allow_empty: false,
             seed: 0,
+            roster: None,
         },
     }
 }

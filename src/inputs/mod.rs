@@ -1,7 +1,7 @@
 //! What a run is given, and what can be told of it before any host is touched.
 //!
 //! Inventory, playbooks and profiles as they were read ([`project`]), the walk over their plays and tasks
-//! ([`selection`]), the variables of each host ([`variables`]), loops and conditions ([`iteration`]), certificates
+//! ([`selection`]), whom a run that follows an earlier one is about ([`roster`]), the variables of each host ([`variables`]), loops and conditions ([`iteration`]), certificates
 //! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
 //! Nothing here connects to a host or to a service.
 
@@ -9,6 +9,7 @@ pub(crate) mod bundles;
 pub(crate) mod iteration;
 pub(crate) mod preflight;
 pub(crate) mod project;
+pub(crate) mod roster;
 pub(crate) mod selection;
 pub(crate) mod variables;
 pub(crate) mod verb;

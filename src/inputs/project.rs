@@ -1,12 +1,14 @@
 //! Everything that was read before the run: inventory, playbooks, profiles, and how to run them.
 
+use super::roster::Roster;
 use super::verb::Verb;
 use crate::inventory::Inventory;
-use crate::model::Shard;
+use crate::model::{Fingerprint, Shard};
 use crate::playbook::Playbook;
 use crate::services::Profiles;
-use crate::source::Vars;
+use crate::source::{Span, Vars};
 use crate::template::{Decrypt, Templates};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,25 @@ pub(crate) struct Project {
     pub decrypt: Decrypt,
     /// What the command line says.
     pub options: Options,
+}
+
+impl Project {
+    /// The files of its playbooks, with the digest of each text.
+    pub(crate) fn sources(&self) -> BTreeMap<String, Fingerprint> {
+        let mut files = BTreeMap::new();
+        let mut add = |span: Option<&Span>| {
+            if let Some(file) = span.map(|span| &span.file)
+                && !files.contains_key(&file.name)
+            {
+                files.insert(file.name.clone(), Fingerprint::of(file.text.as_bytes()));
+            }
+        };
+        for play in self.books.iter().flat_map(|book| &book.playbook.plays) {
+            add(play.span.as_ref());
+            play.tasks.iter().chain(&play.handlers).for_each(|task| add(task.span.as_ref()));
+        }
+        files
+    }
 }
 
 /// A playbook with what stands beside it.
@@ -69,6 +90,8 @@ pub(crate) struct Options {
     pub allow_empty: bool,
     /// From which number `order: shuffle` draws.
     pub seed: u32,
+    /// Who takes part, where an earlier run or a plan has settled that.
+    pub roster: Option<Arc<Roster>>,
 }
 
 impl Options {

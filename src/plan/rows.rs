@@ -26,6 +26,12 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
             action: action(file, &plan.decision),
             now: file.present.as_ref().map(|leaf| brief(leaf, now)),
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
+            real_path: real_path(file),
+            before: file.before,
+            after: Some(file.want.digest),
+            owner: file.owner.clone(),
+            group: file.group.clone(),
+            mode: file.mode.map(|mode| mode.to_string()),
             detail: detail(file),
             validate: validate.clone(),
             reload: reload.clone(),
@@ -64,14 +70,24 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
         service: service.to_owned(),
         file: String::new(),
         action: PlanAction::Blocked(why.to_owned()),
+        real_path: None,
         now: None,
         wanted: None,
+        before: None,
+        after: None,
+        owner: None,
+        group: None,
+        mode: None,
         detail: String::new(),
         validate: String::new(),
         reload: String::new(),
         verify: String::new(),
         notes: Vec::new(),
     }
+}
+
+fn real_path(file: &FilePlan) -> Option<String> {
+    file.real_path.as_ref().filter(|path| **path != file.want.path).map(ToString::to_string)
 }
 
 fn services(desired: &DesiredState) -> String {

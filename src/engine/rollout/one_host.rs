@@ -14,7 +14,9 @@ use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Step, Timestamp};
 use crate::plan::desired::DesiredState;
+use crate::plan::deviation::deviation;
 use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::planned::planned;
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +125,10 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         }
         Decision::Change | Decision::ReloadOnly => {}
     }
+    if let Some(why) = not_as_reviewed(job, &observed) {
+        let failure = failure::stale(job.task(), &why);
+        return Attempt::Prepared(Prepared::Failed(Box::new(failure), Some(observed)));
+    }
     match job.target.begin(job, &observed).await {
         Ok(mut staged) => {
             tell_notes(job, &observed);
@@ -134,6 +140,14 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         }
         Err(not_begun) => Attempt::NotBegun(Some(observed), not_begun),
     }
+}
+
+/// Why what would be done is not what was reviewed, where a plan is carried out.
+fn not_as_reviewed(job: &Job, observed: &Observed) -> Option<String> {
+    let reviewed = job.reviewed.as_ref()?;
+    let Observed { view, plan } = observed;
+    let (place, guarantee) = (reviewed.place.clone(), job.target.guarantee());
+    deviation(reviewed, &planned(view, plan, place, guarantee, job.identity.now))
 }
 
 fn tell_notes(job: &Job, observed: &Observed) {
