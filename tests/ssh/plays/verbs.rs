@@ -143,3 +143,26 @@ async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
     );
     assert_eq!(recover.output("edge1", "recover"), "nothing to recover");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_run_left_a_transaction_unfinished_is_told_by_plan_status_and_recover() {
+    use std::os::unix::fs::DirBuilderExt;
+    let site = Site::good(1).await;
+    let by = "certroll apply by ops@deploy1 since 2026-11-24T10:00:00Z, run 5d1f0a4c9be2d713";
+    let hex: String = by.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let directory = site.file("edge1", "state/lib");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).expect("a directory");
+    let journal = directory.join("j.20261124T100000Z-1");
+    std::fs::write(&journal, format!("certroll-journal 1\nby {hex}\nkeep 0\nend\n"))
+        .expect("written");
+
+    let plan = site.play("plan", "", CERTIFICATE, &[]).await;
+    let batch = of(&plan.events(), "plan_batch")[0]["unknown"].to_string();
+    assert!(batch.contains(&format!("an interrupted transaction ({by}) is unfinished")), "{plan}");
+    let status = site.play("status", "", CERTIFICATE, &[]).await;
+    assert_eq!(of(&status.events(), "host_status")[0]["journals"][0]["by"], by, "{status}");
+    let recover = site.play("recover", "", CERTIFICATE, &[]).await;
+    assert_eq!((recover.code, recover.outcomes().as_str()), (0, "edge1=changed"), "{recover}");
+    assert!(recover.output("edge1", "recover").contains(by), "{recover}");
+    assert!(!journal.exists(), "{recover}");
+}
