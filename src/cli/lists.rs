@@ -5,8 +5,34 @@ use crate::inputs::project::{Book, Project};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::Variables;
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
-use crate::source::Diagnostics;
+use crate::source::diagnostic::nearest;
+use crate::source::{Diagnostic, Diagnostics};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Each tag of `--tags` is one that some task has.
+///
+/// # Errors
+/// Those that none has.
+pub(super) fn known_tags(tags: &[String], project: &Project) -> Result<(), Diagnostics> {
+    const SPECIAL: [&str; 5] = ["all", "tagged", "untagged", "always", "never"];
+    let every = project.plays().flat_map(|at| at.all_tasks().chain(at.handlers()));
+    let every: Vec<ChosenTask<'_>> = every.collect();
+    let known: BTreeSet<&str> =
+        every.iter().flat_map(|chosen| &chosen.task.tags).map(String::as_str).collect();
+    let mut found = Diagnostics::default();
+    for tag in tags.iter().filter(|tag| !SPECIAL.contains(&tag.as_str())) {
+        if known.contains(tag.as_str()) {
+            continue;
+        }
+        let problem = Diagnostic::error(format!("--tags: no task has the tag '{tag}'"));
+        found.push(match nearest(tag, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean '{near}'?")),
+            None => problem.help("`--list-tags` shows the tags of each play"),
+        });
+    }
+    if found.has_errors() { Err(found) } else { Ok(()) }
+}
 
 /// The listing that the flags ask for; `None`: they ask for none.
 ///
