@@ -4,6 +4,7 @@ use super::args::RunArgs;
 use crate::inputs::project::{Book, Project};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::Variables;
+use crate::playbook::{Meta, Part, TaskKind};
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
 use crate::source::Diagnostics;
 use std::sync::Arc;
@@ -41,7 +42,13 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             false => at.tasks().collect(),
             true => at.all_tasks().collect(),
         };
-        let tasks = chosen.into_iter().map(|chosen| TaskListing {
+        let shown = |chosen: &ChosenTask<'_>| {
+            let implicit = matches!(chosen.task.kind, TaskKind::Meta(Meta::EndSection));
+            let aside = |(_, part): &(_, Part)| *part != Part::Body;
+            // Ansible lists the bodies of blocks only.
+            !implicit && !chosen.task.around.blocks.iter().any(aside)
+        };
+        let tasks = chosen.into_iter().filter(shown).map(|chosen| TaskListing {
             name: chosen.task.title(),
             tags: chosen.task.tags.clone(),
         });

@@ -157,6 +157,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             allow_empty: false,
             seed: 0,
         },
+        growth: crate::inputs::growth::Growth::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that was read before the run: inventory, playbooks, profiles, and how to run them.
 
+use super::growth::Growth;
 use super::verb::Verb;
 use crate::inventory::Inventory;
 use crate::model::Shard;
@@ -9,7 +10,8 @@ use crate::source::Vars;
 use crate::template::{Decrypt, Templates};
 use std::sync::Arc;
 
-/// The inputs of a run. Nothing of it changes while the run lasts.
+/// The inputs of a run. Nothing of it changes while the run lasts, but for the
+/// tasks that includes add.
 pub(crate) struct Project {
     /// Hosts, groups and their variables.
     pub inventory: Arc<Inventory>,
@@ -21,6 +23,8 @@ pub(crate) struct Project {
     pub decrypt: Decrypt,
     /// What the command line says.
     pub options: Options,
+    /// What includes add to the plays.
+    pub growth: Growth,
 }
 
 /// A playbook with what stands beside it.

@@ -34,7 +34,6 @@ const COLLECTION: &str = "certroll runs no modules of collections: leave this ta
                           the rollout, or write it as a `command`";
 
 const PLAY: &[Group] = &[
-    (&["roles"], "write the role's tasks into `tasks:`"),
     (
         &["strategy"],
         "leave it out: certroll runs every task on a whole batch before the next, as `linear` does",
@@ -43,7 +42,7 @@ const PLAY: &[Group] = &[
     (&["connection"], "set the variable `ansible_connection: local` for the hosts concerned"),
     (&["port"], "set the variable `ansible_port`"),
     (&["collections"], "certroll has no collections: leave it out"),
-    (&["import_playbook", "include"], "name both playbooks on the command line, in order"),
+    (&["include"], "this old form is gone from Ansible too: use `import_playbook`"),
     (&["module_defaults"], "write the arguments at each task"),
     (&["gather_subset", "gather_timeout", "fact_path"], "certroll gathers no facts: leave it out"),
     (&["ignore_errors"], "write it at the tasks concerned"),
@@ -69,10 +68,7 @@ const PLAY: &[Group] = &[
         "a play takes no condition: write `when` at its tasks, or choose hosts with `hosts`",
     ),
     (&["register", "notify", "loop", "delegate_to", "until"], "this is a key of tasks"),
-    (
-        &["block", "rescue", "always"],
-        "a block stands among `tasks:`, and certroll has none: write its tasks there",
-    ),
+    (&["block", "rescue", "always"], "a block stands among `tasks:`: write it there"),
     (
         &["become_password"],
         "use the variable `ansible_become_password` from a vault, or the flag -K",
@@ -89,7 +85,7 @@ const META: &[Group] = &[
         "a host that failed takes no further part in this run: use `ignore_errors` at the task that may fail",
     ),
     (&["end_batch"], "use `end_play`, or `when` at the tasks that follow"),
-    (&["end_role"], "certroll has no roles"),
+    (&["end_role"], "use `when` at the tasks that follow"),
     (&["reset_connection"], "each run logs in anew: leave it out"),
 ];
 
@@ -106,8 +102,6 @@ const FACTS: &str =
 const CONTAINERS: &str = "certroll manages no containers: use `command`, or leave it to Ansible";
 const DATABASES: &str = "certroll manages no databases: leave it to Ansible";
 const FIREWALL: &str = "certroll manages no firewall: leave it to Ansible, before the rollout";
-const INCLUDES: &str = "write the tasks here, each with its own `when` and `tags`";
-const ROLES: &str = "write the role's tasks here";
 const BALANCERS: &str =
     "drain and enable with `command` tasks and `delegate_to`, around the `certificate` task";
 const MAIL: &str =
@@ -314,13 +308,9 @@ const MODULES: &[Group] = &[
         &["add_host", "group_by"],
         "write the hosts into the inventory, or use an executable inventory",
     ),
-    (
-        &["include_vars"],
-        "use `vars_files:` of the play; in a list within the list the first file that exists counts",
-    ),
-    (&["include_tasks", "import_tasks", "include"], INCLUDES),
-    (&["include_role", "import_role", "role"], ROLES),
-    (&["import_playbook"], "name both playbooks on the command line, in order"),
+    (&["include"], "this old form is gone from Ansible too: use `include_tasks` or `import_tasks`"),
+    (&["role"], "a role stands in `roles:` of a play, or in `import_role` and `include_role`"),
+    (&["import_playbook"], "this stands among plays, not among tasks"),
     (&["cron", "at", "anacron"], "leave it to Ansible, or use `command`"),
     (
         &[
@@ -481,7 +471,7 @@ const MODULES: &[Group] = &[
     (&["validate_argument_spec"], "use `assert`"),
     (&["action"], "write the module's name as the key: `command: …`"),
     (&["local_action"], "write the module as the key, and `delegate_to: localhost`"),
-    (&["block", "rescue", "always"], "write its tasks one after another, each with its own `when`"),
+    (&["rescue", "always"], "this belongs to a `block`: write one around the tasks that may fail"),
 ];
 
 const TASK: &[Group] = &[
@@ -521,7 +511,7 @@ const TASK: &[Group] = &[
     (&["only_if"], "this old form is gone from Ansible too: use `when`"),
     (
         &["static", "tasks_from", "vars_from", "apply", "public"],
-        "this belongs to includes, which certroll does not have: write the tasks here",
+        "this is an argument of an include: write it below `include_role:` or `include_tasks:`",
     ),
     (
         &[

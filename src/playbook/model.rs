@@ -1,9 +1,14 @@
 //! The types of a playbook, as parsed: values are templates until a host's variables are known.
 
+use super::around::Around;
+use super::becoming::Becoming;
 use super::certificate::CertificateSpec;
+use super::include::Include;
+use super::role::Role;
 use crate::source::{Node, Span, Value, Vars};
 use crate::template::{Scope, is_template};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A playbook file.
@@ -46,10 +51,14 @@ pub struct Play {
     pub environment: Vars,
     /// Given to each of its tasks.
     pub tags: Vec<String>,
-    /// Pre-tasks, tasks and post-tasks in order.
-    pub tasks: Vec<Task>,
-    /// Run when notified, in this order.
-    pub handlers: Vec<Task>,
+    /// Pre-tasks, roles, tasks and post-tasks in order, with blocks, imports and roles taken apart.
+    pub tasks: Vec<Arc<Task>>,
+    /// Run when notified, in this order: those of `roles:`, the play's own, those of imported roles.
+    pub handlers: Vec<Arc<Task>>,
+    /// The roles whose variables all its tasks see.
+    pub roles: Vec<Arc<Role>>,
+    /// Where its relative paths start, if that is not beside the playbook: it was imported.
+    pub directory: Option<PathBuf>,
     /// Where it begins.
     pub span: Option<Span>,
 }
@@ -82,6 +91,8 @@ impl Play {
             tags: Vec::new(),
             tasks: Vec::new(),
             handlers: Vec::new(),
+            roles: Vec::new(),
+            directory: None,
             span: None,
         }
     }
@@ -124,21 +135,6 @@ pub enum Order {
     Shuffle,
 }
 
-/// `become*` of a play or task; what a task says wins.
-#[derive(Clone, Debug, Default)]
-pub struct Becoming {
-    /// `become`.
-    pub enabled: Option<Node>,
-    /// `become_user`.
-    pub user: Option<Node>,
-    /// `become_method`.
-    pub method: Option<Node>,
-    /// `become_flags`.
-    pub flags: Option<Node>,
-    /// `become_exe`.
-    pub exe: Option<Node>,
-}
-
 /// One task or handler.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -152,7 +148,7 @@ pub struct Task {
     pub register: Option<String>,
     /// Variables.
     pub vars: Vars,
-    /// Its own and its play's.
+    /// Its own, and those of what stands around it.
     pub tags: Vec<String>,
     /// A failure is noted and the host goes on.
     pub ignore_errors: Option<Node>,
@@ -186,30 +182,98 @@ pub struct Task {
     pub any_errors_fatal: bool,
     /// Environment of commands.
     pub environment: Vars,
+    /// The blocks, the role and the files that it stands in.
+    pub around: Arc<Around>,
     /// Where it begins.
     pub span: Option<Span>,
 }
 
 impl Task {
-    /// The name as written, or the kind's.
+    /// A task without any keyword.
+    pub fn new(kind: TaskKind, tags: Vec<String>) -> Self {
+        Self {
+            name: None,
+            kind,
+            when: Vec::new(),
+            register: None,
+            vars: Vars::new(),
+            tags,
+            ignore_errors: None,
+            delegate_to: None,
+            run_once: false,
+            becoming: Becoming::default(),
+            changed_when: None,
+            failed_when: None,
+            looping: None,
+            notify: Vec::new(),
+            listen: Vec::new(),
+            until: Vec::new(),
+            retries: None,
+            delay: None,
+            no_log: false,
+            check_mode: None,
+            any_errors_fatal: false,
+            environment: Vars::new(),
+            around: Arc::default(),
+            span: None,
+        }
+    }
+
+    /// The name as written, or the kind's; that of a role's task begins with the role.
     pub fn title(&self) -> String {
-        let name =
-            self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty());
-        name.unwrap_or(self.kind.name()).to_owned()
+        self.in_role(self.own_name().unwrap_or_else(|| self.kind.name()))
+    }
+
+    /// A name of the task as it is shown.
+    pub fn in_role(&self, name: &str) -> String {
+        match (&self.around.role, &self.kind) {
+            // Ansible shows an include of a role by that role.
+            (_, TaskKind::Include(include)) if self.own_name().is_none() => include.title(),
+            (Some(role), _) => format!("{} : {name}", role.name),
+            (None, _) => name.to_owned(),
+        }
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty())
+    }
+
+    /// How its file was come to, as advice for messages: nothing for one of the playbook itself.
+    pub fn way(&self) -> Option<String> {
+        let steps: Vec<String> = self
+            .around
+            .way
+            .iter()
+            .map(|span| format!("{}:{}", span.file.name, span.line))
+            .collect();
+        (!steps.is_empty()).then(|| format!("included from {}", steps.join(", from ")))
+    }
+
+    /// Whether it is called so as a handler: by its name with or without its role's, rendered as far as it can be.
+    pub fn is_called(&self, name: &str, scope: Option<&Scope>) -> bool {
+        let Some(own) = self.own_name() else { return self.title() == name };
+        let own = self.rendered(own, scope);
+        own == name || self.in_role(&own) == name
+    }
+
+    /// Whether it listens to a topic as a handler.
+    pub fn listens_to(&self, topic: &str, scope: Option<&Scope>) -> bool {
+        self.listen.iter().any(|own| self.rendered(own, scope) == topic)
+    }
+
+    fn rendered(&self, text: &str, scope: Option<&Scope>) -> String {
+        let Some(scope) = scope.filter(|_| is_template(text)) else { return text.to_owned() };
+        let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
+        scope.text(&node).unwrap_or_else(|_| text.to_owned())
     }
 
     /// The names that it answers to as a handler, rendered as far as they can be.
     pub fn answers_to(&self, scope: &Scope) -> Vec<String> {
-        let rendered = |text: &str| {
-            if !is_template(text) {
-                return text.to_owned();
-            }
-            let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
-            scope.text(&node).unwrap_or_else(|_| text.to_owned())
-        };
+        let own = self.own_name().map(str::to_owned);
         std::iter::once(self.title())
+            .chain(own)
             .chain(self.listen.iter().cloned())
-            .map(|t| rendered(&t))
+            .map(|text| self.rendered(&text, Some(scope)))
             .collect()
     }
 
@@ -319,6 +383,10 @@ pub enum TaskKind {
     WaitFor(WaitFor),
     /// Sets variables of the host.
     SetFact(Vars),
+    /// Sets variables of the host from files of the controller.
+    IncludeVars(IncludeVars),
+    /// Adds tasks.
+    Include(Box<Include>),
     /// Steers the play.
     Meta(Meta),
 }
@@ -336,6 +404,8 @@ impl TaskKind {
             Self::Pause { .. } => "pause",
             Self::WaitFor(_) => "wait_for",
             Self::SetFact(_) => "set_fact",
+            Self::IncludeVars(_) => "include_vars",
+            Self::Include(include) => include.name(),
             Self::Meta(_) => "meta",
         }
     }
@@ -363,6 +433,8 @@ impl TaskKind {
                 all.into_iter().flatten().collect()
             }
             Self::SetFact(vars) => vars.values().collect(),
+            Self::IncludeVars(include) => vec![&include.path],
+            Self::Include(include) => include.nodes(),
         }
     }
 
@@ -383,10 +455,11 @@ impl TaskKind {
             | Self::Assert { .. }
             | Self::Fail { .. }
             | Self::WaitFor(_)
-            | Self::SetFact(_) => RunsOn::Host,
+            | Self::SetFact(_)
+            | Self::IncludeVars(_) => RunsOn::Host,
             Self::Pause { .. } => RunsOn::FirstHost,
             Self::Certificate(_) => RunsOn::Batch,
-            Self::Meta(_) => RunsOn::Play,
+            Self::Include(_) | Self::Meta(_) => RunsOn::Play,
         }
     }
 }
@@ -411,6 +484,8 @@ pub enum Meta {
     Noop,
     /// Runs the notified handlers now.
     FlushHandlers,
+    /// The same, between the sections of a play; nobody wrote it.
+    EndSection,
     /// Ends the play for this host.
     EndHost,
     /// Ends the play for all.
@@ -436,6 +511,17 @@ pub struct CommandSpec {
     pub stdin_newline: bool,
     /// Limit.
     pub timeout: Option<Node>,
+}
+
+/// `include_vars`.
+#[derive(Clone, Debug)]
+pub struct IncludeVars {
+    /// A file, or a directory whose files are read in the order of their names.
+    pub path: Node,
+    /// It is a directory.
+    pub directory: bool,
+    /// The variables become entries of this one.
+    pub name: Option<String>,
 }
 
 /// `wait_for`.
@@ -490,31 +576,7 @@ mod tests {
 
     fn selected(tags: &[&str], only: &[&str], skip: &[&str]) -> bool {
         let own = |list: &[&str]| list.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>();
-        let task = Task {
-            name: None,
-            kind: TaskKind::Meta(Meta::Noop),
-            when: Vec::new(),
-            register: None,
-            vars: Vars::new(),
-            tags: own(tags),
-            ignore_errors: None,
-            delegate_to: None,
-            run_once: false,
-            becoming: Becoming::default(),
-            changed_when: None,
-            failed_when: None,
-            looping: None,
-            notify: Vec::new(),
-            listen: Vec::new(),
-            until: Vec::new(),
-            retries: None,
-            delay: None,
-            no_log: false,
-            check_mode: None,
-            any_errors_fatal: false,
-            environment: Vars::new(),
-            span: None,
-        };
+        let task = Task::new(TaskKind::Meta(Meta::Noop), own(tags));
         task.is_selected(&own(only), &own(skip))
     }
 

@@ -14,14 +14,16 @@ use crate::template::{Scope, TemplateError};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
-/// Runs a task of any kind but `certificate` on one host.
+/// Runs a task of any kind but `certificate` on one host. `closing`: the run has been stopped, and this is what
+/// `always` says.
 pub(super) async fn on_host(
     context: &Context,
     chosen: &ChosenTask<'_>,
     vars: &PlayScope,
     host: &HostName,
+    closing: bool,
 ) -> TaskEnd {
-    let task = chosen.task;
+    let task = &chosen.task;
     let title = vars.title(task);
     let scope = match context.inputs.variables.task_scope(vars, host, task) {
         Ok(scope) => scope,
@@ -31,7 +33,7 @@ pub(super) async fn on_host(
         Ok(iterations) => {
             let mut ends = Vec::with_capacity(iterations.len());
             for (scope, label) in iterations {
-                let mut end = iteration(context, chosen, vars, host, &scope).await;
+                let mut end = iteration(context, chosen, vars, host, &scope, closing).await;
                 if let Some(looping) = &task.looping {
                     end.name_item(looping, &scope);
                 }
@@ -61,8 +63,9 @@ async fn iteration(
     vars: &PlayScope,
     host: &HostName,
     scope: &Scope,
+    closing: bool,
 ) -> TaskEnd {
-    let task = chosen.task;
+    let task = &chosen.task;
     let title = vars.title(task);
     match why_not(&task.when, scope) {
         Ok(None) => {}
@@ -87,6 +90,7 @@ async fn iteration(
         scope,
         link: &link,
         check,
+        closing,
     };
     match repeat(&action).await {
         Ok(verdict) => verdict.end(host, &title),
@@ -146,9 +150,11 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
             return Ok(verdict);
         }
         round += 1;
+        let stop = &action.context.stop;
+        let stopped = if action.closing { stop.hard() } else { stop.soft() };
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = action.context.stop.soft().cancelled() => {
+            () = stopped.cancelled() => {
                 verdict.failed = true;
                 verdict.done.message = Some("interrupted between two attempts".to_owned());
                 return Ok(verdict);
