@@ -18,7 +18,7 @@ pub mod inventory {
 pub mod lab {
     pub use crate::lab::{Fault, Host, Lab};
     pub mod story {
-        pub use crate::lab::story::{HostStory, Kind, Twist, demo, expected};
+        pub use crate::lab::story::{HostStory, Kind, Scenario, demo, expected};
     }
 }
 pub mod load {
@@ -41,7 +41,7 @@ pub mod plan {
         pub use crate::plan::build::build;
     }
     pub mod desired {
-        pub use crate::plan::desired::Desired;
+        pub use crate::plan::desired::DesiredState;
     }
     pub mod error {
         pub use crate::plan::error::PlanError;
@@ -64,8 +64,8 @@ pub mod plan {
     pub mod transaction {
         pub use crate::plan::transaction::transaction;
     }
-    pub mod wanted {
-        pub use crate::plan::wanted::{Material, Wanted};
+    pub mod request {
+        pub use crate::plan::request::{CertificateRequest, Material};
     }
 }
 pub mod playbook {

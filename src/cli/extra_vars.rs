@@ -56,7 +56,7 @@ fn pairs(text: &str) -> Result<Vars, Diagnostics> {
                 format!("--extra-vars: '{word}' is not NAME=VALUE")
             } else {
                 format!(
-                    "--extra-vars: what follows '{before}=…' is not NAME=VALUE; a value with blanks needs quotes"
+                    "--extra-vars: what comes after '{before}=…' is not NAME=VALUE; a value with blanks needs quotes"
                 )
             }));
         };

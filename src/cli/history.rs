@@ -72,7 +72,7 @@ impl Reporter for Recorder {
         if let Some(record) = &mut self.record
             && let Err(error) = record.take(event)
         {
-            self.trouble.tell(format!("the record of this run is not whole: {error}"));
+            self.trouble.tell(format!("the record of this run is incomplete: {error}"));
             self.record = None;
         }
         Ok(())
@@ -170,7 +170,7 @@ fn heading(listed: &Listed, unreadable: usize) -> String {
     let mut text = format!("run {run}: {command} {playbooks} by {by} at {}\n", listed.first.moment);
     match listed.state {
         State::Ended => {}
-        State::Running => text.push_str("it goes on: this is how far it has come\n"),
+        State::Running => text.push_str("still running; this is what it has done so far\n"),
         State::Killed => text.push_str(
             "KILLED: its process ended without a summary; this is what was recorded until then\n",
         ),

@@ -3,7 +3,7 @@
 use super::args::{ConnectionArgs, InventorySource, RunArgs};
 use super::failure::Failure;
 use super::{extra_vars, secrets};
-use crate::engine::links::Links;
+use crate::engine::connections::Connections;
 use crate::inputs::growth::Growth;
 use crate::inputs::project::{Book, Options, Project};
 use crate::inputs::verb::Verb;
@@ -100,7 +100,7 @@ pub(super) fn load(args: &RunArgs, verb: Verb) -> Result<Loaded, Failure> {
     let mut warnings = Diagnostics::default();
     let places = role_places(args);
     for path in &args.playbooks {
-        match book(path, &decrypt, &places) {
+        match read_playbook(path, &decrypt, &places) {
             Ok((book, more)) => {
                 books.push(book);
                 warnings.extend(more);
@@ -183,7 +183,7 @@ fn role_places(args: &RunArgs) -> RolePlaces {
     }
 }
 
-fn book(
+fn read_playbook(
     path: &Path,
     decrypt: &Decrypt,
     places: &RolePlaces,
@@ -264,10 +264,10 @@ pub(super) fn hosts_only(
 ///
 /// # Errors
 /// A configuration that is wrong; no terminal to ask on. Warnings come beside.
-pub(super) fn links(
+pub(super) fn connections(
     flags: &ConnectionArgs,
     now: Timestamp,
-) -> Result<(Links, Diagnostics), Failure> {
+) -> Result<(Connections, Diagnostics), Failure> {
     let asked = secrets::ask(flags)?;
     let files = match &flags.ssh_config {
         Some(file) => Files::from(file.to_string_lossy().as_ref()),
@@ -294,5 +294,5 @@ pub(super) fn links(
         ssh_extra_args: flags.ssh_extra_args.clone(),
         ..ConnectOptions::default()
     };
-    Ok((Links::new(Connector::new(now), options, config), warnings))
+    Ok((Connections::new(Connector::new(now), options, config), warnings))
 }

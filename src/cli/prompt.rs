@@ -43,7 +43,7 @@ pub(super) fn confirm(question: &str) -> bool {
 /// Without a terminal: nobody can be asked.
 pub(super) fn line(text: &str) -> std::io::Result<String> {
     if !is_possible() {
-        return Err(std::io::Error::other("standard input is no terminal"));
+        return Err(std::io::Error::other("standard input is not a terminal"));
     }
     let mut stderr = std::io::stderr();
     write!(stderr, "{text}: ")?;

@@ -46,7 +46,7 @@ impl Session<'_> {
         mut warnings: Diagnostics,
     ) -> Result<Summary, Failure> {
         let now = clock::now();
-        let (links, more) = project::links(self.connection, now)?;
+        let (connections, more) = project::connections(self.connection, now)?;
         warnings.extend(more);
         let (emitter, inbox) = Emitter::channel(clock::now);
         let stop = Stop::default();
@@ -57,7 +57,7 @@ impl Session<'_> {
         let operator = Arc::new(Terminal::default());
         let context = Arc::new(Context::new(
             Arc::new(project),
-            links,
+            connections,
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },

@@ -374,11 +374,11 @@ fn checked(kind: Kind, text: &str, base: Option<&Path>) -> Result<String, String
         Kind::Flag => match text.trim().to_lowercase().as_str() {
             "true" | "yes" | "on" | "y" | "t" | "1" => "true".to_owned(),
             "false" | "no" | "off" | "n" | "f" | "0" => "false".to_owned(),
-            _ => return Err(format!("true or false is wanted, not '{text}'")),
+            _ => return Err(format!("expected true or false, not '{text}'")),
         },
         Kind::Number => match text.trim().parse::<u16>() {
             Ok(number) => number.to_string(),
-            Err(_) => return Err(format!("a whole number is wanted, not '{text}'")),
+            Err(_) => return Err(format!("expected a whole number, not '{text}'")),
         },
         Kind::Path => path(text.trim(), base),
         Kind::Paths => parts().map(|part| path(part, base)).collect::<Vec<_>>().join(","),
@@ -437,7 +437,7 @@ mod tests {
     fn wrong_values_have_their_place() {
         let problem = read("[defaults]\nforks = many\n", &[]).err().unwrap();
         assert!(problem.contains("ansible.cfg:2:1"), "{problem}");
-        assert!(problem.contains("a whole number is wanted, not 'many'"), "{problem}");
+        assert!(problem.contains("expected a whole number, not 'many'"), "{problem}");
     }
 
     #[test]

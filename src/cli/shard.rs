@@ -42,14 +42,14 @@ fn resolve(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Shar
         [one] => *one,
         [] => {
             let names: Vec<&str> = SCHEDULERS.iter().map(|scheduler| scheduler.index).collect();
-            return Err(format!("this is no array job: none of {} is set", names.join(", ")));
+            return Err(format!("this is not an array job: none of {} is set", names.join(", ")));
         }
         [one, other, ..] => {
             return Err(format!("both {} and {} are set: write K/N", one.index, other.index));
         }
     };
     let number = |name: &str, value: &str| {
-        value.trim().parse::<u64>().map_err(|_| format!("{name} is no number: '{value}'"))
+        value.trim().parse::<u64>().map_err(|_| format!("{name} is not a number: '{value}'"))
     };
     let index = number(scheduler.index, &variable(scheduler.index).unwrap_or_default())?;
     let Some(index) = (index + 1).checked_sub(scheduler.counts_from).filter(|index| *index > 0)
@@ -98,12 +98,12 @@ mod tests {
     #[test]
     fn what_would_leave_hosts_out_is_refused() {
         let refused = |text: &str, variables: &[(&str, &str)]| auto(text, variables).unwrap_err();
-        assert!(refused("auto/4", &[]).contains("no array job"));
+        assert!(refused("auto/4", &[]).contains("not an array job"));
         assert!(refused("auto", &[("SLURM_ARRAY_TASK_ID", "2")]).contains("write auto/N"));
         assert!(refused("auto/4", &[("SLURM_ARRAY_TASK_ID", "0")]).contains("jobs 1 to N"));
         assert!(refused("auto/4", &[("SLURM_ARRAY_TASK_ID", "5")]).contains("no shard 5 of 4"));
-        assert!(refused("auto/4", &[("SLURM_ARRAY_TASK_ID", "x")]).contains("no number"));
-        assert!(refused("auto/x", &[("SLURM_ARRAY_TASK_ID", "1")]).contains("no number"));
+        assert!(refused("auto/4", &[("SLURM_ARRAY_TASK_ID", "x")]).contains("not a number"));
+        assert!(refused("auto/x", &[("SLURM_ARRAY_TASK_ID", "1")]).contains("not a number"));
         let both = [("SLURM_ARRAY_TASK_ID", "1"), ("CI_NODE_INDEX", "1")];
         assert!(refused("auto/4", &both).contains("both"));
         assert!(refused("automatic", &both[..1]).contains("K/N"));

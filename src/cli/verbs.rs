@@ -274,7 +274,7 @@ fn config(args: &ConfigArgs) -> Result<u8, Failure> {
 
 /// The settings that flags decide.
 fn given(args: &ConfigArgs) -> Vec<(&'static str, String)> {
-    let (source, link) = (&args.inventory, &args.connection);
+    let (source, connection) = (&args.inventory, &args.connection);
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.display().to_string());
     let list = |list: Vec<String>| Some(list.join(",")).filter(|text| !text.is_empty());
     let flag = |given: bool| given.then(|| "true".to_owned());
@@ -284,19 +284,19 @@ fn given(args: &ConfigArgs) -> Vec<(&'static str, String)> {
         ("vault_password_file", list(files.collect())),
         ("vault_identity_list", list(source.vault_ids.clone())),
         ("ask_vault_pass", flag(source.ask_vault_pass)),
-        ("remote_user", link.user.clone()),
-        ("private_key_file", path(&link.private_key)),
-        ("connection", link.connection.clone()),
-        ("ask_pass", flag(link.ask_pass)),
-        ("connection_password_file", path(&link.connection_password_file)),
-        ("become", flag(link.becoming)),
-        ("become_user", link.become_user.clone()),
-        ("become_method", link.become_method.clone()),
-        ("become_ask_pass", flag(link.ask_become_pass)),
-        ("become_password_file", path(&link.become_password_file)),
-        ("timeout", link.timeout.map(|seconds| seconds.to_string())),
-        ("ssh_common_args", link.ssh_common_args.clone()),
-        ("ssh_extra_args", link.ssh_extra_args.clone()),
+        ("remote_user", connection.user.clone()),
+        ("private_key_file", path(&connection.private_key)),
+        ("connection", connection.connection.clone()),
+        ("ask_pass", flag(connection.ask_pass)),
+        ("connection_password_file", path(&connection.connection_password_file)),
+        ("become", flag(connection.becoming)),
+        ("become_user", connection.become_user.clone()),
+        ("become_method", connection.become_method.clone()),
+        ("become_ask_pass", flag(connection.ask_become_pass)),
+        ("become_password_file", path(&connection.become_password_file)),
+        ("timeout", connection.timeout.map(|seconds| seconds.to_string())),
+        ("ssh_common_args", connection.ssh_common_args.clone()),
+        ("ssh_extra_args", connection.ssh_extra_args.clone()),
         ("forks", args.forks.map(|forks| forks.to_string())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

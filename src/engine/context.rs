@@ -1,9 +1,9 @@
 //! What all parts of a run share: inputs, connections, events, the stop switch, the ledger.
 
+use super::connections::Connections;
 use super::emit::Emitter;
 use super::identity::Identity;
 use super::ledger::Ledger;
-use super::links::Links;
 use super::rollout::target::Targets;
 use super::stop::Stop;
 use crate::inputs::Inputs;
@@ -26,7 +26,7 @@ pub(crate) struct Context {
     /// What was read, what hosts know, certificates and keys.
     pub inputs: Inputs,
     /// Connections.
-    pub links: Links,
+    pub connections: Connections,
     /// Where events go.
     pub emitter: Emitter,
     /// The stop switch.
@@ -46,7 +46,7 @@ impl Context {
     /// The context of a run of `project` that has not begun.
     pub(crate) fn new(
         project: Arc<Project>,
-        links: Links,
+        connections: Connections,
         emitter: Emitter,
         stop: Stop,
         identity: Identity,
@@ -56,7 +56,7 @@ impl Context {
         let permits = Semaphore::new(project.options.forks.max(1));
         let inputs = Inputs::new(project, identity.now);
         let (identity, ledger) = (Arc::new(identity), Mutex::default());
-        Self { inputs, links, emitter, stop, identity, targets, permits, operator, ledger }
+        Self { inputs, connections, emitter, stop, identity, targets, permits, operator, ledger }
     }
 
     /// What became of the hosts so far.

@@ -60,7 +60,7 @@ impl SshDialer {
         let here = &self.target().host;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.starts_with('-') || !name.chars().all(plain) {
-            return Err(Resolving("it is no host name".to_owned()).into());
+            return Err(Resolving("it is not a host name".to_owned()).into());
         }
         // glibc and musl know the first, BSD the second.
         let line = format!("sh -c \"getent ahosts {name} || getent hosts {name}\"");

@@ -68,8 +68,8 @@ pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
 /// The link was cut by the operator between the commit and its confirmation.
 pub(crate) fn cut_off(task: &str) -> HostFailure {
     let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
-    let state = "UNKNOWN: without a confirmation the host goes back to its old files by itself, now \
-                 that the link is gone";
+    let state =
+        "UNKNOWN: the connection is gone, and without a confirmation the host rolls back by itself";
     let mut failure = plain(task, Step::Confirm, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
@@ -165,7 +165,7 @@ fn after_rollback(rollback: &RolledBack) -> String {
                 state.push_str(&format!("; {} had died and was started again", service.service));
             }
             (_, Some(false)) if service.up_before == Some(false) => {
-                state.push_str(&format!("; {} did not run before either", service.service));
+                state.push_str(&format!("; {} was not running before either", service.service));
             }
             (_, Some(false)) => state.push_str(&format!("; {} is DOWN", service.service)),
             _ => {}
@@ -183,8 +183,8 @@ fn state_of(error: &RemoteError) -> &'static str {
         _ => false,
     };
     if changed {
-        "UNKNOWN: the link died after the commit was asked for; without a confirmation the host goes \
-         back to its old files by itself"
+        "UNKNOWN: the connection was lost after the commit was requested; without a confirmation the host \
+         rolls back by itself"
     } else {
         UNTOUCHED
     }
@@ -215,7 +215,7 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
         RemoteError::RolledBack { failure, rollback } => {
             let mut advice = step_advice(failure.step);
             if !rollback.is_complete() {
-                advice.insert(0, "look at the files named above by hand".to_owned());
+                advice.insert(0, "inspect the files named above by hand".to_owned());
             }
             if rollback.left_a_service_down() {
                 advice.insert(0, "start the service by hand and read its log".to_owned());

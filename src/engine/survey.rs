@@ -8,8 +8,7 @@ use super::failure::{self, HostFailure};
 use super::fan_out;
 use super::rollout::job::job;
 use super::rollout::status::host_status;
-use super::rollout::target::{Job, NotBegun};
-use super::rollout::targets::files::{self, Repair};
+use super::rollout::target::{Job, NotBegun, Recovery, Target};
 use super::verification::{Sought, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
@@ -198,7 +197,7 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     let probes = job.variants.probes().iter().map(now);
     let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
     if places.is_empty() {
-        return Ok("verify is off for this task: nothing was looked at".to_owned());
+        return Ok("verify is off for this task: nothing was checked".to_owned());
     }
     let running = context.emitter.step(job.host(), Step::Verify);
     let verified = verify_all(
@@ -212,7 +211,7 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     .await
     .map_err(|unverified| {
         let mut ended = wrong(unverified.words);
-        "only looked at: nothing was changed".clone_into(&mut ended.failure.state);
+        "this was only a check: nothing was changed".clone_into(&mut ended.failure.state);
         ended.failure.advice = unverified.advice;
         ended
     })?;
@@ -258,10 +257,11 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
     Ok(ok(job.host(), words))
 }
 
-/// What the repair of a host needs of a task: how the host is reached and where the files are.
+/// What may be left on a host: where its state is kept and where files of certificate tasks are.
 struct Leftovers {
-    connection: HostConnection,
-    dirs: Option<StateDirs>,
+    target: Arc<dyn Target>,
+    /// Leftovers with the same are settled together.
+    account: (String, Option<StateDirs>),
     files: BTreeSet<RemotePath>,
 }
 
@@ -273,18 +273,20 @@ struct Leftovers {
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
         let files = wants::paths(chosen, spec, scope)?;
-        let links = &context.links;
-        let connection = links.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let connections = &context.connections;
+        let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
-        let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
-        Ok(Leftovers { connection, dirs, files })
+        let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
+        let account = (connection.describe(), dirs.clone());
+        let target = context.targets.target(host, connection, dirs);
+        Ok(Leftovers { target, account, files })
     })?;
     over(context, leftovers, |context, host, leftovers| async move {
         if leftovers.is_empty() {
             return Vec::new();
         }
-        let end = match recover_host(&context, &host, &leftovers).await {
-            Ok(words) if words.is_empty() => ok(&host, "nothing to settle"),
+        let end = match recover_host(&context, &host, together(leftovers)).await {
+            Ok(words) if words.is_empty() => ok(&host, "nothing to recover"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
         };
@@ -294,23 +296,34 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
+/// One for each account with its own state: a host is asked once, however many tasks it has.
+fn together(leftovers: Vec<Leftovers>) -> Vec<Leftovers> {
+    let mut all: Vec<Leftovers> = Vec::new();
+    for one in leftovers {
+        match all.iter_mut().find(|known| known.account == one.account) {
+            Some(known) => known.files.extend(one.files),
+            None => all.push(one),
+        }
+    }
+    all
+}
+
 async fn recover_host(
     context: &Context,
     host: &HostName,
-    leftovers: &[Leftovers],
+    leftovers: Vec<Leftovers>,
 ) -> Result<Vec<String>, HostFailure> {
     let mut words = Vec::new();
-    for Leftovers { connection, dirs, files } in leftovers {
-        let files: Vec<RemotePath> = files.iter().cloned().collect();
-        let repair = Repair {
+    for Leftovers { target, files, .. } in leftovers {
+        let files: Vec<RemotePath> = files.into_iter().collect();
+        let recovery = Recovery {
             host,
             task: "recover",
             holder: &context.identity.holder,
             files: &files,
             emitter: &context.emitter,
         };
-        let settled = files::repair(&repair, connection, dirs.as_ref()).await;
-        words.extend(settled.map_err(NotBegun::into_failure)?);
+        words.extend(target.recover(&recovery).await.map_err(NotBegun::into_failure)?);
     }
     Ok(words)
 }
@@ -343,11 +356,11 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let vars = PlayScope::new(at.book, at.play, &names);
     for host in names {
         let scope = context.inputs.variables.scope(&vars, &host)?;
-        let link = context.links.of_host(&context.inputs.variables, &vars, &host)?;
-        hosts.insert(host, (link, context.links.state_dirs(&scope)?));
+        let connection = context.connections.of_host(&context.inputs.variables, &vars, &host)?;
+        hosts.insert(host, (connection, context.connections.state_dirs(&scope)?));
     }
-    over(context, hosts, |context, host, (link, dirs)| async move {
-        let end = match ping_host(&context, &host, &link, dirs).await {
+    over(context, hosts, |context, host, (connection, dirs)| async move {
+        let end = match ping_host(&context, &host, &connection, dirs).await {
             Ok(words) => ok(&host, words),
             Err(ended) => TaskEnd::failed(&host, ended),
         };
@@ -360,18 +373,18 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
 async fn ping_host(
     context: &Context,
     host: &HostName,
-    link: &HostConnection,
+    connection: &HostConnection,
     dirs: Option<StateDirs>,
 ) -> Result<String, HostFailure> {
     let running = context.emitter.step(host, Step::Connect);
-    let process = link.sh().await.map_err(|error| error.ended("ping"))?;
+    let process = connection.sh().await.map_err(|error| error.ended("ping"))?;
     let request = Inspection { dirs, ..Inspection::default() };
     let facts = remote::inspect(process, &request)
         .await
         .map_err(|error| failure::remote("ping", host, &error, None))?;
-    running.end(link.describe());
+    running.end(connection.describe());
     let system = if facts.os_id.is_empty() { "unknown system" } else { facts.os_id.as_str() };
-    let mut words = format!("{}: {} on {system}", link.describe(), facts.user);
+    let mut words = format!("{}: {} on {system}", connection.describe(), facts.user);
     let missing = facts.missing_tools();
     if !missing.is_empty() {
         words.push_str(&format!("; no transaction is possible: no {}", missing.join(", no ")));

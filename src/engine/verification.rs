@@ -97,7 +97,7 @@ pub(crate) async fn verify_all(
             continue;
         }
         let shown = async {
-            settled(want, began, dialers).await;
+            wait_until_settled(want, began, dialers).await;
             verify_one(host, want, *old, dialers, now, cancel, emitter).await
         };
         match (shown.await, group) {
@@ -125,7 +125,7 @@ pub(crate) async fn verify_all(
 }
 
 /// Waits for the time that the service usually needs, or until it shows the leaf before that.
-async fn settled(want: &ProbeWant, began: Instant, dialers: &Dialers) {
+async fn wait_until_settled(want: &ProbeWant, began: Instant, dialers: &Dialers) {
     let end = began + want.settle;
     let mut pause = EARLY_LOOK;
     let early = async {
@@ -243,11 +243,11 @@ async fn targets(
             of: want.backoff.attempts.max(1),
             seen: None,
             matched: false,
-            detail: refusal.words(),
+            detail: refusal.describe(),
             next_wait,
         });
         let Some(wait) = next_wait else {
-            let (words, advice) = (refusal.words(), refusal.advice());
+            let (words, advice) = (refusal.describe(), refusal.advice());
             let verdict =
                 Verdict::Wrong { seen: Seen::Refused(refusal), attempts: number, words, advice };
             return Err(unverified(want, None, verdict));

@@ -86,6 +86,8 @@ pub(crate) struct JournalStatus {
     pub id: String,
     /// What the next contact will do with it.
     pub state: UnfinishedState,
+    /// Who began it: the verb, the person, since when, and the run.
+    pub by: Option<String>,
 }
 
 /// What the next contact does with an interrupted transaction.

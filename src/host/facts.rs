@@ -250,6 +250,8 @@ pub struct JournalFacts {
     pub id: String,
     /// What the next contact will do with it.
     pub state: JournalState,
+    /// Who began it, as [`LockHolder::note`]; empty where that cannot be read.
+    pub by: String,
 }
 
 /// What a journal says.
@@ -268,6 +270,6 @@ pub enum JournalState {
 pub struct LockHolder {
     /// Process id on the host.
     pub pid: u32,
-    /// What the holder wrote about itself: since when, who, from where. Printable.
+    /// What the holder wrote about itself: which verb and run, who, since when. Printable.
     pub note: String,
 }

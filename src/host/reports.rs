@@ -14,6 +14,9 @@ pub struct Recovered {
     pub reload: Option<i32>,
     /// How many files were left alone because somebody else had changed them.
     pub conflicts: u32,
+    /// Who began it, as [`TransactionRequest::holder`](super::TransactionRequest::holder); empty where the journal
+    /// does not say it. Printable.
+    pub by: String,
 }
 
 /// How an interrupted transaction ended.

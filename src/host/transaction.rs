@@ -115,7 +115,7 @@ pub struct FileChange {
     pub before: Option<Fingerprint>,
     /// Digest of the new bytes.
     pub after: Fingerprint,
-    /// Wanted attributes; each `None` keeps what the existing file has.
+    /// The wanted attributes; each `None` keeps what the existing file has.
     pub attributes: Attributes,
     /// For a file that did not exist, where `attributes` says nothing.
     pub defaults: Attributes,

@@ -4,7 +4,7 @@ use super::selection::Place;
 use crate::load;
 use crate::material::{self, Input, MaterialError};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
-use crate::plan::wanted::Material;
+use crate::plan::request::Material;
 use crate::playbook::certificate::{Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;

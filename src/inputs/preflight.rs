@@ -62,12 +62,12 @@ pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnos
 
 fn nobody(inputs: &Inputs) -> Diagnostic {
     let message = match &inputs.project.options.limit {
-        Some(limit) => format!("--limit '{limit}' leaves no host in any play"),
-        None => "no play has a host".to_owned(),
+        Some(limit) => format!("--limit '{limit}' leaves no hosts in any play"),
+        None => "no play matches any host".to_owned(),
     };
     Diagnostic::error(message)
         .help("`--list-hosts` shows the hosts of each play")
-        .help("`--allow-empty` makes this no error")
+        .help("with `--allow-empty` this is not an error")
 }
 
 impl Preflight<'_> {
@@ -206,9 +206,11 @@ impl Preflight<'_> {
         let changes = self.inputs.project.options.verb.changes();
         let asks = changes && certificate.confirm == Confirm::Prompt;
         (asks && !self.operator).then(|| {
-            Diagnostic::error("`confirm: prompt` needs a person, but standard input is no terminal")
-                .at(certificate.span.as_ref())
-                .help("run it from a terminal, or say `confirm: auto`")
+            Diagnostic::error(
+                "`confirm: prompt` needs a person, but standard input is not a terminal",
+            )
+            .at(certificate.span.as_ref())
+            .help("run it from a terminal, or say `confirm: auto`")
         })
     }
 }

@@ -5,8 +5,8 @@ use super::project::Book;
 use super::selection::ChosenTask;
 use crate::model::{HostName, RemotePath};
 use crate::plan::destinations::destinations;
+use crate::plan::request::{CertificateRequest, Material};
 use crate::plan::resolve::Variants;
-use crate::plan::wanted::{Material, Wanted};
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
 };
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// A task for one host, and what deserves attention.
 pub(crate) struct Want {
     /// The task.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<CertificateRequest>,
     /// The same, made concrete for each kind of host.
     pub variants: Arc<Variants>,
     /// One line each; the same for many hosts as a rule.
@@ -64,7 +64,7 @@ pub(crate) fn want(
     }
     let span = rendered.span.clone();
     let address = scope.text(&Node::made(crate::source::Value::Text("{{ ansible_host }}".into())));
-    let wanted = Wanted {
+    let wanted = CertificateRequest {
         host: host.clone(),
         address: address.unwrap_or_else(|_| host.as_str().to_owned()),
         task: task.title(),

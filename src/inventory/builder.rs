@@ -62,7 +62,7 @@ impl Builder {
         at: Option<&Span>,
     ) -> Result<(), String> {
         if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(format!("'{}' is no name for a host", name.escape_debug()));
+            return Err(format!("'{}' is not a valid host name", name.escape_debug()));
         }
         if let Some((variable, _)) = name.split_once('=') {
             return Err(format!(

@@ -91,7 +91,7 @@ fn header(text: &str, at: &Span) -> Result<Section, Problem> {
         None => (inner, None),
     };
     if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(problem(format!("'{name}' is no name for a group"), at));
+        return Err(problem(format!("'{name}' is not a valid group name"), at));
     }
     match kind {
         None | Some("hosts") => Ok(Section::Hosts(name.to_owned())),
@@ -169,7 +169,7 @@ pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
         return match rest.strip_prefix(':') {
             Some(port) => Ok((address, Some(parse_port(port)?))),
             None if rest.is_empty() => Ok((address, None)),
-            None => Err(format!("'{text}' is no host")),
+            None => Err(format!("'{text}' is not a host")),
         };
     }
     let outside = text.rfind(']').map_or(0, |at| at + 1);
@@ -187,7 +187,10 @@ pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("'{text}' is no port number"))
+    text.parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| format!("'{text}' is not a port number"))
 }
 
 /// Words as Python's `shlex` with comments splits them: quotes and backslashes are consumed, `#` outside

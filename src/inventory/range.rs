@@ -29,7 +29,11 @@ fn values(range: &str) -> Result<Vec<String>, String> {
     let (start, end, step) = match parts.as_slice() {
         [start, end] => (*start, *end, "1"),
         [start, end, step] => (*start, *end, *step),
-        _ => return Err(format!("'[{range}]' is no range: it is [start:end] or [start:end:step]")),
+        _ => {
+            return Err(format!(
+                "'[{range}]' is not a range: it is [start:end] or [start:end:step]"
+            ));
+        }
     };
     if end.is_empty() {
         return Err(format!("the range '[{range}]' needs an end"));
@@ -38,7 +42,7 @@ fn values(range: &str) -> Result<Vec<String>, String> {
         .parse()
         .ok()
         .filter(|step| *step > 0)
-        .ok_or_else(|| format!("the step of the range '[{range}]' is no number above 0"))?;
+        .ok_or_else(|| format!("the step of the range '[{range}]' is not a number above 0"))?;
     let start = if start.is_empty() { "0" } else { start };
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if digits(start) && digits(end) {

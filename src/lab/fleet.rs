@@ -6,7 +6,7 @@ use super::files;
 use super::host::{Host, Plan};
 use super::pki::{Authority, KeyKind, Validity};
 use super::sshd::Access;
-use super::story::{HostStory, Kind, Twist};
+use super::story::{HostStory, Kind, Scenario};
 use crate::clock;
 use crate::material::Bundle;
 use crate::model::{Fingerprint, StartTls};
@@ -106,23 +106,25 @@ impl Lab {
     fn add(&mut self, story: &HostStory, ca: &Authority, access: &Access) -> anyhow::Result<()> {
         let name = story.server_name();
         let old = ca.leaf(&[&name], KeyKind::P256, Validity::OLD)?;
-        let new = ca.leaf(&[&name], story.twist.new_key(), Validity::NEW)?;
+        let new = ca.leaf(&[&name], story.scenario.new_key(), Validity::NEW)?;
         self.source(&story.name, &new)?;
         let mut plan = Plan::web(&story.name);
         if story.kind == Kind::Mail {
             plan.starttls = StartTls::Smtp;
         }
-        match story.twist {
-            Twist::UnusableKey => plan.settings.push("key_types = EC P-256, RSA 2048".to_owned()),
-            Twist::Unreachable => plan.fault = Some(Fault::Refuse),
-            Twist::None | Twist::BrokenConfiguration | Twist::Drifted => {}
+        match story.scenario {
+            Scenario::UnusableKey => {
+                plan.settings.push("key_types = EC P-256, RSA 2048".to_owned())
+            }
+            Scenario::Unreachable => plan.fault = Some(Fault::Refuse),
+            Scenario::None | Scenario::BrokenConfiguration | Scenario::Drifted => {}
         }
         let directory = self.within(&story.name);
         let host = Host::start(directory, plan, &old, access.clone(), self.children.clone())?;
-        match story.twist {
-            Twist::BrokenConfiguration => host.configure("max_conections = 512")?,
-            Twist::Drifted => host.put(&new)?,
-            Twist::None | Twist::UnusableKey | Twist::Unreachable => {}
+        match story.scenario {
+            Scenario::BrokenConfiguration => host.configure("max_conections = 512")?,
+            Scenario::Drifted => host.put(&new)?,
+            Scenario::None | Scenario::UnusableKey | Scenario::Unreachable => {}
         }
         self.old.push(old.leaf.fingerprint);
         self.new.push(new.leaf.fingerprint);

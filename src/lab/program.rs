@@ -190,8 +190,8 @@ async fn tell(
                         return Err(Stopped::Gone);
                     }
                 }
-                Act::Cut => return settled(Stopped::Cut).await,
-                Act::Close => return settled(Stopped::Close).await,
+                Act::Cut => return after_a_moment(Stopped::Cut).await,
+                Act::Close => return after_a_moment(Stopped::Close).await,
                 Act::Silence => return std::future::pending().await,
                 Act::Flood => {
                     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
@@ -207,7 +207,7 @@ async fn tell(
 }
 
 /// What was sent before reaches the other side first.
-async fn settled(stopped: Stopped) -> Result<(), Stopped> {
+async fn after_a_moment(stopped: Stopped) -> Result<(), Stopped> {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     Err(stopped)
 }

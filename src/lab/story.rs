@@ -12,7 +12,7 @@ pub struct HostStory {
     /// What it serves.
     pub kind: Kind,
     /// What is odd about it.
-    pub twist: Twist,
+    pub scenario: Scenario,
 }
 
 /// What a host serves.
@@ -36,7 +36,7 @@ impl Kind {
 
 /// What is odd about a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Twist {
+pub enum Scenario {
     /// Nothing.
     None,
     /// Somebody broke its service's configuration. The service still runs on what it read before.
@@ -49,7 +49,7 @@ pub enum Twist {
     Unreachable,
 }
 
-impl Twist {
+impl Scenario {
     /// The kind of the new key.
     pub fn new_key(self) -> KeyKind {
         match self {
@@ -59,7 +59,7 @@ impl Twist {
     }
 
     /// For people: why the host ends as it does.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::None => "all is well",
             Self::BrokenConfiguration => {
@@ -76,8 +76,8 @@ impl Twist {
 
 impl HostStory {
     /// A host.
-    pub fn new(name: impl Into<String>, kind: Kind, twist: Twist) -> Self {
-        Self { name: name.into(), kind, twist }
+    pub fn new(name: impl Into<String>, kind: Kind, scenario: Scenario) -> Self {
+        Self { name: name.into(), kind, scenario }
     }
 
     /// The name that its certificates are for.
@@ -88,16 +88,16 @@ impl HostStory {
 
 /// The demo's fleet, in inventory order.
 pub fn demo() -> Vec<HostStory> {
-    let web = |name, twist| HostStory::new(name, Kind::Web, twist);
+    let web = |name, scenario| HostStory::new(name, Kind::Web, scenario);
     vec![
-        web("edge1", Twist::None),
-        web("edge2", Twist::None),
-        web("edge3", Twist::None),
-        web("edge4", Twist::BrokenConfiguration),
-        web("edge5", Twist::UnusableKey),
-        web("edge6", Twist::Drifted),
-        web("edge7", Twist::Unreachable),
-        HostStory::new("mail1", Kind::Mail, Twist::None),
+        web("edge1", Scenario::None),
+        web("edge2", Scenario::None),
+        web("edge3", Scenario::None),
+        web("edge4", Scenario::BrokenConfiguration),
+        web("edge5", Scenario::UnusableKey),
+        web("edge6", Scenario::Drifted),
+        web("edge7", Scenario::Unreachable),
+        HostStory::new("mail1", Kind::Mail, Scenario::None),
     ]
 }
 
@@ -120,14 +120,14 @@ pub struct Expected {
 pub fn expected(stories: &[HostStory]) -> Vec<Expected> {
     let ends = |story: &HostStory| {
         let replace = Some(PlanAction::Replace);
-        let (plan, outcome, serves_new) = match story.twist {
-            Twist::None => (replace, Outcome::Changed, true),
-            Twist::BrokenConfiguration => (replace, Outcome::Failed(Step::Validate), false),
-            Twist::UnusableKey => (replace, Outcome::RolledBack(Step::Reload), false),
-            Twist::Drifted => (Some(PlanAction::ReloadOnly), Outcome::Changed, true),
-            Twist::Unreachable => (None, Outcome::Unreachable, false),
+        let (plan, outcome, serves_new) = match story.scenario {
+            Scenario::None => (replace, Outcome::Changed, true),
+            Scenario::BrokenConfiguration => (replace, Outcome::Failed(Step::Validate), false),
+            Scenario::UnusableKey => (replace, Outcome::RolledBack(Step::Reload), false),
+            Scenario::Drifted => (Some(PlanAction::ReloadOnly), Outcome::Changed, true),
+            Scenario::Unreachable => (None, Outcome::Unreachable, false),
         };
-        let (host, because) = (story.name.clone(), story.twist.words());
+        let (host, because) = (story.name.clone(), story.scenario.describe());
         Expected { host, plan, outcome, serves_new, because }
     };
     stories.iter().map(ends).collect()

@@ -1,7 +1,7 @@
 //! What `certroll demo` says around the tables of `plan` and `apply`.
 
 use super::fleet::{Lab, USER};
-use super::story::{Expected, Twist};
+use super::story::{Expected, Scenario};
 use crate::model::text::plural;
 use std::fmt::Write;
 
@@ -16,13 +16,13 @@ pub(crate) fn intro(lab: &Lab) -> String {
     let width = lab.stories().iter().map(|story| story.name.len()).max().unwrap_or(0);
     let mut good = Vec::new();
     for story in lab.stories() {
-        if story.twist == Twist::None {
+        if story.scenario == Scenario::None {
             good.push(story.name.as_str());
         } else {
-            let _ = writeln!(text, "  {:width$}  {}", story.name, story.twist.words());
+            let _ = writeln!(text, "  {:width$}  {}", story.name, story.scenario.describe());
         }
     }
-    let _ = writeln!(text, "  {}: {}\n", good.join(", "), Twist::None.words());
+    let _ = writeln!(text, "  {}: {}\n", good.join(", "), Scenario::None.describe());
     text
 }
 
@@ -70,8 +70,8 @@ pub(crate) fn kept(lab: &Lab) -> String {
          certroll apply  {playbook} -i {inventory}\n  \
          certroll status {playbook} -i {inventory}\n"
     );
-    let of = |twist| lab.stories().iter().find(|story| story.twist == twist);
-    if let Some(host) = of(Twist::BrokenConfiguration) {
+    let of = |scenario| lab.stories().iter().find(|story| story.scenario == scenario);
+    if let Some(host) = of(Scenario::BrokenConfiguration) {
         let _ = writeln!(
             text,
             "\nMend {name} by deleting the last line of this file, then apply again:\n\n  \

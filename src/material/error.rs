@@ -29,7 +29,7 @@ impl fmt::Display for Part {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockProblem {
     /// The file ends, or another block begins, before the END line.
-    #[error("is cut off: it has no END line")]
+    #[error("is truncated: it has no END line")]
     Truncated,
     /// BEGIN, body and END are not lines of their own.
     #[error("has lost its line ends: BEGIN, body and END are not on lines of their own")]
@@ -44,7 +44,7 @@ pub enum BlockProblem {
     #[error("is empty")]
     Empty,
     /// Not the structure that the label promises.
-    #[error("does not decode as {0}")]
+    #[error("cannot be decoded as {0}")]
     NotDer(&'static str),
 }
 
@@ -102,7 +102,7 @@ pub enum MaterialError {
     #[error("the private key is encrypted and no passphrase was given")]
     KeyEncrypted,
     /// The passphrase does not open it.
-    #[error("the passphrase does not open the private key")]
+    #[error("the passphrase is wrong for the private key")]
     WrongPassphrase,
     /// The encryption is not one that is read here.
     #[error("the private key is encrypted in a way that is not supported: {0}")]
@@ -204,10 +204,10 @@ impl MaterialError {
             }
             Self::NotPem(_) => "a PEM file has lines such as -----BEGIN CERTIFICATE-----".into(),
             Self::WrongLabel { found, .. } if found.ends_with("PRIVATE KEY") => {
-                "are the paths of certificate and key exchanged?".into()
+                "are the paths of certificate and key swapped?".into()
             }
             Self::WrongLabel { found, .. } if found == "CERTIFICATE" => {
-                "are the paths of certificate and key exchanged?".into()
+                "are the paths of certificate and key swapped?".into()
             }
             Self::WrongLabel { found, .. } if found.contains("REQUEST") => {
                 "this is a signing request; the certificate is what the CA returns for it".into()
@@ -235,7 +235,7 @@ impl MaterialError {
             }
             Self::WrongPassphrase => "try it by hand: openssl pkey -in FILE -noout".into(),
             Self::UnsupportedEncryption(_) => {
-                "encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out FILE.new"
+                "encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out FILE.new"
                     .into()
             }
             Self::UnsupportedKey(kind) if kind.contains("OpenSSH") => {

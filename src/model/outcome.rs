@@ -41,6 +41,31 @@ pub enum Step {
 }
 
 impl Step {
+    /// Every step, in order.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Check,
+        Self::Connect,
+        Self::Inspect,
+        Self::Task,
+        Self::Lock,
+        Self::Recover,
+        Self::Stage,
+        Self::Validate,
+        Self::Barrier,
+        Self::Commit,
+        Self::Reload,
+        Self::Verify,
+        Self::Checks,
+        Self::Confirm,
+        Self::Rollback,
+    ];
+
+    /// Those that only name where something failed and that no event starts: the first is over before any host is
+    /// looked at, the second is a task's whole work, which has events of its own, the third is a part of the commit.
+    #[cfg(test)]
+    pub(crate) const NEVER_STARTED: [Self; 3] = [Self::Check, Self::Task, Self::Reload];
+
     /// The name shown and written to JSON.
     pub fn name(self) -> &'static str {
         match self {

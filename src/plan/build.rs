@@ -26,7 +26,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
         aging(&files, now, &mut notes);
         if let Some(locked) = &view.facts().lock {
             notes.push(format!(
-                "process {} works on this host right now ({})",
+                "process {} is working on this host right now ({})",
                 locked.pid, locked.note
             ));
         }
@@ -70,7 +70,7 @@ fn obstacle_to_all(
     }
     for service in view.services().filter(|service| service.up == Some(false)) {
         let name = &service.want.name;
-        notes.push(format!("{name} does not run now; its configuration was not checked"));
+        notes.push(format!("{name} is not running, so its configuration was not checked"));
     }
     None
 }
@@ -108,7 +108,7 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
                     "{}: `{}` fails on the untouched host{}",
                     service.want.name,
                     label,
-                    told(result, &output)
+                    cause(result, &output)
                 );
                 let exit_code = (!result.late).then_some(result.rc);
                 let command = label.clone();
@@ -173,7 +173,7 @@ fn printed(result: &CommandResult) -> String {
 }
 
 /// What a failed check says in one line: the first that looks like the cause, else the last.
-fn told(result: &CommandResult, output: &str) -> String {
+fn cause(result: &CommandResult, output: &str) -> String {
     if result.late {
         return " (timed out)".to_owned();
     }
@@ -237,7 +237,7 @@ fn plan_file(file: FileView<'_>, facts: &HostFacts, notes: &mut Vec<String>) -> 
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),
         FileState::Special => blocked("it is neither a file nor a link"),
-        FileState::LinkLoop => blocked("its links lead in a circle"),
+        FileState::LinkLoop => blocked("its symbolic links form a loop"),
         FileState::Unreadable => {
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
         }
@@ -375,7 +375,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         && file.hard_links > 1
     {
         notes.push(format!(
-            "{path} has {} names (hard links); the others keep the old bytes",
+            "{path} has {} hard links; its other names keep the old contents",
             file.hard_links
         ));
     }

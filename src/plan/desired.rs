@@ -1,7 +1,7 @@
 //! What one certificate task wants of one host that is known, with every path and command chosen.
 //!
 //! Made by [`Variants`](super::resolve::Variants) of what is wanted of any host
-//! ([`Wanted`](super::wanted::Wanted)).
+//! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{Attributes, FileRole, RunningCheck, TimedCommand, TransactionId, ValidateStep};
 use crate::material::Certificate;
@@ -76,7 +76,7 @@ pub struct ProbeWant {
     pub settle: Duration,
     /// Which of the task's certificates it is about, from 0.
     pub pair: usize,
-    /// One of a service's usual places, of which nobody said that it is used. In [`Desired`]: whether it
+    /// One of a service's usual places, of which nobody said that it is used. In [`DesiredState`]: whether it
     /// counts is decided by what it served before. In a plan: one of this group must show the leaf.
     pub alternatives: Option<String>,
 }
@@ -157,7 +157,7 @@ pub struct KeptKey {
 
 /// Everything that one task wants of one host.
 #[derive(Clone, Debug)]
-pub struct Desired {
+pub struct DesiredState {
     /// The host.
     pub host: HostName,
     /// The task's title.

@@ -167,7 +167,7 @@ fn pinned(file: &FilePlan, there: &FileFacts) -> Option<String> {
     (file.action != FileAction::Keep && there.file()?.pinned).then(|| {
         format!(
             "{} is mounted into a container as a single file: what runs there keeps the old one until \
-             the container is made again; mount its directory instead",
+             the container is recreated; mount its directory instead",
             file.want.path
         )
     })

@@ -1,6 +1,6 @@
 //! What is wanted when an earlier generation is to come back: the same files, with kept bytes.
 
-use super::desired::{Desired, FileWant};
+use super::desired::{DesiredState, FileWant};
 use super::error::NoGeneration;
 use super::inspection::{FileView, HostView};
 use crate::host::Attributes;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Nothing is kept, or nothing of that generation.
-pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<Desired, NoGeneration> {
+pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState, NoGeneration> {
     let kept = || view.files().flat_map(|file| &file.there.generations);
     let to = match to {
         Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),

@@ -24,8 +24,8 @@ pub enum PlanError {
     KeyNeeded(RemotePath),
     /// Nobody knows how the service loads its files.
     #[error(
-        "the profile '{0}' knows no reload command for this kind of host: give the task `reload:`, or \
-         `reload: none` if the service notices by itself"
+        "the profile '{0}' has no reload command for this kind of host: give the task `reload:`, or \
+         `reload: none` if the service picks up new files by itself"
     )]
     NoReload(String),
     /// The profile has no sealed boot.

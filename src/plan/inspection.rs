@@ -3,7 +3,7 @@
 //! A request and its answers are lists in one order. Both halves are here, [`ask`] and [`HostView`]: nobody
 //! else counts positions.
 
-use super::desired::{Desired, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant};
+use super::desired::{DesiredState, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant};
 use super::host_plan::SeenBefore;
 use super::resolve::Variants;
 use crate::host::{
@@ -38,7 +38,7 @@ pub fn ask(variants: &Variants) -> Inspection {
 }
 
 /// Destinations and kept keys; service by service the checks, then the discovery.
-fn questions(desired: &Desired) -> InspectionVariant {
+fn questions(desired: &DesiredState) -> InspectionVariant {
     let files: Vec<RemotePath> = paths(desired).cloned().collect();
     let mut variant = InspectionVariant {
         kinds: Vec::new(),
@@ -65,7 +65,7 @@ fn questions(desired: &Desired) -> InspectionVariant {
     variant
 }
 
-fn paths(desired: &Desired) -> impl Iterator<Item = &RemotePath> {
+fn paths(desired: &DesiredState) -> impl Iterator<Item = &RemotePath> {
     let kept = desired.kept_keys.iter().map(|kept| &kept.path);
     desired.files.iter().map(|file| &file.path).chain(kept)
 }
@@ -90,7 +90,7 @@ impl std::fmt::Display for LookFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoWay(why) => f.write_str(why),
-            Self::Refused(refusal) => f.write_str(&refusal.words()),
+            Self::Refused(refusal) => f.write_str(&refusal.describe()),
         }
     }
 }
@@ -99,7 +99,7 @@ impl std::fmt::Display for LookFailure {
 #[derive(Debug)]
 pub struct HostView {
     /// What is wanted of a host of this kind.
-    desired: Desired,
+    desired: DesiredState,
     /// What the host said about itself.
     facts: HostFacts,
     /// What each probe showed.
@@ -176,7 +176,11 @@ impl HostView {
     ///
     /// # Errors
     /// The answers are not those to the questions.
-    pub fn read(desired: Desired, facts: HostFacts, looks: Vec<Look>) -> Result<Self, Unanswered> {
+    pub fn read(
+        desired: DesiredState,
+        facts: HostFacts,
+        looks: Vec<Look>,
+    ) -> Result<Self, Unanswered> {
         let asked = questions(&desired);
         let told = facts.files.iter().map(|file| &file.path);
         // A rollback changes what is wanted and no path; optional checks change no question either.
@@ -188,7 +192,7 @@ impl HostView {
     }
 
     /// What is wanted of a host of this kind.
-    pub fn desired(&self) -> &Desired {
+    pub fn desired(&self) -> &DesiredState {
         &self.desired
     }
 
@@ -239,7 +243,7 @@ impl HostView {
 
     /// The same host with something else wanted of the same files, as for a rollback.
     #[must_use]
-    pub fn with_desired(self, desired: Desired) -> Self {
+    pub fn with_desired(self, desired: DesiredState) -> Self {
         Self { desired, ..self }
     }
 

@@ -3,7 +3,7 @@
 use super::command::mentions;
 use super::desired::{FileWant, KeptKey};
 use super::error::PlanError;
-use super::wanted::{Material, Shape, Wanted};
+use super::request::{CertificateRequest, Material, Shape};
 use crate::host::{Attributes, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath};
 use crate::playbook::certificate::Pair;
@@ -71,7 +71,10 @@ impl Layout {
 }
 
 /// Lays out every pair.
-pub(super) fn lay_out(wanted: &Wanted, services: &[Service<'_>]) -> Result<Layout, PlanError> {
+pub(super) fn lay_out(
+    wanted: &CertificateRequest,
+    services: &[Service<'_>],
+) -> Result<Layout, PlanError> {
     let mut layout = Layout::default();
     let alone = wanted.certificate.pairs.len() == 1;
     for (index, (pair, material)) in
@@ -112,7 +115,7 @@ struct OnePair<'a> {
     material: &'a Material,
     services: &'a [Service<'a>],
     defaults: Option<Paths>,
-    wanted: &'a Wanted,
+    wanted: &'a CertificateRequest,
 }
 
 impl OnePair<'_> {

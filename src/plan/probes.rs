@@ -5,7 +5,7 @@
 
 use super::desired::ProbeWant;
 use super::error::PlanError;
-use super::wanted::{Material, Wanted};
+use super::request::{CertificateRequest, Material};
 use crate::material::Certificate;
 use crate::model::{Endpoint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};
@@ -18,7 +18,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A name that none of the task's certificates covers, or roots that were not loaded.
-pub(crate) fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, PlanError> {
+pub(crate) fn probes(wanted: &CertificateRequest) -> Result<Vec<ProbeWant>, PlanError> {
     let usual = VerifySpec::default();
     let specs = match &wanted.certificate.verify {
         VerifyChoice::Off => return Ok(Vec::new()),
@@ -40,7 +40,7 @@ pub(crate) fn probes(wanted: &Wanted) -> Result<Vec<ProbeWant>, PlanError> {
 
 /// The pairs that a spec is about: those with its name, else all.
 fn chosen_pairs<'a>(
-    wanted: &'a Wanted,
+    wanted: &'a CertificateRequest,
     spec: &VerifySpec,
 ) -> Result<Vec<(usize, &'a Material)>, PlanError> {
     let all = || wanted.materials.iter().enumerate().map(|(index, m)| (index, m.as_ref()));
@@ -60,7 +60,7 @@ fn chosen_pairs<'a>(
 
 /// The pairs that a server with all of them would pick from, one per kind of key: an exact name wins over
 /// a wildcard.
-fn covering<'a>(wanted: &'a Wanted, name: &str) -> Vec<(usize, &'a Material)> {
+fn covering<'a>(wanted: &'a CertificateRequest, name: &str) -> Vec<(usize, &'a Material)> {
     let exact = |leaf: &Certificate| leaf.dns_names.iter().any(|n| n.eq_ignore_ascii_case(name));
     let covers = |leaf: &Certificate| leaf.covers(name);
     let mut found: Vec<(usize, &Material)> = Vec::new();
@@ -81,7 +81,7 @@ fn covering<'a>(wanted: &'a Wanted, name: &str) -> Vec<(usize, &'a Material)> {
 }
 
 struct Maker<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a CertificateRequest,
     spec: &'a VerifySpec,
     pair: usize,
     material: &'a Material,
@@ -175,7 +175,7 @@ fn is_name(host: &str) -> bool {
 
 /// The name to ask for where nobody said one: an address alone would show the default virtual host.
 /// The host's own name if the certificate covers it, else the certificate's first.
-pub(super) fn name_for(wanted: &Wanted, leaf: &Certificate) -> Option<String> {
+pub(super) fn name_for(wanted: &CertificateRequest, leaf: &Certificate) -> Option<String> {
     let own = [wanted.host.as_str(), wanted.address.as_str()];
     let own = own.into_iter().filter(|name| is_name(name) && leaf.covers(name)).map(str::to_owned);
     let exact = leaf.dns_names.iter().filter(|name| !name.starts_with("*.")).cloned();

@@ -8,7 +8,7 @@
 use super::desired::ProbeWant;
 use super::host_plan::{Decision, FileAction, HostPlan, SeenBefore};
 use super::inspection::HostView;
-use super::wanted::Wanted;
+use super::request::CertificateRequest;
 use crate::material::Certificate;
 use crate::model::{Endpoint, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
@@ -26,7 +26,7 @@ pub(crate) struct Candidate {
 ///
 /// A host whose files are right and that is looked at by its own address is left alone: there is nothing to
 /// prove, and nobody stands between.
-pub(crate) fn candidates(plan: &HostPlan, wanted: &Wanted) -> Vec<Candidate> {
+pub(crate) fn candidates(plan: &HostPlan, wanted: &CertificateRequest) -> Vec<Candidate> {
     let address = wanted.address.as_str();
     let mut candidates = Vec::new();
     for (index, probe) in matching(plan) {
@@ -81,7 +81,7 @@ pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)]) {
         let said = on_host.iter().find(|(of, _)| *of == index).map(|(_, said)| said.as_str());
         let said = said.map_or_else(String::new, |said| format!(", and {said}"));
         unproven
-            .push(format!("{place} showed the new certificate before the change already{said}"));
+            .push(format!("{place} already showed the new certificate before the change{said}"));
         required |= probe.proof_required;
     }
     if unproven.is_empty() {

@@ -5,12 +5,12 @@
 
 use super::command::{boot, names_files, prepared, unseen};
 use super::desired::{
-    CheckWant, Desired, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
+    CheckWant, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
 };
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
-use super::wanted::{Material, Wanted};
+use super::request::{CertificateRequest, Material};
 use crate::host::{
     Attributes, BootRecipe, HostFacts, HostKind, RunningCheck, TimedCommand, ValidateStep,
     ValidateVia,
@@ -32,7 +32,7 @@ use std::time::Duration;
 pub struct Variants {
     probes: Vec<ProbeWant>,
     boot_guard: bool,
-    kinds: Vec<(Vec<HostKind>, Result<Desired, PlanError>)>,
+    kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)>,
 }
 
 impl Variants {
@@ -41,7 +41,7 @@ impl Variants {
     /// # Errors
     /// What is wrong with it whatever the kind of host. What is missing for one kind alone is told by
     /// [`desired`](Self::desired).
-    pub fn of(wanted: &Wanted) -> Result<Self, PlanError> {
+    pub fn of(wanted: &CertificateRequest) -> Result<Self, PlanError> {
         let probes = probes::probes(wanted)?;
         let mut chosen: Vec<(Vec<HostKind>, Vec<Resolved>)> = Vec::new();
         for kind in HostKind::all() {
@@ -69,7 +69,9 @@ impl Variants {
     }
 
     /// Kinds of host, and what is wanted of each.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&[HostKind], Result<&Desired, &PlanError>)> {
+    pub(super) fn all(
+        &self,
+    ) -> impl Iterator<Item = (&[HostKind], Result<&DesiredState, &PlanError>)> {
         self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_ref()))
     }
 
@@ -84,7 +86,7 @@ impl Variants {
     ///
     /// # Errors
     /// What the task leaves open and no profile knows for such a host.
-    pub fn of_kind(&self, kind: HostKind) -> Result<&Desired, &PlanError> {
+    pub fn of_kind(&self, kind: HostKind) -> Result<&DesiredState, &PlanError> {
         let of_kind = self.kinds.iter().find(|(kinds, _)| kinds.contains(&kind));
         // `of` resolves every kind that there is.
         of_kind.expect("every kind is there").1.as_ref()
@@ -95,7 +97,7 @@ impl Variants {
     ///
     /// # Errors
     /// As [`of_kind`](Self::of_kind).
-    pub fn desired(&self, facts: &HostFacts) -> Result<Desired, PlanError> {
+    pub fn desired(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
         let mut desired = self.of_kind(facts.kind).map_err(Clone::clone)?.clone();
         let mut left_out = Vec::new();
         for service in &mut desired.services {
@@ -128,10 +130,10 @@ impl Variants {
 
 /// What is wanted of a host for which the profiles came to `resolved`, one per service.
 fn resolve(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     probes: &[ProbeWant],
     resolved: Vec<Resolved>,
-) -> Result<Desired, PlanError> {
+) -> Result<DesiredState, PlanError> {
     let task = &wanted.certificate;
     let services = wanted.profiles.iter().zip(resolved);
     let services: Vec<Service<'_>> =
@@ -166,7 +168,7 @@ fn resolve(
     notes.extend(layout.notes);
     notes.extend(services.iter().filter_map(|service| unseen_reload(task, service)));
     notes.extend(services.iter().filter_map(deadly_reload));
-    Ok(Desired {
+    Ok(DesiredState {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
         files: layout.files,
@@ -193,7 +195,7 @@ fn unseen_reload(task: &CertificateTask, service: &Service<'_>) -> Option<String
     let off = matches!(task.verify, VerifyChoice::Off) && task.reload.is_none();
     (off && proves_nothing).then(|| {
         format!(
-            "{}: verify is off, and exit code 0 of its reload proves nothing: nobody sees whether the new \
+            "{}: verify is off, and exit code 0 of its reload proves nothing: nothing shows whether the new \
              certificate is loaded",
             service.profile.name
         )
@@ -206,7 +208,7 @@ fn deadly_reload(service: &Service<'_>) -> Option<String> {
         matches!(service.resolved.reload, ResolvedReload::Command { can_stop_service: true, .. });
     (can_stop && service.resolved.recover.is_none()).then(|| {
         format!(
-            "{}: a bad certificate can end the service at its reload, and the profile has no `recover` \
+            "{}: a bad certificate can bring the service down when it reloads, and the profile has no `recover` \
              command for such a host",
             service.profile.name
         )
@@ -231,7 +233,7 @@ fn time_to_confirm(probes: &[ProbeWant], checks: &[CheckWant], by_person: bool) 
 }
 
 fn service_want(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     probes: &[ProbeWant],
@@ -316,7 +318,7 @@ fn reads_configuration(step: &ResolvedStep) -> bool {
 }
 
 /// The profile's checks that stand beside the task's own.
-fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
+fn steps<'a>(wanted: &CertificateRequest, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
     let all = service.resolved.validate.iter();
     match wanted.certificate.validate {
         Some(Validation::Off) => Vec::new(),
@@ -326,7 +328,7 @@ fn steps<'a>(wanted: &Wanted, service: &'a Service<'_>) -> Vec<&'a ResolvedStep>
 }
 
 fn checks_of(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     probes: &[ProbeWant],
@@ -409,7 +411,7 @@ fn label(command: &CommandLine) -> String {
 /// One boot serves all pairs; it is asked for the first, where the task looks for it or else where
 /// such a service usually listens.
 fn boot_check(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     probes: &[ProbeWant],
     profile: &Profile,
     seal: &ResolvedSeal,
@@ -470,7 +472,7 @@ fn sigalgs(choice: SignatureChoice) -> Option<&'static str> {
 /// Checks that the untouched configuration must pass. An inspection writes nothing: those that need a
 /// scratch directory get a private one.
 fn prechecks(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     layout: &Layout,
     service: &Service<'_>,
     first: bool,

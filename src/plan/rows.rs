@@ -1,6 +1,6 @@
 //! The rows of the planning table, made from a plan.
 
-use super::desired::{Desired, ProbeWant, ValidateWant};
+use super::desired::{DesiredState, ProbeWant, ValidateWant};
 use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
 use super::inspection::HostView;
 use super::row::{PlanAction, PlanRow, brief};
@@ -73,7 +73,7 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
     }
 }
 
-fn services(desired: &Desired) -> String {
+fn services(desired: &DesiredState) -> String {
     let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     names.join(", ")
 }
@@ -90,7 +90,7 @@ fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
 }
 
 /// What checks the new files on this host, how, and what that truly covers.
-fn validation(desired: &Desired, facts: &HostFacts) -> String {
+fn validation(desired: &DesiredState, facts: &HostFacts) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut covers: Vec<Covers> = Vec::new();
     for step in desired.services.iter().flat_map(|service| &service.validate) {
@@ -105,7 +105,7 @@ fn validation(desired: &Desired, facts: &HostFacts) -> String {
     }
     covers.sort_unstable();
     covers.dedup();
-    let words: Vec<&str> = covers.into_iter().map(Covers::words).collect();
+    let words: Vec<&str> = covers.into_iter().map(Covers::describe).collect();
     let text = shown.join(", then ");
     if words.is_empty() { text } else { format!("{text} (covers: {})", words.join(", ")) }
 }
@@ -122,7 +122,7 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
     }
 }
 
-fn reload(desired: &Desired) -> String {
+fn reload(desired: &DesiredState) -> String {
     let commands: Vec<String> = desired
         .services
         .iter()
@@ -130,7 +130,7 @@ fn reload(desired: &Desired) -> String {
         .map(|reload| reload.command.brief())
         .collect();
     if commands.is_empty() {
-        "nothing: the service notices by itself".to_owned()
+        "nothing: the service picks up new files by itself".to_owned()
     } else {
         commands.join(", then ")
     }

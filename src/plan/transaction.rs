@@ -1,6 +1,6 @@
 //! From a plan to the transaction that carries it out.
 
-use super::desired::{Desired, ServiceWant};
+use super::desired::{DesiredState, ServiceWant};
 use super::host_plan::{FileAction, FilePlan, HostPlan};
 use super::inspection::HostView;
 use crate::host::{
@@ -97,7 +97,7 @@ fn service_commands(service: &ServiceWant) -> ServiceCommands {
 }
 
 /// The command that a failed step ran, as it would be typed.
-pub(crate) fn command_of(desired: &Desired, failed: &StepFailure) -> Option<String> {
+pub(crate) fn command_of(desired: &DesiredState, failed: &StepFailure) -> Option<String> {
     let name = failed.service.as_deref();
     let mut services = desired.services.iter();
     let service = services.find(|want| name.is_none_or(|name| name == want.name))?;

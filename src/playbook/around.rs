@@ -1,7 +1,8 @@
 //! What stands around a task: the blocks, the roles and the files that it is in, and the keywords that it has
 //! from them (Ansible, "Playbook Keywords": tags add up, `when` must all hold, of the rest the nearest counts).
 
-use super::becoming::{Becoming, becoming};
+use super::becoming::becoming;
+use super::model::Becoming;
 use super::reader::Reader;
 use super::role::Role;
 use crate::source::{Diagnostics, Node, Span, Vars};

@@ -6,7 +6,6 @@
 mod around;
 mod becoming;
 pub(crate) mod certificate;
-mod elsewhere;
 mod include;
 pub(crate) mod model;
 mod parse;
@@ -14,6 +13,7 @@ mod reader;
 mod role;
 mod task;
 mod tasks;
+mod unsupported;
 mod values;
 mod words;
 

@@ -2,12 +2,12 @@
 
 use super::around::{Around, directory_of};
 use super::becoming::becoming;
-use super::elsewhere;
 use super::include::Include;
 use super::model::{Order, Play, Playbook, Serial, Task, TaskKind};
 use super::reader::{Reader, unsupported, wrong_type};
 use super::role::RolePlaces;
 use super::tasks::{self, Reading};
+use super::unsupported;
 use crate::load;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
 use crate::template::Templates;
@@ -237,7 +237,7 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
     let (tasks, handlers, roles) = sections(&mut reader, around, book, found);
     for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
-        match elsewhere::in_a_play(text) {
+        match unsupported::in_a_play(text) {
             Some(remedy) => found.push(unsupported(text, remedy, name)),
             None => found.push(reader.unknown(name)),
         }

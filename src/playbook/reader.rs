@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
             for (name, value) in entries {
                 let text = name.as_str().unwrap_or_default();
                 if !is_identifier(text) {
-                    let message = format!("'{text}' is no name for a variable");
+                    let message = format!("'{text}' is not a valid variable name");
                     let problem = Diagnostic::error(message).at(name.span.as_ref());
                     found.push(problem.help("letters, digits and _, not beginning with a digit"));
                 }

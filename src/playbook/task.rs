@@ -2,10 +2,10 @@
 
 use super::around::Around;
 use super::certificate::CertificateSpec;
-use super::elsewhere;
 use super::include::{Include, Included, IncludedRole};
 use super::model::{CommandSpec, IncludeVars, Loop, Meta, Task, TaskKind, WaitFor};
 use super::reader::{Reader, is_identifier, unsupported, wrong_type};
+use super::unsupported;
 use super::words;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
@@ -196,7 +196,7 @@ fn module<'a>(
                 wrong = true;
             }
             chosen = Some((module, value));
-        } else if let Some(remedy) = elsewhere::in_a_task(text) {
+        } else if let Some(remedy) = unsupported::in_a_task(text) {
             found.push(unsupported(text, remedy, name));
             wrong = true;
         } else {
@@ -369,7 +369,7 @@ fn meta(value: &Node, found: &mut Diagnostics) -> Option<TaskKind> {
         let problem = match value.as_str() {
             Some(word) => Diagnostic::error(format!("there is no 'meta: {word}'"))
                 .at(value.span.as_ref())
-                .help(elsewhere::meta(word).unwrap_or("certroll has the ones named below")),
+                .help(unsupported::meta(word).unwrap_or("certroll has the ones named below")),
             None => wrong_type("meta", "a word", value),
         };
         found.push(problem.help(format!("known: {}", names.join(", "))));

@@ -2,12 +2,12 @@
 //! tasks run. What is included is left for the run, which calls [`Reading::grow`].
 
 use super::around::{Around, Block, Part};
-use super::elsewhere;
 use super::include::{Include, Included, IncludedRole};
 use super::model::{Meta, Task, TaskKind};
 use super::reader::{Reader, unsupported, wrong_type};
 use super::role::{self, Contents, Role, RoleName, RolePlaces};
 use super::task;
+use super::unsupported;
 use crate::load;
 use crate::source::{Diagnostic, Diagnostics, Node, Value, Vars, yaml};
 use crate::template::{Templates, is_template};
@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
                 "loop" | "register" | "until" | "retries" | "delay" | "loop_control" => Some(
                     "a block takes no loop and has no result: put its tasks into a file, and include that",
                 ),
-                _ => elsewhere::in_a_task(text).filter(|_| !text.contains('.')),
+                _ => unsupported::in_a_task(text).filter(|_| !text.contains('.')),
             };
             found.push(match remedy {
                 Some(remedy) => unsupported(text, remedy, name),

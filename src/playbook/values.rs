@@ -69,7 +69,7 @@ impl<'a> Values<'a> {
         };
         let fitting = number.filter(|number| range.contains(number));
         if fitting.is_none() {
-            let message = format!("a number from {} to {} is wanted", range.start(), range.end());
+            let message = format!("expected a number from {} to {}", range.start(), range.end());
             self.wrong(node, message, "");
         }
         fitting
@@ -87,7 +87,7 @@ impl<'a> Values<'a> {
             "true" | "yes" | "on" => Some(true),
             "false" | "no" | "off" => Some(false),
             _ => {
-                self.wrong(node, "true or false is wanted", "");
+                self.wrong(node, "expected true or false", "");
                 None
             }
         }
@@ -112,8 +112,8 @@ impl<'a> Values<'a> {
         let fitting = duration.filter(|duration| *duration <= Duration::from_secs(86_400 * 366));
         if fitting.is_none() {
             let shown = match &value {
-                serde_json::Value::String(text) => format!("'{text}' is no time"),
-                _ => "a time is wanted".to_owned(),
+                serde_json::Value::String(text) => format!("'{text}' is not a duration"),
+                _ => "expected a duration".to_owned(),
             };
             self.wrong(node, shown, "for example 10s, 1m30s, or a number of seconds");
         }
@@ -139,7 +139,7 @@ impl<'a> Values<'a> {
         let text = self.text(Some(node))?;
         let mode = FileMode::parse_octal(&text);
         if mode.is_none() {
-            self.wrong(node, format!("'{text}' is no file mode"), HELP);
+            self.wrong(node, format!("'{text}' is not a file mode"), HELP);
         }
         mode
     }
@@ -202,7 +202,7 @@ impl<'a> Values<'a> {
     pub(super) fn limit(&mut self, node: Option<&Node>) -> Option<Duration> {
         let limit = self.duration(node)?;
         if let Some(node) = node.filter(|_| limit.is_zero()) {
-            self.wrong(node, "a limit of no time lets nothing be done", "for example 10s");
+            self.wrong(node, "a limit of zero would let nothing run", "for example 10s");
             return None;
         }
         Some(limit)

@@ -1,9 +1,9 @@
 //! A single command on a host, outside a transaction.
 
 use super::conversation::{BadReply, Conversation, Reply};
+use super::encode::{BadRequest, argv, body, encode, is_plain_text, seconds};
 use super::error::RemoteError;
-use super::program::{COMMANDING, encode, is_plain_text, nonce};
-use super::transaction::{BadRequest, argv, body, seconds};
+use super::program::{COMMANDING, nonce};
 use crate::host::CommandRequest;
 use crate::host::CommandResult;
 use crate::host::StepFailure;
@@ -114,7 +114,7 @@ fn take(
                 output: String::new(),
             }))));
         }
-        _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
+        _ => return Err(BadReply::new(&format!("'{}' was not expected", reply.kind()))),
     }
     Ok(None)
 }

@@ -5,8 +5,8 @@
 //! step and whether files may have changed.
 
 use super::error::RemoteError;
+use super::heartbeat::Heartbeat;
 use super::program::{Program, READY};
-use super::pulse::Pulse;
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -28,7 +28,7 @@ pub(super) const MARGIN: Duration = Duration::from_secs(30);
 pub(super) struct Conversation {
     stdin: Option<Stdin>,
     /// Has the input meanwhile.
-    pulse: Option<Pulse>,
+    heartbeat: Option<Heartbeat>,
     stdout: Stdout,
     ending: Ending,
     /// What the lines that count begin with.
@@ -67,7 +67,7 @@ impl Conversation {
         let (stdin, stdout, ending) = process.split();
         let mut conversation = Self {
             stdin: Some(stdin),
-            pulse: None,
+            heartbeat: None,
             stdout,
             ending,
             mark: format!("@certroll1 {nonce} ").into_bytes(),
@@ -85,8 +85,8 @@ impl Conversation {
 
     /// Writes to the program. That it has ended is told by the next reply, or by its absence.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), RemoteError> {
-        if let Some(pulse) = self.pulse.take() {
-            self.stdin = pulse.end().await;
+        if let Some(heartbeat) = self.heartbeat.take() {
+            self.stdin = heartbeat.end().await;
         }
         let Some(stdin) = &mut self.stdin else { return Ok(()) };
         let written = async {
@@ -105,7 +105,7 @@ impl Conversation {
 
     /// Sends `beat` at intervals until something else is sent or this is dropped.
     pub(super) fn beat(&mut self, beat: &'static [u8], every: Duration) {
-        self.pulse = self.stdin.take().map(|stdin| Pulse::start(stdin, beat, every));
+        self.heartbeat = self.stdin.take().map(|stdin| Heartbeat::start(stdin, beat, every));
     }
 
     /// The next reply, which must come within `limit` and a margin.
@@ -119,7 +119,7 @@ impl Conversation {
             };
             if let Some(rest) = line.strip_prefix(&self.mark[..]) {
                 let reply = Reply::parse(rest);
-                let reply = reply.ok_or_else(|| self.garbage("a line that is no reply"))?;
+                let reply = reply.ok_or_else(|| self.garbage("a line that is not a reply"))?;
                 return self.unless_it_cannot_run(reply);
             }
             if line == READY.as_bytes() {
@@ -175,8 +175,8 @@ impl Conversation {
 
     /// The program said its last word and is given a moment to end by itself.
     pub(super) async fn finish(self) {
-        let Self { stdin, pulse, stdout, ending, .. } = self;
-        drop((stdin, pulse));
+        let Self { stdin, heartbeat, stdout, ending, .. } = self;
+        drop((stdin, heartbeat));
         let _ = tokio::time::timeout(Duration::from_secs(5), ending.exit()).await;
         drop(stdout);
     }
@@ -296,7 +296,7 @@ impl Reply {
     }
 
     fn bad(&self, name: &str) -> BadReply {
-        BadReply(format!("'{}' with a strange {name}", self.kind()))
+        BadReply(format!("'{}' has an invalid '{name}'", self.kind()))
     }
 }
 
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(reply.number::<u32>("a").unwrap(), 1);
         assert_eq!(reply.maybe_bool("b").unwrap(), None);
         assert_eq!(reply.words("c").unwrap(), "hi");
-        assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' with a strange c");
+        assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' has an invalid 'c'");
     }
 
     #[tokio::test]
@@ -357,7 +357,7 @@ mod tests {
         let mut host = run("echo @certroll1 - boot; echo oops >&2").await;
         host.may_have_changed = true;
         let error = host.next(Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.to_string(), "the host fell silent during stage: oops");
+        assert_eq!(error.to_string(), "the connection ended during stage: oops");
         assert!(matches!(error, RemoteError::Closed { may_have_changed: true, .. }));
     }
 

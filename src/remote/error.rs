@@ -68,7 +68,7 @@ pub enum RemoteError {
     },
     /// The link died, or the program was killed, before a terminal reply. What the host
     /// holds is unknown if a commit had been asked for; the next contact settles it.
-    #[error("the host fell silent during {during}{}", said(.noise))]
+    #[error("the connection ended during {during}{}", said(.noise))]
     Closed {
         /// What was being waited for.
         during: Step,
@@ -88,7 +88,7 @@ pub enum RemoteError {
         seconds: u64,
     },
     /// A reply that makes no sense: a program error, or a host that lies.
-    #[error("the host answered nonsense during {during}: {what}")]
+    #[error("the host sent an invalid reply during {during}: {what}")]
     Garbage {
         /// What was being waited for.
         during: Step,
@@ -108,7 +108,7 @@ pub enum RemoteError {
         limit: usize,
     },
     /// The request cannot be put into words: an empty command, a path with NUL.
-    #[error("the request is not possible: {0}")]
+    #[error("the request cannot be sent: {0}")]
     BadRequest(String),
 }
 
@@ -149,11 +149,11 @@ impl RemoteError {
 
 fn stale(now: &Option<Fingerprint>, why: &str) -> String {
     match (why, now) {
-        ("content", Some(now)) => format!("its content changed meanwhile (now {})", now.short()),
+        ("content", Some(now)) => format!("its content has changed (now {})", now.short()),
         ("content", None) => "it is gone".into(),
-        ("link", _) => "its links lead elsewhere now".into(),
-        ("kind", _) => "it is no regular file now".into(),
-        ("directory", _) => "its directory changed meanwhile".into(),
+        ("link", _) => "its symbolic links now lead elsewhere".into(),
+        ("kind", _) => "it is no longer a regular file".into(),
+        ("directory", _) => "its directory has changed".into(),
         (other, _) => other.to_owned(),
     }
 }

@@ -12,10 +12,11 @@
 
 pub(crate) mod command;
 mod conversation;
+mod encode;
 pub(crate) mod error;
+mod heartbeat;
 mod inspect;
 pub(crate) mod program;
-mod pulse;
 pub(crate) mod transaction;
 
 pub use error::RemoteError;

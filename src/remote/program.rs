@@ -174,41 +174,9 @@ pub(super) fn nonce() -> String {
     format!("{:024x}", rand::random::<u128>() >> 32)
 }
 
-/// A text as the program's `dec` reads it: one word, whatever bytes it holds.
-pub(super) fn encode(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "%".to_owned();
-    }
-    let mut out = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"/._=:,@+-".contains(byte) {
-            out.push(char::from(*byte));
-        } else {
-            out.push_str(&format!("%{byte:03o}"));
-        }
-    }
-    out
-}
-
-/// A list of texts as the program's `words` reads it.
-pub(super) fn encode_all<T: AsRef<[u8]>>(texts: &[T]) -> String {
-    texts.iter().map(|text| encode(text.as_ref())).collect::<Vec<_>>().join(" ")
-}
-
-/// Lines that `read` takes and `echo` gives back byte for byte in every shell: what base64 and PEM
-/// are made of. (`echo` of dash expands backslashes, `printf` of mksh is a program.)
-pub(super) fn is_plain_text(bytes: &[u8]) -> bool {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n') && *byte != b'\\';
-    // A first word like `-n` would be an option; PEM's own lines begin with five dashes. A lone dot
-    // is the end.
-    let odd = |line: &[u8]| line == b"." || (line.starts_with(b"-") && !line.starts_with(b"-----"));
-    bytes.ends_with(b"\n")
-        && bytes.iter().all(plain)
-        && !bytes.split(|byte| *byte == b'\n').any(odd)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::encode::encode;
     use super::*;
     use std::process::Command;
 
@@ -360,14 +328,5 @@ mod tests {
             let wanted = "3 6f75740a6572720a\n124\n127\n0\n137\n125 8192\n0\n";
             assert_eq!(output, wanted, "{shell}");
         }
-    }
-
-    #[test]
-    fn plain_text_is_what_echo_repeats() {
-        assert!(is_plain_text(b"-----BEGIN CERTIFICATE-----\nab+/=\n"));
-        for bytes in [&b"a"[..], b"a\\n\n", b"-n\n", b"\xff\n", b"a\0\n", b"a\n.\n", b""] {
-            assert!(!is_plain_text(bytes), "{bytes:?}");
-        }
-        assert!(is_plain_text(b"subject=CN = *.example.com, O = \"x\"\n..\n"));
     }
 }

@@ -208,7 +208,7 @@ fn doing(step: Step) -> &'static str {
         Step::Inspect => "reading",
         Step::Task => "running",
         Step::Lock => "waiting for the host's lock",
-        Step::Recover => "settling an interrupted run",
+        Step::Recover => "recovering an interrupted run",
         Step::Stage => "staging",
         Step::Validate => "validating",
         Step::Barrier => "ready, waiting for the batch",

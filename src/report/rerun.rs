@@ -9,7 +9,7 @@ const MOST: usize = 12;
 
 /// What follows the verb, for all hosts of the command.
 pub(super) fn all(start: &RunStart) -> String {
-    words(start, start.rerun.limit.as_deref())
+    command_line(start, start.rerun.limit.as_deref())
 }
 
 /// The same for these hosts of them; for all, where they are too many to be named.
@@ -18,7 +18,7 @@ pub(super) fn only(start: &RunStart, hosts: &[&HostName]) -> String {
         return all(start);
     }
     let names: Vec<String> = hosts.iter().map(|host| line(host.as_str())).collect();
-    words(start, Some(&names.join(",")))
+    command_line(start, Some(&names.join(",")))
 }
 
 /// The same for the hosts that a run has left undone, however many they are: by the record of the run, or by
@@ -28,7 +28,7 @@ pub(super) fn left(start: &RunStart, hosts: &[&HostName]) -> String {
         return only(start, hosts);
     }
     let run: String = line(&start.run).chars().take(8).collect();
-    words(start, Some(&format!("@failed:{run}")))
+    command_line(start, Some(&format!("@failed:{run}")))
 }
 
 /// What has to be given again although it is not in the words; nothing as a rule.
@@ -40,7 +40,7 @@ pub(super) fn left_out(start: &RunStart) -> String {
 }
 
 /// Quoted for a shell.
-fn words(start: &RunStart, limit: Option<&str>) -> String {
+fn command_line(start: &RunStart, limit: Option<&str>) -> String {
     let Rerun { argv, .. } = &start.rerun;
     let argv = if argv.is_empty() { &start.playbooks } else { argv };
     let mut words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();

@@ -21,6 +21,9 @@ pub(crate) fn table(theme: &Theme, host: &HostName, task: &str, status: &HostSta
         let head =
             format!("UNFINISHED: {} {}", line(&journal.id), words::unfinished(journal.state));
         text.push_str(&format!("{}\n", theme.paint(theme::LOUD, head)));
+        if let Some(by) = &journal.by {
+            text.push_str(&format!("  begun by: {}\n", line(by)));
+        }
     }
     if let Some(lock) = &status.lock {
         let words = format!("locked by {}", line(lock));

@@ -201,7 +201,7 @@ impl Layout {
 
 impl Via {
     /// For people: how the staged files were shown to the check.
-    pub fn words(&self) -> &'static str {
+    pub fn describe(&self) -> &'static str {
         match self {
             Self::MountNamespace => "over the staged files in a private mount namespace",
             Self::Staged => "over the staged files",

@@ -206,7 +206,7 @@ const RELOAD: &[Key] = &[
         Kind::Word(&["config_loaded", "config_loaded_if_systemd", "meaningless"]),
         "what 0 proves",
     ),
-    key("can_stop_service", Kind::Bool, "a bad certificate can end the service"),
+    key("can_stop_service", Kind::Bool, "a bad certificate can bring the service down"),
 ];
 
 const RUNNING: &[Key] = &[

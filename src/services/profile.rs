@@ -67,7 +67,7 @@ impl Profile {
 
     /// The covers as one line: `checked on the host: PEM syntax, pair`, or that there is no check.
     pub fn coverage(&self) -> String {
-        let names: Vec<&str> = self.covers().into_iter().map(Covers::words).collect();
+        let names: Vec<&str> = self.covers().into_iter().map(Covers::describe).collect();
         if names.is_empty() {
             "nothing on the host; pair, dates, chain and names on the controller".into()
         } else {
@@ -280,7 +280,7 @@ impl Covers {
     ];
 
     /// For people.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Config => "configuration",
             Self::FilesExist => "files exist",

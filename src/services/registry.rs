@@ -219,7 +219,7 @@ fn check_name(name: &str) -> Result<(), Diagnostic> {
     if !name.is_empty() && name.bytes().all(fits) {
         return Ok(());
     }
-    Err(Diagnostic::error(format!("'{name}' is no name for a service profile"))
+    Err(Diagnostic::error(format!("'{name}' is not a valid profile name"))
         .help("the file's name is the profile's: lower-case letters, digits, - and _"))
 }
 

@@ -33,7 +33,7 @@ pub fn list(profiles: &Profiles) -> Vec<ListRow> {
             name: profile.name.clone(),
             description: profile.description.clone(),
             origin: origin(profile),
-            checked_on_host: profile.covers().into_iter().map(Covers::words).collect(),
+            checked_on_host: profile.covers().into_iter().map(Covers::describe).collect(),
             reload: match profile.reload {
                 Reload::None => "none",
                 Reload::Required => "required",
@@ -204,7 +204,7 @@ fn order(profile: &Profile) -> String {
 
 fn validate(page: &mut Page, step: &ValidateStep) {
     commands(page, "validate", &step.command);
-    let mut about = step.via.words().to_owned();
+    let mut about = step.via.describe().to_owned();
     if let Some(user) = &step.as_user {
         let _ = write!(about, ", as user {user}");
     }
@@ -218,14 +218,14 @@ fn validate(page: &mut Page, step: &ValidateStep) {
         about.push_str("; skipped where the program is missing");
     }
     page.row("", &about);
-    let covers: Vec<&str> = step.covers.iter().map(|covers| covers.words()).collect();
+    let covers: Vec<&str> = step.covers.iter().map(|covers| covers.describe()).collect();
     let covers = if covers.is_empty() { "nothing".into() } else { covers.join(", ") };
     page.row("", &format!("covers: {covers}"));
 }
 
 fn reload(page: &mut Page, reload: &Reload) {
     match reload {
-        Reload::None => page.row("reload", "none: the service notices by itself"),
+        Reload::None => page.row("reload", "none: the service picks up new files by itself"),
         Reload::Required => page.row("reload", "each task says it"),
         Reload::Command { command, exit_code, can_stop_service } => {
             commands(page, "reload", command);
@@ -237,7 +237,7 @@ fn reload(page: &mut Page, reload: &Reload) {
                 ExitCode::Meaningless => "exit code 0 proves nothing; the handshake tells",
             });
             if *can_stop_service {
-                page.row("", "a bad certificate can end the service");
+                page.row("", "a bad certificate can bring the service down");
             }
         }
     }

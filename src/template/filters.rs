@@ -128,7 +128,7 @@ pub(super) fn regex(
         (true, true) => "(?im)",
     };
     fancy_regex::Regex::new(&format!("{flags}{pattern}"))
-        .map_err(|error| bad(format!("'{pattern}' is no regular expression: {error}")))
+        .map_err(|error| bad(format!("'{pattern}' is not a regular expression: {error}")))
 }
 
 /// Python's `\1` and `\g<name>` as this engine's `${1}` and `${name}`.

@@ -106,7 +106,7 @@ fn version(value: &Value, other: String, operator: Option<String>) -> Result<boo
         "<=" | "le" => Ok(order != Ordering::Greater),
         ">" | "gt" => Ok(order == Ordering::Greater),
         ">=" | "ge" => Ok(order != Ordering::Less),
-        other => Err(bad(format!("'{other}' is no comparison: use <, <=, ==, !=, >= or >"))),
+        other => Err(bad(format!("'{other}' is not a comparison: use <, <=, ==, !=, >= or >"))),
     }
 }
 

@@ -90,9 +90,9 @@ fn text_of(node: &Node, value: serde_json::Value) -> Result<String, TemplateErro
         Json::Bool(true) => Ok("True".to_owned()),
         Json::Bool(false) => Ok("False".to_owned()),
         Json::Number(number) => Ok(number.to_string()),
-        Json::Null => Err(wrong(node, "text is wanted here, not nothing")),
-        Json::Array(_) => Err(wrong(node, "text is wanted here, not a list")),
-        Json::Object(_) => Err(wrong(node, "text is wanted here, not a mapping")),
+        Json::Null => Err(wrong(node, "expected text, not nothing")),
+        Json::Array(_) => Err(wrong(node, "expected text, not a list")),
+        Json::Object(_) => Err(wrong(node, "expected text, not a mapping")),
     }
 }
 

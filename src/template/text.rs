@@ -84,7 +84,7 @@ fn human_to_bytes(
     let text = super::convert::python_text(&json(text)?);
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-    let wrong = || bad(format!("human_to_bytes: '{trimmed}' is no size"));
+    let wrong = || bad(format!("human_to_bytes: '{trimmed}' is not a size"));
     let number: f64 = trimmed[..digits].parse().map_err(|_| wrong())?;
     let unit = Some(trimmed[digits..].trim()).filter(|unit| !unit.is_empty());
     let Some(unit) = unit.or(default_unit.as_deref()) else { return Ok(number.round() as i64) };
@@ -140,7 +140,7 @@ fn urlsplit(url: String, part: Option<String>) -> Result<Value, Error> {
         Some(port) => port
             .parse::<u16>()
             .map(Json::from)
-            .map_err(|_| bad(format!("urlsplit: '{port}' is no port")))?,
+            .map_err(|_| bad(format!("urlsplit: '{port}' is not a port")))?,
     };
     let host = Some(host.to_lowercase()).filter(|host| !host.is_empty());
     let all = serde_json::json!({
@@ -211,7 +211,7 @@ fn subelements(list: &Value, key: String, options: Kwargs) -> Result<Value, Erro
             }
             None if lenient => {}
             None => return Err(bad(format!("subelements: an item has no '{key}'"))),
-            Some(_) => return Err(bad(format!("subelements: '{key}' is no list"))),
+            Some(_) => return Err(bad(format!("subelements: '{key}' is not a list"))),
         }
     }
     Ok(from_json(&Json::Array(pairs)))

@@ -29,7 +29,7 @@ pub(super) fn read(text: &str) -> Result<Arguments, String> {
     let mut arguments = Arguments::default();
     while let Some(word) = words.next() {
         let flags = word.strip_prefix('-').filter(|flags| !flags.is_empty());
-        let mut flags = flags.ok_or_else(|| format!("'{word}' is no option of ssh"))?.chars();
+        let mut flags = flags.ok_or_else(|| format!("'{word}' is not an option of ssh"))?.chars();
         while let Some(flag) = flags.next() {
             if WITHOUT_EFFECT.contains(flag) {
                 continue;
@@ -91,13 +91,13 @@ mod tests {
     fn what_is_refused_says_why() {
         for (text, word) in [
             ("-L 80:a:80", "-L is not supported"),
-            ("host", "'host' is no option"),
+            ("host", "'host' is not an option"),
             ("-o Prot=22", "did you mean Port?"),
-            ("-o Port=x", "'x' is no port number"),
+            ("-o Port=x", "'x' is not a port number"),
             ("-o Host=x", "belongs into a file"),
             ("-p", "-p has no value"),
             ("-o 'a", "a quote is not closed"),
-            ("-J -x", "no jump host"),
+            ("-J -x", "is not a jump host"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");

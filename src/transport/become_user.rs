@@ -61,7 +61,7 @@ impl std::str::FromStr for Method {
             "sudo" => Ok(Self::Sudo),
             "doas" => Ok(Self::Doas),
             "su" => Ok(Self::Su),
-            _ => Err(format!("'{text}' is no become method: use sudo, doas or su")),
+            _ => Err(format!("'{text}' is not a become method: use sudo, doas or su")),
         }
     }
 }

@@ -103,7 +103,7 @@ async fn answer(
         }
         match (&asked, prompt.question(&stderr)) {
             (None, Some(question)) => {
-                process.hide(prompt.shown(question));
+                process.redact(prompt.shown(question));
                 let Some(password) = password else { return Talk::AskedInVain };
                 asked = Some(stderr.clone());
                 let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));

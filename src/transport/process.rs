@@ -85,7 +85,7 @@ impl Process {
     }
 
     /// Leaves these pieces out of what is told of its stderr.
-    pub(super) fn hide(&mut self, pieces: Vec<Vec<u8>>) {
+    pub(super) fn redact(&mut self, pieces: Vec<Vec<u8>>) {
         self.hidden.extend(pieces);
     }
 

@@ -48,7 +48,7 @@ pub enum Refusal {
         /// The dialogue that was tried.
         protocol: StartTls,
     },
-    /// Bytes in plain text after the consent to STARTTLS: an attack, or a broken server
+    /// Bytes in plain text after the server accepted STARTTLS: an attack, or a broken server
     /// (the class of CVE-2011-0411 and CVE-2021-23222).
     Injected {
         /// The bytes.
@@ -117,26 +117,26 @@ pub enum ConnectFailure {
 
 impl Refusal {
     /// What happened, one line in lower case without a full stop.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Resolve { host, message } => {
                 format!("the name '{}' cannot be resolved: {message}", printable_line(host))
             }
-            Self::Connect(failure) => failure.words(),
+            Self::Connect(failure) => failure.describe(),
             Self::PlainText { seen } if seen.is_empty() => "the port does not speak TLS".to_owned(),
             Self::PlainText { seen } => format!("the port does not speak TLS, it says: {seen}"),
             Self::StartTls { phase: Phase::Greeting, reply } => {
-                format!("the server turns the connection away: {reply}")
+                format!("the server rejects the connection: {reply}")
             }
             Self::StartTls { phase: Phase::Capabilities, reply } => {
-                format!("the server does not tell its capabilities: {reply}")
+                format!("the server does not list its capabilities: {reply}")
             }
             Self::StartTls { reply, .. } => format!("the server refuses STARTTLS: {reply}"),
             Self::NotOffered { protocol } => {
                 format!("the server does not offer STARTTLS ({})", protocol.name())
             }
             Self::Injected { seen } => {
-                format!("plain text after the consent to STARTTLS: {seen}")
+                format!("plain text after the server accepted STARTTLS: {seen}")
             }
             Self::Unexpected { protocol, phase, seen } if seen.is_empty() => {
                 format!("{phase} is not {}", protocol.name())
@@ -173,13 +173,13 @@ impl Refusal {
             Self::Connect(failure) => failure.advice(),
             Self::PlainText { seen } => plain_text_advice(seen),
             Self::StartTls { reply, .. } if reply.starts_with("454") => {
-                list(&["the server could not load its certificate or key: its log says why"])
+                list(&["the server could not load its certificate or key: see its log"])
             }
             Self::StartTls { phase: Phase::Greeting, .. } => list(&[
                 "the server limits who may connect: probe from where it is allowed (via: host)",
             ]),
             Self::StartTls { .. } => list(&[
-                "TLS is switched off in the service, or it could not load its certificate: its log says why",
+                "TLS is switched off in the service, or it could not load its certificate: see its log",
             ]),
             Self::NotOffered { .. } => list(&[
                 "TLS is switched off in the service, or the server could not load its certificate",
@@ -200,10 +200,10 @@ impl Refusal {
                 "certificate and key on the server do not belong together: compare their public keys",
             ]),
             Self::Closed { phase: Phase::Tls } => list(&[
-                "the service has no usable certificate and key, or the port does not speak TLS: its log says why",
+                "the service has no usable certificate and key, or the port does not speak TLS: see its log",
             ]),
             Self::Closed { .. } => {
-                list(&["the service limits who may connect, or is not well: its log says why"])
+                list(&["the service limits who may connect, or is unhealthy: see its log"])
             }
             Self::Timeout { phase: Phase::Connect, .. } => list(&[
                 "a firewall drops the packets, or the host is down: probe from the host itself (via: host)",
@@ -259,11 +259,11 @@ impl Refusal {
 }
 
 impl ConnectFailure {
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Refused => "connection refused: nothing listens on the port".to_owned(),
             Self::Reset => "the connection is reset".to_owned(),
-            Self::TimedOut => "nobody answers on the port".to_owned(),
+            Self::TimedOut => "no answer from the port".to_owned(),
             Self::Unreachable => "the host cannot be reached".to_owned(),
             Self::Onwards(message) | Self::Other(message) => format!("no connection: {message}"),
         }
@@ -274,7 +274,7 @@ impl ConnectFailure {
             Self::Refused => list(&[
                 "the service is down, or listens elsewhere: look at its log, and at the endpoint's port",
             ]),
-            Self::Reset => list(&["a firewall or the service itself turns the connection away"]),
+            Self::Reset => list(&["a firewall or the service itself rejects the connection"]),
             Self::TimedOut | Self::Unreachable => list(&[
                 "a firewall drops the packets, or the host is down: probe from the host itself (via: host)",
             ]),
@@ -293,7 +293,7 @@ impl ConnectFailure {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.words())
+        f.pad(&self.describe())
     }
 }
 
@@ -361,7 +361,7 @@ fn alert_meaning(name: &str) -> Option<&'static str> {
         "insufficient_security" => "the server wants other ciphers",
         "unrecognized_name" => "the server has no certificate for this name",
         "internal_error" => {
-            "the server failed by itself, often for a certificate and key that do not match"
+            "the server had an internal error, often because of a certificate and key that do not match"
         }
         "certificate_required" => "the server wants a client certificate",
         "no_application_protocol" => "the server wants an ALPN protocol",

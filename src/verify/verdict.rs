@@ -148,7 +148,7 @@ async fn tries(
             of: backoff.attempts.max(1),
             seen: tried.leaf(),
             matched: tried.is_right(),
-            detail: tried.words(expect, consecutive),
+            detail: tried.describe(expect, consecutive),
             next_wait,
         });
         match next_wait {
@@ -215,7 +215,7 @@ impl Tried {
         }
     }
 
-    fn words(&self, expect: &Expectation, consecutive: u32) -> String {
+    fn describe(&self, expect: &Expectation, consecutive: u32) -> String {
         let (words, answer) = match self {
             Self::Right(served) => {
                 let times = match consecutive {
@@ -241,7 +241,7 @@ impl Tried {
                 ),
                 *answer,
             ),
-            Self::Refused(refusal, answer) => (refusal.words(), *answer),
+            Self::Refused(refusal, answer) => (refusal.describe(), *answer),
         };
         if consecutive > 1 && answer > 1 {
             format!("{words} (answer {answer} of {consecutive})")
@@ -263,7 +263,7 @@ impl Tried {
             Self::Other(served, answer) => {
                 let subject = served.chain.first().map(|der| subject_of(der)).unwrap_or_default();
                 let line = if subject == "TRAEFIK DEFAULT CERT" {
-                    "traefik could not load the pair and serves its own: its log says why"
+                    "traefik could not load the pair and serves its own: see its log"
                 } else if served.lacks.is_some() {
                     "the service has another certificate loaded and not this one: does its configuration name the deployed pair too, and could it load it (its log)?"
                 } else {
@@ -288,7 +288,7 @@ impl Tried {
     }
 
     fn verdict(self, expect: &Expectation, attempts: u32, consecutive: u32) -> Verdict {
-        let words = self.words(expect, consecutive);
+        let words = self.describe(expect, consecutive);
         let advice = self.advice();
         let seen = match self {
             Self::Right(served) => {
@@ -357,7 +357,7 @@ fn notes(served: &Served, expect: &Expectation) -> Vec<String> {
     notes.extend(served.chain.first().and_then(|der| date_note(der, expect.now)));
     if served.older_only {
         notes.push(
-            "the server offers no cipher suite and group of today (ECDHE with AES-GCM or ChaCha20): its certificate and key were seen, the handshake was not completed"
+            "the server offers no modern cipher suite or group (ECDHE with AES-GCM or ChaCha20): its certificate and key were seen, the handshake was not completed"
                 .to_owned(),
         );
     }
@@ -372,7 +372,7 @@ fn date_note(leaf: &[u8], now: Timestamp) -> Option<String> {
     let from = Timestamp::from_unix(leaf.validity().not_before.timestamp());
     let to = Timestamp::from_unix(leaf.validity().not_after.timestamp());
     if now > to {
-        Some(format!("the served certificate has expired on {}", to.date()))
+        Some(format!("the served certificate expired on {}", to.date()))
     } else if now < from {
         Some(format!("the served certificate is not valid before {}", from.date()))
     } else {

@@ -7,12 +7,12 @@ use certroll::testing::host::{
 use certroll::testing::material::{Input, certificates_in, check};
 use certroll::testing::model::{Fingerprint, HostName, RemotePath, Secret, Timestamp};
 use certroll::testing::plan::build::build;
-use certroll::testing::plan::desired::Desired;
+use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::error::PlanError;
 use certroll::testing::plan::host_plan::{HostPlan, SeenBefore};
 use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
+use certroll::testing::plan::request::{CertificateRequest, Material};
 use certroll::testing::plan::resolve::Variants;
-use certroll::testing::plan::wanted::{Material, Wanted};
 use certroll::testing::playbook::certificate::{
     CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice,
 };
@@ -45,11 +45,11 @@ pub(crate) fn material(made: &Made, with_key: bool) -> Arc<Material> {
 }
 
 /// A task for these services with one pair for `www.example.net`.
-pub(crate) fn wanted(services: &[&str]) -> Wanted {
+pub(crate) fn wanted(services: &[&str]) -> CertificateRequest {
     wanted_for(services, &[AUTHORITY.leaf(&["www.example.net"])], true)
 }
 
-pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> Wanted {
+pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> CertificateRequest {
     let pair = || Pair {
         cert: SourceText::File(PathBuf::from("cert.pem")),
         chain: None,
@@ -58,7 +58,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         dest: Dest::default(),
         span: None,
     };
-    Wanted {
+    CertificateRequest {
         host: HostName::new("www1"),
         address: "192.0.2.1".to_owned(),
         task: "renew".to_owned(),
@@ -94,17 +94,20 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
 pub(crate) const DEBIAN: HostKind = HostKind { systemd: true, family: Family::Debian };
 
 /// The task on a kind of host.
-pub(crate) fn resolve(wanted: &Wanted, kind: HostKind) -> Result<Desired, PlanError> {
+pub(crate) fn resolve(
+    wanted: &CertificateRequest,
+    kind: HostKind,
+) -> Result<DesiredState, PlanError> {
     Variants::of(wanted)?.of_kind(kind).cloned().map_err(Clone::clone)
 }
 
 /// The task on a Debian host with systemd.
-pub(crate) fn desired(wanted: &Wanted) -> Desired {
+pub(crate) fn desired(wanted: &CertificateRequest) -> DesiredState {
     resolve(wanted, DEBIAN).expect("complete")
 }
 
 /// A capable host with none of the files.
-pub(crate) fn facts(desired: &Desired) -> HostFacts {
+pub(crate) fn facts(desired: &DesiredState) -> HostFacts {
     let files = desired.files.iter().map(|file| &file.path);
     let kept = desired.kept_keys.iter().map(|kept| &kept.path);
     let asked: usize = desired
@@ -174,7 +177,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
 }
 
 /// The files of an earlier rollout: certificate, then key, with the profile's modes.
-pub(crate) fn put(facts: &mut HostFacts, desired: &Desired, old: &Made) {
+pub(crate) fn put(facts: &mut HostFacts, desired: &DesiredState, old: &Made) {
     for (want, there) in desired.files.iter().zip(&mut facts.files) {
         let bytes = format!("old {:?}", want.role);
         let mode = want.fallback.mode.expect("a profile's").bits();
@@ -211,7 +214,7 @@ pub(crate) fn nothing() -> SeenBefore {
 }
 
 /// What is wanted, with what the host said and showed.
-pub(crate) fn view(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostView {
+pub(crate) fn view(desired: &DesiredState, facts: &HostFacts, seen: &[SeenBefore]) -> HostView {
     let looks = seen.iter().map(|seen| -> Look {
         match seen {
             SeenBefore::Leaf(leaf) => Ok(served(*leaf)),
@@ -238,6 +241,6 @@ fn served(leaf: Fingerprint) -> Served {
     }
 }
 
-pub(crate) fn plan(desired: &Desired, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
+pub(crate) fn plan(desired: &DesiredState, facts: &HostFacts, seen: &[SeenBefore]) -> HostPlan {
     build(&view(desired, facts, seen), NOW)
 }

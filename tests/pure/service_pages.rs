@@ -117,7 +117,7 @@ fn table(profile: &Profile) -> String {
     let checks: Vec<String> = profile
         .validate
         .iter()
-        .map(|step| format!("{} {}", command(&step.command), step.via.words()))
+        .map(|step| format!("{} {}", command(&step.command), step.via.describe()))
         .collect();
     row(
         "checked before the change",
@@ -127,7 +127,7 @@ fn table(profile: &Profile) -> String {
         row("", &check);
     }
     let covers: Vec<&str> =
-        profile.covers().into_iter().map(certroll::testing::services::Covers::words).collect();
+        profile.covers().into_iter().map(certroll::testing::services::Covers::describe).collect();
     row(
         "which covers",
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),

@@ -127,7 +127,7 @@ services/own.yml:6:15: `key` is user:group, such as root:ssl-cert, not 'root'
 services/own.yml:6:27: `cert` is user:group, such as root:ssl-cert, not 'root:'
 services/own.yml:8:3: `reload` has no key 'comand' [did you mean 'command'?] (keys: command, exit_code, can_stop_service)
 services/own.yml:8:3: `reload` needs `command`: makes the service load the files
-services/own.yml:9:16: 70000 is no TCP port
+services/own.yml:9:16: 70000 is not a TCP port
 services/own.yml:9:33: `starttls` cannot be 'smpt' [did you mean 'smtp'?] (allowed: none, smtp, lmtp, imap, pop3, sieve, ldap, ftp, postgres, mysql, xmpp)
 services/own.yml:9:47: `settle` is a time such as 150ms or 2s, not 'soon'
 services/own.yml:10:21: the command is empty
@@ -148,7 +148,7 @@ discover: {command: [x], patterns: ["(", "no groups", 7]}
 dest: {default: {cert: /a, key: /b}, debain: {cert: /c, key: /d}}
 "#), @r"
 services/own.yml:2:9: `reload` cannot be 'maybe' (allowed: none, required)
-services/own.yml:3:21: nothing else stands beside `shell`
+services/own.yml:3:21: `shell` allows no other keys beside it
 services/own.yml:5:15: variants by init system and by distribution are mixed (nest them: {debian: {systemd: […], plain: […]}})
 services/own.yml:5:57: `net_private` is true or false, not 'yes'
 services/own.yml:6:16: `command` has no key 'debain' [did you mean 'debian'?] (keys: systemd, plain, default, debian, redhat, alpine)
@@ -166,7 +166,7 @@ services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (pla
     services/own.yml:4:11: `template` goes with `via: template`, and only with it
     ");
     insta::assert_snapshot!(errors("description: x\nlayout: {cert: leaf, chain: in_cert}\n"), @r"
-    services/own.yml:1:1: the profile does not say how the service loads its files (add `reload: {command: […]}`, or `reload: none` when it notices by itself, or `reload: required` when each task has to say)
+    services/own.yml:1:1: the profile does not say how the service loads its files (add `reload: {command: […]}`, or `reload: none` when it picks up new files by itself, or `reload: required` when each task has to say)
     services/own.yml:2:9: `cert: leaf` with `chain: in_cert` contradict each other (`cert: fullchain` has the intermediates in the certificate file)
     ");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
@@ -257,7 +257,7 @@ fn files_beside_the_playbook_are_found() {
     assert_eq!(own, ["mine", "other"]);
     write("Bad Name.yml", "reload: none\n");
     let found = Profiles::load(&[dir.path().to_owned()]).expect_err("bad name");
-    assert_eq!(found.0[0].message, "'Bad Name' is no name for a service profile");
+    assert_eq!(found.0[0].message, "'Bad Name' is not a valid profile name");
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn showing_a_profile_tells_what_matters() {
                     debian, without systemd: apache2ctl graceful
                     alpine: httpd -k graceful
                     exit code 0 proves nothing; the handshake tells
-                    a bad certificate can end the service
+                    a bad certificate can bring the service down
       recover       default, with systemd: systemctl restart httpd
                     default, without systemd: httpd -k start
                     debian, with systemd: systemctl restart apache2

@@ -300,7 +300,7 @@ async fn servers_without_modern_tls_are_told_so() {
     let weak = "ALL:@SECLEVEL=0";
     let (_old, endpoint) = bench.serve("old", &rsa, &[], &["-tls1", "-cipher", weak]);
     let refusal = handshake(&probe(&endpoint, name), &Tcp).await.unwrap_err();
-    assert!(refusal.words().ends_with("the server speaks neither TLS 1.2 nor 1.3"), "{refusal}");
+    assert!(refusal.describe().ends_with("the server speaks neither TLS 1.2 nor 1.3"), "{refusal}");
     assert_eq!(s_client(&endpoint, name, None, &["-tls1_2"]).protocol, None);
     let control = s_client(&endpoint, name, None, &["-tls1", "-cipher", weak]);
     assert_eq!(control.leaf(), Some(rsa.fingerprint()), "{}", control.text);

@@ -2,7 +2,7 @@
 //! machine is touched.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use certroll::testing::lab::story::{Twist, demo, expected};
+use certroll::testing::lab::story::{Scenario, demo, expected};
 use certroll::testing::lab::{Host, Lab};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -122,14 +122,14 @@ async fn each_host_ends_as_told() {
     for (story, host) in lab.stories().iter().zip(&lab.hosts) {
         let settings = host.directory.join("service.conf");
         let text = fs::read_to_string(&settings).unwrap();
-        match story.twist {
-            Twist::BrokenConfiguration => {
+        match story.scenario {
+            Scenario::BrokenConfiguration => {
                 let mended: Vec<_> = text.lines().filter(|line| !line.contains("max_")).collect();
                 fs::write(settings, mended.join("\n")).unwrap();
             }
-            Twist::UnusableKey => fs::write(settings, text.replace("key_types", "#")).unwrap(),
-            Twist::Unreachable => host.sshd.heal(),
-            Twist::None | Twist::Drifted => {}
+            Scenario::UnusableKey => fs::write(settings, text.replace("key_types", "#")).unwrap(),
+            Scenario::Unreachable => host.sshd.heal(),
+            Scenario::None | Scenario::Drifted => {}
         }
     }
     let again = on(&lab, "apply").await;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use certroll::testing::inventory::{self, LoadOptions};
-use certroll::testing::lab::story::{HostStory, Kind, Twist, demo, expected};
+use certroll::testing::lab::story::{HostStory, Kind, Scenario, demo, expected};
 use certroll::testing::lab::{Fault, Lab};
 use certroll::testing::model::{Endpoint, Fingerprint, HostName, StartTls, Timestamp};
 use certroll::testing::services::Profiles;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-async fn lab(twists: &[Twist]) -> Lab {
-    let story = |(index, twist)| HostStory::new(format!("edge{index}"), Kind::Web, twist);
+async fn lab(twists: &[Scenario]) -> Lab {
+    let story = |(index, scenario)| HostStory::new(format!("edge{index}"), Kind::Web, scenario);
     let stories: Vec<_> = (1..).zip(twists.iter().copied()).map(story).collect();
     Lab::temporary(&stories).await.unwrap()
 }
@@ -80,7 +80,7 @@ async fn openssh_runs_commands_there() {
     if !crate::common::have(&["ssh"]) {
         return;
     }
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let ran = openssh(&lab, &["echo $HOME; echo no >&2; exit 7"]).await;
     let home = lab.hosts[0].directory.join("home");
     assert_eq!(String::from_utf8_lossy(&ran.stdout), format!("{}\n", home.display()));
@@ -98,7 +98,7 @@ async fn openssh_runs_commands_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_transport_runs_programs_with_much_data_both_ways() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let session = session(&lab, 0).await;
     let all = futures::future::join_all((0..4).map(|_| async {
         let (mut stdin, mut stdout, ending) = start(&session, "cat; exit 3").await.split();
@@ -120,7 +120,7 @@ async fn our_transport_runs_programs_with_much_data_both_ways() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_channel_is_the_end_of_input_and_kills_nothing() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let session = session(&lab, 0).await;
     let process = start(&session, "trap '' PIPE; cat >/dev/null; sleep 0.3; echo done >end").await;
     drop(process);
@@ -167,8 +167,13 @@ async fn a_reload_and_nothing_else_changes_what_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn checks_refuse_what_is_wrong_and_so_do_reloads() {
-    let lab =
-        lab(&[Twist::None, Twist::BrokenConfiguration, Twist::UnusableKey, Twist::None]).await;
+    let lab = lab(&[
+        Scenario::None,
+        Scenario::BrokenConfiguration,
+        Scenario::UnusableKey,
+        Scenario::None,
+    ])
+    .await;
     let certs = lab.directory().join("certs");
     let certs = certs.display();
     let pair = |cert: &str, key: &str| {
@@ -247,7 +252,7 @@ async fn what_is_written_for_the_controller_loads_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_jump_hosts_too_but_lead_nowhere_else() {
-    let lab = lab(&[Twist::None, Twist::None, Twist::None]).await;
+    let lab = lab(&[Scenario::None, Scenario::None, Scenario::None]).await;
     let through = Target { jumps: vec![target(&lab, 0), target(&lab, 1)], ..target(&lab, 2) };
     let connector = Connector::new(Timestamp::from_unix(0));
     let session = connector.connect(&through).await.unwrap();
@@ -264,7 +269,7 @@ async fn hosts_are_jump_hosts_too_but_lead_nowhere_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_behind() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let directory = lab.directory().to_owned();
     let port = lab.hosts[0].service.port();
     let session = session(&lab, 0).await;
@@ -296,7 +301,7 @@ async fn nothing_is_left_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_port_refuses_until_it_is_opened() {
-    let lab = lab(&[Twist::Unreachable]).await;
+    let lab = lab(&[Scenario::Unreachable]).await;
     let connector = Connector::new(Timestamp::from_unix(0));
     let refused = connector.connect(&target(&lab, 0)).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Refused { .. }), "{refused}");
@@ -318,7 +323,7 @@ async fn a_closed_port_refuses_until_it_is_opened() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_break_where_they_are_told_to() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let sshd = &lab.hosts[0].sshd;
     let speak = "echo one; echo two; echo three";
     for (fault, wanted, lost) in [
@@ -347,7 +352,7 @@ async fn connections_break_where_they_are_told_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_is_lost_where_it_is_told_to_be() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let sshd = &lab.hosts[0].sshd;
     let home = lab.hosts[0].directory.join("home");
     sshd.inject(Fault::CutAfterInput(1000));
@@ -383,7 +388,7 @@ async fn input_is_lost_where_it_is_told_to_be() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_floods_and_slowness() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let sshd = &lab.hosts[0].sshd;
     let quiet = Duration::from_millis(300);
 
@@ -419,7 +424,7 @@ async fn silence_floods_and_slowness() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_lost_says_so() {
-    let lab = lab(&[Twist::None]).await;
+    let lab = lab(&[Scenario::None]).await;
     let session = session(&lab, 0).await;
     lab.stop().await;
     let deadline = Instant::now() + Duration::from_secs(5);

@@ -73,10 +73,11 @@ async fn iteration(
         Err(TemplateError::NotYetKnown(name)) => return TaskEnd::unknown(host, &name),
         Err(TemplateError::Wrong(problem)) => return TaskEnd::wrong(host, &title, &problem),
     }
-    let link = match context.links.of_task(&context.inputs.variables, chosen, vars, host, scope) {
-        Ok(link) => link,
-        Err(problems) => return TaskEnd::wrongs(host, &title, &problems),
-    };
+    let connection =
+        match context.connections.of_task(&context.inputs.variables, chosen, vars, host, scope) {
+            Ok(connection) => connection,
+            Err(problems) => return TaskEnd::wrongs(host, &title, &problems),
+        };
     let check = match task.check_mode {
         Some(check) => check,
         None => context.is_plan(),
@@ -88,7 +89,7 @@ async fn iteration(
         title: &title,
         host,
         scope,
-        link: &link,
+        connection: &connection,
         check,
         closing,
     };
@@ -122,7 +123,7 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         let value = action.scope.render(node)?;
         let value = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
         value.filter(|value| *value >= 0.0).ok_or_else(|| {
-            let problem = Diagnostic::error("a number of 0 or more is wanted here");
+            let problem = Diagnostic::error("expected a number of 0 or more");
             Failed::Wrong(Box::new(problem.at(node.span.as_ref())))
         })
     };

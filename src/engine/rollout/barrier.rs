@@ -148,7 +148,7 @@ async fn after_barrier(
             };
             if let Some(reason) = reason {
                 host.discard().await;
-                return (name, Finished::CalledOff(reason));
+                return (name, CommitEnd::CalledOff(reason));
             }
             let observed = Arc::clone(host.observed());
             let by_person = host.wants_person();
@@ -159,7 +159,7 @@ async fn after_barrier(
             };
             let end = match finished {
                 Ok(verified) if by_person => {
-                    return (name, Finished::Waiting(Box::new(verified), observed));
+                    return (name, CommitEnd::Waiting(Box::new(verified), observed));
                 }
                 Ok(verified) => verified.confirm(&context).await,
                 Err(failure) => Err(failure),
@@ -168,7 +168,7 @@ async fn after_barrier(
                 tell_now(&context, &name, failure, eager);
                 failures.fetch_add(usize::from(counted), Ordering::Relaxed);
             }
-            (name, Finished::of(end, observed))
+            (name, CommitEnd::of(end, observed))
         }
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
@@ -176,10 +176,10 @@ async fn after_barrier(
     confirm(rollout, finished).await
 }
 
-fn lost_after_barrier(rollout: &Rollout<'_>, host: HostName, why: &str) -> (HostName, Finished) {
+fn lost_after_barrier(rollout: &Rollout<'_>, host: HostName, why: &str) -> (HostName, CommitEnd) {
     let failure = failure::lost(&rollout.title, Step::Commit, why);
     tell_now(rollout.batch.context, &host, &failure, rollout.eager);
-    (host, Finished::Failed(failure, None))
+    (host, CommitEnd::Failed(failure, None))
 }
 
 async fn discard(
@@ -202,7 +202,7 @@ fn stage_discarded(host: &HostName, reason: StopReason) -> TaskEnd {
 }
 
 /// How the second half ended on a host.
-enum Finished {
+enum CommitEnd {
     /// Discarded, nothing changed.
     CalledOff(StopReason),
     /// Verified; a person decides.
@@ -213,7 +213,7 @@ enum Finished {
     Failed(HostFailure, Option<Arc<Observed>>),
 }
 
-impl Finished {
+impl CommitEnd {
     fn of(end: Result<(), HostFailure>, observed: Arc<Observed>) -> Self {
         match end {
             Ok(()) => Self::Kept(observed),
@@ -223,17 +223,17 @@ impl Finished {
 }
 
 /// Asks the person where one is to be asked, and turns all into ends.
-async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, Finished)>) -> Vec<TaskEnd> {
+async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, CommitEnd)>) -> Vec<TaskEnd> {
     let context = rollout.batch.context;
     let eager = rollout.eager;
     let waiting: Vec<&str> = finished
         .iter()
-        .filter(|(_, one)| matches!(one, Finished::Waiting(..)))
+        .filter(|(_, one)| matches!(one, CommitEnd::Waiting(..)))
         .map(|(host, _)| host.as_str())
         .collect();
     let keep = if waiting.is_empty() { true } else { ask(rollout.batch, &waiting).await };
-    let work = move |context: Arc<Context>, host: HostName, one: Finished| async move {
-        let Finished::Waiting(verified, observed) = one else { return (host, one) };
+    let work = move |context: Arc<Context>, host: HostName, one: CommitEnd| async move {
+        let CommitEnd::Waiting(verified, observed) = one else { return (host, one) };
         let end = if keep {
             verified.confirm(&context).await
         } else {
@@ -242,24 +242,24 @@ async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, Finished)>) -> 
         if let Err(failure) = &end {
             tell_now(&context, &host, failure, eager);
         }
-        (host, Finished::of(end, observed))
+        (host, CommitEnd::of(end, observed))
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
     let ended = fan_out::each(context, finished, work, lost).await;
     ended.into_iter().map(|(host, one)| end(rollout, &host, one)).collect()
 }
 
-fn end(rollout: &Rollout<'_>, host: &HostName, finished: Finished) -> TaskEnd {
+fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
     let context = rollout.batch.context;
     let (failure, observed) = match finished {
-        Finished::CalledOff(reason) => return stage_discarded(host, reason),
-        Finished::Kept(observed) => {
+        CommitEnd::CalledOff(reason) => return stage_discarded(host, reason),
+        CommitEnd::Kept(observed) => {
             tell_services(context, &observed, Outcome::Changed);
             return good(host, &observed, true);
         }
-        Finished::Failed(failure, observed) => (failure, observed),
+        CommitEnd::Failed(failure, observed) => (failure, observed),
         // All were confirmed or refused above; one that was not goes back by itself.
-        Finished::Waiting(_, observed) => (failure::cut_off(&rollout.title), Some(observed)),
+        CommitEnd::Waiting(_, observed) => (failure::cut_off(&rollout.title), Some(observed)),
     };
     if let Some(observed) = observed {
         tell_services(context, &observed, failure.outcome);
@@ -269,7 +269,7 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: Finished) -> TaskEnd {
 
 async fn ask(batch: &Batch<'_>, hosts: &[&str]) -> bool {
     let question = format!(
-        "Batch {} of {}: {} now {} the new certificate, verified: {}\nKeep it there? (no: they are all rolled back)",
+        "Batch {} of {}: {} now {} the new certificate, verified: {}\nKeep it? (no: all of them are rolled back)",
         batch.number,
         batch.of,
         plural(hosts.len(), "host"),

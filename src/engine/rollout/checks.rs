@@ -7,7 +7,7 @@ use crate::host::{CommandRequest, StepFailure};
 use crate::model::Step;
 use crate::model::text::chain;
 use crate::model::text::printable;
-use crate::plan::desired::{CheckWant, Desired};
+use crate::plan::desired::{CheckWant, DesiredState};
 use crate::remote::{self, command};
 use crate::transport::local;
 
@@ -16,7 +16,7 @@ use crate::transport::local;
 /// # Errors
 /// The check that failed, as a step failure for the rollback.
 pub(super) async fn run(
-    desired: &Desired,
+    desired: &DesiredState,
     connection: Option<&HostConnection>,
     context: &Context,
 ) -> Result<(), StepFailure> {

@@ -82,10 +82,14 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
     let facts = view.facts();
     let mut list: Vec<PlanRow> = rows(view, plan, batch.context.identity.now);
     if !facts.journals.is_empty() && facts.lock.is_none() {
-        let note = "an interrupted transaction is unfinished here; `apply` settles it first, then \
-                    plans again";
+        let begun: Vec<&str> = facts.journals.iter().map(|one| one.by.as_str()).collect();
+        let by = begun.into_iter().find(|by| !by.is_empty());
+        let note = format!(
+            "an interrupted transaction{} is unfinished here; `apply` settles it first, then plans again",
+            by.map_or_else(String::new, |by| format!(" ({by})")),
+        );
         if let Some(row) = list.first_mut() {
-            row.notes.push(note.to_owned());
+            row.notes.push(note.clone());
         }
         batch.unknown(format!("{host}: {note}"));
     }

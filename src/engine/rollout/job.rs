@@ -25,15 +25,16 @@ pub(crate) fn job(
 ) -> Result<Job, RenderError> {
     let inputs = &context.inputs;
     let want = wants::want(&inputs.bundles, chosen, spec, host, scope)?;
-    let links = &context.links;
-    let link =
-        links.of_task(&inputs.variables, chosen, vars, host, scope).map_err(RenderError::Wrong)?;
-    let dirs = links.state_dirs(scope).map_err(RenderError::Wrong)?;
+    let connections = &context.connections;
+    let connection = connections
+        .of_task(&inputs.variables, chosen, vars, host, scope)
+        .map_err(RenderError::Wrong)?;
+    let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
     let earlier = match &inputs.project.options.verb {
         Verb::Rollback { to } => Some(Earlier(to.clone())),
         _ => None,
     };
-    let target = context.targets.target(&want.wanted, link, dirs);
+    let target = context.targets.target(host, connection, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     Ok(Job { wanted: want.wanted, variants: want.variants, earlier, target, identity, emitter })
 }

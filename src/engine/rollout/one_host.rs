@@ -5,14 +5,14 @@
 //! rolls back. Every failure is a [`HostFailure`], never an early return out of the run.
 
 use super::checks;
-use super::target::{Job, NotBegun, Observed, Staged};
+use super::target::{Job, NotBegun, Observed, Recovery, Staged};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Outcome, Step};
-use crate::plan::desired::{Desired, ProbeWant};
+use crate::plan::desired::{DesiredState, ProbeWant};
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ enum Attempt {
 }
 
 async fn attempt(job: &Job, context: &Context) -> Attempt {
-    let observed = match settled(job, context).await {
+    let observed = match recover_and_observe(job, context).await {
         Ok(observed) => Arc::new(observed),
         Err(not_begun) => return Attempt::NotBegun(None, not_begun),
     };
@@ -142,7 +142,7 @@ fn tell_notes(job: &Job, observed: &Observed) {
 
 /// Observes; settles first what an earlier run left, and waits for one that is at work: a plan made before that is
 /// settled, or on what may yet be rolled back, would be wrong.
-async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
+async fn recover_and_observe(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
     let observed = job.target.observe(job).await.map_err(NotBegun::Failed)?;
     if observed.view.facts().journals.is_empty() && observed.view.facts().lock.is_none() {
         return Ok(observed);
@@ -151,11 +151,19 @@ async fn settled(job: &Job, context: &Context) -> Result<Observed, NotBegun> {
         observed.view.facts().lock.as_ref().filter(|lock| is_ours(&lock.note, context))
     {
         let holder = lock.note.clone();
-        let why = "another host of this run is at work on the same machine";
+        let why = "another host of this run is using the same machine";
         let failure = failure::before_commit(job.task(), Step::Lock, why);
         return Err(NotBegun::Busy { holder, failure });
     }
-    for line in job.target.recover(job, &observed).await? {
+    let files: Vec<_> = observed.view.facts().files.iter().map(|file| file.path.clone()).collect();
+    let recovery = Recovery {
+        host: job.host(),
+        task: job.task(),
+        holder: &context.identity.holder,
+        files: &files,
+        emitter: &job.emitter,
+    };
+    for line in job.target.recover(&recovery).await? {
         job.emitter.warn(Some(job.host()), line);
     }
     job.target.observe(job).await.map_err(NotBegun::Failed)
@@ -230,7 +238,7 @@ fn failed_step(step: Step, why: String) -> StepFailure {
 }
 
 async fn verify(
-    desired: &Desired,
+    desired: &DesiredState,
     plan: &HostPlan,
     dialers: &Dialers,
     context: &Context,
@@ -298,7 +306,7 @@ const NOT_RESTORED: &str = "the files are the old ones and the service does not 
 
 /// Whether each endpoint shows again what it showed before the change, in words; `Err` when one does not.
 async fn old_is_served(
-    desired: &Desired,
+    desired: &DesiredState,
     plan: &HostPlan,
     dialers: &Dialers,
     context: &Context,
@@ -347,7 +355,7 @@ impl VerifiedHost {
     pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         self.staged.confirm().await?;
-        running.end("the change stays");
+        running.end("the change is kept");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::event::status::{
 use crate::host::{FileState, JournalState};
 use crate::material::Certificate;
 use crate::model::{Fingerprint, Timestamp};
-use crate::plan::desired::Desired;
+use crate::plan::desired::DesiredState;
 use crate::plan::inspection::{FileView, HostView, PlaceView};
 use crate::plan::row::brief;
 
@@ -34,12 +34,13 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
                     JournalState::Done => UnfinishedState::ClearUp,
                     JournalState::Conflict => UnfinishedState::Conflict,
                 },
+                by: Some(journal.by.clone()).filter(|by| !by.is_empty()),
             })
             .collect(),
     }
 }
 
-fn file_status(desired: &Desired, file: FileView<'_>, now: Timestamp) -> FileStatus {
+fn file_status(desired: &DesiredState, file: FileView<'_>, now: Timestamp) -> FileStatus {
     let FileView { want, there } = file;
     let services: Vec<&str> = desired.services.iter().map(|one| one.name.as_str()).collect();
     let file = there.file();
@@ -47,10 +48,10 @@ fn file_status(desired: &Desired, file: FileView<'_>, now: Timestamp) -> FileSta
     let problem = match &there.state {
         FileState::File(_) => None,
         FileState::Absent => Some("is not there"),
-        FileState::DanglingLink => Some("is a link that leads nowhere"),
+        FileState::DanglingLink => Some("is a dangling symbolic link"),
         FileState::Directory => Some("is a directory"),
-        FileState::Special => Some("is no regular file"),
-        FileState::LinkLoop => Some("is a link that leads to itself"),
+        FileState::Special => Some("is not a regular file"),
+        FileState::LinkLoop => Some("is a symbolic link that loops"),
         FileState::Unreadable => Some("cannot be read"),
     };
     FileStatus {

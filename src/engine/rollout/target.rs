@@ -10,11 +10,11 @@ use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
 use crate::host::{StateDirs, StepFailure};
-use crate::model::{Guarantee, HostName};
+use crate::model::{Guarantee, HostName, RemotePath};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
+use crate::plan::request::CertificateRequest;
 use crate::plan::resolve::Variants;
-use crate::plan::wanted::Wanted;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub(crate) trait Target: Send + Sync {
     /// Fails when the target cannot be reached or does not answer sensibly.
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>>;
 
-    /// Settles what interrupted runs left. What was settled, one line each.
+    /// Settles what interrupted runs left. What was settled, one line each. Needs neither a certificate nor a plan: a
+    /// task that could not be applied now does not keep its hosts from being repaired.
     ///
     /// Fails when the target cannot be reached, or is busy with another run.
     fn recover<'a>(
         &'a self,
-        job: &'a Job,
-        observed: &'a Observed,
+        recovery: &'a Recovery<'a>,
     ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>>;
 
     /// Stages what the plan says and has it checked as far as the target can. Nothing live changes; what is staged
@@ -106,12 +106,26 @@ impl NotBegun {
     }
 }
 
+/// Whose leftovers are settled.
+pub(crate) struct Recovery<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// The task, or the verb.
+    pub task: &'a str,
+    /// As [`Identity::holder`] of this run.
+    pub holder: &'a str,
+    /// Beside these, staging directories without a journal are removed.
+    pub files: &'a [RemotePath],
+    /// Where its steps are told.
+    pub emitter: &'a Emitter,
+}
+
 /// Makes the targets of a run.
 pub(crate) trait Targets: Send + Sync {
-    /// The target of a certificate task on one host.
+    /// The target of certificate tasks on one host.
     fn target(
         &self,
-        wanted: &Arc<Wanted>,
+        host: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target>;
@@ -125,7 +139,7 @@ pub(crate) struct Earlier(pub Option<String>);
 #[derive(Clone)]
 pub(crate) struct Job {
     /// What is wanted.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<CertificateRequest>,
     /// The same, made concrete for each kind of host.
     pub variants: Arc<Variants>,
     /// An earlier generation is wanted instead of the task's files.

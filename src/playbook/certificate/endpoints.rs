@@ -60,7 +60,7 @@ fn endpoint_specs(
             let names: Vec<_> = StartTls::NAMES.iter().map(|(name, _)| *name).collect();
             values.wrong(
                 node,
-                format!("'{name}' is no STARTTLS protocol"),
+                format!("'{name}' is not a STARTTLS protocol"),
                 &format!("known: {}", names.join(", ")),
             );
         }

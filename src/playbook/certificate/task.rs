@@ -132,7 +132,7 @@ pub enum Validation {
 /// `reload`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadChoice {
-    /// `none` or `false`: the service notices by itself.
+    /// `none` or `false`: the service picks up new files by itself.
     None,
     /// A command.
     Command(CommandLine),

@@ -70,7 +70,7 @@ pub(super) fn number<T: std::str::FromStr>(reply: &Reply, name: &str) -> Taken<T
 pub(super) fn product(reply: &Reply, name: &str) -> Taken<Option<u64>> {
     let value = reply.find(name).unwrap_or("-");
     let Some((count, size)) = value.split_once('*') else { return Ok(None) };
-    let parse = |text: &str| text.parse::<u64>().map_err(|_| format!("a strange {name}"));
+    let parse = |text: &str| text.parse::<u64>().map_err(|_| format!("an invalid {name}"));
     Ok(Some(parse(count)?.saturating_mul(parse(size)?)))
 }
 
@@ -82,16 +82,16 @@ pub(super) fn text(reply: &Reply, name: &str) -> Taken<String> {
 /// A field's bytes.
 pub(super) fn bytes(reply: &Reply, name: &str) -> Taken<Vec<u8>> {
     let word = reply.text(name).map_err(BadReply::into_words)?;
-    decode(word).ok_or_else(|| format!("'{}' with a strange {name}", reply.kind()))
+    decode(word).ok_or_else(|| format!("'{}' has an invalid '{name}'", reply.kind()))
 }
 
 /// A field's list of bytes.
 pub(super) fn list(reply: &Reply, name: &str) -> Taken<Vec<Vec<u8>>> {
     let words = reply.find(name).unwrap_or_default().split(';').filter(|word| !word.is_empty());
-    words.map(|word| decode(word).ok_or_else(|| format!("a strange {name}"))).collect()
+    words.map(|word| decode(word).ok_or_else(|| format!("an invalid {name}"))).collect()
 }
 
-/// The other way of [`encode`](crate::remote::program). `None` for what that cannot have made.
+/// The other way of [`encode`](crate::remote::encode). `None` for what that cannot have made.
 fn decode(word: &str) -> Option<Vec<u8>> {
     if word == "%" {
         return Some(Vec::new());
@@ -114,7 +114,7 @@ fn decode(word: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::program::encode;
+    use crate::remote::encode::encode;
 
     #[test]
     fn texts_come_back() {

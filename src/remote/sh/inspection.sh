@@ -63,7 +63,6 @@ host_kind() {
     break
   done
   systemd=0; [ ! -d /run/systemd/system ] || systemd=1
-  selinux=0; [ ! -e /sys/fs/selinux/enforce ] || selinux=1
   # Profiles know no more families than these.
   case $family in debian|redhat|alpine) kind=$family;; *) kind=other;; esac
   if [ $systemd = 1 ]; then kind=$kind-systemd; else kind=$kind-plain; fi
@@ -83,18 +82,15 @@ tell_host() {
   for host_tool in $needed; do
     have $host_tool || [ $host_tool = stat ] || host_missing=$host_missing,$host_tool
   done
-  host_mountns=0 host_netns=0
+  host_mountns=0
   if have unshare; then
-    if unshare -m -n true; then host_mountns=1 host_netns=1
-    elif unshare -m true; then host_mountns=1
+    if unshare -m true; then host_mountns=1
     elif [ "$uid" != 0 ] && unshare -Urm true; then host_mountns=1; fi
   fi 2>/dev/null
-  has_ssl=0; ! have openssl || has_ssl=1
-  has_64=0; ! have base64 || has_64=1
   enc "$host_user"; host_user=$v; enc "$os_id"
-  say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd selinux=$selinux variant=$variant \
-    sha256=$sumtool sync=$host_sync stat=$stattool setsid=${new_session:+1} mountns=$host_mountns netns=$host_netns \
-    openssl=$has_ssl base64=$has_64 inputlog=$host_input_log missing=${host_missing#,}
+  say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd variant=$variant \
+    sha256=$sumtool sync=$host_sync stat=$stattool mountns=$host_mountns \
+    inputlog=$host_input_log missing=${host_missing#,}
   i=0
   while [ $i -lt $n_programs ]; do
     get prog $i; host_program=$v; dec "$v"
@@ -170,6 +166,19 @@ run_commands() {
   done
 }
 
+# Each with who began it, which its second line says in hex.
+tell_journals() {
+  for journals_one in $journals; do
+    journals_id=${journals_one%%:*} journals_kind=${journals_one#*:} journals_by=
+    if [ -r "$state/$journals_kind.$journals_id" ]; then
+      { read -r line; read -r journals_word journals_by; } <"$state/$journals_kind.$journals_id"
+      [ "$journals_word" = by ] || journals_by=
+      case $journals_by in *[!0-9a-f]*) journals_by=;; esac
+    fi
+    say journal id=$journals_id state=$journals_kind by=$journals_by
+  done
+}
+
 journals=
 inspect() {
   if ! read_request; then return; fi
@@ -183,7 +192,7 @@ inspect() {
   tell_files
   look_at_services
   run_commands
-  for inspect_journal in $journals; do say journal id=${inspect_journal%%:*} state=${inspect_journal#*:}; done
+  tell_journals
   if [ -d "$run/lock" ]; then
     find_lock_holder
     [ -z "$holder" ] || say lock pid=$holder note=$held

@@ -9,13 +9,12 @@ mod request;
 use super::conversation::{BadReply, Conversation, MARGIN};
 use super::error::RemoteError;
 use super::program::{Program, RECOVERING, TRANSACTING, nonce};
-use crate::host::RolledBack;
 use crate::host::{Committed, Recovered, Staged};
+use crate::host::{Content, RolledBack};
 use crate::host::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
-use replies::Told;
-pub(super) use request::{BadRequest, argv, body, seconds};
+use replies::Replies;
 use request::{Waits, Worded, wanted, word};
 use std::time::Duration;
 
@@ -80,17 +79,19 @@ impl Transaction {
         let conversation = Conversation::open(process, program, &nonce, &text, Step::Lock).await?;
         let mut begun = Self { conversation, request, order, checks, limits };
         let mut recovered = Vec::new();
-        let mut told = begun.until("hello", begun.limits.hello).await?;
-        recovered.append(&mut told.recovered);
+        let mut replies = begun.until("hello", begun.limits.hello).await?;
+        recovered.append(&mut replies.recovered);
         entered(Step::Stage);
         begun.conversation.during = Step::Stage;
         begun.conversation.send(&bodies).await?;
+        // The host has them: no copy and no reference stays until the verdict.
         drop(bodies);
-        let told = begun.follow("staged", begun.limits.staged, entered).await?;
+        begun.request.files.iter_mut().for_each(|file| file.content = Content::Keep);
+        let replies = begun.follow("staged", begun.limits.staged, entered).await?;
         let staged = Staged {
             recovered,
-            validations: told.validations,
-            files: begun.in_request_order(told.files).map_err(|bad| begun.garbage(bad))?,
+            validations: replies.validations,
+            files: begun.in_request_order(replies.files).map_err(|bad| begun.garbage(bad))?,
         };
         begun.conversation.during = Step::Barrier;
         Ok((begun, staged))
@@ -110,12 +111,12 @@ impl Transaction {
         self.conversation.during = Step::Commit;
         self.conversation.may_have_changed = !self.request.files.is_empty();
         self.conversation.send(b"commit\n").await?;
-        let told = self.until("committed", self.limits.committed).await?;
+        let replies = self.until("committed", self.limits.committed).await?;
         let committed = Committed {
-            validations: told.validations,
-            reloads: told.reloads,
-            files: self.in_request_order(told.files).map_err(|bad| self.garbage(bad))?,
-            guarded: told.guarded,
+            validations: replies.validations,
+            reloads: replies.reloads,
+            files: self.in_request_order(replies.files).map_err(|bad| self.garbage(bad))?,
+            guarded: replies.guarded,
         };
         self.conversation.during = Step::Confirm;
         Ok(committed)
@@ -141,9 +142,9 @@ impl Transaction {
         self.conversation.during = Step::Rollback;
         self.conversation.send(b"rollback\n").await?;
         match self.until("rolled_back", self.limits.ended).await {
-            Ok(told) => {
+            Ok(replies) => {
                 self.conversation.finish().await;
-                Ok(told.back)
+                Ok(replies.back)
             }
             // It had gone back by itself, which is what was wanted.
             Err(RemoteError::RolledBack { rollback, .. }) => Ok(rollback),
@@ -167,7 +168,7 @@ impl Transaction {
     }
 
     /// Reads replies up to one of this kind.
-    async fn until(&mut self, kind: &str, limit: Duration) -> Result<Told, RemoteError> {
+    async fn until(&mut self, kind: &str, limit: Duration) -> Result<Replies, RemoteError> {
         self.follow(kind, limit, &mut |_| {}).await
     }
 
@@ -177,20 +178,20 @@ impl Transaction {
         kind: &str,
         limit: Duration,
         entered: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Told, RemoteError> {
-        let mut told = Told::default();
+    ) -> Result<Replies, RemoteError> {
+        let mut replies = Replies::default();
         let mut limit = limit;
         loop {
             let reply = self.conversation.next(limit).await?;
             if reply.kind == "validating" {
                 entered(Step::Validate);
             }
-            let ended = told.take(&reply, kind, &self.request, &self.order, &self.checks);
+            let ended = replies.take(&reply, kind, &self.request, &self.order, &self.checks);
             match ended {
                 Err(bad) => return Err(self.garbage(bad)),
-                Ok(Some(Ok(()))) => return Ok(told),
+                Ok(Some(Ok(()))) => return Ok(replies),
                 Ok(Some(Err(error))) => return Err(error),
-                Ok(None) if told.recovering => limit = limit.max(RECOVERY),
+                Ok(None) if replies.recovering => limit = limit.max(RECOVERY),
                 Ok(None) => {}
             }
         }
@@ -242,11 +243,11 @@ pub async fn recover_with(
     let text = request::recovery(&nonce, holder, lock, files, dirs);
     let mut conversation =
         Conversation::open(process, program, &nonce, &text, Step::Recover).await?;
-    let mut told = Told::default();
+    let mut replies = Replies::default();
     let mut limit = lock + MARGIN;
     loop {
         let reply = conversation.next(limit).await?;
-        match told.take_recovery(&reply) {
+        match replies.take_recovery(&reply) {
             Err(bad) => return Err(conversation.garbage(bad.into_words())),
             Ok(Some(Ok(()))) => break,
             Ok(Some(Err(error))) => return Err(error),
@@ -254,5 +255,5 @@ pub async fn recover_with(
         }
     }
     conversation.finish().await;
-    Ok(told.recovered)
+    Ok(replies.recovered)
 }

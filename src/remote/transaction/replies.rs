@@ -10,9 +10,9 @@ use crate::remote::error::RemoteError;
 /// Lines of one kind that a host may send before its terminal one.
 const LINES: usize = 10_000;
 
-/// What was told so far on the way to an awaited reply.
+/// What was answered so far on the way to an awaited reply.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Replies {
     pub(super) recovered: Vec<Recovered>,
     pub(super) recovering: bool,
     pub(super) validations: Vec<Validation>,
@@ -26,7 +26,7 @@ pub(super) struct Told {
 /// `None`: go on. Otherwise the awaited reply came, or another terminal one.
 type Ended = Option<Result<(), RemoteError>>;
 
-impl Told {
+impl Replies {
     /// Takes in one reply of a transaction.
     pub(super) fn take(
         &mut self,
@@ -147,7 +147,7 @@ impl Told {
             "back" => {}
             "recovered" => {
                 let id = TransactionId::parse(reply.text("tx")?)
-                    .ok_or_else(|| BadReply::new("a strange transaction id"))?;
+                    .ok_or_else(|| BadReply::new("an invalid transaction id"))?;
                 self.recovered.push(Recovered {
                     id: id.to_string(),
                     end: match reply.text("end")? {
@@ -159,6 +159,7 @@ impl Told {
                     },
                     reload: reply.maybe_number("reload")?,
                     conflicts: reply.number("conflicts")?,
+                    by: reply.words("by").unwrap_or_default(),
                 });
             }
             "busy" => {
@@ -167,7 +168,7 @@ impl Told {
                     holder: reply.words("held")?.replace('\n', " "),
                 })));
             }
-            _ => return Err(BadReply::new(&format!("'{}' was not awaited", reply.kind()))),
+            _ => return Err(BadReply::new(&format!("'{}' was not expected", reply.kind()))),
         }
         Ok(None)
     }

@@ -6,28 +6,11 @@ use crate::host::{
 };
 use crate::model::command::CommandLine;
 use crate::model::{Fingerprint, RemotePath, StartTls};
-use crate::remote::error::RemoteError;
-use crate::remote::program::{encode, encode_all, is_plain_text};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::remote::encode::{
+    BadRequest, argv, body, encode, is_plain_text, note, places, running_words, seconds, timed,
+};
 use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// Why a request cannot be put into words.
-#[derive(Debug)]
-pub(in crate::remote) struct BadRequest(String);
-
-impl BadRequest {
-    pub(in crate::remote) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl From<BadRequest> for RemoteError {
-    fn from(BadRequest(why): BadRequest) -> Self {
-        Self::BadRequest(why)
-    }
-}
 
 /// Time for everything on the host that is no command of the service: copies, digests, flushes.
 const WORK: Duration = Duration::from_secs(60);
@@ -64,7 +47,7 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
     let mut real: Vec<&RemotePath> = request.files.iter().map(|file| &file.real_path).collect();
     real.sort();
     if let Some(twice) = real.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(BadRequest(format!("{} is the destination of two files", twice[0])));
+        return Err(BadRequest::new(format!("{} is the destination of two files", twice[0])));
     }
     let directories = directories(request);
     let order = order(request, &directories);
@@ -125,27 +108,6 @@ pub(super) fn recovery(
     lines.extend(files.iter().map(|file| format!("sweep {}", encode(file.as_bytes()))));
     lines.push("go\n".to_owned());
     lines.join("\n")
-}
-
-/// Where journals and locks are, if not at the usual places.
-pub(in crate::remote) fn places(dirs: Option<&StateDirs>) -> Vec<String> {
-    dirs.map_or_else(Vec::new, |dirs| {
-        vec![
-            format!("state {}", encode(dirs.state.as_bytes())),
-            format!("run {}", encode(dirs.run.as_bytes())),
-        ]
-    })
-}
-
-/// Who we are, for whoever finds the host locked.
-pub(in crate::remote) fn note(holder: &str) -> String {
-    let line: String = holder.chars().filter(|c| !c.is_control()).take(200).collect();
-    format!("note {}", hex::encode(line))
-}
-
-/// Whole seconds, at least one.
-pub(in crate::remote) fn seconds(duration: Duration) -> u64 {
-    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).clamp(1, 1_000_000)
 }
 
 struct Limits {
@@ -253,13 +215,13 @@ fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
 fn file_line(file: &FileChange, directories: &[&[u8]]) -> Result<String, BadRequest> {
     let name = file.real_path.file_name();
     if name.starts_with(b".certroll") {
-        return Err(BadRequest(format!("{}: the name is reserved", file.path)));
+        return Err(BadRequest::new(format!("{}: the name is reserved", file.path)));
     }
     let content = match &file.content {
         Content::Bytes(bytes) if is_plain_text(bytes.expose()) => "text".to_owned(),
         Content::Bytes(_) => "base64".to_owned(),
         Content::Keep if file.before.is_none() => {
-            return Err(BadRequest(format!("{}: there is nothing to keep", file.path)));
+            return Err(BadRequest::new(format!("{}: there is nothing to keep", file.path)));
         }
         Content::Keep => "keep".to_owned(),
         Content::Generation(id) => format!("gen:{id}"),
@@ -283,7 +245,7 @@ fn attributes(wanted: &Attributes) -> Result<String, BadRequest> {
         Some(name) => {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@$-".contains(&byte);
             if name.is_empty() || name.starts_with('-') || !name.bytes().all(plain) {
-                return Err(BadRequest(format!("'{name}' is no account's name")));
+                return Err(BadRequest::new(format!("'{name}' is no account's name")));
             }
             Ok(name.clone())
         }
@@ -302,22 +264,6 @@ fn body_room(files: &[FileChange]) -> usize {
         .sum()
 }
 
-/// The bytes as lines, then a lone dot. `into` must have room: a moved buffer would not be wiped.
-pub(in crate::remote) fn body(bytes: &[u8], into: &mut Vec<u8>) {
-    if is_plain_text(bytes) {
-        into.extend_from_slice(bytes);
-    } else {
-        let mut line = Zeroizing::new([0; 76]);
-        for chunk in bytes.chunks(57) {
-            // 57 bytes are 76 characters, so the slice is never too short.
-            let length = STANDARD.encode_slice(chunk, &mut line[..]).unwrap_or_default();
-            into.extend_from_slice(&line[..length]);
-            into.push(b'\n');
-        }
-    }
-    into.extend_from_slice(b".\n");
-}
-
 fn service_lines(service: &ServiceCommands) -> Result<Vec<String>, BadRequest> {
     let mut lines = vec![format!("service {}", encode(service.name.as_bytes()))];
     if let Some(running) = &service.running {
@@ -330,26 +276,6 @@ fn service_lines(service: &ServiceCommands) -> Result<Vec<String>, BadRequest> {
         lines.push(format!("recover {}", timed(recover)?));
     }
     Ok(lines)
-}
-
-/// How to see that a service runs, as `running` of `sh/run.sh` reads it.
-pub(in crate::remote) fn running_words(check: &RunningCheck) -> Result<String, BadRequest> {
-    Ok(match check {
-        RunningCheck::PidFile(path) => format!("pidfile {}", encode(path.as_bytes())),
-        RunningCheck::Process(name) => format!("process {}", encode(name.as_bytes())),
-        RunningCheck::Command(command) => format!("command {}", timed(command)?),
-    })
-}
-
-/// Seconds and arguments.
-pub(in crate::remote) fn timed(command: &TimedCommand) -> Result<String, BadRequest> {
-    Ok(format!("{} {}", seconds(command.timeout), argv(&command.command)?))
-}
-
-/// A command's encoded arguments.
-pub(in crate::remote) fn argv(command: &CommandLine) -> Result<String, BadRequest> {
-    command.check().map_err(|error| BadRequest(error.to_string()))?;
-    Ok(encode_all(&command.argv()))
 }
 
 fn check_lines(
@@ -438,7 +364,7 @@ fn expand(
     });
     match missing.take() {
         None => Ok(expanded),
-        Some(name) => Err(BadRequest(format!(
+        Some(name) => Err(BadRequest::new(format!(
             "the path of {{{name}}} is not UTF-8, so the command '{}' cannot name it",
             step.command
         ))),

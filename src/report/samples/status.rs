@@ -6,6 +6,8 @@ use crate::event::status::{
 };
 use crate::model::Fingerprint;
 
+const BY: &str = "certroll apply by ops@deploy1 since 2026-11-24T10:00:00Z, run 5d1f0a4c9be2d713";
+
 /// What `status` finds on a host where a run was interrupted.
 pub(in crate::report) fn status() -> HostStatus {
     let (old, new) = (brief("edge1.example.net", 12), brief("edge1.example.net", 89));
@@ -47,10 +49,11 @@ pub(in crate::report) fn status() -> HostStatus {
             as_in_file: Some(false),
             problem: None,
         }],
-        lock: Some("4711 since 2026-11-24T10:00:00Z by ops at deploy1".into()),
+        lock: Some(format!("process 4711: {BY}")),
         journals: vec![JournalStatus {
             id: "20261124T100000Z-5d1f0a4c".into(),
             state: UnfinishedState::Undo,
+            by: Some(BY.to_owned()),
         }],
     }
 }

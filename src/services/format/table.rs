@@ -69,7 +69,7 @@ fn check_kind(node: &Node, kind: Kind, name: &str, found: &mut Diagnostics) {
         Kind::Port => {
             if port(node).is_none() {
                 let problem = match node.value {
-                    Value::Int(number) => format!("{number} is no TCP port"),
+                    Value::Int(number) => format!("{number} is not a TCP port"),
                     _ => format!("`{name}` is a TCP port, not {}", node.kind()),
                 };
                 found.push(Diagnostic::error(problem).at(node.span.as_ref()));
@@ -165,7 +165,9 @@ fn check_command(node: &Node, name: &str, found: &mut Diagnostics) {
     if let Some((key, _)) =
         node.as_map().into_iter().flatten().find(|(key, _)| key.as_str() != Some("shell"))
     {
-        found.push(Diagnostic::error("nothing else stands beside `shell`").at(key.span.as_ref()));
+        found.push(
+            Diagnostic::error("`shell` allows no other keys beside it").at(key.span.as_ref()),
+        );
     }
     let Some(command) = command_line(node) else {
         return mismatch(

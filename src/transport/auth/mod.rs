@@ -61,7 +61,10 @@ pub(super) async fn log_in<H: Handler>(
             }
             // Another factor is wanted, maybe of a kind that was tried already.
             Step::Partly => {
-                login.tried.push(format!("{} (accepted, more is wanted)", name(method)));
+                login.tried.push(format!(
+                    "{} (accepted, but the server requires another method)",
+                    name(method)
+                ));
                 if method == MethodKind::PublicKey && offers.len() > 0 {
                     methods.push(method);
                 }

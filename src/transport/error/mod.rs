@@ -272,7 +272,7 @@ impl std::fmt::Display for HostKeyUnknown {
         if !other_kinds.is_empty() {
             write!(
                 f,
-                " (known of it are only kinds without support here: {})",
+                " (the only keys known for it are of unsupported types: {})",
                 other_kinds.join(", ")
             )?;
         }
@@ -289,7 +289,7 @@ impl std::fmt::Display for HostKeyChanged {
         }
         write!(
             f,
-            "; somebody may be in between, or the machine was set up anew: then remove the old key \
+            "; someone may be intercepting the connection, or the machine was reinstalled: then remove the old key \
              with: {remedy}"
         )
     }

@@ -74,7 +74,7 @@ pub enum StartError {
     /// `requiretty` or a su that insists on a terminal.
     #[error(
         "{program} insists on a terminal, which would corrupt the transfer: remove requiretty from \
-         its configuration, or become by another method"
+         its configuration, or use another become method"
     )]
     TtyRequired {
         /// The program.
@@ -128,7 +128,7 @@ pub enum StartError {
         said: String,
     },
     /// It ended in another way before it was ready.
-    #[error("the program did not start ({}){}", end(*.code, .signal), words(.said))]
+    #[error("the program did not start ({}){}", end(*.code, .signal), after_colon(.said))]
     Ended {
         /// Exit code.
         code: Option<i32>,
@@ -138,7 +138,7 @@ pub enum StartError {
         said: String,
     },
     /// Neither ready nor ended nor a question.
-    #[error("the program gave no sign of life for {}{}", seconds(*.after), words(&printable(.said, 500)))]
+    #[error("the program gave no sign of life for {}{}", seconds(*.after), after_colon(&printable(.said, 500)))]
     Silent {
         /// The limit.
         after: Duration,
@@ -264,7 +264,7 @@ fn end(code: Option<i32>, signal: &Option<String>) -> String {
     }
 }
 
-fn words(said: &str) -> String {
+fn after_colon(said: &str) -> String {
     let said = said.trim();
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }

@@ -95,7 +95,7 @@ impl<'a> Variables<'a> {
         let (name, text) = self.scalar(names).filter(|(_, text)| !text.is_empty())?;
         let number = text.trim().parse().ok();
         if number.is_none() {
-            let problem = format!("{name} is '{text}', which is no number that it can have");
+            let problem = format!("{name} is '{text}', which is not a valid value for it");
             self.wrong(name, problem, "write a number");
         }
         number

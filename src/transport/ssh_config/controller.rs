@@ -36,7 +36,7 @@ impl Controller {
             home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
             user: ask("id", "-un").or_else(named).unwrap_or_else(|| "root".into()),
             uid: own_uid().or_else(|| ask("id", "-u")).unwrap_or_default(),
-            hostname: told("/proc/sys/kernel/hostname")
+            hostname: trimmed("/proc/sys/kernel/hostname")
                 .or_else(|| ask("uname", "-n"))
                 .unwrap_or_else(|| "localhost".into()),
             shell: set("SHELL").map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
@@ -60,7 +60,7 @@ fn own_uid() -> Option<String> {
     Some(std::fs::metadata("/proc/self").ok()?.uid().to_string())
 }
 
-fn told(path: &str) -> Option<String> {
+fn trimmed(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }

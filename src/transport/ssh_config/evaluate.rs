@@ -55,8 +55,8 @@ impl Pass<'_> {
                 Entry::Set(_) => {}
                 Entry::Host(patterns) => active = !never && self.is_host(patterns),
                 Entry::Match(criteria, span) => {
-                    let holds = self.holds(criteria, never);
-                    active = holds.map_err(|problem| format!("{span}: {problem}"))? && !never;
+                    let all_true = self.all_true(criteria, never);
+                    active = all_true.map_err(|problem| format!("{span}: {problem}"))? && !never;
                 }
                 Entry::Include(files) => {
                     for file in files {
@@ -81,7 +81,7 @@ impl Pass<'_> {
     }
 
     /// `never` spares the run of commands.
-    fn holds(&mut self, criteria: &[Criterion], never: bool) -> Result<bool, String> {
+    fn all_true(&mut self, criteria: &[Criterion], never: bool) -> Result<bool, String> {
         let host = match &self.settings.host_name {
             Some(name) if !self.last => expand_host_name(name, self.original)?,
             Some(name) => name.clone(),

@@ -280,11 +280,11 @@ fn family(word: &str) -> Result<AddressFamily, String> {
 /// A number, or a service's name (`a2port`).
 pub(in crate::transport) fn port(word: &str) -> Result<u16, String> {
     let number = word.parse().ok().or_else(|| services::tcp_port(word));
-    number.filter(|port| *port > 0).ok_or_else(|| format!("'{word}' is no port number"))
+    number.filter(|port| *port > 0).ok_or_else(|| format!("'{word}' is not a port number"))
 }
 
 fn number(word: &str) -> Result<u32, String> {
-    word.parse().map_err(|_| format!("'{word}' is no number"))
+    word.parse().map_err(|_| format!("'{word}' is not a number"))
 }
 
 /// `10`, `1m30s` (`convtime`), `none`: which OpenSSH takes as if nothing had been said.
@@ -292,7 +292,7 @@ fn time(word: &str) -> Result<Option<Duration>, String> {
     if word == "none" {
         return Ok(None);
     }
-    let wrong = || format!("'{word}' is no time: write seconds, or 1m30s");
+    let wrong = || format!("'{word}' is not a duration: write seconds, or 1m30s");
     let mut seconds = 0_u64;
     let mut rest = word;
     while !rest.is_empty() {
@@ -342,7 +342,7 @@ pub(in crate::transport) fn jumps(text: &str) -> Result<Vec<Hop>, String> {
 }
 
 fn hop(text: &str) -> Result<Hop, String> {
-    let wrong = || format!("'{text}' is no jump host: write user@host:port");
+    let wrong = || format!("'{text}' is not a jump host: write user@host:port");
     let place = text.strip_prefix("ssh://").map_or(text, |place| place.trim_end_matches('/'));
     let (user, place) = match place.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),

@@ -105,7 +105,7 @@ fn a_unit_that_was_stopped_stays_so() {
 
         assert_eq!(step(&ran, &host), "reload", "{ran}");
         assert!(!ran.stdout.contains("is DOWN"), "{ran}");
-        assert!(ran.stdout.contains("did not run before either"), "{ran}");
+        assert!(ran.stdout.contains("was not running before either"), "{ran}");
         assert_eq!(state_of(&host, service), "inactive");
         assert_eq!(host.state(service), before);
         host.sh(&format!("systemctl start {}", unit(service)));

@@ -5,7 +5,7 @@
 use crate::common::world::{AUTHORITY, desired, facts, file, nothing, plan, put, wanted};
 use certroll::testing::host::{CommandResult, FileState, HostFacts};
 use certroll::testing::model::{FileMode, RemotePath};
-use certroll::testing::plan::wanted::Wanted;
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::playbook::certificate::Dest;
 
 /// apache2 2.4 with `default-ssl` enabled; standard error comes along.
@@ -34,7 +34,7 @@ const HAPROXY: &str = "\tbind :443 ssl crt /etc/haproxy/certs/ alpn h2,http/1.1\
 
 const CADDY: &str = "\ttls /etc/caddy/certs/cert.pem /etc/caddy/certs/key.pem\n";
 
-fn dest(wanted: &mut Wanted, cert: &str, key: &str) {
+fn dest(wanted: &mut CertificateRequest, cert: &str, key: &str) {
     wanted.certificate.pairs[0].dest = Dest {
         cert: Some(cert.parse().expect("a path")),
         key: Some(key.parse().expect("a path")),
@@ -43,7 +43,7 @@ fn dest(wanted: &mut Wanted, cert: &str, key: &str) {
 }
 
 /// A host with the files in place, whose service prints this about its configuration.
-fn told(wanted: &Wanted, outputs: &[&str]) -> HostFacts {
+fn told(wanted: &CertificateRequest, outputs: &[&str]) -> HostFacts {
     let desired = desired(wanted);
     let mut facts = facts(&desired);
     put(&mut facts, &desired, &AUTHORITY.leaf(&["www.example.net"]));
@@ -60,7 +60,7 @@ fn told(wanted: &Wanted, outputs: &[&str]) -> HostFacts {
     facts
 }
 
-fn notes(wanted: &Wanted, facts: &HostFacts) -> Vec<String> {
+fn notes(wanted: &CertificateRequest, facts: &HostFacts) -> Vec<String> {
     let desired = desired(wanted);
     let seen = vec![nothing(); desired.probes.len()];
     let mut notes = plan(&desired, facts, &seen).notes;

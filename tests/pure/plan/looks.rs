@@ -4,7 +4,7 @@ use crate::common::world::{AUTHORITY, desired, facts, nothing, plan, put, wanted
 use certroll::testing::host::ValidateVia;
 use certroll::testing::model::StartTls;
 use certroll::testing::plan::host_plan::SeenBefore;
-use certroll::testing::plan::wanted::Wanted;
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
 use certroll::testing::verify::SignatureChoice;
 
@@ -12,7 +12,7 @@ use certroll::testing::verify::SignatureChoice;
 fn a_wildcard_is_looked_at_by_a_name_of_its_own() {
     let leaves = [AUTHORITY.leaf(&["*.example.net"]), AUTHORITY.leaf(&["www.example.net"])];
     let mut wanted = wanted_for(&["nginx"], &leaves[..1], true);
-    let name = |wanted: &Wanted| desired(wanted).probes[0].server_name.clone().unwrap();
+    let name = |wanted: &CertificateRequest| desired(wanted).probes[0].server_name.clone().unwrap();
     assert_eq!(name(&wanted), "www.example.net");
     wanted.host = certroll::testing::model::HostName::new("app7.example.net");
     assert_eq!(name(&wanted), "app7.example.net");
@@ -32,7 +32,7 @@ fn a_name_with_an_rsa_and_an_ecdsa_pair_is_looked_at_for_each() {
             ..Dest::default()
         };
     }
-    let looks = |wanted: &Wanted| -> Vec<(usize, SignatureChoice)> {
+    let looks = |wanted: &CertificateRequest| -> Vec<(usize, SignatureChoice)> {
         desired(wanted).probes.iter().map(|probe| (probe.pair, probe.signature)).collect()
     };
     let both = [(0, SignatureChoice::Rsa), (1, SignatureChoice::Ecdsa)];
@@ -51,7 +51,7 @@ fn a_name_with_an_rsa_and_an_ecdsa_pair_is_looked_at_for_each() {
     wanted.certificate.verify = named("other.net:443", None);
     assert_eq!(looks(&wanted), [(2, SignatureChoice::Ecdsa)]);
     // A sealed boot asks for the kind that it compares, where there are several.
-    let boots = |wanted: &mut Wanted| {
+    let boots = |wanted: &mut CertificateRequest| {
         wanted.certificate.validate = Some(Validation::Boot);
         let desired = desired(wanted);
         let vias = desired.services[0].validate.iter().map(|check| check.step.via.clone());

@@ -13,12 +13,12 @@ use certroll::testing::host::{
     TimedCommand, ValidateVia,
 };
 use certroll::testing::model::{CommandLine, FileMode, StartTls};
-use certroll::testing::plan::desired::Desired;
+use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::host_plan::{Decision, FileAction, SeenBefore};
 use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::resolve::Variants;
 use certroll::testing::plan::rows::{blocked_row, rows};
-use certroll::testing::plan::wanted::Wanted;
 use certroll::testing::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn argv(words: &[&str]) -> CommandLine {
 }
 
 /// Everything that a resolved task says, without bytes.
-fn told(desired: &Desired) -> String {
+fn told(desired: &DesiredState) -> String {
     let mut lines = Vec::new();
     for file in &desired.files {
         let show = |ownership: &Attributes| {
@@ -83,7 +83,7 @@ fn told(desired: &Desired) -> String {
 }
 
 fn table(
-    desired: &Desired,
+    desired: &DesiredState,
     facts: &certroll::testing::host::HostFacts,
     seen: &[SeenBefore],
 ) -> String {
@@ -157,7 +157,7 @@ fn an_own_check_leaves_the_loaders_of_staged_files() {
     let mut wanted = wanted(&["postfix"]);
     wanted.certificate.validate =
         Some(Validation::Command(argv(&["postfix", "-c", "/p", "check"])));
-    let labels = |wanted: &Wanted| -> Vec<String> {
+    let labels = |wanted: &CertificateRequest| -> Vec<String> {
         let desired = desired(wanted);
         desired.services[0].validate.iter().map(|step| step.label.clone()).collect()
     };
@@ -193,13 +193,13 @@ fn nginx_has_no_recipe_for_a_boot() {
 
 #[test]
 fn what_is_missing_is_said() {
-    let refused = |wanted: &Wanted| resolve(wanted, DEBIAN).unwrap_err();
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
     let mut files = wanted(&["files"]);
     insta::assert_snapshot!(refused(&files), @"dest.cert is missing: files has no usual path here");
     files.certificate.pairs[0].dest.cert = Some("/c".parse().unwrap());
     insta::assert_snapshot!(refused(&files), @"dest.key is missing: files has no usual path here");
     files.certificate.pairs[0].dest.key = Some("/k".parse().unwrap());
-    insta::assert_snapshot!(refused(&files), @"the profile 'files' knows no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service notices by itself");
+    insta::assert_snapshot!(refused(&files), @"the profile 'files' has no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service picks up new files by itself");
     let shared = wanted(&["postfix", "dovecot"]);
     insta::assert_snapshot!(refused(&shared), @"dest.cert is missing: postfix, dovecot has no usual path here");
     let keyless = wanted_for(&["haproxy"], &[AUTHORITY.leaf(&["a.example"])], false);
@@ -249,7 +249,7 @@ fn a_chain_of_its_own_only_splits_what_was_given_apart() {
         chain: Some("/chain.pem".parse().unwrap()),
         combined: None,
     };
-    let certificates = |wanted: &Wanted, path: &str| {
+    let certificates = |wanted: &CertificateRequest, path: &str| {
         let desired = desired(wanted);
         let file = desired.files.iter().find(|file| file.path.to_str() == Some(path)).unwrap();
         String::from_utf8_lossy(file.content.expose()).matches("BEGIN CERTIFICATE").count()
@@ -416,7 +416,7 @@ fn the_inspection_asks_each_kind_for_its_own() {
 #[test]
 fn only_root_gives_files_away() {
     let mut wanted = wanted(&["nginx"]);
-    let facts_as = |wanted: &Wanted| {
+    let facts_as = |wanted: &CertificateRequest| {
         let mut facts = facts(&desired(wanted));
         (facts.uid, facts.user) = (1000, "deploy".to_owned());
         facts

@@ -112,7 +112,7 @@ async fn what_is_wrong_with_the_chain_is_noted_and_fails_nothing() {
     let script = Script::new([serve(&expired)]);
     let (verdict, _) = run(&script, &wanted(&expired), Backoff::default(), 1).await;
     let Verdict::Verified { notes, .. } = verdict else { panic!("{verdict:?}") };
-    assert_eq!(notes, ["the served certificate has expired on 2020-01-01"]);
+    assert_eq!(notes, ["the served certificate expired on 2020-01-01"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,7 +218,7 @@ async fn the_name_sent_is_the_server_name_else_the_host_and_never_an_address() {
     let mut bad = probe();
     bad.server_name = Some("no name\x1b[31m".to_owned());
     let script = Script::new([Act::Silence]);
-    let words = handshake(&bad, &script).await.unwrap_err().words();
+    let words = handshake(&bad, &script).await.unwrap_err().describe();
     assert_eq!(words, "'no name[31m' cannot be sent as a server name");
     assert_eq!(script.times(), Vec::<u64>::new());
 }

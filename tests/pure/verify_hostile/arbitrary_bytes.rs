@@ -35,7 +35,7 @@ proptest! {
             tokio::time::timeout(Duration::from_secs(60), handshake(&probe, &dial)).await
         });
         let refusal = refusal.expect("an answer in time").expect_err("random bytes are no TLS");
-        let words = refusal.words();
+        let words = refusal.describe();
         prop_assert!(!words.chars().any(char::is_control), "{name}: {words:?}");
         prop_assert!(words.chars().count() < 600, "{name}: {words:?}");
     }

@@ -87,7 +87,7 @@ async fn a_dialogue_that_breaks_off_anywhere_is_told_as_such() {
             if cut == whole || said.last().is_some_and(Vec::is_empty) {
                 let flooded = refusal(told_so_far(said, flood).await, protocol).await;
                 assert!(!matches!(flooded, Refusal::Timeout { .. }), "{case}: {flooded:?}");
-                assert!(flooded.words().len() < 600, "{case}: {flooded:?}");
+                assert!(flooded.describe().len() < 600, "{case}: {flooded:?}");
                 if cut == whole {
                     assert!(matches!(flooded, Refusal::Injected { .. }), "{case}: {flooded:?}");
                 }

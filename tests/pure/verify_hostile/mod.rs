@@ -84,12 +84,12 @@ const MYSQL_GREETING: &[u8] =
 async fn refusals_of_each_protocol_are_told_in_its_words() {
     use StartTls::{Ftp, Imap, Ldap, Lmtp, Mysql, Pop3, Postgres, Sieve, Smtp, Xmpp};
     let cases: &[(StartTls, &'static [&'static [u8]], &str)] = &[
-        (Smtp, &[b"554 5.7.1 go away\r\n"], "the server turns the connection away: 554 5.7.1 go away"),
-        (Smtp, &[b"421 too busy\r\n"], "the server turns the connection away: 421 too busy"),
+        (Smtp, &[b"554 5.7.1 go away\r\n"], "the server rejects the connection: 554 5.7.1 go away"),
+        (Smtp, &[b"421 too busy\r\n"], "the server rejects the connection: 421 too busy"),
         (
             Smtp,
             &[b"220-two\r\n220 lines\r\n", b"550 who are you\r\n"],
-            "the server does not tell its capabilities: 550 who are you",
+            "the server does not list its capabilities: 550 who are you",
         ),
         (Smtp, &[b"220 x\r\n", b"250-x\r\n250 SIZE\r\n"], "the server does not offer STARTTLS (smtp)"),
         // The server's own name is no capability.
@@ -100,8 +100,8 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
             "the server refuses STARTTLS: 454 4.7.0 TLS not available due to local problem",
         ),
         (Lmtp, &[b"220 x\r\n", b"250-x\r\n250 starttls\r\n", b"502 no\r\n"], "the server refuses STARTTLS: 502 no"),
-        (Imap, &[b"* BYE full\r\n"], "the server turns the connection away: * BYE full"),
-        (Imap, &[b"* PREAUTH hi\r\n"], "the server turns the connection away: * PREAUTH hi"),
+        (Imap, &[b"* BYE full\r\n"], "the server rejects the connection: * BYE full"),
+        (Imap, &[b"* PREAUTH hi\r\n"], "the server rejects the connection: * PREAUTH hi"),
         (
             Imap,
             &[b"* OK hi\r\n", b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\na1 OK\r\n"],
@@ -118,10 +118,10 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
             &[b"* OK hi\r\n", b"* X {27}\r\n* CAPABILITY STARTTLS\r\na1 OK y\r\n* CAPABILITY IMAP4\r\na1 OK\r\n"],
             "the server does not offer STARTTLS (imap)",
         ),
-        (Pop3, &[b"-ERR full\r\n"], "the server turns the connection away: -ERR full"),
+        (Pop3, &[b"-ERR full\r\n"], "the server rejects the connection: -ERR full"),
         (Pop3, &[b"+OK\r\n", b"+OK\r\nUSER\r\n.\r\n"], "the server does not offer STARTTLS (pop3)"),
         (Pop3, &[b"+OK\r\n", b"-ERR what\r\n", b"-ERR no TLS\r\n"], "the server refuses STARTTLS: -ERR no TLS"),
-        (Sieve, &[b"BYE \"busy\"\r\n"], "the server turns the connection away: BYE \"busy\""),
+        (Sieve, &[b"BYE \"busy\"\r\n"], "the server rejects the connection: BYE \"busy\""),
         (
             Sieve,
             &[b"\"IMPLEMENTATION\" \"x\"\r\n\"SIEVE\" {8}\r\nSTARTTLS\r\nOK\r\n"],
@@ -132,7 +132,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
             &[b"{8+}\r\nSTARTTLS\r\nOK \"hi\"\r\n", b"NO {4}\r\nnope\r\n"],
             "the server refuses STARTTLS: NO {4} nope",
         ),
-        (Ftp, &[b"421 later\r\n"], "the server turns the connection away: 421 later"),
+        (Ftp, &[b"421 later\r\n"], "the server rejects the connection: 421 later"),
         (
             Ftp,
             &[b"220-hello\r\n 220 not yet\r\nwords\r\n220 now\r\n", b"530 Please login with USER and PASS.\r\n"],
@@ -148,7 +148,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
         (
             Mysql,
             &[b"\x17\0\0\0\xff\x10\x04Too many connections"],
-            "the server turns the connection away: error 1040: Too many connections",
+            "the server rejects the connection: error 1040: Too many connections",
         ),
         (
             Mysql,
@@ -177,7 +177,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
                 b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>\
                 <stream:error><host-unknown xmlns='urn:x'/></stream:error></stream:stream>",
             ],
-            "the server does not tell its capabilities: error host-unknown",
+            "the server does not list its capabilities: error host-unknown",
         ),
         (
             Xmpp,
@@ -188,7 +188,7 @@ async fn refusals_of_each_protocol_are_told_in_its_words() {
     for (protocol, lines, words) in cases {
         // A first line that is empty waits for the client.
         let refusal = refusal(conversation(lines).await, *protocol).await;
-        assert_eq!(refusal.words(), *words, "{}", protocol.name());
+        assert_eq!(refusal.describe(), *words, "{}", protocol.name());
         assert!(!refusal.advice().is_empty(), "{words}");
     }
 }
@@ -309,7 +309,7 @@ async fn a_plain_port_and_a_tls_port_are_told_apart() {
     let http = conversation(&[b"", b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n"]).await;
     let plain = refusal(http, StartTls::None).await;
     assert_eq!(
-        plain.words(),
+        plain.describe(),
         "the port does not speak TLS, it says: HTTP/1.1 400 Bad Request Server: x"
     );
     assert_eq!(plain.advice(), ["this is plain HTTP: check the port"]);

@@ -25,7 +25,7 @@ fn what_is_only_warned_about_is_an_error() {
         ("a\n[nosuch:vars]\nx=1\n", "group 'nosuch'"),
         ("[web:foo]\na\n", "unknown kind 'foo'"),
         ("[web\na\n", "closing bracket"),
-        ("[we b]\na\n", "no name for a group"),
+        ("[we b]\na\n", "is not a valid group name"),
         ("a foo\n", "key=value, not 'foo'"),
         ("a\n[all:vars]\nword\n", "key=value, not 'word'"),
         ("a x=\"open\n", "quote is not closed"),
@@ -36,8 +36,8 @@ fn what_is_only_warned_about_is_an_error() {
         ("a[a:5]\n", "from number to number or from letter to letter"),
         ("a[01:100]\n", "same length"),
         ("[w]\nh:\n", "ends in a colon"),
-        ("h:70000\n", "no port number"),
-        ("h:abc\n", "no port number"),
+        ("h:70000\n", "is not a port number"),
+        ("h:abc\n", "is not a port number"),
     ] {
         refused(&[("hosts", text)], &["hosts"], words);
     }

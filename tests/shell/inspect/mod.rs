@@ -209,10 +209,15 @@ fn what_earlier_transactions_left_is_told() {
     for name in [".certroll-t1", ".certroll-t1.new", ".certroll-lost", ".certroll-lost.new"] {
         fs::create_dir(place.path(name)).unwrap();
     }
-    let state = |name: &str| fs::write(place.dir.path().join("state").join(name), "x").unwrap();
-    for name in ["j.t1", "done.t0", "conflict.t2"] {
-        state(name);
-    }
+    let state = |name: &str, text: &str| {
+        fs::write(place.dir.path().join("state").join(name), text).unwrap();
+    };
+    let by = "certroll apply by ops@deploy1, run 5d1f";
+    let hex: String = by.bytes().map(|byte| format!("{byte:02x}")).collect();
+    state("j.t1", &format!("certroll-journal 1\nby {hex}\nkeep 0\nend\n"));
+    state("done.t0", "x");
+    // Torn in the middle of a byte.
+    state("conflict.t2", "certroll-journal 1\nby 636");
     for shell in shells() {
         let facts = place.inspect(shell, &place.ask(vec![file.clone()]));
         let [told] = facts.files.as_slice() else { panic!() };
@@ -225,12 +230,15 @@ fn what_earlier_transactions_left_is_told() {
         let orphans = [".certroll-lost", ".certroll-lost.new"]
             .map(|name| place.path(name).as_os_str().as_bytes().to_vec());
         assert_eq!(told.orphans, orphans, "{shell}");
-        let journals: Vec<_> =
-            facts.journals.iter().map(|one| (one.id.as_str(), one.state)).collect();
+        let journals: Vec<_> = facts
+            .journals
+            .iter()
+            .map(|one| (one.id.as_str(), one.state, one.by.as_str()))
+            .collect();
         let wanted = [
-            ("t0", JournalState::Done),
-            ("t1", JournalState::Undo),
-            ("t2", JournalState::Conflict),
+            ("t0", JournalState::Done, ""),
+            ("t1", JournalState::Undo, by),
+            ("t2", JournalState::Conflict, ""),
         ];
         assert_eq!(journals, wanted, "{shell}");
     }

@@ -126,7 +126,7 @@ fn every_form_of_key_is_read_and_leaves_as_openssl_reads_it() {
                 };
                 let no = "the private key is encrypted and no passphrase was given";
                 assert_eq!(error(None).as_deref(), Some(no), "{kind} {form}");
-                let wrong = "the passphrase does not open the private key";
+                let wrong = "the passphrase is wrong for the private key";
                 assert_eq!(error(Some("no")).as_deref(), Some(wrong), "{kind} {form}");
             }
             let passphrase = Secret::new("secret".to_owned());
@@ -211,8 +211,8 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
     der.key: the key file is DER (binary), not PEM
     bag.p12: the key file is a PKCS#12 container (.p12, .pfx), not PEM
     openssh.key: the private key is of an unsupported kind: OpenSSH's own format
-    cut.key: PEM block 1 of the key file (line 1) is cut off: it has no END line
-    missing-line.key: PEM block 1 of the key file (line 1) does not decode as a private key (PKCS#8)
+    cut.key: PEM block 1 of the key file (line 1) is truncated: it has no END line
+    missing-line.key: PEM block 1 of the key file (line 1) cannot be decoded as a private key (PKCS#8)
     junk.key: PEM block 1 of the key file (line 1) holds something that is not base64
     blank.key: the key file is empty
     words.key: the key file holds no PEM block
@@ -275,12 +275,12 @@ fn certificate_files_that_cannot_be_used_are_refused_with_a_reason() {
     bag.pem: the certificate file is a PKCS#12 container (.p12, .pfx), not PEM (extract the certificates: openssl pkcs12 -in FILE -nokeys -out cert.pem)
     pkcs7.pem: the certificate file holds no certificate, only 'PKCS7' (convert it: openssl pkcs7 -print_certs -in FILE -out FILE.pem)
     leaf.csr: the certificate file holds no certificate, only 'CERTIFICATE REQUEST' (this is a signing request; the certificate is what the CA returns for it)
-    leaf.key: the certificate file holds no certificate, only 'PRIVATE KEY' (are the paths of certificate and key exchanged?)
-    cut.pem: PEM block 1 of the certificate file (line 1) is cut off: it has no END line (the file was cut off or is still being written; copy it again)
-    second-cut.pem: PEM block 2 of the certificate file (line 14) is cut off: it has no END line (the file was cut off or is still being written; copy it again)
-    cut-inside.pem: PEM block 1 of the certificate file (line 1) is cut off: it has no END line (the file was cut off or is still being written; copy it again)
+    leaf.key: the certificate file holds no certificate, only 'PRIVATE KEY' (are the paths of certificate and key swapped?)
+    cut.pem: PEM block 1 of the certificate file (line 1) is truncated: it has no END line (the file was cut off or is still being written; copy it again)
+    second-cut.pem: PEM block 2 of the certificate file (line 14) is truncated: it has no END line (the file was cut off or is still being written; copy it again)
+    cut-inside.pem: PEM block 1 of the certificate file (line 1) is truncated: it has no END line (the file was cut off or is still being written; copy it again)
     junk.pem: PEM block 1 of the certificate file (line 1) holds something that is not base64 (fetch the file again from where it was issued)
-    no-der.pem: PEM block 1 of the certificate file (line 1) does not decode as an X.509 certificate (fetch the file again from where it was issued)
+    no-der.pem: PEM block 1 of the certificate file (line 1) cannot be decoded as an X.509 certificate (fetch the file again from where it was issued)
     hollow.pem: PEM block 1 of the certificate file (line 1) is empty (fetch the file again from where it was issued)
     wrong-end.pem: PEM block 1 of the certificate file (line 1) ends with the wrong label 'X509 CRL' (fetch the file again from where it was issued)
     with-key.pem: the certificate file holds a private key too (PEM block 2, line 14) (name the same file as `source.key` too, or take the key out of it)

@@ -296,6 +296,7 @@ async fn a_change_by_somebody_else_after_the_commit_is_kept_and_told() {
         let recovered = host.recover().await.unwrap();
         assert_eq!(recovered.len(), 1);
         assert_eq!((recovered[0].end, recovered[0].conflicts), (RecoveredEnd::Conflict, 1));
+        assert_eq!(recovered[0].by, "since noon, alice@controller");
         assert!(host.recover().await.unwrap().is_empty());
         assert!(host.litter().is_empty(), "{:?}", host.litter());
         let kept = host.dir.join(".certroll").join(&recovered[0].id).join("cert.pem");

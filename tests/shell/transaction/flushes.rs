@@ -82,6 +82,7 @@ async fn a_confirmation_that_cannot_be_flushed_keeps_the_old_files() {
         std::fs::remove_file(&failing).unwrap();
         let recovered = host.recover().await.unwrap();
         assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}", shell.name);
+        assert_eq!(recovered[0].by, "since noon, alice@controller", "{}", shell.name);
         host.assert_unchanged(&before);
     }
 }

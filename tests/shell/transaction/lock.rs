@@ -142,11 +142,20 @@ async fn torn_journals_are_dropped_and_whole_ones_obeyed() {
         }
         assert!(host.recover().await.unwrap().is_empty());
         host.assert_unchanged(&before);
-        let whole = "certroll-journal 1\nkeep 0\nend\n";
-        std::fs::write(host.root.join("state/done.20200101T000000Z-4"), whole).unwrap();
-        let recovered = host.recover().await.unwrap();
-        assert_eq!((recovered.len(), recovered[0].end), (1, RecoveredEnd::New));
-        host.assert_unchanged(&before);
+        // As today's version writes them, as earlier ones did, and with names that cannot be read.
+        for (by, begun_by) in [
+            ("by 72756e203564\n".to_owned(), "run 5d"),
+            (String::new(), ""),
+            ("by 6\n".to_owned(), ""),
+            ("by zz;x\n".to_owned(), ""),
+        ] {
+            let whole = format!("certroll-journal 1\n{by}keep 0\nend\n");
+            std::fs::write(host.root.join("state/done.20200101T000000Z-4"), whole).unwrap();
+            let recovered = host.recover().await.unwrap();
+            assert_eq!((recovered.len(), recovered[0].end), (1, RecoveredEnd::New));
+            assert_eq!(recovered[0].by, begun_by, "{}", shell.name);
+            host.assert_unchanged(&before);
+        }
     }
 }
 

@@ -64,14 +64,14 @@ async fn digests_are_compared() {
 async fn lines_that_make_no_sense_are_refused() {
     for (made, words) in [
         ("staged", "'staged' without files"),
-        ("staged files=x", "'staged' with a strange files"),
-        ("done", "'done' was not awaited"),
+        ("staged files=x", "'staged' has an invalid 'files'"),
+        ("done", "'done' was not expected"),
         ("checked check=7 way=staged rc=0", "a check that was not asked for"),
         ("checked check=0 way=hope rc=0", "an unknown way of checking"),
         ("failed step=everything why=x", "an unknown step"),
-        ("recovered tx=../../etc end=old conflicts=0", "a strange transaction id"),
-        ("\u{1b}[2J x=1", "was not awaited"),
-        ("no field", "a line that is no reply"),
+        ("recovered tx=../../etc end=old conflicts=0", "an invalid transaction id"),
+        ("\u{1b}[2J x=1", "was not expected"),
+        ("no field", "a line that is not a reply"),
     ] {
         refused_before_commit(reply("staged", |_| made.to_owned()), words).await;
     }
@@ -133,14 +133,17 @@ async fn an_inspection_that_is_broken_or_lied_to_gives_no_facts() {
     let facts = site.look().await.unwrap();
     assert_eq!(facts.files.len(), 2);
     for (fault, words) in [
-        (Fault::CutBefore(" facts".into()), "the host fell silent during inspect"),
-        (Fault::CutAmid(" facts".into()), "the host fell silent during inspect"),
-        (Fault::CloseAfter(" host".into()), "the host fell silent during inspect"),
+        (Fault::CutBefore(" facts".into()), "the connection ended during inspect"),
+        (Fault::CutAmid(" facts".into()), "the connection ended during inspect"),
+        (Fault::CloseAfter(" host".into()), "the connection ended during inspect"),
         (Fault::FloodAfter(" host".into()), "the host printed more than"),
-        (reply("host", |_| "host uid=me".into()), "the host answered nonsense during inspect"),
-        (reply("file", |_| String::new()), "the host answered nonsense during inspect"),
-        (reply("file", |_| "file i=9".into()), "the host answered nonsense during inspect"),
-        (reply("facts", |_| "truths files=2".into()), "the host answered nonsense during inspect"),
+        (reply("host", |_| "host uid=me".into()), "the host sent an invalid reply during inspect"),
+        (reply("file", |_| String::new()), "the host sent an invalid reply during inspect"),
+        (reply("file", |_| "file i=9".into()), "the host sent an invalid reply during inspect"),
+        (
+            reply("facts", |_| "truths files=2".into()),
+            "the host sent an invalid reply during inspect",
+        ),
     ] {
         let name = format!("{fault:?}");
         site.inject(fault);

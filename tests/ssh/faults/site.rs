@@ -6,7 +6,7 @@ use certroll::testing::host::{
     ServiceCommands, Staged, StateDirs, TimedCommand, TransactionId, TransactionRequest,
     ValidateStep, ValidateVia,
 };
-use certroll::testing::lab::story::{HostStory, Kind, Twist};
+use certroll::testing::lab::story::{HostStory, Kind, Scenario};
 use certroll::testing::lab::{Fault, Host, Lab};
 use certroll::testing::model::{
     CommandLine, Fingerprint, HostName, Outcome, RemotePath, Secret, Timestamp,
@@ -28,11 +28,11 @@ pub struct Site {
 
 impl Site {
     pub async fn new() -> Self {
-        Self::with(Twist::None).await
+        Self::with(Scenario::None).await
     }
 
-    pub async fn with(twist: Twist) -> Self {
-        let story = HostStory::new("edge1", Kind::Web, twist);
+    pub async fn with(scenario: Scenario) -> Self {
+        let story = HostStory::new("edge1", Kind::Web, scenario);
         let lab = Lab::temporary(&[story]).await.unwrap();
         let before = read(&Host::files(&lab.hosts[0].directory));
         let certs = lab.directory().join("certs/edge1");

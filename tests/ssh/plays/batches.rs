@@ -1,7 +1,7 @@
 //! Batches, tolerance, the barrier, stopping.
 
 use crate::plays::site::{CERTIFICATE, Site, ended};
-use certroll::testing::lab::story::Twist;
+use certroll::testing::lab::story::Scenario;
 use std::time::Duration;
 
 const FAILS_ON_EDGE2: &str = r#"
@@ -44,7 +44,8 @@ async fn the_others_of_a_batch_go_on_unless_the_play_tolerates_less() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_too_many_hosts_fail_to_stage_no_host_of_the_batch_changes() {
-    let twists = [Twist::None, Twist::BrokenConfiguration, Twist::None, Twist::Unreachable];
+    let twists =
+        [Scenario::None, Scenario::BrokenConfiguration, Scenario::None, Scenario::Unreachable];
     for (head, code, outcomes, new) in [
         ("", 6, "edge1=changed edge2=failed edge3=changed edge4=unreachable", true),
         (

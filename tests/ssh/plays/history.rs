@@ -1,7 +1,7 @@
 //! The record of a run, and what is made of it.
 
 use super::site::{CERTIFICATE, Ran, Site, ended};
-use certroll::testing::lab::story::Twist;
+use certroll::testing::lab::story::Scenario;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +24,7 @@ fn listed(ran: &Ran) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_changes_something_is_recorded_as_it_was() {
-    let site = Site::new(&[Twist::None, Twist::BrokenConfiguration]).await;
+    let site = Site::new(&[Scenario::None, Scenario::BrokenConfiguration]).await;
     site.play("plan", "", CERTIFICATE, &[]).await;
     assert_eq!(records(&site).len(), 0, "a plan changes nothing and leaves nothing");
     let apply = site.play("apply", "", CERTIFICATE, &["-e", "token=swordfish"]).await;
@@ -118,7 +118,7 @@ async fn a_disk_that_fills_up_on_the_way_is_one_warning_and_no_failure() {
     let more = ["-i", "inventory.ini", "--ssh-config", "none"];
     let apply = ended(site.program("sh", &arguments, &more).spawn().unwrap()).await;
     assert_eq!(apply.code, 0, "{apply:?}");
-    let warning = "warning: the record of this run is not whole: ";
+    let warning = "warning: the record of this run is incomplete: ";
     assert_eq!(apply.stderr.matches(warning).count(), 1, "{apply:?}");
     assert!(site.serves_new("edge1"));
     let shown = site.certroll(&["history", "show", "last"]).await;
@@ -145,7 +145,7 @@ async fn records_are_switched_off_and_pruned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_run_left_is_done_by_the_command_that_it_ends_with() {
-    let site = Site::new(&[Twist::BrokenConfiguration, Twist::None, Twist::None]).await;
+    let site = Site::new(&[Scenario::BrokenConfiguration, Scenario::None, Scenario::None]).await;
     let head = "  serial: 1\n";
     let stopped = site.play("apply", head, CERTIFICATE, &[]).await;
     assert_eq!(stopped.code, 2, "{stopped:?}");

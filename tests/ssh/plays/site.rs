@@ -1,7 +1,7 @@
 //! A fleet in this process and certroll as another process beside it.
 
 use certroll::testing::lab::Lab;
-use certroll::testing::lab::story::{HostStory, Kind, Twist};
+use certroll::testing::lab::story::{HostStory, Kind, Scenario};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -32,15 +32,15 @@ pub(crate) struct Ran {
 
 impl Site {
     /// Hosts `edge1`, `edge2`, …, with what is odd about each.
-    pub(crate) async fn new(twists: &[Twist]) -> Self {
-        let story = |(index, twist)| HostStory::new(format!("edge{index}"), Kind::Web, twist);
+    pub(crate) async fn new(twists: &[Scenario]) -> Self {
+        let story = |(index, scenario)| HostStory::new(format!("edge{index}"), Kind::Web, scenario);
         let stories: Vec<_> = (1..).zip(twists.iter().copied()).map(story).collect();
         Self { lab: Lab::temporary(&stories).await.expect("the lab starts") }
     }
 
     /// So many hosts with nothing odd about them.
     pub(crate) async fn good(count: usize) -> Self {
-        Self::new(&vec![Twist::None; count]).await
+        Self::new(&vec![Scenario::None; count]).await
     }
 
     /// Where certroll keeps what outlives a run.

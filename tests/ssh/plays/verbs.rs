@@ -1,7 +1,7 @@
 //! `plan`, `apply`, `verify`, `status`, `rollback`, `recover` and `ping` on the embedded fleet.
 
 use crate::plays::site::{CERTIFICATE, Site};
-use certroll::testing::lab::story::Twist;
+use certroll::testing::lab::story::Scenario;
 use serde_json::Value;
 
 fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -10,7 +10,7 @@ fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_runs_no_command_and_says_what_it_cannot_know() {
-    let site = Site::new(&[Twist::None, Twist::Drifted, Twist::Unreachable]).await;
+    let site = Site::new(&[Scenario::None, Scenario::Drifted, Scenario::Unreachable]).await;
     let tasks = format!(
         "    - name: change\n      shell: echo x >>{{{{ host_dir }}}}/log.txt\n      register: changed\n\
          \x20   - name: depends\n      debug: {{msg: \"{{{{ changed.stdout }}}}\"}}\n\
@@ -104,12 +104,12 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
-    let site = Site::new(&[Twist::None, Twist::Unreachable]).await;
+    let site = Site::new(&[Scenario::None, Scenario::Unreachable]).await;
     let recover = site.play("recover", "", CERTIFICATE, &[]).await;
     assert_eq!(
         (recover.code, recover.outcomes().as_str()),
         (4, "edge1=unchanged edge2=unreachable"),
         "{recover}"
     );
-    assert_eq!(recover.output("edge1", "recover"), "nothing to settle");
+    assert_eq!(recover.output("edge1", "recover"), "nothing to recover");
 }

@@ -223,7 +223,10 @@ async fn two_factors() {
     let Some(sshd) = Sshd::start(dir.path(), "host", options) else { return };
     let one = sshd.target_with_key("alice");
     let tried = refused(&one).await;
-    assert!(tried.iter().any(|text| text.contains("accepted, more is wanted")), "{tried:?}");
+    assert!(
+        tried.iter().any(|text| text.contains("accepted, but the server requires another method")),
+        "{tried:?}"
+    );
     let both = Target { password: secret(PASSWORD), ..one.clone() };
     assert_in(&both, "key and password").await;
     let mut two = one;

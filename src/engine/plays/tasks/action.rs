@@ -24,7 +24,7 @@ pub(in crate::engine::plays) struct Action<'a> {
     /// Its variables.
     pub(in crate::engine::plays) scope: &'a Scope,
     /// Where the task runs.
-    pub(in crate::engine::plays) link: &'a HostConnection,
+    pub(in crate::engine::plays) connection: &'a HostConnection,
     /// Nothing may be changed.
     pub(in crate::engine::plays) check: bool,
     /// The run has been stopped, and this is what `always` says.
@@ -127,7 +127,7 @@ impl Action<'_> {
         };
         match number.filter(|number| (0.0..=31_536_000.0).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Failed::value(node, "a number of seconds is wanted here")),
+            None => Err(Failed::value(node, "expected a number of seconds")),
         }
     }
 

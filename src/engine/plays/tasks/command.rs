@@ -61,7 +61,7 @@ pub(super) async fn run(
 ) -> Result<CommandResult, Failed> {
     let title = action.title.to_owned();
     let work = async {
-        let process = action.link.sh().await.map_err(|error| error.ended(&title))?;
+        let process = action.connection.sh().await.map_err(|error| error.ended(&title))?;
         remote::command::run(process, request)
             .await
             .map_err(|error| failure::remote(&title, action.host, &error, None))
@@ -97,8 +97,8 @@ fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> 
     let mut value: Map<String, Json> =
         value.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     if result.skipped {
-        value.insert("msg".to_owned(), json!("nothing to do: creates or removes says so"));
-        let message = Some("nothing to do: creates or removes says so".to_owned());
+        value.insert("msg".to_owned(), json!("nothing to do, because of `creates` or `removes`"));
+        let message = Some("nothing to do, because of `creates` or `removes`".to_owned());
         return Ok(Done { message, value, ..Done::default() });
     }
     let output = [stdout, stderr].into_iter().filter(|text| !text.is_empty());

@@ -28,7 +28,7 @@ pub(super) async fn perform(
         };
         let answer = answer.map_err(|error| Failed::module(error.to_string()))?;
         let text =
-            answer.map_err(|error| Failed::module(format!("nobody can be asked: {error}")))?;
+            answer.map_err(|error| Failed::module(format!("there is no one to ask: {error}")))?;
         let value = Map::from_iter([("user_input".to_owned(), json!(text))]);
         return Ok(Done { value, ..Done::default() });
     };

@@ -69,7 +69,7 @@ pub(super) fn assert(
 
 pub(super) fn fail(action: &Action<'_>, message: Option<&Node>) -> Result<Done, Failed> {
     let message = action.text(message)?;
-    Err(Failed::module(message.unwrap_or_else(|| "failed, as the task asks for".to_owned())))
+    Err(Failed::module(message.unwrap_or_else(|| "failed, as the task requests".to_owned())))
 }
 
 pub(super) fn set_fact(action: &Action<'_>, vars: &Vars) -> Result<Done, Failed> {

@@ -76,7 +76,7 @@ impl Wait {
                 let text = action.text(Some(node))?.unwrap_or_default();
                 let port = text.trim().parse().ok().filter(|port| *port != 0);
                 let port =
-                    port.ok_or_else(|| Failed::value(node, "a port from 1 to 65535 is wanted"))?;
+                    port.ok_or_else(|| Failed::value(node, "expected a port from 1 to 65535"))?;
                 let host = action.text(spec.host.as_ref())?;
                 What::Port { host: host.unwrap_or_else(|| "127.0.0.1".to_owned()), port }
             }
@@ -108,10 +108,10 @@ impl Wait {
     }
 }
 
-/// Looks from where the task runs: through the SSH link, or from the controller.
+/// Looks from where the task runs: through the SSH connection, or from the controller.
 async fn port_is(action: &Action<'_>, wait: &Wait, host: &str, port: u16, begun: Instant) -> bool {
     let deadline = begun + wait.timeout;
-    let Some(dial) = action.link.dialers().host else { return false };
+    let Some(dial) = action.connection.dialers().host else { return false };
     loop {
         let open = match timeout_at(deadline, dial.dial(host, port)).await {
             Ok(answer) => answer.is_ok(),

@@ -1,18 +1,16 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-pub(crate) use super::observe::Repair;
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
-use crate::model::{Guarantee, Step};
-use crate::plan::desired::Desired;
+use crate::model::{Guarantee, HostName, Step};
+use crate::plan::desired::DesiredState;
 use crate::plan::host_plan::{FileAction, HostPlan};
 use crate::plan::transaction as request;
-use crate::plan::wanted::Wanted;
 use crate::remote::{RemoteError, Transaction};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -24,24 +22,12 @@ pub(crate) struct FilesOverSsh;
 impl Targets for FilesOverSsh {
     fn target(
         &self,
-        _: &Arc<Wanted>,
+        _: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target> {
         Arc::new(Files { connection, dirs })
     }
-}
-
-/// Settles what interrupted runs left on a host, without a task that could be applied to it.
-///
-/// # Errors
-/// The host cannot be reached, or is busy with another run.
-pub(crate) async fn repair(
-    repair: &Repair<'_>,
-    connection: &HostConnection,
-    dirs: Option<&StateDirs>,
-) -> Result<Vec<String>, NotBegun> {
-    recover(repair, connection, dirs).await
 }
 
 /// The files of a certificate task on one host.
@@ -66,21 +52,9 @@ impl Target for Files {
 
     fn recover<'a>(
         &'a self,
-        job: &'a Job,
-        observed: &'a Observed,
+        recovery: &'a Recovery<'a>,
     ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
-        Box::pin(async move {
-            let files: Vec<_> =
-                observed.view.facts().files.iter().map(|file| file.path.clone()).collect();
-            let repair = Repair {
-                host: job.host(),
-                task: job.task(),
-                holder: &job.identity.holder,
-                files: &files,
-                emitter: &job.emitter,
-            };
-            recover(&repair, &self.connection, self.dirs.as_ref()).await
-        })
+        Box::pin(recover(recovery, &self.connection, self.dirs.as_ref()))
     }
 
     fn begin<'a>(
@@ -189,7 +163,7 @@ impl Staged for StagedFiles {
     }
 }
 
-fn not_begun(desired: &Desired, error: RemoteError) -> NotBegun {
+fn not_begun(desired: &DesiredState, error: RemoteError) -> NotBegun {
     let failure = remote_failure(desired, &error);
     match error {
         RemoteError::Busy { holder, .. } => NotBegun::Busy { holder, failure },
@@ -198,7 +172,7 @@ fn not_begun(desired: &Desired, error: RemoteError) -> NotBegun {
     }
 }
 
-fn remote_failure(desired: &Desired, error: &RemoteError) -> HostFailure {
+fn remote_failure(desired: &DesiredState, error: &RemoteError) -> HostFailure {
     let command = match error {
         RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } => {
             request::command_of(desired, inner)
@@ -208,11 +182,11 @@ fn remote_failure(desired: &Desired, error: &RemoteError) -> HostFailure {
     failure::remote(&desired.task, &desired.host, error, command)
 }
 
-fn undone(desired: &Desired, failure: StepFailure, rollback: RolledBack) -> HostFailure {
+fn undone(desired: &DesiredState, failure: StepFailure, rollback: RolledBack) -> HostFailure {
     remote_failure(desired, &RemoteError::RolledBack { failure, rollback })
 }
 
-fn stage_detail(desired: &Desired, staged: &host::Staged) -> String {
+fn stage_detail(desired: &DesiredState, staged: &host::Staged) -> String {
     let checks = validations(desired, &staged.validations, "comes after the switch");
     if checks.is_empty() {
         "staged; no check on the host, only the controller's own".to_owned()
@@ -222,7 +196,7 @@ fn stage_detail(desired: &Desired, staged: &host::Staged) -> String {
 }
 
 /// The checks and how each went. `live`: what is to be said of those that look at live files.
-fn validations(desired: &Desired, list: &[Validation], live: &str) -> Vec<String> {
+fn validations(desired: &DesiredState, list: &[Validation], live: &str) -> Vec<String> {
     list.iter()
         .filter_map(|validation| {
             let service = desired.services.get(validation.service)?;
@@ -236,7 +210,7 @@ fn validations(desired: &Desired, list: &[Validation], live: &str) -> Vec<String
         .collect()
 }
 
-fn commit_detail(desired: &Desired, plan: &HostPlan, committed: &Committed) -> String {
+fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed) -> String {
     let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
     let mut parts = Vec::new();
     if count > 0 {

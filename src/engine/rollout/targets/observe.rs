@@ -2,12 +2,11 @@
 
 use super::proof;
 use crate::engine::connection::HostConnection;
-use crate::engine::emit::Emitter;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed};
+use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
 use crate::host::{Recovered, RecoveredEnd, StateDirs};
-use crate::model::{HostName, RemotePath, Step};
+use crate::model::Step;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, ask};
@@ -23,7 +22,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// The host is unreachable or does not answer sensibly.
 pub(super) async fn observe(
     job: &Job,
-    link: &HostConnection,
+    connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
@@ -31,10 +30,10 @@ pub(super) async fn observe(
     let mut request = ask(&job.variants);
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
-    let process = link.sh().await.map_err(|error| error.ended(task))?;
-    running.end(link.describe());
+    let process = connection.sh().await.map_err(|error| error.ended(task))?;
+    running.end(connection.describe());
     let running = job.emitter.step(host, Step::Inspect);
-    let dialers = link.dialers();
+    let dialers = connection.dialers();
     let places = job.variants.probes();
     let (facts, looks) =
         tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
@@ -56,24 +55,12 @@ pub(super) async fn observe(
 fn describe(plan: &HostPlan) -> String {
     match &plan.decision {
         Decision::Unchanged => "nothing to do".to_owned(),
-        Decision::ReloadOnly => "files right, service serves another: reload only".to_owned(),
+        Decision::ReloadOnly => {
+            "files are right, but the service serves another certificate: reload only".to_owned()
+        }
         Decision::Change => "files will be written".to_owned(),
         Decision::Blocked { why, .. } => format!("blocked: {why}"),
     }
-}
-
-/// Whose leftovers are settled, and where.
-pub(crate) struct Repair<'a> {
-    /// The host.
-    pub host: &'a HostName,
-    /// The task, or the verb.
-    pub task: &'a str,
-    /// Written into the host's lock: since when, who, from where.
-    pub holder: &'a str,
-    /// Beside these, staging directories without a journal are removed.
-    pub files: &'a [RemotePath],
-    /// Where its steps are told.
-    pub emitter: &'a Emitter,
 }
 
 /// Settles what an earlier run left on a host, in words.
@@ -81,13 +68,13 @@ pub(crate) struct Repair<'a> {
 /// # Errors
 /// The host is unreachable, busy, or does not answer sensibly.
 pub(super) async fn recover(
-    repair: &Repair<'_>,
-    link: &HostConnection,
+    recovery: &Recovery<'_>,
+    connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
-    let Repair { host, task, holder, files, emitter } = *repair;
+    let Recovery { host, task, holder, files, emitter } = *recovery;
     let running = emitter.step(host, Step::Recover);
-    let process = link.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
+    let process = connection.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
     let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
     let settled = settled.map_err(|error| {
         let failure = failure::remote(task, host, &error, None);
@@ -97,13 +84,16 @@ pub(super) async fn recover(
         }
     })?;
     let words: Vec<String> = settled.iter().map(recovered_words).collect();
-    running.end(if words.is_empty() { "nothing to settle".to_owned() } else { words.join("; ") });
+    running.end(if words.is_empty() { "nothing to recover".to_owned() } else { words.join("; ") });
     Ok(words)
 }
 
 /// How an interrupted transaction was settled.
 fn recovered_words(recovered: &Recovered) -> String {
-    let id = &recovered.id;
+    let id = match recovered.by.as_str() {
+        "" => recovered.id.clone(),
+        by => format!("{} ({by})", recovered.id),
+    };
     let mut words = match recovered.end {
         RecoveredEnd::Old => format!("transaction {id} was interrupted: its files are back"),
         RecoveredEnd::New => format!("transaction {id} was confirmed: its leftovers are gone"),

@@ -6,12 +6,12 @@ use crate::plan::build::build;
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::proof;
-use crate::plan::wanted::Wanted;
+use crate::plan::request::CertificateRequest;
 
 /// A plan whose handshakes prove as much as can be had: with looks at the host itself for those that showed
 /// the new leaf before anything was done.
 pub(super) async fn sought(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     mut view: HostView,
     dialers: &Dialers,
     now: Timestamp,

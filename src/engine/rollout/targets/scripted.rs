@@ -2,13 +2,12 @@
 
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged, Target, Targets};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
 use crate::engine::verification::Dialers;
 use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepFailure, Tools};
-use crate::model::{FileMode, Fingerprint, Guarantee, Outcome, Step};
+use crate::model::{FileMode, Fingerprint, Guarantee, HostName, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
-use crate::plan::wanted::Wanted;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -91,13 +90,8 @@ impl Script {
 }
 
 impl Targets for Script {
-    fn target(
-        &self,
-        wanted: &Arc<Wanted>,
-        _: HostConnection,
-        _: Option<StateDirs>,
-    ) -> Arc<dyn Target> {
-        let host = wanted.host.to_string();
+    fn target(&self, host: &HostName, _: HostConnection, _: Option<StateDirs>) -> Arc<dyn Target> {
+        let host = host.to_string();
         let machines = self.machines.lock().unwrap();
         let (machine, known) = machines.get(&host).cloned().unwrap_or((host.clone(), true));
         Arc::new(Store { script: self.clone(), host, machine, known })
@@ -150,13 +144,12 @@ impl Target for Store {
         })
     }
 
-    fn recover<'a>(
-        &'a self,
-        _: &'a Job,
-        _: &'a Observed,
-    ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
+    fn recover<'a>(&'a self, _: &'a Recovery<'a>) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
         // Its changes are undone by the controller, which is gone with them: nothing is left to settle.
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async {
+            self.script.done(&self.host, "recovered");
+            Ok(Vec::new())
+        })
     }
 
     fn begin<'a>(

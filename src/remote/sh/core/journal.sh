@@ -5,18 +5,20 @@
 #   undo.ID      the same, claimed by whoever undoes it
 #   done.ID      confirmed; only the clearing up is left
 #   conflict.ID  undone except for files that somebody else had changed meanwhile
+#
+# Its second line says in hex who began it: the note of the lock, in which the run is named.
 
 # What a reply says about each service, before anything changes.
 journal_write() {
   journal=$state/j.$tx
   journal_up= s=0
   while [ $s -lt $n_services ]; do get service_up $s; journal_up="${journal_up}up $s $v$nl"; s=$((s+1)); done
-  { echo "certroll-journal 1$nl$plan${journal_up}end" >"$journal"; } 2>"$work.err"
+  { echo "certroll-journal 1${nl}by $note$nl$plan${journal_up}end" >"$journal"; } 2>"$work.err"
 }
 
 # Reads journal $1: 1 when it is not whole.
 journal_read() {
-  journal=$1 tx=${1##*/} n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 armed=0 whole=0 units= old_counted=
+  journal=$1 tx=${1##*/} n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 armed=0 whole=0 units= by= old_counted=
   tx=${tx#*.}
   first_line "$journal"
   [ "$v" = "certroll-journal 1" ] || return 1

@@ -34,14 +34,14 @@ recover_journal() {
     finish
     rm -f -- "$journal"
     step journal_removed
-    say recovered tx=$tx end=new reload=- conflicts=0;;
+    say recovered tx=$tx end=new reload=- conflicts=0 by=$by;;
   conflict.*)
     # Told once. The bytes that could not go back stay as a generation.
     [ $keep -gt 0 ] || keep=1
     finish
     rm -f -- "$journal"
     step journal_removed
-    say recovered tx=$tx end=conflict reload=- conflicts=1;;
+    say recovered tx=$tx end=conflict reload=- conflicts=1 by=$by;;
   *)
     if ! journal_claim; then
       # A confirmation that outlived its program was first.
@@ -50,7 +50,7 @@ recover_journal() {
       return
     fi
     restore
-    say recovered tx=$tx end=old reload=$back_worst conflicts=$conflicts;;
+    say recovered tx=$tx end=old reload=$back_worst conflicts=$conflicts by=$by;;
   esac
 }
 

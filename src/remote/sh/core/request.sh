@@ -45,6 +45,7 @@ parse() {
   reload) put service_reload $((n_services-1)) "$*";;
   recover) put service_recover $((n_services-1)) "$*";;
   up) put service_up "$1" "$2";;
+  by) case ${1-} in *[!0-9a-f]*) ;; *) by=${1-};; esac;;
   armed) armed=1;;
   end) whole=1;;
   *) return 1;;

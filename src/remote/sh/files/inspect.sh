@@ -352,7 +352,7 @@ ask_reader() {
 # The public half of a key that stays here. Neither program shows more; both read the key by themselves.
 public_key() {
   v=
-  if [ $has_ssl = 1 ]; then v=$(openssl pkey -pubout -passin pass: -in "$1" 2>/dev/null); fi
+  if have openssl; then v=$(openssl pkey -pubout -passin pass: -in "$1" 2>/dev/null); fi
   if [ -z "$v" ] && have ssh-keygen; then
     # ksh93 makes sockets of pipes, and /dev/stdin cannot be opened then: hence the other shell.
     v=$(/bin/sh -c 'cat <"$1" | ssh-keygen -y -P "" -f /dev/stdin | ssh-keygen -e -m PKCS8 -f /dev/stdin' sh "$1" 2>/dev/null)

@@ -108,7 +108,7 @@ impl Page<'_> {
         }
         let head = format!("UNKNOWN: {}", words::hosts(hosts.iter().copied(), 20));
         format!(
-            "\n{}\n    the link died before the host acknowledged the verdict; without a \
+            "\n{}\n    the connection was lost before the host acknowledged the verdict; without a \
              confirmation it rolls back by itself\n",
             self.end.theme.paint(theme::LOUD, head)
         )

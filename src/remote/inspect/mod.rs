@@ -3,13 +3,14 @@
 mod values;
 
 use super::conversation::{BadReply, Conversation, Reply};
+use super::encode::{BadRequest, encode, places, running_words, timed};
 use super::error::RemoteError;
-use super::program::{INSPECTING, encode, encode_all, nonce};
+use super::program::{INSPECTING, nonce};
 use crate::host::{
     BootGuard, CommandResult, Family, FileFacts, FileState, Generation, HostFacts, HostKind,
     JournalFacts, JournalState, LockHolder, RegularFile, Tools, TransactionId,
 };
-use crate::host::{Inspection, InspectionVariant, RunningCheck, TimedCommand};
+use crate::host::{Inspection, InspectionVariant, RunningCheck};
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
 use crate::transport::Process;
@@ -26,10 +27,10 @@ const MOST_ITEMS: usize = 100_000;
 /// with their time limits, and what they print is bounded.
 ///
 /// # Errors
-/// No shell answered, the link died, or the answers make no sense.
+/// No shell answered, the connection was lost, or the answers make no sense.
 pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts, RemoteError> {
     let nonce = nonce();
-    let text = request_text(request, &nonce).map_err(RemoteError::BadRequest)?;
+    let text = request_text(request, &nonce)?;
     let mut conversation =
         Conversation::open(process, &INSPECTING, &nonce, &text, Step::Inspect).await?;
     let mut reader =
@@ -52,12 +53,9 @@ pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts
     Ok(reader.facts)
 }
 
-fn request_text(request: &Inspection, nonce: &str) -> Result<String, String> {
+fn request_text(request: &Inspection, nonce: &str) -> Result<String, BadRequest> {
     let mut lines = vec![format!("inspect {nonce}")];
-    if let Some(dirs) = &request.dirs {
-        lines.push(format!("state {}", encode(dirs.state.as_bytes())));
-        lines.push(format!("run {}", encode(dirs.run.as_bytes())));
-    }
+    lines.extend(places(request.dirs.as_ref()));
     lines.extend(request.boot_guard.then(|| "boot_guard".to_owned()));
     for variant in &request.variants {
         let kinds: Vec<String> = variant.kinds.iter().map(kind_name).collect();
@@ -71,17 +69,13 @@ fn request_text(request: &Inspection, nonce: &str) -> Result<String, String> {
     Ok(lines.join("\n"))
 }
 
-fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), String> {
+fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), BadRequest> {
     lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
     lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
     lines.extend(variant.programs.iter().map(|name| format!("prog {}", encode(name.as_bytes()))));
     for check in &variant.running {
-        lines.push(match check {
-            RunningCheck::PidFile(path) => format!("running pidfile {}", encode(path.as_bytes())),
-            RunningCheck::Process(name) => format!("running process {}", encode(name.as_bytes())),
-            RunningCheck::Command(command) => format!("running command {}", timed(command)?),
-        });
+        lines.push(format!("running {}", running_words(check)?));
     }
     for command in &variant.commands {
         let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
@@ -90,17 +84,6 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
         lines.push(format!("cmd {seconds} {needs} {rest}"));
     }
     Ok(())
-}
-
-/// `SECONDS ARG...`
-fn timed(command: &TimedCommand) -> Result<String, String> {
-    let line = &command.command;
-    line.check().map_err(|error| format!("`{line}`: {error}"))?;
-    Ok(format!("{} {}", seconds(command.timeout), encode_all(&line.argv())))
-}
-
-fn seconds(limit: Duration) -> u64 {
-    (limit.as_secs() + u64::from(limit.subsec_nanos() > 0)).max(1)
 }
 
 /// As the script tells kinds apart.
@@ -282,7 +265,7 @@ impl Reader<'_> {
     fn generation(&mut self, reply: &Reply) -> Taken<()> {
         let index: usize = number(reply, "i")?;
         let known = self.files.get_mut(index).ok_or("a generation of no file")?;
-        let id = TransactionId::parse(&text(reply, "id")?).ok_or("a strange generation")?;
+        let id = TransactionId::parse(&text(reply, "id")?).ok_or("an invalid generation")?;
         // One that cannot be read cannot be brought back either.
         if let Ok(sha256) = text(reply, "sha")?.parse() {
             let certificates = certificates(reply)?;
@@ -310,7 +293,9 @@ impl Reader<'_> {
             "conflict" => JournalState::Conflict,
             _ => return Err("a journal in an unknown state".to_owned()),
         };
-        self.facts.journals.push(JournalFacts { id: text(reply, "id")?, state });
+        // A journal that was torn while it was written is nothing that keeps the host from being read.
+        let by = reply.words("by").unwrap_or_default();
+        self.facts.journals.push(JournalFacts { id: text(reply, "id")?, state, by });
         Ok(())
     }
 
@@ -321,7 +306,7 @@ impl Reader<'_> {
             || self.facts.running.len() != chosen.running.len()
             || self.facts.commands.len() != chosen.commands.len()
         {
-            return Err("an end before everything was told".to_owned());
+            return Err("the end came before all answers".to_owned());
         }
         for (file, generations) in self.facts.files.iter_mut().zip(std::mem::take(&mut self.files))
         {
@@ -349,7 +334,7 @@ fn regular(reply: &Reply) -> Taken<FileState> {
     if reply.find("mode").is_none() {
         return Ok(FileState::Unreadable);
     }
-    let mode = FileMode::parse_octal(&text(reply, "mode")?).ok_or("a strange mode")?;
+    let mode = FileMode::parse_octal(&text(reply, "mode")?).ok_or("an invalid mode")?;
     let public_key = reply.find("pub").filter(|body| *body != "-");
     Ok(FileState::File(Box::new(RegularFile {
         sha256,

@@ -1,101 +1,14 @@
-//! What Ansible knows and certroll does not: modules, keywords, kinds of `meta`. Each with what to do instead, or
-//! why not. Data only; nobody who writes a well-known name is answered with "did you mean".
+//! Ansible's modules that certroll does not have.
 
-/// Names that share one remedy.
-type Group = (&'static [&'static str], &'static str);
+use super::remedies::Group;
 
-/// Why a key of a play is not there.
-pub(super) fn in_a_play(key: &str) -> Option<&'static str> {
-    find(PLAY, key)
-}
-
-/// Why a module, or a keyword of a task, is not there. A collection's name may stand before it.
-pub(super) fn in_a_task(key: &str) -> Option<&'static str> {
-    let short = key.rsplit('.').next().unwrap_or(key);
-    let own = ["ansible.builtin.", "ansible.legacy."].iter().any(|prefix| key.starts_with(prefix));
-    match find(MODULES, short) {
-        Some(remedy) => Some(remedy),
-        None if key.contains('.') && !own => Some(COLLECTION),
-        None if key.starts_with("with_") => Some("use `loop:` with `query('NAME', …)` or a filter"),
-        None => find(TASK, short),
-    }
-}
-
-/// Why a kind of `meta` is not there.
-pub(super) fn meta(word: &str) -> Option<&'static str> {
-    find(META, word)
-}
-
-fn find(groups: &[Group], name: &str) -> Option<&'static str> {
-    groups.iter().find(|(names, _)| names.contains(&name)).map(|(_, remedy)| *remedy)
-}
-
-const COLLECTION: &str = "certroll runs no modules of collections: leave this task to Ansible, before or after \
-                          the rollout, or write it as a `command`";
-
-const PLAY: &[Group] = &[
-    (
-        &["strategy"],
-        "leave it out: certroll runs every task on a whole batch before the next, as `linear` does",
-    ),
-    (&["vars_prompt"], "pass the value with -e"),
-    (&["connection"], "set the variable `ansible_connection: local` for the hosts concerned"),
-    (&["port"], "set the variable `ansible_port`"),
-    (&["collections"], "certroll has no collections: leave it out"),
-    (&["include"], "this old form is gone from Ansible too: use `import_playbook`"),
-    (&["module_defaults"], "write the arguments at each task"),
-    (&["gather_subset", "gather_timeout", "fact_path"], "certroll gathers no facts: leave it out"),
-    (&["ignore_errors"], "write it at the tasks concerned"),
-    (
-        &["ignore_unreachable"],
-        "an unreachable host takes no further part; `max_fail_percentage` says how many may be",
-    ),
-    (&["no_log", "check_mode", "run_once"], "write it at the tasks concerned"),
-    (&["diff"], "use the flag --diff"),
-    (&["debugger"], "certroll has no debugger: `-vvv` shows what is done"),
-    (&["throttle"], "use the flag --forks, or `serial`"),
-    (
-        &["timeout"],
-        "use the timeouts of the tasks: `timeout`, `validate_timeout`, `reload_timeout`",
-    ),
-    (
-        &["sudo", "sudo_user", "su", "su_user"],
-        "this old form is gone from Ansible too: use `become` and `become_user`",
-    ),
-    (&["user"], "use `remote_user`"),
-    (
-        &["when"],
-        "a play takes no condition: write `when` at its tasks, or choose hosts with `hosts`",
-    ),
-    (&["register", "notify", "loop", "delegate_to", "until"], "this is a key of tasks"),
-    (&["block", "rescue", "always"], "a block stands among `tasks:`: write it there"),
-    (
-        &["become_password"],
-        "use the variable `ansible_become_password` from a vault, or the flag -K",
-    ),
-];
-
-const META: &[Group] = &[
-    (
-        &["clear_facts", "refresh_inventory", "gather_facts"],
-        "certroll gathers no facts and reads the inventory once: leave it out",
-    ),
-    (
-        &["clear_host_errors"],
-        "a host that failed takes no further part in this run: use `ignore_errors` at the task that may fail",
-    ),
-    (&["end_batch"], "use `end_play`, or `when` at the tasks that follow"),
-    (&["end_role"], "use `when` at the tasks that follow"),
-    (&["reset_connection"], "each run logs in anew: leave it out"),
-];
-
-const FILES: &str = "certificates and keys are deployed by `certificate`, with owner and mode; leave other files \
+pub(super) const FILES: &str = "certificates and keys are deployed by `certificate`, with owner and mode; leave other files \
                      to Ansible, or use `command`";
 const SERVICES: &str =
     "the `reload` of a `certificate` task does it; else use `command: [systemctl, reload, NAME]`";
 const PACKAGES: &str = "certroll installs nothing: leave it to Ansible, before the rollout";
 const ACCOUNTS: &str = "certroll manages no accounts: leave it to Ansible, before the rollout";
-const ISSUING: &str = "certroll rolls out what exists: let your issuing tool write the files on the controller, and name \
+pub(super) const ISSUING: &str = "certroll rolls out what exists: let your issuing tool write the files on the controller, and name \
                        them in `source` of a `certificate` task";
 const FACTS: &str =
     "certroll gathers no facts: set what you need in the inventory, or `register` a `command`";
@@ -108,7 +21,7 @@ const MAIL: &str =
     "use `command` with `delegate_to: localhost`, or --metrics and -o json for what a run did";
 const CLOUD: &str = "leave it to Ansible; certroll reads what it writes into the inventory";
 
-const MODULES: &[Group] = &[
+pub(super) const MODULES: &[Group] = &[
     (
         &[
             "copy",
@@ -473,102 +386,3 @@ const MODULES: &[Group] = &[
     (&["local_action"], "write the module as the key, and `delegate_to: localhost`"),
     (&["rescue", "always"], "this belongs to a `block`: write one around the tasks that may fail"),
 ];
-
-const TASK: &[Group] = &[
-    (
-        &["remote_user"],
-        "`remote_user` is a key of the play; for single hosts set the variable `ansible_user`",
-    ),
-    (&["port"], "set the variable `ansible_port`"),
-    (&["connection"], "use `delegate_to: localhost`, or the variable `ansible_connection: local`"),
-    (&["async", "poll"], "a task ends before the next begins: give it a `timeout`"),
-    (
-        &["timeout"],
-        "use the module's own: `timeout` of `command`, `validate_timeout` and `reload_timeout` of `certificate`",
-    ),
-    (&["throttle"], "use the flag --forks, or `serial` of the play"),
-    (&["diff"], "use the flag --diff"),
-    (&["debugger"], "certroll has no debugger: `-vvv` shows what is done"),
-    (&["collections"], "certroll has no collections: leave it out"),
-    (&["module_defaults"], "write the arguments at each task"),
-    (
-        &["delegate_facts"],
-        "what a delegated task sets belongs to the host of the play: leave it out",
-    ),
-    (
-        &["ignore_unreachable"],
-        "an unreachable host takes no further part; `max_fail_percentage` says how many may be",
-    ),
-    (&["first_available_file"], "use `query('first_found', …)`"),
-    (
-        &["sudo", "sudo_user", "su", "su_user"],
-        "this old form is gone from Ansible too: use `become` and `become_user`",
-    ),
-    (
-        &["become_password", "become_pass"],
-        "use the variable `ansible_become_password` from a vault, or the flag -K",
-    ),
-    (&["only_if"], "this old form is gone from Ansible too: use `when`"),
-    (
-        &["static", "tasks_from", "vars_from", "apply", "public"],
-        "this is an argument of an include: write it below `include_role:` or `include_tasks:`",
-    ),
-    (
-        &[
-            "hosts",
-            "tasks",
-            "handlers",
-            "serial",
-            "vars_files",
-            "roles",
-            "gather_facts",
-            "strategy",
-            "max_fail_percentage",
-            "order",
-            "pre_tasks",
-            "post_tasks",
-        ],
-        "this is a key of a play: begin a play of its own with `- hosts: …`",
-    ),
-    (&["with_dict"], "use `loop: \"{{ mapping | dict2items }}\"`"),
-    (&["with_fileglob"], "use `loop: \"{{ query('fileglob', 'PATTERN') }}\"`"),
-    (&["with_first_found"], "use `loop: \"{{ query('first_found', ['ONE', 'TWO']) }}\"`"),
-    (&["with_file"], "use `loop: \"{{ query('file', 'NAME', …) }}\"`"),
-    (&["with_lines"], "use `loop: \"{{ lookup('file', 'NAME').splitlines() }}\"`"),
-    (&["with_together"], "use `loop: \"{{ one | zip(two) | list }}\"`"),
-    (&["with_nested", "with_cartesian"], "use `loop: \"{{ one | product(two) | list }}\"`"),
-    (&["with_sequence"], "use `loop: \"{{ range(FIRST, LAST + 1) | list }}\"`"),
-    (&["with_subelements"], "use `loop: \"{{ list | subelements('KEY') }}\"`"),
-    (&["with_flattened"], "use `loop: \"{{ lists | flatten }}\"`"),
-    (&["with_indexed_items"], "use `loop` with `loop_control: {index_var: NAME}`"),
-    (&["with_random_choice"], "use `{{ list | random }}`"),
-    (&["with_inventory_hostnames"], "use `loop: \"{{ groups['GROUP'] }}\"`"),
-    (&["with_env"], "use `lookup('env', 'NAME')`"),
-    (&["with_url", "with_pipe"], "`register` a `command` with `delegate_to: localhost`"),
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_has_two_remedies() {
-        for groups in [PLAY, META, MODULES, TASK] {
-            let mut names: Vec<_> = groups.iter().flat_map(|(names, _)| names.iter()).collect();
-            let all = names.len();
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), all);
-        }
-        assert!(MODULES.iter().map(|(names, _)| names.len()).sum::<usize>() > 200);
-    }
-
-    #[test]
-    fn a_collections_module_is_told_apart_from_a_slip() {
-        assert_eq!(in_a_task("ansible.builtin.copy"), Some(FILES));
-        assert_eq!(in_a_task("community.crypto.x509_certificate"), Some(ISSUING));
-        assert_eq!(in_a_task("acme.tools.thing"), Some(COLLECTION));
-        assert_eq!(in_a_task("ansible.builtin.coyp"), None);
-        assert_eq!(in_a_task("comand"), None);
-    }
-}

@@ -15,15 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Variable that names the directory where a host keeps journals and locks.
 const STATE_DIRECTORY: &str = "certroll_state_dir";
 
-/// Every link of a run.
-pub(crate) struct Links {
+/// Every connection of a run.
+pub(crate) struct Connections {
     connector: Connector,
     options: ConnectOptions,
     config: SshConfig,
     known: Mutex<HashMap<Place, HostConnection>>,
 }
 
-/// What makes two links share a session.
+/// What makes two connections share a session.
 #[derive(PartialEq, Eq, Hash)]
 struct Place {
     host: HostName,
@@ -32,7 +32,7 @@ struct Place {
     user: String,
 }
 
-impl Links {
+impl Connections {
     /// No connection yet.
     pub(crate) fn new(connector: Connector, options: ConnectOptions, config: SshConfig) -> Self {
         Self { connector, options, config, known: Mutex::default() }
@@ -52,13 +52,15 @@ impl Links {
     ) -> Result<HostConnection, Diagnostics> {
         let task = &chosen.task;
         let keywords = keywords(chosen.at.play, Some(task), scope)?;
-        let Some(elsewhere) = &task.delegate_to else { return self.link(host, &keywords, scope) };
+        let Some(elsewhere) = &task.delegate_to else {
+            return self.connection(host, &keywords, scope);
+        };
         let Some(name) = scope.text_unless_omitted(elsewhere).map_err(one)? else {
-            return self.link(host, &keywords, scope);
+            return self.connection(host, &keywords, scope);
         };
         let name = HostName::new(name);
         let there = variables.task_scope(vars, &name, task)?;
-        self.link(&name, &keywords, &there)
+        self.connection(&name, &keywords, &there)
     }
 
     /// How a host is reached outside any task.
@@ -72,10 +74,10 @@ impl Links {
         host: &HostName,
     ) -> Result<HostConnection, Diagnostics> {
         let scope = variables.scope(play, host)?;
-        self.link(host, &Keywords::default(), &scope)
+        self.connection(host, &Keywords::default(), &scope)
     }
 
-    fn link(
+    fn connection(
         &self,
         host: &HostName,
         keywords: &Keywords,
@@ -99,10 +101,10 @@ impl Links {
             },
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = known
+        let connection = known
             .entry(place)
             .or_insert_with(|| HostConnection::new(plan.route, None, self.connector.clone()));
-        Ok(link.as_user(plan.become_as))
+        Ok(connection.as_user(plan.become_as))
     }
 
     /// Where a host keeps journals and locks, if its variables name a place of their own: the directory

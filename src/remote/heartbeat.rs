@@ -8,12 +8,12 @@ use tokio::task::JoinHandle;
 
 /// Holds the input and writes to it until [`ended`](Self::end) or dropped; dropped, the input ends.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Heartbeat {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Option<Stdin>>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Writes `beat` every so often, whole.
     pub(super) fn start(mut stdin: Stdin, beat: &'static [u8], every: Duration) -> Self {
         let (stop, mut stopped) = oneshot::channel();

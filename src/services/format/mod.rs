@@ -111,7 +111,7 @@ fn check_together(profile: &Profile, root: &Node, found: &mut Diagnostics) {
         found.push(
             Diagnostic::error("the profile does not say how the service loads its files")
                 .at(root.span.as_ref())
-                .help("add `reload: {command: […]}`, or `reload: none` when it notices by itself, or `reload: required` when each task has to say"),
+                .help("add `reload: {command: […]}`, or `reload: none` when it picks up new files by itself, or `reload: required` when each task has to say"),
         );
     }
     let all = profile.dest.default.iter().chain(profile.dest.families.iter().map(|(_, p)| p));

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 /// A rendered task with its checked material, for one host.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CertificateRequest {
     /// The host.
     pub host: HostName,
     /// Where its services are reached from the controller: `ansible_host`, else its name.
