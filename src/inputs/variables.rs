@@ -80,7 +80,7 @@ impl PlayScope {
             templates: Arc::clone(&book.templates),
             directory,
             defaults: play.roles.iter().flat_map(|role| role.defaults.iter().cloned()).collect(),
-            of_roles: play.roles.iter().flat_map(|role| role.vars.iter().cloned()).collect(),
+            of_roles: play.roles.iter().flat_map(|role| role.exports.iter().cloned()).collect(),
             vars: Arc::new(play.vars.clone()),
             files: play.vars_files.clone(),
             magic: Arc::new(magic),

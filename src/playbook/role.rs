@@ -18,6 +18,8 @@ pub struct Role {
     pub defaults: Vec<Arc<Vars>>,
     /// Its variables, weakest first.
     pub vars: Vec<Arc<Vars>>,
+    /// Of these, what the whole play sees: not what one entry of `roles:` was given.
+    pub exports: Vec<Arc<Vars>>,
     /// What it was given where it was named; stronger than facts.
     pub params: Vec<Arc<Vars>>,
     /// The role that needs it.

@@ -39,6 +39,18 @@ const ROLE_KEYWORDS: [&str; 18] = [
     "public",
 ];
 
+/// Keywords that Ansible has for a role and certroll has not: no variables either.
+const UNSUPPORTED: [&str; 8] = [
+    "port",
+    "remote_user",
+    "connection",
+    "throttle",
+    "timeout",
+    "debugger",
+    "ignore_unreachable",
+    "module_defaults",
+];
+
 /// Reads the tasks of a play.
 pub(super) struct Reading<'a> {
     pub(super) templates: &'a Templates,
@@ -325,8 +337,16 @@ impl<'a> Reading<'a> {
             outer.vars = around.vars.clone();
             check(&outer, around, self.templates, found);
             given.params = role::params(node, &ROLE_KEYWORDS);
-            given.how =
-                format!("{:?}", (&outer.tags, written(&outer.when), &given.params, &given.vars));
+            for (name, _) in node.as_map().into_iter().flatten() {
+                let text = name.as_str().unwrap_or_default();
+                if let Some(remedy) =
+                    unsupported::in_a_task(text).filter(|_| UNSUPPORTED.contains(&text))
+                {
+                    found.push(unsupported(text, remedy, name));
+                }
+            }
+            let own = (&outer.tags[around.tags.len()..], written(&outer.when[around.when.len()..]));
+            given.how = format!("{:?}", (own, values(&given.params), values(&given.vars)));
         }
         self.role(&asked, &name, given, &outer, true, found)
     }
@@ -393,6 +413,7 @@ impl<'a> Reading<'a> {
             path: path.clone(),
             defaults: chain(needing.map(|role| &role.defaults), [&defaults]),
             vars: chain(needing.map(|role| &role.vars), [&vars, &inline]),
+            exports: chain(None, [&vars]),
             params: chain(needing.map(|role| &role.params), [&params]),
             parent: needing.cloned(),
         });
@@ -410,15 +431,18 @@ impl<'a> Reading<'a> {
             path: own.path.clone(),
             defaults: Vec::new(),
             vars: Vec::new(),
+            exports: Vec::new(),
             params: own.params.clone(),
             parent: needing.cloned(),
         };
         for needed in &of_dependencies {
             role.defaults.extend(needed.defaults.iter().cloned());
-            role.vars.extend(needed.vars.iter().cloned());
+            role.vars.extend(needed.exports.iter().cloned());
+            role.exports.extend(needed.exports.iter().cloned());
         }
         role.defaults.extend(own.defaults.iter().cloned());
         role.vars.extend(own.vars.iter().cloned());
+        role.exports.extend(own.exports.iter().cloned());
         let role = Arc::new(role);
         if exported {
             self.roles.push(Arc::clone(&role));
@@ -505,6 +529,21 @@ fn chain<'v>(
 ) -> Vec<Arc<Vars>> {
     let own = own.into_iter().filter(|vars| !vars.is_empty()).cloned();
     outer.into_iter().flatten().cloned().chain(own).collect()
+}
+
+/// Variables without their places.
+fn values(vars: &Vars) -> String {
+    vars.iter().map(|(name, node)| format!("{name}={};", plain(node))).collect()
+}
+
+fn plain(node: &Node) -> String {
+    match &node.value {
+        Value::List(items) => items.iter().map(|item| plain(item) + ",").collect(),
+        Value::Map(entries) => {
+            entries.iter().map(|(key, value)| format!("{}:{},", plain(key), plain(value))).collect()
+        }
+        other => format!("{other:?}"),
+    }
 }
 
 fn written(conditions: &[Node]) -> Vec<String> {

@@ -74,9 +74,16 @@ fn answering(batch: &Batch<'_>, host: &HostName, name: &str) -> Vec<Place> {
     let named = lists.iter().rev().find_map(|list| {
         list.iter().find(|handler| handler.task.is_called(name, scope)).map(|found| found.place)
     });
-    let listening = handlers.iter().filter(|handler| handler.task.listens_to(name, scope));
     let mut found: Vec<Place> = named.into_iter().collect();
-    found.extend(listening.map(|handler| handler.place).filter(|place| Some(*place) != named));
+    let mut seen = Vec::new();
+    for handler in lists.iter().rev().flat_map(|list| list.iter()) {
+        let title = handler.task.title();
+        let again = handler.task.name.is_some() && seen.contains(&title);
+        if handler.task.listens_to(name, scope) && !again {
+            seen.push(title);
+            found.extend(Some(handler.place).filter(|place| Some(*place) != named));
+        }
+    }
     found
 }
 

@@ -215,6 +215,10 @@ impl TaskVerdict {
         let Done { changed, skipped, message, output, facts, unknown, .. } = self.done;
         if self.failed {
             let why = message.unwrap_or_else(|| "failed".to_owned());
+            let mut value = value;
+            if let Json::Object(entries) = &mut value {
+                entries.entry("msg").or_insert_with(|| json!(why));
+            }
             let mut ended = failure::before_commit(title, Step::Task, why);
             "the task failed; no certificate was touched by it"
                 .clone_into(&mut ended.failure.state);

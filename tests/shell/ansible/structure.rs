@@ -16,15 +16,15 @@ fn a_block_rescues_and_always_is_always() {
     let site = play(
         "  tasks:\n  - name: outer\n    when: inventory_hostname != 'c'\n    vars: {word: block}\n    block:\n    \
          - {name: first, debug: {msg: '{{ word }}'}}\n    \
-         - {name: breaks, fail: {msg: no}, when: inventory_hostname == 'a'}\n    \
+         - {name: breaks, fail: {msg: broken}, when: inventory_hostname == 'a'}\n    \
          - {name: after, debug: {msg: hi}}\n    rescue:\n    \
          - {name: saves, debug: {msg: '{{ ansible_failed_task.name }} {{ ansible_failed_result.msg }}'}}\n    \
          - {name: changes, debug: {msg: hi}, changed_when: true, notify: told}\n    always:\n    \
          - {name: ends, debug: {msg: hi}}\n  - {name: goes on, debug: {msg: hi}}\n  \
-         - block:\n    - block:\n      - {name: deep, fail: {msg: no}, when: inventory_hostname == 'b'}\n      always:\n      \
+         - block:\n    - block:\n      - {name: deep, fail: {msg: broken}, when: inventory_hostname == 'b'}\n      always:\n      \
          - {name: inner always, debug: {msg: hi}}\n    - {name: not for b, debug: {msg: hi}}\n    rescue:\n    \
-         - {name: outer rescue, debug: {msg: hi}}\n  - block:\n    - {name: lost, fail: {msg: no}, when: inventory_hostname == 'c'}\n    \
-         rescue:\n    - {name: breaks too, fail: {msg: no}}\n    - {name: never, debug: {msg: hi}}\n    always:\n    \
+         - {name: outer rescue, debug: {msg: hi}}\n  - block:\n    - {name: lost, fail: {msg: broken}, when: inventory_hostname == 'c'}\n    \
+         rescue:\n    - {name: breaks too, fail: {msg: broken}}\n    - {name: never, debug: {msg: hi}}\n    always:\n    \
          - {name: at last, debug: {msg: hi}}\n  - {name: the end, debug: {msg: hi}}\n  handlers:\n  \
          - {name: told, debug: {msg: hi}}\n",
     );
@@ -53,7 +53,7 @@ fn files_and_roles_are_taken_in() {
             "site.yml",
             "- hosts: all\n  gather_facts: false\n  tags: [play]\n  vars: {from: play, shared: play}\n  pre_tasks:\n  \
              - {name: pre, debug: {msg: '{{ web_port }} {{ shared }}'}, changed_when: true, notify: restart web}\n  roles:\n  \
-             - role: web\n    port: 81\n    tags: [r]\n  - {role: web, vars: {inline: two}}\n  - web\n  - web\n  tasks:\n  \
+             - role: web\n    number: 81\n    tags: [r]\n  - {role: web, vars: {inline: two}}\n  - web\n  - web\n  tasks:\n  \
              - import_tasks: tasks/plain.yml\n    when: inventory_hostname != 'c'\n    vars: {from: import}\n    tags: [i]\n  \
              - include_tasks: tasks/plain.yml\n    when: inventory_hostname == 'c'\n    vars: {from: include}\n  \
              - name: looped\n    include_tasks: tasks/item.yml\n    loop: \"{{ ['x', 'y'] if inventory_hostname != 'b' else ['y'] }}\"\n    \
@@ -74,11 +74,11 @@ fn files_and_roles_are_taken_in() {
             "tasks/item.yml",
             "- {name: thing, debug: {msg: '{{ thing }} {{ inventory_hostname }}'}}\n",
         ),
-        ("roles/web/defaults/main.yml", "web_port: 80\nport: 1\ninline: one\n"),
+        ("roles/web/defaults/main.yml", "web_port: 80\nnumber: 1\ninline: one\n"),
         ("roles/web/vars/main.yml", "web_var: role\nshared: role\n"),
         (
             "roles/web/tasks/main.yml",
-            "- {name: web, debug: {msg: '{{ port }} {{ inline }} {{ role_name }} {{ base }} {{ from }}'}, changed_when: true, notify: [restart web, everything]}\n\
+            "- {name: web, debug: {msg: '{{ number }} {{ inline }} {{ role_name }} {{ base }} {{ from }}'}, changed_when: true, notify: [restart web, everything]}\n\
              - {name: file, debug: {msg: \"{{ lookup('file', 'a.txt') }}\"}}\n- include_tasks: '{{ inventory_hostname }}.yml'\n  when: inventory_hostname == 'a'\n\
              - include_vars: extra.yml\n- {name: extra, debug: {msg: '{{ extra }}'}}\n",
         ),
@@ -174,7 +174,7 @@ fn failures_in_included_files_name_the_way() {
     for words in [
         "roles/web/tasks/part.yml:2:3",
         "did you mean 'command'?",
-        "included from ./roles/web/tasks/main.yml:1",
+        "included from roles/web/tasks/main.yml:1",
         "included from site.yml:2",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
@@ -183,7 +183,7 @@ fn failures_in_included_files_name_the_way() {
         .expect("a file");
     let (code, text) = run("site.yml");
     assert_eq!(code, Some(1), "{text}");
-    for words in ["there is no file of tasks 'nowhere.yml'", "for a, b and 1", "part.yml:1"] {
+    for words in ["there is no file of tasks 'nowhere.yml'", "for a, b, c", "part.yml:1"] {
         assert!(text.contains(words), "{words}\n{text}");
     }
 }
