@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod clock;
+mod discover;
 mod engine;
 mod event;
 mod host;

@@ -16,29 +16,31 @@ pub(super) struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the dry-run planning table; changes nothing
+    /// Show what `apply` would do on each host, and change nothing
     Plan(PlanArgs),
-    /// Roll the certificates out
+    /// Roll certificates out
     Apply(ApplyArgs),
-    /// Check by TLS handshakes what is served; no SSH
+    /// Check by TLS handshakes which certificates are served; needs no SSH
     Verify(RunArgs),
-    /// Print the inventory as ansible-inventory does
+    /// Print the inventory, as ansible-inventory does
     Inventory(InventoryArgs),
-    /// Connect, log in and become on each host, and report
+    /// Connect to each host and log in, with `become` if asked for; change nothing
     Ping(PingArgs),
-    /// Ask every host what it holds: files, served certificates, locks, unfinished transactions
+    /// Show what each host holds: files, served certificates, locks, unfinished transactions
     Status(RunArgs),
-    /// Settle interrupted transactions; nothing else
+    /// Recover from interrupted transactions, and do nothing else
     Recover(RecoverArgs),
-    /// Put an earlier generation back, with reload and verification
+    /// Restore an earlier generation, reload and verify
     Rollback(RollbackArgs),
-    /// List past runs, or show one as it was
+    /// Find the certificates of hosts: files, who reads them, what is served, days left
+    Discover(DiscoverArgs),
+    /// List past runs, or show one of them
     History(HistoryArgs),
     /// List the service profiles
     Services(ServicesArgs),
-    /// Print each setting of Ansible's that counts here, its value, and where it comes from
+    /// Print the Ansible settings that apply here, their values, and where each comes from
     Config(ConfigArgs),
-    /// Run the main job on an embedded fleet: no set-up, no root, nothing left behind
+    /// Run a rollout on a simulated fleet: no set-up, no root, nothing left behind
     Demo(DemoArgs),
     /// Print shell completions
     Completions {
@@ -61,31 +63,31 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     /// Connection flags
     pub connection: ConnectionArgs,
-    /// Only tasks with one of these tags
+    /// Run only tasks with one of these tags
     #[arg(short = 't', long, value_name = "TAGS", value_delimiter = ',')]
     pub tags: Vec<String>,
-    /// No tasks with one of these tags
+    /// Skip tasks with one of these tags
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub skip_tags: Vec<String>,
-    /// Begin at the first task of this name (a glob)
+    /// Start at the first task whose name matches this glob
     #[arg(long, value_name = "NAME")]
     pub start_at_task: Option<String>,
-    /// Hosts worked on at the same time [default: 50]
+    /// How many hosts to work on at the same time [default: 50]
     #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: Option<u16>,
     /// Show old and new certificates in full
     #[arg(short = 'D', long)]
     pub diff: bool,
-    /// Only print the hosts of each play
+    /// Print the hosts of each play and exit
     #[arg(long)]
     pub list_hosts: bool,
-    /// Only print the tasks of each play
+    /// Print the tasks of each play and exit
     #[arg(long)]
     pub list_tasks: bool,
-    /// Only print the tags of each play
+    /// Print the tags of each play and exit
     #[arg(long)]
     pub list_tags: bool,
-    /// Only check that the playbooks can be read
+    /// Check the syntax of the playbooks and exit
     #[arg(long)]
     pub syntax_check: bool,
     /// `any_errors_fatal` of the configuration, for plays that do not say
@@ -100,16 +102,16 @@ pub(super) struct RunArgs {
     /// The configuration file that was read
     #[arg(skip)]
     pub config_file: Option<String>,
-    /// Run notified handlers also on hosts that have failed since
+    /// Run notified handlers even on hosts that have failed since
     #[arg(long)]
     pub force_handlers: bool,
-    /// A play that matches no host is not an error
+    /// Do not fail when a play matches no hosts
     #[arg(long)]
     pub allow_empty: bool,
     /// Flags of ansible-playbook that are answered with a remedy
     #[command(flatten)]
     pub elsewhere: ElsewhereArgs,
-    /// Write Prometheus metrics of the run to this file (node_exporter's textfile form)
+    /// Write Prometheus metrics of the run to this file (for node_exporter's textfile collector)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
     #[command(flatten)]
@@ -159,7 +161,7 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Exit with 3 when changes are pending
+    /// Exit with code 3 when changes are pending
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -170,7 +172,7 @@ pub(super) struct ApplyArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Only plan: print what would be done
+    /// Dry run: the same as `plan`
     #[arg(short = 'C', long)]
     pub check: bool,
     #[command(flatten)]
@@ -184,7 +186,7 @@ pub(super) struct RollbackArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Which generation, as `certroll status` names it; the newest backup by default
+    /// Generation to restore, as listed by `certroll status` [default: the newest backup]
     #[arg(long, value_name = "GENERATION")]
     pub to: Option<String>,
     #[command(flatten)]
@@ -209,10 +211,10 @@ pub(super) struct RecordArgs {
     /// Keep no record of this run
     #[arg(long)]
     pub no_record: bool,
-    /// Keep so many records, the newest
+    /// Keep at most this many records, the newest ones
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_runs: u32,
-    /// Remove records that are older
+    /// Remove records older than this
     #[arg(long, value_name = "DAYS", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: u32,
 }
@@ -232,7 +234,7 @@ pub(super) struct HistoryArgs {
 /// What to do with past runs.
 #[derive(Debug, Subcommand)]
 pub(super) enum HistoryCommand {
-    /// Print the end of a run as it was; with -o json, all its events
+    /// Show how a run ended; with -o json, all of its events
     Show {
         /// The run: the beginning of its name, or `last`
         run: String,
@@ -257,6 +259,35 @@ pub(super) struct PingArgs {
     #[command(flatten)]
     /// Connection flags
     pub connection: ConnectionArgs,
+    /// How many hosts to work on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `discover`.
+#[derive(Debug, Args, Clone)]
+pub(super) struct DiscoverArgs {
+    /// Host pattern
+    #[arg(default_value = "all", conflicts_with = "scan")]
+    pub pattern: String,
+    /// Look at ports by handshakes alone: HOST:PORT, or a file with one on each line; repeatable
+    #[arg(long, value_name = "HOST:PORT|FILE", num_args = 1.., conflicts_with_all = ["sources", "limit", "shard"])]
+    pub scan: Vec<String>,
+    /// Show only what has less time left than this, or something wrong: `21d`, `12h`
+    #[arg(long, value_name = "TIME", value_parser = days)]
+    pub expiring: Option<i64>,
+    /// Exit with 3 when something wants attention; without --expiring less than 21 days left do
+    #[arg(long)]
+    pub exit_code: bool,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
     /// Hosts worked on at the same time [default: 50]
     #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: Option<u16>,
@@ -265,20 +296,36 @@ pub(super) struct PingArgs {
     pub output: OutputArgs,
 }
 
+impl DiscoverArgs {
+    /// Days left below which a certificate wants attention.
+    pub(super) fn days(&self) -> i64 {
+        self.expiring.unwrap_or(crate::engine::USUAL_DAYS)
+    }
+}
+
+/// A time in whole days, rounded up; a bare number counts days.
+fn days(text: &str) -> Result<i64, String> {
+    if let Ok(days) = text.parse::<u32>() {
+        return Ok(i64::from(days));
+    }
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    i64::try_from(time.as_secs().div_ceil(86_400)).map_err(|error| error.to_string())
+}
+
 /// Where hosts and variables come from.
 #[derive(Debug, Args, Clone)]
 pub(super) struct InventorySource {
     /// Inventory file, directory, executable, or a comma-separated host list; repeatable
     #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
     pub sources: Vec<String>,
-    /// Further limit the hosts: a pattern, @FILE, or of a past run @failed, @unreachable, @changed (@failed:RUN)
+    /// Limit the hosts further: a pattern, @FILE, or hosts of a past run: @failed, @unreachable, @changed, @failed:RUN
     #[arg(short = 'l', long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of
     /// Slurm or Kubernetes, `auto` takes both from GitLab's `parallel`
     #[arg(long, value_name = "K/N", value_parser = super::shard::parse)]
     pub shard: Option<Shard>,
-    /// Extra variables: k=v, JSON or YAML, or @FILE; repeatable, strongest of all
+    /// Extra variables: k=v, JSON or YAML, or @FILE; repeatable; they override all others
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
     /// File with a vault password, or a program that prints one; repeatable
@@ -331,7 +378,7 @@ pub(super) struct ConnectionArgs {
     /// Further OpenSSH options, as in `-o ProxyJump=bastion`
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
-    /// The same; where both say something the first one counts
+    /// More of the same; where both set an option, --ssh-common-args wins
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_extra_args: Option<String>,
     /// OpenSSH client configuration instead of ~/.ssh/config
@@ -368,7 +415,7 @@ pub(super) struct OutputArgs {
     /// Colours
     #[arg(long, default_value = "auto")]
     pub color: Color,
-    /// Say more; up to -vvv
+    /// More detail; up to -vvv
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -418,7 +465,7 @@ pub(super) struct InventoryArgs {
     /// With --graph: show variables
     #[arg(long, requires = "graph")]
     pub vars: bool,
-    /// Read group_vars and host_vars beside this directory's playbooks too
+    /// Also read group_vars and host_vars in this directory
     #[arg(long, value_name = "DIR")]
     pub playbook_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -435,7 +482,7 @@ pub(super) struct ConfigArgs {
     #[command(flatten)]
     /// Connection flags
     pub connection: ConnectionArgs,
-    /// Hosts worked on at the same time
+    /// How many hosts to work on at the same time
     #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: Option<u16>,
     #[command(flatten)]
@@ -449,7 +496,7 @@ pub(super) struct ServicesArgs {
     /// Print one profile in full
     #[arg(long, value_name = "NAME")]
     pub show: Option<String>,
-    /// Also read the profiles of this directory
+    /// Directory with profiles of your own
     #[arg(long, value_name = "DIR", default_value = "services")]
     pub dir: PathBuf,
     #[command(flatten)]
@@ -460,7 +507,7 @@ pub(super) struct ServicesArgs {
 /// `demo`.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Leave playbook, inventory and hosts in DIR and keep the fleet running until Ctrl-C
+    /// Write playbook, inventory and hosts to DIR and keep the fleet running until Ctrl-C
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "certroll-demo")]
     pub keep: Option<PathBuf>,
     #[command(flatten)]

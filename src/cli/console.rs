@@ -1,6 +1,6 @@
 //! From the output flags to reporters, and the thread on which they write.
 
-use super::args::{Color, ConnectionArgs, InventorySource, Output, OutputArgs, PingArgs, RunArgs};
+use super::args::{Color, ConnectionArgs, InventorySource, Output, OutputArgs, RunArgs};
 use crate::engine::emit::{Inbox, dispatch};
 use crate::event::Rerun;
 use crate::report::console::{Console, Options};
@@ -44,13 +44,17 @@ pub(super) fn rerun(args: &RunArgs) -> Rerun {
     words.rerun(&args.inventory)
 }
 
-/// The same for `ping`.
-pub(super) fn rerun_ping(args: &PingArgs) -> Rerun {
+/// The same for verbs that take a pattern of hosts in place of a playbook.
+pub(super) fn rerun_hosts(
+    pattern: &str,
+    inventory: &InventorySource,
+    connection: &ConnectionArgs,
+) -> Rerun {
     let mut words = Words::default();
-    words.word(&args.pattern);
-    words.inventory(&args.inventory);
-    words.connection(&args.connection);
-    words.rerun(&args.inventory)
+    words.word(pattern);
+    words.inventory(inventory);
+    words.connection(connection);
+    words.rerun(inventory)
 }
 
 /// Words of a command line.

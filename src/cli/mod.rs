@@ -4,6 +4,7 @@ mod ansible_cfg;
 mod args;
 mod console;
 mod demo;
+mod discover;
 mod extra_vars;
 mod failure;
 mod history;

@@ -224,12 +224,13 @@ fn read_playbook(
 /// None that an installed program has: the built-in profiles are part of it.
 pub(super) fn hosts_only(
     sources: Sources,
+    verb: Verb,
     pattern: &str,
     limit: Option<String>,
     shard: Option<Shard>,
     forks: Option<u16>,
 ) -> Result<Project, Failure> {
-    let (profiles, _) = Profiles::load(&[])?;
+    let (profiles, _) = Profiles::load(&[PathBuf::from("services")])?;
     let directory = PathBuf::from(".");
     let templates = Templates::new(directory.clone(), Arc::clone(&sources.decrypt));
     let play = playbook::Play::of_hosts(Node::made(Value::Unsafe(pattern.to_owned())));
@@ -240,7 +241,7 @@ pub(super) fn hosts_only(
         extra: sources.extra,
         decrypt: sources.decrypt,
         options: Options {
-            verb: Verb::Ping,
+            verb,
             limit,
             shard,
             tags: Vec::new(),

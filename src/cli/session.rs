@@ -65,7 +65,7 @@ impl Session<'_> {
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {
-            Verb::Ping => preflight::Findings::default(),
+            Verb::Ping | Verb::Discover { .. } => preflight::Findings::default(),
             _ => preflight::check(&context.inputs, operator.is_there())?,
         };
         let mut notes = findings.warnings;

@@ -1,4 +1,4 @@
-//! Ctrl-C: once ends the run gently, twice cuts the links.
+//! Ctrl-C: once ends the run gently, twice cuts the connections.
 
 use crate::engine::stop::Stop;
 use crate::event::StopReason;

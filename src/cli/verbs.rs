@@ -1,13 +1,14 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, ConfigArgs, HistoryCommand, InventoryArgs, Output, OutputArgs,
-    PingArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
+    ApplyArgs, Cli, Command, ConfigArgs, ConnectionArgs, DiscoverArgs, HistoryCommand,
+    InventoryArgs, InventorySource, Output, OutputArgs, PingArgs, RecordArgs, RecoverArgs,
+    RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
 use super::session::{self, Session};
 use super::settings::Settings;
-use super::{console, demo, history, limit, lists, project};
+use super::{console, demo, discover, history, limit, lists, project};
 use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use crate::report::{Metrics, Reporter};
@@ -29,6 +30,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Recover(_) => "recover",
             Self::Rollback(_) => "rollback",
+            Self::Discover(_) => "discover",
             Self::History(_) => "history",
             Self::Services(_) => "services",
             Self::Config(_) => "config",
@@ -52,6 +54,7 @@ impl Command {
             }),
             Self::Inventory(args) => Some(&args.output),
             Self::Ping(args) => Some(&args.output),
+            Self::Discover(args) => Some(&args.output),
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),
@@ -80,6 +83,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             on_playbooks(&run, Verb::Recover, false, kept(&record)).await
         }
         Command::Ping(args) => ping(&args).await,
+        Command::Discover(args) => discover(&args).await,
         Command::Inventory(args) => inventory(&args),
         Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
@@ -193,27 +197,66 @@ fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
 }
 
 async fn ping(given: &PingArgs) -> Result<u8, Failure> {
-    let settings = Settings::read()?;
-    let mut args = given.clone();
-    settings.fill_sources(&mut args.inventory);
-    settings.fill_connection(&mut args.connection);
-    args.forks = args.forks.or(settings.of_run().forks);
-    let args = &args;
-    let sources = project::sources(&args.inventory, Vec::new())?;
-    let mut warnings = settings.warnings;
-    warnings.extend(sources.warnings.clone());
-    let limit = args.inventory.limit.clone();
-    let shard = args.inventory.shard;
-    let project = project::hosts_only(sources, &args.pattern, limit, shard, args.forks)?;
-    let session = Session {
-        connection: &args.connection,
-        output: &args.output,
-        diff: false,
-        rerun: console::rerun_ping(given),
-        record: None,
-        reporters: Vec::new(),
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
     };
-    Ok(session.run(project, warnings).await?.exit_code)
+    hosts.visit(Verb::Ping, false).await
+}
+
+async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
+    if !given.scan.is_empty() {
+        let (text, code) = discover::scan(given).await?;
+        return print(&text).map(|_| code);
+    }
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
+    };
+    let verb = Verb::Discover { expiring: given.expiring };
+    hosts.visit(verb, given.exit_code).await
+}
+
+/// The hosts of a verb without a playbook.
+struct BareHosts<'a> {
+    pattern: &'a str,
+    inventory: &'a InventorySource,
+    connection: &'a ConnectionArgs,
+    forks: Option<u16>,
+    output: &'a OutputArgs,
+}
+
+impl BareHosts<'_> {
+    /// Does what the verb asks of each.
+    async fn visit(self, verb: Verb, exit_code: bool) -> Result<u8, Failure> {
+        let settings = Settings::read()?;
+        let (mut inventory, mut connection) = (self.inventory.clone(), self.connection.clone());
+        settings.fill_sources(&mut inventory);
+        settings.fill_connection(&mut connection);
+        let forks = self.forks.or(settings.of_run().forks);
+        let sources = project::sources(&inventory, Vec::new())?;
+        let mut warnings = settings.warnings;
+        warnings.extend(sources.warnings.clone());
+        let limit = inventory.limit.clone();
+        let mut project =
+            project::hosts_only(sources, verb, self.pattern, limit, inventory.shard, forks)?;
+        project.options.pending_exit_code = exit_code;
+        let session = Session {
+            connection: &connection,
+            output: self.output,
+            diff: false,
+            rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
+            record: None,
+            reporters: Vec::new(),
+        };
+        Ok(session.run(project, warnings).await?.exit_code)
+    }
 }
 
 fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {

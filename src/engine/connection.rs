@@ -92,6 +92,17 @@ impl HostConnection {
         }
     }
 
+    /// The host's address where the controller reaches it without a bastion.
+    pub(crate) fn address(&self) -> Option<&str> {
+        match &self.over {
+            Over::Controller => None,
+            Over::Ssh(shared) => {
+                let target = shared.target();
+                target.jumps.is_empty().then_some(target.address.as_str())
+            }
+        }
+    }
+
     /// Which machine it leads to, as far as that is known before connecting: address and port, and the way there,
     /// since the same address behind another bastion is another machine.
     pub(crate) fn machine(&self) -> String {

@@ -13,6 +13,8 @@ pub(crate) struct HostFailure {
     pub outcome: Outcome,
     /// For the terminal and the log.
     pub failure: Failure,
+    /// Services that were up before and are down now that the host went back.
+    pub down: Vec<String>,
 }
 
 /// Nothing live was changed.
@@ -26,6 +28,7 @@ pub(crate) fn before_commit(task: &str, step: Step, message: impl Into<String>) 
     HostFailure {
         outcome: Outcome::Failed(step),
         failure: plain(task, step, message.into(), UNTOUCHED),
+        down: Vec::new(),
     }
 }
 
@@ -55,14 +58,14 @@ pub(crate) fn unreachable(task: &str, message: impl Into<String>) -> HostFailure
     let state = "unreachable: this task changed nothing there";
     let mut failure = plain(task, Step::Connect, message.into(), state);
     failure.advice.push("run the same command again when the host can be reached".to_owned());
-    HostFailure { outcome: Outcome::Unreachable, failure }
+    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new() }
 }
 
 /// The host could be reached, but not as the account that was asked for. The message says what to do.
 pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable as this account: this task changed nothing there";
     let failure = plain(task, Step::Connect, message.into(), state);
-    HostFailure { outcome: Outcome::Unreachable, failure }
+    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new() }
 }
 
 /// The link was cut by the operator between the commit and its confirmation.
@@ -73,7 +76,7 @@ pub(crate) fn cut_off(task: &str) -> HostFailure {
     let mut failure = plain(task, Step::Confirm, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
-    HostFailure { outcome: Outcome::Unknown(Step::Confirm), failure }
+    HostFailure { outcome: Outcome::Unknown(Step::Confirm), failure, down: Vec::new() }
 }
 
 /// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
@@ -84,7 +87,7 @@ pub(crate) fn lost(task: &str, step: Step, why: &str) -> HostFailure {
     let mut failure = plain(task, step, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("please report this as a fault of certroll".to_owned());
-    HostFailure { outcome: Outcome::Unknown(step), failure }
+    HostFailure { outcome: Outcome::Unknown(step), failure, down: Vec::new() }
 }
 
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
@@ -110,7 +113,11 @@ pub(crate) fn remote(
     };
     failure.command = command;
     failure.advice.extend(advice(host, error));
-    HostFailure { outcome, failure }
+    let down = match error {
+        RemoteError::RolledBack { rollback, .. } => rollback.left_down(),
+        _ => Vec::new(),
+    };
+    HostFailure { outcome, failure, down }
 }
 
 fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod context;
 mod dialer;
+mod discovery;
 pub(crate) mod emit;
 pub(crate) mod end;
 pub(crate) mod exit;
@@ -27,3 +28,5 @@ mod stories;
 pub(crate) mod survey;
 pub(crate) mod tally;
 pub(crate) mod verification;
+
+pub(crate) use discovery::USUAL_DAYS;

@@ -27,7 +27,9 @@ pub(crate) async fn run(
     }
     match &context.inputs.project.options.verb {
         Verb::Plan | Verb::Apply | Verb::Rollback { .. } => plays(context).await,
-        Verb::Verify | Verb::Status | Verb::Recover | Verb::Ping => survey::run(context).await?,
+        Verb::Verify | Verb::Status | Verb::Recover | Verb::Ping | Verb::Discover { .. } => {
+            survey::run(context).await?
+        }
     }
     Ok(summary(context))
 }

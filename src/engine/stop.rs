@@ -48,7 +48,7 @@ impl Stop {
         &self.soft
     }
 
-    /// Cancelled at the second interrupt: cut the links, hosts undo themselves.
+    /// Cancelled at the second interrupt: cut the connections, hosts undo themselves.
     pub(crate) fn hard(&self) -> &CancellationToken {
         &self.hard
     }

@@ -1,7 +1,8 @@
-//! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`.
+//! Looking at hosts outside a rollout: `verify`, `status`, `recover`, `ping`, `discover`.
 
 use super::connection::HostConnection;
 use super::context::Context;
+use super::discovery;
 use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
@@ -195,7 +196,8 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     // Nothing was reloaded that would need its time.
     let now = |probe: &ProbeWant| ProbeWant { settle: Duration::ZERO, ..probe.clone() };
     let probes = job.variants.probes().iter().map(now);
-    let places: Vec<Sought> = probes.map(|probe| Sought { probe, old: None }).collect();
+    let places: Vec<Sought> =
+        probes.map(|probe| Sought { probe, old: None, old_kind: None }).collect();
     if places.is_empty() {
         return Ok("verify is off for this task: nothing was checked".to_owned());
     }
@@ -338,6 +340,7 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
         Verb::Status => status(context).await,
         Verb::Recover => recover_all(context).await,
         Verb::Ping => ping(context).await,
+        Verb::Discover { expiring } => discover(context, *expiring).await,
         // These run plays.
         Verb::Plan | Verb::Apply | Verb::Rollback { .. } => Ok(()),
     }
@@ -348,19 +351,8 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Diagnostics> {
 /// # Errors
 /// What is wrong with variables.
 async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    let mut hosts: IndexMap<HostName, (HostConnection, Option<StateDirs>)> = IndexMap::new();
-    // The project of `ping` is one play of hosts.
-    let Some(at) = context.inputs.project.plays().next() else { return Ok(()) };
-    let names =
-        at.hosts(&context.inputs.variables).map_err(|problem| Diagnostics(vec![problem]))?;
-    let vars = PlayScope::new(at.book, at.play, &names);
-    for host in names {
-        let scope = context.inputs.variables.scope(&vars, &host)?;
-        let connection = context.connections.of_host(&context.inputs.variables, &vars, &host)?;
-        hosts.insert(host, (connection, context.connections.state_dirs(&scope)?));
-    }
-    over(context, hosts, |context, host, (connection, dirs)| async move {
-        let end = match ping_host(&context, &host, &connection, dirs).await {
+    over(context, bare_hosts(context)?, |context, host, (link, dirs)| async move {
+        let end = match ping_host(&context, &host, &link, dirs).await {
             Ok(words) => ok(&host, words),
             Err(ended) => TaskEnd::failed(&host, ended),
         };
@@ -368,6 +360,47 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
     })
     .await;
     Ok(())
+}
+
+/// Looks for the certificates of every host.
+///
+/// # Errors
+/// What is wrong with variables.
+async fn discover(context: &Arc<Context>, expiring: Option<i64>) -> Result<(), Diagnostics> {
+    let Some(book) = context.inputs.project.books.first() else { return Ok(()) };
+    let profiles = Arc::clone(&book.profiles);
+    over(context, bare_hosts(context)?, move |context, host, (link, dirs)| {
+        let profiles = Arc::clone(&profiles);
+        async move {
+            let found =
+                discovery::discover(&context, &host, &link, dirs, &profiles, expiring).await;
+            let end = match found {
+                Ok(words) => ok(&host, words),
+                Err(ended) => TaskEnd::failed(&host, ended),
+            };
+            vec![("discover".to_owned(), end)]
+        }
+    })
+    .await;
+    Ok(())
+}
+
+/// The hosts of a verb without a playbook, and how each is reached.
+fn bare_hosts(
+    context: &Context,
+) -> Result<IndexMap<HostName, (HostConnection, Option<StateDirs>)>, Diagnostics> {
+    let mut hosts = IndexMap::new();
+    // Its project is one play of hosts.
+    let Some(at) = context.inputs.project.plays().next() else { return Ok(hosts) };
+    let names =
+        at.hosts(&context.inputs.variables).map_err(|problem| Diagnostics(vec![problem]))?;
+    let vars = PlayScope::new(at.book, at.play, &names);
+    for host in names {
+        let scope = context.inputs.variables.scope(&vars, &host)?;
+        let link = context.connections.of_host(&context.inputs.variables, &vars, &host)?;
+        hosts.insert(host, (link, context.connections.state_dirs(&scope)?));
+    }
+    Ok(hosts)
 }
 
 async fn ping_host(

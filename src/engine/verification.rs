@@ -6,8 +6,8 @@ use crate::model::{Endpoint, Fingerprint, HostName, Timestamp, Via};
 use crate::plan::desired::ProbeWant;
 use crate::plan::inspection::{Look, LookFailure};
 use crate::verify::{
-    Attempt, Dial, Expectation, Phase, Probe, Refusal, Seen, Tcp, Verdict, ask, not_connected,
-    verify,
+    Attempt, Dial, Expectation, Phase, Probe, Refusal, Seen, SignatureChoice, Tcp, Verdict, ask,
+    not_connected, verify,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Dialers {
     fn pick(&self, via: Via) -> Result<Arc<dyn Dial>, &'static str> {
         match via {
             Via::Controller => Ok(Arc::new(Tcp)),
-            Via::Host => self.host.clone().ok_or("there is no SSH link to the host"),
+            Via::Host => self.host.clone().ok_or("there is no SSH connection to the host"),
             Via::Bastion => {
                 self.bastion.clone().ok_or("the host is reached directly, without a bastion")
             }
@@ -69,6 +69,8 @@ pub(crate) struct Sought {
     pub probe: ProbeWant,
     /// What was served before.
     pub old: Option<Fingerprint>,
+    /// Its kind of key, where the new one has another: clients that ask for that kind must not get it any more.
+    pub old_kind: Option<SignatureChoice>,
 }
 
 /// Makes every handshake of `places`, one after another, and wants its leaf each time.
@@ -91,14 +93,15 @@ pub(crate) async fn verify_all(
     let mut satisfied: Vec<&str> = Vec::new();
     let mut failed: Vec<(&str, Unverified)> = Vec::new();
     let began = Instant::now();
-    for Sought { probe: want, old } in places {
+    for sought in places {
+        let want = &sought.probe;
         let group = want.alternatives.as_deref();
         if group.is_some_and(|group| satisfied.contains(&group)) {
             continue;
         }
         let shown = async {
             wait_until_settled(want, began, dialers).await;
-            verify_one(host, want, *old, dialers, now, cancel, emitter).await
+            verify_one(host, sought, dialers, now, cancel, emitter).await
         };
         match (shown.await, group) {
             (Ok((places, notes)), group) => {
@@ -147,15 +150,15 @@ async fn wait_until_settled(want: &ProbeWant, began: Instant, dialers: &Dialers)
 /// One probe at every address that it asks for: the places that showed the leaf, and notes.
 async fn verify_one(
     host: &HostName,
-    want: &ProbeWant,
-    old: Option<Fingerprint>,
+    sought: &Sought,
     dialers: &Dialers,
     now: Timestamp,
     cancel: &CancellationToken,
     emitter: &Emitter,
 ) -> Result<(Vec<String>, Vec<String>), Unverified> {
+    let want = &sought.probe;
     let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
-    let expect = expectation(want, old, now);
+    let expect = expectation(want, sought.old, now);
     let (mut places, mut told) = (Vec::new(), Vec::new());
     let failed = |attempt: Attempt| emitter.host(host, event(want, None, attempt));
     let places_to_look = tokio::select! {
@@ -170,6 +173,23 @@ async fn verify_one(
                 .await;
         match verdict {
             Verdict::Verified { notes, .. } => {
+                if let Some(kind) = sought.old_kind {
+                    let probe = Probe { signature: kind, ..probe };
+                    let expect = Expectation { chain: None, ..expect.clone() };
+                    let verdict = verify(
+                        &probe,
+                        &expect,
+                        want.backoff,
+                        want.consecutive,
+                        cancel,
+                        &*dial,
+                        &mut report,
+                    );
+                    match verdict.await {
+                        Verdict::Verified { .. } => {}
+                        wrong => return Err(unverified(want, address, wrong).of_kind(kind)),
+                    }
+                }
                 let place = place(want, address);
                 told.extend(notes.into_iter().map(|note| format!("{place}: {note}")));
                 places.push(place);
@@ -211,6 +231,20 @@ impl Unverified {
             cancelled: false,
             nothing_served: failed.iter().all(|one| one.nothing_served),
         }
+    }
+
+    /// Seen by clients that ask for this kind of key.
+    fn of_kind(mut self, kind: SignatureChoice) -> Self {
+        let kind = kind.name();
+        self.words = format!("{}; so it is for clients that ask for an {kind} key", self.words);
+        if !self.cancelled {
+            let advice = format!(
+                "the service keeps a certificate of each kind of key until it is restarted: give the task a `reload` \
+                 that restarts it, or a new certificate with an {kind} key again"
+            );
+            self.advice.insert(0, advice);
+        }
+        self
     }
 
     fn unreachable(want: &ProbeWant, why: &str) -> Self {

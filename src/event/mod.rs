@@ -4,12 +4,14 @@
 //! [`Kind::RunStart`] comes first and one [`Kind::Summary`] last. `docs/events.md` documents the
 //! JSON form; adding a field or a kind is free, renaming one bumps [`SCHEMA`].
 
+pub(crate) mod found;
 pub(crate) mod json;
 pub(crate) mod planned;
 pub(crate) mod run;
 pub(crate) mod status;
 
 use crate::model::{Endpoint, Fingerprint, Guarantee, HostName, Outcome, Step, Timestamp};
+use found::FoundCertificate;
 use planned::{PlanCounts, PlanRow, ServiceEnd};
 pub(crate) use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
 use serde::{Deserialize, Serialize};
@@ -169,6 +171,11 @@ pub(crate) enum Kind {
         /// What was found.
         #[serde(flatten)]
         status: Box<HostStatus>,
+    },
+    /// The certificates of a host (`discover` only).
+    HostCertificates {
+        /// Those with the fewest days left first.
+        certificates: Vec<FoundCertificate>,
     },
     /// A step failed on a host: everything that an operator needs at 3 a.m.
     Failure(Box<Failure>),

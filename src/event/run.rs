@@ -64,7 +64,7 @@ pub(crate) enum StopReason {
     FailureBudget,
     /// Ctrl-C: no new hosts, those in flight end or roll back.
     Interrupt,
-    /// Ctrl-C again: links are cut and hosts undo themselves.
+    /// Ctrl-C again: connections are cut and hosts undo themselves.
     SecondInterrupt,
 }
 

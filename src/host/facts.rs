@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub commands: Vec<CommandResult>,
     /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
     pub running: Vec<Option<bool>>,
+    /// The main process of each requested service, in the order of the request; `None`: not found.
+    pub processes: Vec<Option<ProcessFacts>>,
     /// Of the programs asked for, those that the host does not have.
     pub absent: Vec<String>,
     /// Transactions that have not ended, oldest first.
@@ -57,13 +59,32 @@ impl HostFacts {
         missing.extend(self.tools.missing.iter().filter_map(|name| {
             [
                 "od", "tr", "head", "tail", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp",
-                "rm", "rmdir", "chmod", "chown", "sleep", "ls",
+                "rm", "rmdir", "chmod", "chown", "touch", "sleep", "ls",
             ]
             .into_iter()
             .find(|known| known == name)
         }));
         missing
     }
+}
+
+/// A service's main process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Its id on the host.
+    pub pid: u32,
+    /// Whose it is now, as a number.
+    pub uid: u32,
+    /// The same as a name; the number where the host's own files know none. Printable.
+    pub user: String,
+    /// Its group and its further groups.
+    pub groups: Vec<u32>,
+    /// Root, or with the capability to read any file.
+    pub reads_any: bool,
+    /// The systemd unit whose main process it is.
+    pub unit: Option<String>,
+    /// Whether it can read each of the requested files as they are, in their order; `None`: not asked.
+    pub reads: Vec<Option<bool>>,
 }
 
 /// Whether a systemd unit can settle an interrupted transaction when the host boots.

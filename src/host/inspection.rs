@@ -41,8 +41,21 @@ pub struct InspectionVariant {
     pub programs: Vec<String>,
     /// Services to look for.
     pub running: Vec<RunningCheck>,
+    /// Services whose main process is wanted.
+    pub processes: Vec<ProcessQuery>,
     /// Commands to run (checks of the untouched configuration, discovery).
     pub commands: Vec<InspectCommand>,
+}
+
+/// How the main process of a service is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessQuery {
+    /// Its id is in this file.
+    PidFile(RemotePath),
+    /// It has this name (`comm`).
+    Process(String),
+    /// It listens on one of these TCP ports.
+    Listening(Vec<u16>),
 }
 
 /// A command of an inspection.

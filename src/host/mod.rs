@@ -13,8 +13,9 @@ mod transaction;
 
 pub(crate) use command::CommandRequest;
 pub use command::{CommandResult, RunningCheck, TimedCommand};
-pub(crate) use facts::{BootGuard, Generation, JournalFacts};
+pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts};
 pub use facts::{FileFacts, FileState, HostFacts, JournalState, LockHolder, RegularFile, Tools};
+pub(crate) use inspection::ProcessQuery;
 pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
 pub use kind::{Family, HostKind};
 pub use reports::{

@@ -174,8 +174,13 @@ impl RolledBack {
 
     /// Whether a service that was up before is down now, after its reload and its `recover` command.
     pub fn left_a_service_down(&self) -> bool {
-        let died = |one: &ServiceBack| one.up == Some(false) && one.up_before != Some(false);
-        self.services.iter().any(died)
+        !self.left_down().is_empty()
+    }
+
+    /// The services that were up before and are down now.
+    pub fn left_down(&self) -> Vec<String> {
+        let died = |one: &&ServiceBack| one.up == Some(false) && one.up_before != Some(false);
+        self.services.iter().filter(died).map(|one| one.service.clone()).collect()
     }
 }
 

@@ -20,6 +20,11 @@ pub(crate) enum Verb {
     Recover,
     /// Connects, logs in, becomes the account.
     Ping,
+    /// Looks for certificates on hosts and on their ports.
+    Discover {
+        /// Only what has less than so many days left or wants attention; none: everything.
+        expiring: Option<i64>,
+    },
 }
 
 impl Verb {
@@ -33,6 +38,7 @@ impl Verb {
             Self::Status => "status",
             Self::Recover => "recover",
             Self::Ping => "ping",
+            Self::Discover { .. } => "discover",
         }
     }
 

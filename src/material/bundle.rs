@@ -2,6 +2,7 @@
 
 use super::{Certificate, Note, PrivateKey};
 use crate::model::Secret;
+use std::sync::Arc;
 
 /// A leaf, its issuers in order, and the key if it goes along. Made by [`check`](super::check()).
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl Bundle {
     }
 
     /// The key.
-    pub fn key_pem(&self) -> Option<&Secret<Vec<u8>>> {
+    pub fn key_pem(&self) -> Option<&Arc<Secret<Vec<u8>>>> {
         self.key.as_ref().map(PrivateKey::pem)
     }
 

@@ -210,6 +210,15 @@ impl Certificate {
         }
     }
 
+    /// Why current clients refuse it, whatever else is right: a short RSA key, a signature by SHA-1 or MD5.
+    pub(crate) fn weakness(&self) -> Option<String> {
+        if self.public_key.rsa_bits().is_some_and(|bits| bits < 2048) {
+            return Some(format!("weak key: {}", self.key_type()));
+        }
+        let digest = self.signed.algorithm.weak_digest().filter(|_| !self.is_self_issued())?;
+        Some(format!("weak signature: by {digest}"))
+    }
+
     /// Kind of the key: `EC P-256`, `RSA 2048`, `Ed25519`.
     pub fn key_type(&self) -> String {
         self.public_key.to_string()

@@ -10,6 +10,7 @@ use super::host_plan::{
     Decision, FailedCheck, FileAction, FilePlan, HostPlan, PlannedPlace, SeenBefore,
 };
 use super::inspection::{FileView, HostView};
+use super::reload_reader;
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
 use crate::model::{FileMode, Step, Timestamp};
 
@@ -56,6 +57,9 @@ fn obstacle_to_all(
     }
     if let Some(why) = recorded_key(view, files, notes) {
         return Some(Decision::blocked(Step::Inspect, why));
+    }
+    if let Some(why) = reload_reader::fault(view, files) {
+        return Some(Decision::blocked(Step::Check, why));
     }
     if let Some(why) = kept_key_fault(view) {
         return Some(Decision::blocked(Step::Check, why));
@@ -236,7 +240,7 @@ fn plan_file(file: FileView<'_>, facts: &HostFacts, notes: &mut Vec<String>) -> 
     };
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),
-        FileState::Special => blocked("it is neither a file nor a link"),
+        FileState::Special => blocked("it is neither a file nor a symbolic link"),
         FileState::LinkLoop => blocked("its symbolic links form a loop"),
         FileState::Unreadable => {
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
@@ -365,7 +369,7 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         notes.push(format!("{path}: the key can also be read by {}", file.readers.join(", ")));
     }
     if let (false, Some(real)) = (there.via_links.is_empty(), &there.real_path) {
-        notes.push(format!("{path} is a link; {real} is what will be replaced"));
+        notes.push(format!("{path} is a symbolic link; {real} is what will be replaced"));
     }
     if !there.missing_directories.is_empty() {
         let missing: Vec<_> = there.missing_directories.iter().map(ToString::to_string).collect();

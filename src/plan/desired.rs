@@ -3,7 +3,9 @@
 //! Made by [`Variants`](super::resolve::Variants) of what is wanted of any host
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
-use crate::host::{Attributes, FileRole, RunningCheck, TimedCommand, TransactionId, ValidateStep};
+use crate::host::{
+    Attributes, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId, ValidateStep,
+};
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{
@@ -107,12 +109,25 @@ pub struct ServiceWant {
     pub recover: Option<TimedCommand>,
     /// How to see that it runs.
     pub running: Option<RunningCheck>,
+    /// How its main process is found, where that matters.
+    pub process: Option<ProcessQuery>,
+    /// Who opens the key when it is reloaded, where that is not surely root.
+    pub reload_reader: Option<ReloadReader>,
     /// How the files that its configuration names are found out.
     pub discover: Option<DiscoverWant>,
     /// It watches its files' directory for renames.
     pub watches_renames: bool,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
+}
+
+/// Who opens the key at a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadReader {
+    /// This user.
+    User(String),
+    /// Whoever its process belongs to then.
+    Process,
 }
 
 /// Reading the files in use out of a service's configuration.

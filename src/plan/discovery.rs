@@ -13,9 +13,8 @@ const SHOWN: usize = 3;
 /// What looks wrong about the destinations, one line each. Stops nothing: a configuration may have
 /// ways that a profile does not know.
 pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
-    // A plan has the view's files in the view's order.
     let files: Vec<(&FilePlan, &FileFacts)> =
-        files.iter().zip(view.files().map(|file| file.there)).collect();
+        files.iter().filter_map(|file| Some((file, view.file_at(&file.want.path)?))).collect();
     let mut notes = unnamed(view, &files);
     let reader = view.desired().reader.as_deref();
     for (file, there) in files {

@@ -3,6 +3,7 @@
 use super::desired::{FileWant, ProbeWant};
 use crate::material::Certificate;
 use crate::model::{FileMode, Fingerprint, RemotePath, Step};
+use crate::verify::SignatureChoice;
 use std::sync::Arc;
 
 /// What will be done on one host for one task. Nothing is chosen after this.
@@ -19,6 +20,23 @@ pub struct HostPlan {
     pub notes: Vec<String>,
     /// Why the change is not proven even when all `places` show the new leaf; empty when it is.
     pub unproven: Vec<String>,
+}
+
+impl HostPlan {
+    /// The kind of key of the certificate that a place showed before, where the change replaces it by one with a key of
+    /// another kind: a server that keeps both in memory would go on serving the old one to whoever asks for that kind.
+    pub fn replaced_kind(&self, place: &PlannedPlace) -> Option<SignatureChoice> {
+        let old = place.before.leaf()?;
+        let of_pair = self.files.iter().filter(|file| file.want.pair == place.probe.pair);
+        let replaced = of_pair.filter_map(|file| file.present.as_ref());
+        let kinds = replaced
+            .filter(|present| present.fingerprint == old)
+            .map(|present| SignatureChoice::of(&present.public_key));
+        kinds.into_iter().find(|kind| {
+            *kind != place.probe.signature
+                && ![*kind, place.probe.signature].contains(&SignatureChoice::Any)
+        })
+    }
 }
 
 /// A handshake that must show the new leaf.
@@ -111,7 +129,8 @@ pub struct FilePlan {
     pub detail: String,
 }
 
-/// The acts.
+/// What is done with one file. [`Decision`] sums up a host's files and adds what only a handshake shows, that a reload is
+/// needed; [`PlanAction`](crate::event::planned::PlanAction) is how a row of the plan shows the two in one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileAction {
     /// The file does not exist yet.

@@ -8,7 +8,7 @@ use super::host_plan::SeenBefore;
 use super::resolve::Variants;
 use crate::host::{
     CommandResult, FileFacts, HostFacts, InspectCommand, Inspection, InspectionVariant,
-    RunningCheck,
+    ProcessFacts, RunningCheck,
 };
 use crate::model::{Fingerprint, RemotePath};
 use crate::verify::{Refusal, Served};
@@ -50,6 +50,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
     for service in &desired.services {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
+        variant.processes.extend(service.process.clone());
         let discover = service.discover.as_ref().map(|discover| &discover.command);
         let commands = service.prechecks.iter().map(|check| &check.command).chain(discover);
         variant.commands.extend(
@@ -140,6 +141,8 @@ pub struct ServiceView<'a> {
     pub discovery: Option<&'a CommandResult>,
     /// Whether it runs; `None`: cannot tell.
     pub up: Option<bool>,
+    /// Its main process, where it was asked for and found.
+    pub process: Option<&'a ProcessFacts>,
 }
 
 /// A check of the untouched configuration, and how it went.
@@ -201,6 +204,11 @@ impl HostView {
         &self.facts
     }
 
+    /// What is at a destination.
+    pub(super) fn file_at(&self, path: &RemotePath) -> Option<&FileFacts> {
+        self.files().find(|file| file.want.path == *path).map(|file| file.there)
+    }
+
     /// The destinations.
     pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
         let pairs = self.desired.files.iter().zip(&self.facts.files);
@@ -217,6 +225,7 @@ impl HostView {
     pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
         let mut results = self.facts.commands.iter();
         let mut up = self.facts.running.iter();
+        let mut processes = self.facts.processes.iter();
         self.desired.services.iter().map(move |want| ServiceView {
             want,
             prechecks: want
@@ -226,6 +235,7 @@ impl HostView {
                 .collect(),
             discovery: want.discover.as_ref().and_then(|_| results.next()),
             up: running(want).and_then(|_| up.next().copied().flatten()),
+            process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
         })
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod inspection;
 mod layout;
 pub(crate) mod probes;
 pub(crate) mod proof;
+mod reload_reader;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod row;

@@ -100,14 +100,14 @@ impl Material {
 
     fn make(&self, shape: Shape) -> Option<Content> {
         let bytes = match shape {
-            Shape::Leaf => Secret::new(self.bundle.leaf_pem()),
-            Shape::Fullchain => Secret::new(self.bundle.fullchain_pem()),
-            Shape::Chain => Secret::new(self.bundle.chain_pem()),
-            Shape::Key => self.bundle.key_pem()?.clone(),
-            Shape::KeyFirst => self.bundle.combined(true)?,
-            Shape::KeyLast => self.bundle.combined(false)?,
+            Shape::Leaf => Arc::new(Secret::new(self.bundle.leaf_pem())),
+            Shape::Fullchain => Arc::new(Secret::new(self.bundle.fullchain_pem())),
+            Shape::Chain => Arc::new(Secret::new(self.bundle.chain_pem())),
+            Shape::Key => Arc::clone(self.bundle.key_pem()?),
+            Shape::KeyFirst => Arc::new(self.bundle.combined(true)?),
+            Shape::KeyLast => Arc::new(self.bundle.combined(false)?),
         };
         let digest = Fingerprint::of(bytes.expose());
-        Some(Content { bytes: Arc::new(bytes), digest })
+        Some(Content { bytes, digest })
     }
 }

@@ -5,14 +5,15 @@
 
 use super::command::{boot, names_files, prepared, unseen};
 use super::desired::{
-    CheckWant, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ServiceWant, ValidateWant,
+    CheckWant, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ReloadReader, ServiceWant,
+    ValidateWant,
 };
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
 use super::probes;
 use super::request::{CertificateRequest, Material};
 use crate::host::{
-    Attributes, BootRecipe, HostFacts, HostKind, RunningCheck, TimedCommand, ValidateStep,
+    Attributes, BootRecipe, HostFacts, HostKind, ProcessQuery, TimedCommand, ValidateStep,
     ValidateVia,
 };
 use crate::model::text::plural;
@@ -264,7 +265,9 @@ fn service_want(
         prechecks: prechecks(wanted, layout, service, first),
         reload,
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
-        running: running(service),
+        running: resolved.running(),
+        process: process(service, probes),
+        reload_reader: reload_reader(service.profile),
         discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
             |(command, how)| DiscoverWant {
                 command: limited(command, task.validate_timeout),
@@ -295,21 +298,31 @@ fn fits_templates(layout: &Layout, service: &Service<'_>) -> Result<(), PlanErro
     }
 }
 
-/// Told by the pid file where there is one: a process of the same name may belong to a container,
-/// and a unit of its name may only be a wrapper (Debian's postfix.service is always active).
-fn running(service: &Service<'_>) -> Option<RunningCheck> {
+/// Who opens the key at a reload, where that is not surely root: nothing is done that he could not read.
+fn reload_reader(profile: &Profile) -> Option<ReloadReader> {
+    match (&profile.reload_reads_as, &profile.reads) {
+        (Some(Reads::ProcessUser), _) | (None, Reads::ProcessUser) => Some(ReloadReader::Process),
+        (Some(Reads::User(user)), _) if user != "root" => Some(ReloadReader::User(user.clone())),
+        // What the user of `reads` cannot read at the start is told by a note.
+        _ => None,
+    }
+}
+
+/// How its process is found: asked for where its user matters, or the unit that would have to be restarted.
+fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
     let resolved = &service.resolved;
-    let unit = || {
-        resolved.unit.as_ref().map(|unit| {
-            let words = ["systemctl", "is-active", "--quiet", unit];
-            RunningCheck::Command(TimedCommand {
-                command: CommandLine::Argv(words.map(str::to_owned).to_vec()),
-                timeout: Duration::from_secs(10),
-            })
-        })
+    let matters =
+        resolved.recover.is_none() || reload_reader(service.profile) == Some(ReloadReader::Process);
+    let ports = || {
+        let own = probes.iter().filter(|probe| probe.service == service.profile.name);
+        let mut ports: Vec<u16> = own.map(|probe| probe.endpoint.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        (!ports.is_empty()).then_some(ProcessQuery::Listening(ports))
     };
-    let pidfile = resolved.pidfile.clone().map(RunningCheck::PidFile);
-    pidfile.or_else(|| resolved.process.clone().map(RunningCheck::Process)).or_else(unit)
+    let pidfile = || resolved.pidfile.clone().map(ProcessQuery::PidFile);
+    let named = || resolved.process.clone().map(ProcessQuery::Process);
+    if matters { pidfile().or_else(named).or_else(ports) } else { None }
 }
 
 /// Whether it reads the service's whole configuration (rather than a pair of files).

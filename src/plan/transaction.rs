@@ -2,12 +2,12 @@
 
 use super::desired::{DesiredState, ServiceWant};
 use super::host_plan::{FileAction, FilePlan, HostPlan};
-use super::inspection::HostView;
+use super::inspection::{HostView, ServiceView};
 use crate::host::{
     Attributes, Content, FileChange, Limits, NewDirectory, ServiceCommands, StepFailure,
-    TransactionId, TransactionRequest,
+    TimedCommand, TransactionId, TransactionRequest,
 };
-use crate::model::{RemotePath, Step};
+use crate::model::{CommandLine, RemotePath, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use std::time::Duration;
 const STAGE_WAIT: Duration = Duration::from_secs(60);
 /// How often they are given one while they wait for the others of a batch.
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+
+/// Systemd gives a unit 90 s to stop and as long to start.
+const RESTART: Duration = Duration::from_secs(180);
 
 /// Where a host's own units are.
 const UNITS: &str = "/etc/systemd/system";
@@ -42,6 +45,50 @@ pub fn transaction(
         boot_guard: desired.boot_guard.then(|| RemotePath::new(UNITS).ok()).flatten(),
         dirs: None,
     }
+}
+
+/// To start anew those of `services` that ran before the change: by `recover`, else by a restart of the unit whose main
+/// process it was. `None`: there is no way for any of them.
+pub(crate) fn revival(
+    view: &HostView,
+    services: &[String],
+    holder: &str,
+    moment: Duration,
+) -> Option<TransactionRequest> {
+    let wanted = view.services().filter(|service| services.contains(&service.want.name));
+    let ran = wanted.filter(|service| service.up != Some(false));
+    let services: Vec<ServiceCommands> = ran
+        .filter_map(|service| {
+            Some(ServiceCommands {
+                name: service.want.name.clone(),
+                reload: Some(started_by(&service)?),
+                running: service.want.running.clone(),
+                ..ServiceCommands::default()
+            })
+        })
+        .collect();
+    (!services.is_empty()).then(|| TransactionRequest {
+        id: TransactionId::new(moment),
+        holder: holder.to_owned(),
+        directories: Vec::new(),
+        files: Vec::new(),
+        order: Vec::new(),
+        watched: false,
+        services,
+        limits: Limits::default(),
+        backups: 0,
+        boot_guard: None,
+        dirs: None,
+    })
+}
+
+fn started_by(service: &ServiceView<'_>) -> Option<TimedCommand> {
+    let restart = || {
+        let unit = service.process?.unit.as_deref()?;
+        let command = CommandLine::Argv(["systemctl", "restart", unit].map(str::to_owned).to_vec());
+        Some(TimedCommand { command, timeout: RESTART })
+    };
+    service.want.recover.clone().or_else(restart)
 }
 
 fn directories(view: &HostView, plan: &HostPlan) -> Vec<NewDirectory> {

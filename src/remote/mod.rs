@@ -5,7 +5,7 @@
 //! with exactly one terminal line; everything else on the channel is noise. What a host answers is
 //! untrusted: lines, totals and counts are bounded, other nonces are ignored, digests are compared.
 //! `docs/transaction.md` explains the protocol.
-#![allow(
+#![expect(
     clippy::result_large_err,
     reason = "one per conversation with a host: its size is nothing"
 )]

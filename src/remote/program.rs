@@ -35,7 +35,7 @@ pub(crate) const LOCK: &str = part!("core/lock");
 const LINKS: &str = part!("files/links");
 
 /// A transaction's parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-const TRANSACTION: [&str; 18] = [
+const TRANSACTION: [&str; 19] = [
     RUN,
     LOCK,
     part!("core/request"),
@@ -51,6 +51,7 @@ const TRANSACTION: [&str; 18] = [
     part!("files/stage"),
     part!("files/validate"),
     part!("files/switch"),
+    part!("files/times"),
     part!("files/undo"),
     part!("files/finish"),
     part!("transaction"),
@@ -71,7 +72,8 @@ pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::tra
 pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
 /// The same, to read a host.
 pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
-    Program::new(&[RUN, LOCK, LINKS, part!("files/inspect"), part!("inspection")])
+    let parts = [RUN, LOCK, LINKS, part!("core/processes"), part!("files/inspect")];
+    Program::new(&[&parts[..], &[part!("inspection")]].concat())
 });
 /// The same, for a single command.
 pub(super) static COMMANDING: LazyLock<Program> =
@@ -213,7 +215,8 @@ mod tests {
     fn every_part_closes_its_quotes() {
         let parts = [
             &TRANSACTION[..],
-            &[part!("files/inspect"), part!("inspection"), part!("command_main"), PRELUDE],
+            &[part!("core/processes"), part!("files/inspect"), part!("inspection")],
+            &[part!("command_main"), PRELUDE],
             &[part!("transaction_main"), part!("recovery_main")],
         ];
         for part in parts.concat() {

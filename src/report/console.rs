@@ -162,7 +162,7 @@ impl Write for Together {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Shared, apply, plan};
+    use super::super::samples::{Closed, Shared, apply, plan};
     use super::*;
 
     fn streams(options: &Options, events: &[Event]) -> (String, String) {
@@ -202,15 +202,6 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_error_and_stops_nobody() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let err = Shared::default();
         let mut console = Console::on(&Options::plain(), Box::new(Closed), Box::new(err.clone()));
         for event in plan() {

@@ -1,5 +1,6 @@
 //! One host's part of a run, as its events tell it.
 
+use crate::event::found::FoundCertificate;
 use crate::event::planned::{PlanRow, ServiceEnd};
 use crate::event::status::HostStatus;
 use crate::event::{Event, Failure, HostSummary, Kind, TaskResult};
@@ -32,6 +33,8 @@ pub(crate) struct HostRun {
     pub failures: Vec<(Option<BatchPlace>, Failure)>,
     /// What `status` found, by task.
     pub status: Vec<(String, HostStatus)>,
+    /// The certificates that `discover` found.
+    pub found: Vec<FoundCertificate>,
     /// How it ended, and why.
     pub end: Option<(Outcome, Option<String>)>,
     /// The step that it is in since files were switched, until its certificate task ends.
@@ -155,6 +158,7 @@ impl HostRun {
             Kind::HostStatus { task, status } => {
                 self.status.push((task.clone(), (**status).clone()));
             }
+            Kind::HostCertificates { certificates } => self.found.clone_from(certificates),
             _ => {}
         }
         self.ended = event.elapsed;

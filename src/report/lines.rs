@@ -231,7 +231,7 @@ pub(super) fn stop_words(reason: StopReason) -> &'static str {
             "interrupted: no new hosts, those in flight finish or roll back; Ctrl-C again cuts them off"
         }
         StopReason::SecondInterrupt => {
-            "interrupted twice: links are cut, hosts in flight roll back by themselves"
+            "interrupted twice: connections are cut, hosts in flight roll back by themselves"
         }
     }
 }

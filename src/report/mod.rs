@@ -6,6 +6,7 @@
 
 pub(crate) mod console;
 pub(crate) mod failure;
+pub(crate) mod found;
 pub(crate) mod history;
 pub(crate) mod host_run;
 pub(crate) mod json;

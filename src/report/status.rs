@@ -6,7 +6,6 @@ use super::words;
 use crate::event::status::{FileStatus, HostStatus, ServedStatus};
 use crate::model::HostName;
 use crate::model::text::plural;
-use anstyle::Style;
 use indexmap::IndexSet;
 use std::collections::BTreeMap;
 
@@ -100,7 +99,7 @@ fn file(file: &FileStatus) -> Vec<Text> {
     vec![
         plain(line(&file.service)),
         plain(line(&file.file)),
-        (what, expiry(file.certificate.as_ref().map(|certificate| certificate.days_left))),
+        (what, words::expiry(file.certificate.as_ref().map(|certificate| certificate.days_left))),
         plain(file.serial.as_deref().map(line).unwrap_or_default()),
         plain(file.access.as_deref().map(line).unwrap_or_default()),
         state,
@@ -122,19 +121,11 @@ fn served(served: &ServedStatus) -> Vec<Text> {
     vec![
         plain(line(&served.service)),
         plain(line(&endpoint)),
-        (what, expiry(served.certificate.as_ref().map(|certificate| certificate.days_left))),
+        (what, words::expiry(served.certificate.as_ref().map(|certificate| certificate.days_left))),
         plain(""),
         plain(""),
         state,
     ]
-}
-
-fn expiry(days_left: Option<i64>) -> Style {
-    match days_left {
-        Some(..0) => theme::BAD,
-        Some(0..14) => theme::WARNING,
-        _ => Style::new(),
-    }
 }
 
 #[cfg(test)]

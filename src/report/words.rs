@@ -44,6 +44,15 @@ pub(super) fn service(end: &ServiceEnd, exact: bool) -> String {
     words
 }
 
+/// How days left are painted.
+pub(super) fn expiry(days_left: Option<i64>) -> Style {
+    match days_left {
+        Some(..0) => theme::BAD,
+        Some(0..14) => theme::WARNING,
+        _ => Style::new(),
+    }
+}
+
 /// How an outcome is painted.
 pub(super) fn style(outcome: Outcome) -> Style {
     match outcome {

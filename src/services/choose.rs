@@ -4,8 +4,9 @@ use super::profile::{
     ChainPlace, CommandSpec, Covers, Discover, Discovered, ExitCode, KeyPlace, Layout, Owners,
     Paths, Profile, Reload, SealedBoot, ValidateStep, Via,
 };
-use crate::host::{FileRole, HostKind};
+use crate::host::{FileRole, HostKind, RunningCheck, TimedCommand};
 use crate::model::{CommandLine, RemotePath, StartTls};
+use std::time::Duration;
 
 /// A profile made concrete for one kind of host. Commands still hold placeholders: expand them
 /// with [`Files::expand`].
@@ -62,6 +63,24 @@ impl ResolvedSeal {
     /// What precedes the handshake inside.
     pub fn starttls(&self) -> StartTls {
         self.recipe.starttls
+    }
+}
+
+impl Resolved {
+    /// How to tell that the service runs. By the pid file where there is one: a process of the same name may belong to
+    /// a container, and a unit of its name may only be a wrapper (Debian's postfix.service is always active).
+    pub(crate) fn running(&self) -> Option<RunningCheck> {
+        let unit = || {
+            self.unit.as_ref().map(|unit| {
+                let words = ["systemctl", "is-active", "--quiet", unit];
+                RunningCheck::Command(TimedCommand {
+                    command: CommandLine::Argv(words.map(str::to_owned).to_vec()),
+                    timeout: Duration::from_secs(10),
+                })
+            })
+        };
+        let pidfile = self.pidfile.clone().map(RunningCheck::PidFile);
+        pidfile.or_else(|| self.process.clone().map(RunningCheck::Process)).or_else(unit)
     }
 }
 

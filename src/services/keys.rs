@@ -82,6 +82,11 @@ pub(super) const PROFILE: &[Key] = &[
         "default destinations on the host",
     ),
     key("reads", Kind::Text, "who opens the key: `root`, `process_user`, or a user's name"),
+    key(
+        "reload_reads_as",
+        Kind::Text,
+        "who opens the key at a reload, where that is not who opens it at the start: as `reads`",
+    ),
     key("modes", Kind::Map(MODES), "modes of new files"),
     key("owners", Kind::ByFamily(&Kind::Map(OWNERS)), "owners of new files"),
     key(

@@ -29,6 +29,8 @@ pub struct Profile {
     pub dest: ByFamily<Paths>,
     /// Who opens the key.
     pub reads: Reads,
+    /// Who opens it at a reload, where that may be another.
+    pub reload_reads_as: Option<Reads>,
     /// Modes of new files, unless the task or an existing file says otherwise.
     pub modes: Modes,
     /// Owners of new files, likewise.
@@ -141,6 +143,17 @@ pub enum Reads {
     User(String),
     /// Whoever runs the process, which the profile cannot know.
     ProcessUser,
+}
+
+impl Reads {
+    /// For people.
+    pub fn describe(&self) -> &str {
+        match self {
+            Self::Root => "root",
+            Self::ProcessUser => "the user of the process",
+            Self::User(user) => user,
+        }
+    }
 }
 
 /// Modes of new files and of a directory that has to be made.

@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 12] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 15] = built_in![
     "nginx",
     "apache",
     "haproxy",
@@ -28,6 +28,9 @@ pub(super) const BUILT_IN: [(&str, &str); 12] = built_in![
     "caddy-api",
     "traefik",
     "envoy",
+    "hitch",
+    "lighttpd",
+    "mosquitto",
     "files",
 ];
 

@@ -2,7 +2,7 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reads, Reload,
+    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reload,
     SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
@@ -61,14 +61,10 @@ pub fn show(profile: &Profile) -> String {
         let text = format!("cert {}, key {}, directory {}", owners.cert, owners.key, owners.dir);
         page.row_for("owners", family, &text);
     });
-    page.row(
-        "key read by",
-        match &profile.reads {
-            Reads::Root => "root",
-            Reads::ProcessUser => "the user of the process",
-            Reads::User(user) => user,
-        },
-    );
+    page.row("key read by", profile.reads.describe());
+    if let Some(reads) = &profile.reload_reads_as {
+        page.row("at a reload", reads.describe());
+    }
     page.row("commit order", &order(profile));
     for step in &profile.validate {
         validate(&mut page, step);

@@ -68,15 +68,7 @@ impl Process {
     /// Waits for the end. Read stdout first or at the same time: unread output is kept, up to its
     /// limit, but does not hold up the end.
     pub async fn exit(&mut self) -> Exit {
-        let mut changes = self.shared.changes();
-        loop {
-            if let Some(exit) = self.shared.look(|seen| seen.exit()) {
-                return exit;
-            }
-            if changes.changed().await.is_err() {
-                return Exit { code: None, signal: None, closed_cleanly: false };
-            }
-        }
+        self.shared.exit().await
     }
 
     /// The last 64 KiB of stderr so far, without prompts. Untrusted bytes.
@@ -137,15 +129,7 @@ pub struct Ending {
 impl Ending {
     /// As [`Process::exit`].
     pub async fn exit(&self) -> Exit {
-        let mut changes = self.shared.changes();
-        loop {
-            if let Some(exit) = self.shared.look(|seen| seen.exit()) {
-                return exit;
-            }
-            if changes.changed().await.is_err() {
-                return Exit { code: None, signal: None, closed_cleanly: false };
-            }
-        }
+        self.shared.exit().await
     }
 
     /// As [`Process::stderr_tail`].

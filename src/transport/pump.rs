@@ -78,6 +78,19 @@ impl Shared {
         self.changed.subscribe()
     }
 
+    /// Waits for the end.
+    pub(super) async fn exit(&self) -> Exit {
+        let mut changes = self.changes();
+        loop {
+            if let Some(exit) = self.look(|seen| seen.exit()) {
+                return exit;
+            }
+            if changes.changed().await.is_err() {
+                return Exit { code: None, signal: None, closed_cleanly: false };
+            }
+        }
+    }
+
     pub(super) fn look<T>(&self, read: impl FnOnce(&Seen<'_>) -> T) -> T {
         read(&Seen(&self.state()))
     }

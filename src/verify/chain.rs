@@ -94,6 +94,15 @@ impl fmt::Display for ChainFault {
 /// signature in it is tried against all of them.
 const LONGEST: usize = 16;
 
+/// The issuer of a leaf that is served alone, unless that issued itself.
+pub(crate) fn missing_issuer(chain: &[Vec<u8>], now: Timestamp) -> Option<String> {
+    let faults = chain_faults(chain, now, None);
+    faults.into_iter().find_map(|fault| match fault {
+        ChainFault::Missing { issuer } => Some(issuer),
+        _ => None,
+    })
+}
+
 /// Looks at a chain as served, leaf first. `roots`, where given, decide whether the last issuer had
 /// to be sent; without them only a leaf that comes alone is suspected.
 ///

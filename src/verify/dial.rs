@@ -1,16 +1,11 @@
 //! How a connection to an endpoint is made.
 
-use futures::StreamExt;
+use crate::transport::tcp::race;
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-
-/// Start of the next address while earlier ones are still silent (RFC 8305 §8 names 250 ms).
-const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connection, whatever carries it.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
@@ -76,7 +71,7 @@ impl Dial for Tcp {
     fn dial(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         let host = host.to_owned();
         Box::pin(async move {
-            let stream = race(addresses(&host, port).await?).await?;
+            let stream = race(addresses(&host, port).await?, None).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
@@ -106,50 +101,9 @@ pub(super) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAdd
     Ok(unique)
 }
 
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut waiting = addresses.into_iter();
-    let mut running = FuturesUnordered::new();
-    let mut failure = None;
-    running.extend(waiting.next().map(TcpStream::connect));
-    loop {
-        tokio::select! {
-            ended = running.next() => match ended {
-                Some(Ok(stream)) => return Ok(stream),
-                Some(Err(error)) => {
-                    failure.get_or_insert(error);
-                    match waiting.next() {
-                        Some(address) => running.push(TcpStream::connect(address)),
-                        None if running.is_empty() => break,
-                        None => {}
-                    }
-                }
-                None => break,
-            },
-            () = tokio::time::sleep(STAGGER), if waiting.len() > 0 => {
-                running.extend(waiting.next().map(TcpStream::connect));
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
-
-    #[tokio::test]
-    async fn the_next_address_is_tried_when_one_refuses() {
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refused = free.local_addr().unwrap();
-        drop(free);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let open = listener.local_addr().unwrap();
-        let stream = race(vec![refused, open]).await.unwrap();
-        assert_eq!(stream.peer(), Some(open));
-        let error = race(vec![refused]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
 
     #[tokio::test]
     async fn an_address_is_its_own_and_a_bad_name_says_resolving() {

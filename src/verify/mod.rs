@@ -20,6 +20,7 @@ mod trust;
 mod verdict;
 
 pub use ask::ask;
+pub(crate) use chain::missing_issuer;
 pub(crate) use dial::Onwards;
 pub use dial::{Dial, Resolving, Stream, Tcp};
 pub use handshake::handshake;

@@ -5,6 +5,7 @@
 mod common;
 
 mod chaos;
+mod discover;
 mod releases;
 mod rollout;
 mod script;

@@ -4,7 +4,7 @@
 
 use certroll::testing::host::Family;
 use certroll::testing::services::{
-    ByFamily, CommandSpec, ExitCode, KeyPlace, Owners, Paths, Profile, Profiles, Reads, Reload,
+    ByFamily, CommandSpec, ExitCode, KeyPlace, Owners, Paths, Profile, Profiles, Reload,
 };
 use std::fmt::Write;
 use std::fs;
@@ -106,14 +106,10 @@ fn table(profile: &Profile) -> String {
     let mut row = |name: &str, value: &str| writeln!(text, "| {name} | {value} |").unwrap();
     row("content", content(profile));
     row("files, unless the task says otherwise", &files(profile));
-    row(
-        "key read by",
-        match &profile.reads {
-            Reads::Root => "root",
-            Reads::ProcessUser => "the user of the process",
-            Reads::User(user) => user,
-        },
-    );
+    row("key read by", profile.reads.describe());
+    if let Some(reads) = &profile.reload_reads_as {
+        row("at a reload read by", reads.describe());
+    }
     let checks: Vec<String> = profile
         .validate
         .iter()

@@ -64,6 +64,9 @@ fn every_built_in_profile_parses_and_says_something() {
             "caddy-api",
             "traefik",
             "envoy",
+            "hitch",
+            "lighttpd",
+            "mosquitto",
             "files"
         ]
     );
@@ -89,6 +92,9 @@ fn every_built_in_profile_parses_and_says_something() {
         caddy-api: configuration, syntax of certificate and key, pair, readable by the service's user | reload
         traefik:  | reload
         envoy: syntax of certificate, chain and key, pair | none
+        hitch: configuration, syntax of certificate and key, pair (of one key type) | reload
+        lighttpd: configuration, syntax of certificate and key, pair | reload
+        mosquitto:  | reload
         files:  | required
         "
     );
@@ -116,7 +122,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, modes, owners, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
@@ -171,7 +177,7 @@ services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (pla
     ");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
     insta::assert_snapshot!(errors(""), @"services/own.yml:1:1: a profile is a mapping, not nothing");
-    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, files, own)");
+    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, files, own)");
 }
 
 #[test]
@@ -202,7 +208,7 @@ fn an_own_profile_extends_another() {
         assert_eq!(choose(profile, HostKind::default()).reload, reload, "{name}");
     }
     assert_eq!(profiles.find("deep").expect("known").description, "deep");
-    assert_eq!(profiles.all().count(), 14);
+    assert_eq!(profiles.all().count(), 17);
     let circle = load(&[("a.yml", "extends: b\n"), ("b.yml", "extends: a\n")]).expect_err("circle");
     assert_eq!(
         circle.0[0].to_string(),

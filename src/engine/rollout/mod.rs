@@ -14,3 +14,4 @@ pub(crate) mod target;
 pub(crate) mod targets;
 pub(crate) mod task;
 mod turns;
+mod way_back;

@@ -6,13 +6,14 @@
 
 use super::checks;
 use super::target::{Job, NotBegun, Observed, Recovery, Staged};
+use super::way_back::looked_back;
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
-use crate::model::{Outcome, Step};
-use crate::plan::desired::{DesiredState, ProbeWant};
+use crate::model::{Step, Timestamp};
+use crate::plan::desired::DesiredState;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub(crate) struct VerifiedHost {
     job: Job,
     observed: Arc<Observed>,
     staged: Box<dyn Staged>,
+    /// When it was committed.
+    since: Timestamp,
 }
 
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
@@ -200,9 +203,12 @@ pub(crate) async fn finish(
     let desired = view.desired();
     let running = context.emitter.step(&desired.host, Step::Commit);
     let dialers = job.target.dialers();
+    let since = crate::clock::now();
     match staged.commit().await {
         Ok(done) => running.end(done),
-        Err(failure) => return Err(looked_back(failure, &observed, &dialers, context).await),
+        Err(failure) => {
+            return Err(looked_back(failure, &job, &observed, since, context).await);
+        }
     }
     let looking = async {
         match verify(desired, plan, &dialers, context).await {
@@ -226,11 +232,11 @@ pub(crate) async fn finish(
     };
     if let Some((cause, advice)) = wrong {
         let failure = staged.roll_back(cause).await;
-        let mut failure = looked_back(failure, &observed, &dialers, context).await;
+        let mut failure = looked_back(failure, &job, &observed, since, context).await;
         failure.failure.advice.splice(0..0, advice);
         return Err(failure);
     }
-    Ok(VerifiedHost { job, observed, staged })
+    Ok(VerifiedHost { job, observed, staged, since })
 }
 
 fn failed_step(step: Step, why: String) -> StepFailure {
@@ -252,7 +258,11 @@ async fn verify(
     let sought: Vec<Sought> = plan
         .places
         .iter()
-        .map(|place| Sought { probe: place.probe.clone(), old: place.before.leaf() })
+        .map(|place| Sought {
+            probe: place.probe.clone(),
+            old: place.before.leaf(),
+            old_kind: plan.replaced_kind(place),
+        })
         .collect();
     let verified = verification::verify_all(
         &desired.host,
@@ -275,78 +285,6 @@ async fn verify(
     Ok(())
 }
 
-/// Looks whether a host that went back serves its old certificate again, and says so.
-async fn looked_back(
-    mut failure: HostFailure,
-    observed: &Observed,
-    dialers: &Dialers,
-    context: &Context,
-) -> HostFailure {
-    if let Outcome::RolledBack(step) | Outcome::NotRestored(step) = failure.outcome {
-        let desired = observed.view.desired();
-        let running = context.emitter.step(&desired.host, Step::Rollback);
-        let words = match old_is_served(desired, &observed.plan, dialers, context).await {
-            Ok(words) => words,
-            Err(unseen) => {
-                failure.outcome = Outcome::NotRestored(step);
-                let advice = &mut failure.failure.advice;
-                advice.insert(0, NOT_RESTORED.to_owned());
-                unseen
-            }
-        };
-        failure.failure.state.push_str(&format!("; {words}"));
-        running.end(words);
-    }
-    failure
-}
-
-/// First thing to do about a host that does not serve its old certificate after a rollback.
-const NOT_RESTORED: &str = "the files are the old ones and the service does not serve them: restart it by hand, \
-     read its log, then look again with `certroll status`";
-
-/// Whether each endpoint shows again what it showed before the change, in words; `Err` when one does not.
-async fn old_is_served(
-    desired: &DesiredState,
-    plan: &HostPlan,
-    dialers: &Dialers,
-    context: &Context,
-) -> Result<String, String> {
-    let sought: Vec<Sought> = plan
-        .places
-        .iter()
-        .filter_map(|place| {
-            let leaf = place.before.leaf()?;
-            // Asked as before the change, for the new leaf's kind of key: the same question has the same
-            // answer.
-            let probe = place.probe.clone();
-            let names = Vec::new();
-            let probe = ProbeWant { leaf, chain: None, trust: None, names, ..probe };
-            Some(Sought { probe, old: None })
-        })
-        .collect();
-    if sought.is_empty() {
-        return Ok(
-            "nothing was served before the change, so there is nothing to compare".to_owned()
-        );
-    }
-    let looked = verification::verify_all(
-        &desired.host,
-        &sought,
-        dialers,
-        context.identity.now,
-        context.stop.hard(),
-        &context.emitter,
-    )
-    .await;
-    match looked {
-        Ok(_) => Ok("the old certificate is served again".to_owned()),
-        Err(unverified) if unverified.cancelled => Ok(unverified.words),
-        Err(unverified) => {
-            Err(format!("BUT the old certificate is not seen: {}", unverified.words))
-        }
-    }
-}
-
 impl VerifiedHost {
     /// Tells the host that the change stays.
     ///
@@ -362,8 +300,7 @@ impl VerifiedHost {
     /// Rolls back because a person said no.
     pub(crate) async fn refuse(self, context: &Context) -> HostFailure {
         let cause = failed_step(Step::Confirm, "not confirmed by the operator".to_owned());
-        let dialers = self.job.target.dialers();
         let failure = self.staged.roll_back(cause).await;
-        looked_back(failure, &self.observed, &dialers, context).await
+        looked_back(failure, &self.job, &self.observed, self.since, context).await
     }
 }

@@ -49,6 +49,15 @@ pub(crate) trait Target: Send + Sync {
         observed: &'a Arc<Observed>,
     ) -> BoxFuture<'a, Result<Box<dyn Staged>, NotBegun>>;
 
+    /// Starts `services` anew that do not serve their old files after a roll back, those of them that ran before: by their
+    /// `recover` command, else by a restart of their unit. `None`: there is no way for any of them. Fails with why.
+    fn revive<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Observed,
+        services: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Revived>, String>>;
+
     /// The ways to look at what it serves.
     fn dialers(&self) -> Dialers;
 
@@ -80,6 +89,16 @@ pub(crate) trait Staged: Send {
 
     /// Discards the stage before any commit.
     fn abort(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Services that were started anew.
+pub(crate) struct Revived {
+    /// What was done, one line.
+    pub words: String,
+    /// Which services had a way to do it.
+    pub tried: Vec<String>,
+    /// Which of them do not run now.
+    pub still_down: Vec<String>,
 }
 
 /// Why a target did not stage. Nothing live has changed.

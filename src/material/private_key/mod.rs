@@ -10,6 +10,7 @@ use pkcs8::der::Decode;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 mod legacy;
@@ -21,7 +22,7 @@ mod problem;
 /// kind alone.
 #[derive(Clone)]
 pub struct PrivateKey {
-    pem: Secret<Vec<u8>>,
+    pem: Arc<Secret<Vec<u8>>>,
     public: PublicKey,
     decrypted: bool,
 }
@@ -61,7 +62,8 @@ impl PrivateKey {
         let open = Opened::new(block, stored, passphrase)?;
         let public = public_half(open.label, open.der())
             .map_err(|problem| problem.into_error(block, open.label))?;
-        let pem = Secret::new(std::mem::take(&mut *pem::encode(open.label, open.der())));
+        let pem = std::mem::take(&mut *pem::encode(open.label, open.der()));
+        let pem = Arc::new(Secret::new(pem));
         Ok(Self { pem, public, decrypted: matches!(open.bytes, Bytes::Decrypted(_)) })
     }
 
@@ -70,8 +72,8 @@ impl PrivateKey {
         &self.public
     }
 
-    /// Canonical PEM of the key alone, as hosts receive it.
-    pub fn pem(&self) -> &Secret<Vec<u8>> {
+    /// Canonical PEM of the key alone, as hosts receive it: the only copy of the run.
+    pub fn pem(&self) -> &Arc<Secret<Vec<u8>>> {
         &self.pem
     }
 

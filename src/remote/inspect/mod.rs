@@ -8,9 +8,9 @@ use super::error::RemoteError;
 use super::program::{INSPECTING, nonce};
 use crate::host::{
     BootGuard, CommandResult, Family, FileFacts, FileState, Generation, HostFacts, HostKind,
-    JournalFacts, JournalState, LockHolder, RegularFile, Tools, TransactionId,
+    JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools, TransactionId,
 };
-use crate::host::{Inspection, InspectionVariant, RunningCheck};
+use crate::host::{Inspection, InspectionVariant, ProcessQuery, RunningCheck};
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
 use crate::transport::Process;
@@ -22,6 +22,8 @@ use values::{Taken, bytes, certificates, list, number, peeked, pem_block, produc
 const FILES_LIMIT: Duration = Duration::from_secs(60);
 /// What a host may tell about journals, generations and orphans in all.
 const MOST_ITEMS: usize = 100_000;
+/// Groups of one process; Linux knows no more.
+const MOST_GROUPS: usize = 65_536;
 
 /// Reads what `request` asks for. Nothing on the host is written, not even a scratch file; commands run
 /// with their time limits, and what they print is bounded.
@@ -77,6 +79,16 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
     for check in &variant.running {
         lines.push(format!("running {}", running_words(check)?));
     }
+    for query in &variant.processes {
+        lines.push(match query {
+            ProcessQuery::PidFile(path) => format!("who pidfile {}", encode(path.as_bytes())),
+            ProcessQuery::Process(name) => format!("who process {}", encode(name.as_bytes())),
+            ProcessQuery::Listening(ports) => {
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                format!("who port {}", ports.join(" "))
+            }
+        });
+    }
     for command in &variant.commands {
         let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
         let text = timed(&command.command)?;
@@ -114,6 +126,9 @@ impl Reader<'_> {
         if self.facts.files.len() < chosen.files.len() {
             return FILES_LIMIT;
         }
+        if self.facts.processes.len() < chosen.processes.len() {
+            return FILES_LIMIT;
+        }
         let running = chosen.running.get(self.facts.running.len()).map(|check| match check {
             RunningCheck::Command(command) => command.timeout,
             _ => Duration::ZERO,
@@ -140,6 +155,7 @@ impl Reader<'_> {
                 self.facts.running.push(reply.maybe_bool("up").map_err(BadReply::into_words)?);
                 Ok(false)
             }
+            "process" => self.process(reply).map(|()| false),
             "cmd" => self.command(reply).map(|()| false),
             "boot_guard" => {
                 self.facts.boot_guard = match text(reply, "way")?.as_str() {
@@ -274,6 +290,33 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn process(&mut self, reply: &Reply) -> Taken<()> {
+        self.in_order(reply, self.facts.processes.len(), |chosen| chosen.processes.len())?;
+        let Some(pid) = reply.maybe_number("pid").map_err(BadReply::into_words)? else {
+            self.facts.processes.push(None);
+            return Ok(());
+        };
+        let uid = number(reply, "uid")?;
+        let further = reply.find("groups").unwrap_or_default().split(',');
+        let further = further.filter_map(|group| group.parse().ok()).take(MOST_GROUPS);
+        let reads = reply.find("can").unwrap_or_default().split(',').map(|can| match can {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        });
+        self.facts.processes.push(Some(ProcessFacts {
+            pid,
+            uid,
+            user: printable(text(reply, "user")?.as_bytes(), 100),
+            groups: std::iter::once(number(reply, "gid")?).chain(further).collect(),
+            reads_any: uid == 0
+                || reply.maybe_bool("any").map_err(BadReply::into_words)? == Some(true),
+            unit: Some(text(reply, "unit")?).filter(|unit| !unit.is_empty()),
+            reads: reads.take(self.facts.files.len()).collect(),
+        }));
+        Ok(())
+    }
+
     fn command(&mut self, reply: &Reply) -> Taken<()> {
         self.in_order(reply, self.facts.commands.len(), |chosen| chosen.commands.len())?;
         let skipped = reply.maybe_bool("skipped").map_err(BadReply::into_words)? == Some(true);
@@ -304,6 +347,7 @@ impl Reader<'_> {
         let chosen = self.chosen.unwrap_or(&empty);
         if self.facts.files.len() != chosen.files.len()
             || self.facts.running.len() != chosen.running.len()
+            || self.facts.processes.len() != chosen.processes.len()
             || self.facts.commands.len() != chosen.commands.len()
         {
             return Err("the end came before all answers".to_owned());

@@ -4,10 +4,11 @@
 #   inspect NONCE | state DIR | run DIR | boot_guard
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
+#   who pidfile PATH | who process NAME | who port N...
 #   cmd SECONDS RUNNING# ARG...
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -36,6 +37,7 @@ parse() {
   reader) dec "$1"; key_reader=$v;;
   prog) put prog $n_programs "$1"; n_programs=$((n_programs+1));;
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
+  who) put who $n_processes "$*"; n_processes=$((n_processes+1));;
   cmd) put cmd $n_commands "$*"; n_commands=$((n_commands+1));;
   esac
 }
@@ -131,6 +133,30 @@ peek_run() {
   echo; echo "@rc=$rc"
 }
 
+# The processes of services, and which of the files each can read: asked as it, with its groups.
+tell_processes() {
+  p=0
+  while [ $p -lt $n_processes ]; do
+    get who $p; service_process $v; who_pid=$v
+    if [ -n "$who_pid" ] && process_rights "$who_pid"; then
+      process_unit "$who_pid"; enc "$v"; who_unit=$v
+      account_name "$process_uid"; enc "$v"; who_user=$v
+      i=0
+      while [ $i -lt $n_files ]; do put can $i -; i=$((i+1)); done
+      if [ $process_caps = 0 ]; then
+        who_groups="--groups=${process_groups#,}"; [ -n "$process_groups" ] || who_groups=--clear-groups
+        ask_as "--reuid=$process_uid --regid=$process_gid $who_groups"
+      fi
+      who_can= i=0
+      while [ $i -lt $n_files ]; do get can $i; who_can=$who_can,$v; i=$((i+1)); done
+      say process i=$p pid=$who_pid uid=$process_uid gid=$process_gid groups=${process_groups#,} any=$process_caps \
+        user=$who_user unit=$who_unit can=${who_can#,}
+    else say process i=$p pid=-
+    fi
+    p=$((p+1))
+  done
+}
+
 look_at_services() {
   i=0
   while [ $i -lt $n_running ]; do
@@ -190,6 +216,7 @@ inspect() {
   list_generations
   read_files
   tell_files
+  tell_processes
   look_at_services
   run_commands
   tell_journals

@@ -5,7 +5,7 @@ use super::lines::{heading, stop_words};
 use super::run_view::RunView;
 use super::table::{self, Share, plain};
 use super::theme::{self, Theme, line, seconds};
-use super::{Reporter, failure, rerun, status, words};
+use super::{Reporter, failure, found, rerun, status, words};
 use crate::event::{Event, HostSummary, Kind, Summary};
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome};
@@ -64,6 +64,7 @@ impl Page<'_> {
         let Self { view, summary, end } = self;
         let theme = end.theme;
         let mut text = self.held();
+        text.push_str(&self.found());
         text.push_str(&self.unknown());
         if !end.failures_shown || view.failures.iter().any(|group| group.hosts.len() > 1) {
             text.push_str(&self.failures());
@@ -71,7 +72,7 @@ impl Page<'_> {
         // In a plan only the failures are shown.
         if !view.is_plan() && !summary.hosts.is_empty() {
             // What a host holds was just told in full.
-            if view.start.command != "status" {
+            if !["status", "discover"].contains(&view.start.command.as_str()) {
                 text.push('\n');
                 text.push_str(&self.table());
                 text.push_str(&self.recap());
@@ -94,6 +95,14 @@ impl Page<'_> {
             run.status.iter().map(move |(task, status)| status::table(theme, host, task, status))
         })
         .collect()
+    }
+
+    /// What `discover` found on all hosts, the fewest days left first.
+    fn found(&self) -> String {
+        let hosts = self.view.hosts.iter();
+        let found =
+            hosts.flat_map(|(host, run)| run.found.iter().map(move |one| (Some(host), one)));
+        found::table(&self.end.theme, found.collect())
     }
 
     fn of_outcome(&self, is_one: impl Fn(Outcome) -> bool) -> Vec<&HostName> {
@@ -208,7 +217,8 @@ impl Page<'_> {
 
     /// `unchanged` says little of a verb that never changes anything.
     fn word(&self, outcome: Outcome) -> String {
-        let looks = matches!(self.view.start.command.as_str(), "verify" | "ping" | "status");
+        let looks =
+            matches!(self.view.start.command.as_str(), "verify" | "ping" | "status" | "discover");
         match outcome {
             Outcome::Unchanged if looks => "ok".to_owned(),
             other => other.name().replace('_', " "),

@@ -1,5 +1,6 @@
 //! Realistic runs for the tests of the reporters.
 
+mod found;
 mod hosts;
 mod runs;
 mod status;
@@ -7,6 +8,7 @@ mod status;
 use crate::event::planned::{CertBrief, PlanAction, PlanRow};
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
 use crate::model::{Fingerprint, HostName, Step, Timestamp, Validity};
+pub(super) use found::found;
 pub(super) use runs::{apply, every_kind, many, plan};
 pub(super) use status::status;
 use std::sync::{Arc, Mutex};
@@ -46,6 +48,19 @@ impl std::io::Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A pipe whose reader has left.
+pub(super) struct Closed;
+
+impl std::io::Write for Closed {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

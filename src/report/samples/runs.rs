@@ -1,7 +1,7 @@
 //! Whole runs: a plan, an apply with every ending, one on many hosts, and one event of every kind.
 
 use super::hosts::*;
-use super::{PLAY, Script, TASK, names, place, play_start, rows, run_start, status};
+use super::{PLAY, Script, TASK, found, names, place, play_start, rows, run_start, status};
 use crate::event::planned::{PlanAction, PlanCounts};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, StopReason, Summary, TaskResult};
 use crate::model::{Guarantee, HostName, Outcome, Step};
@@ -177,6 +177,7 @@ pub(in crate::report) fn every_kind() -> Vec<Event> {
     let mut script = Script::default();
     let status = Box::new(status());
     script.host("edge1", Kind::HostStatus { task: TASK.into(), status });
+    script.host("edge1", Kind::HostCertificates { certificates: found() });
     script.host(
         "edge1",
         Kind::TaskEnd {

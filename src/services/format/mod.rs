@@ -55,6 +55,14 @@ fn overlay(parent: &Node, child: &Node) -> Node {
     Node { value: Value::Map(merged), span: child.span.clone() }
 }
 
+fn reads(who: String) -> Reads {
+    match who.as_str() {
+        "root" => Reads::Root,
+        "process_user" => Reads::ProcessUser,
+        _ => Reads::User(who),
+    }
+}
+
 /// Reads a checked (and extended) node, and checks what concerns several keys.
 pub(super) fn read(
     name: &str,
@@ -72,11 +80,8 @@ pub(super) fn read(
         settings: read_settings(root.entry("settings")),
         layout,
         dest: by_family(root.entry("dest"), read_paths),
-        reads: match text(root, "reads").as_deref() {
-            None | Some("root") => Reads::Root,
-            Some("process_user") => Reads::ProcessUser,
-            Some(user) => Reads::User(user.to_owned()),
-        },
+        reads: text(root, "reads").map_or(Reads::Root, reads),
+        reload_reads_as: text(root, "reload_reads_as").map(reads),
         modes: read_modes(root.entry("modes"), layout),
         owners: by_family(root.entry("owners"), read_owners),
         order: read_order(root.entry("order")),

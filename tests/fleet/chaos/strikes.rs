@@ -42,6 +42,10 @@ pub(crate) fn round_of(
     if next == Next::Recover {
         let recover = controller.run("recover");
         assert_eq!(recover.code, 0, "{recover}");
+        // Whoever recovers is told whose transaction it was, and of which run.
+        for line in recover.stdout.lines().filter(|line| line.contains(" was interrupted")) {
+            assert!(line.contains("certroll apply by ") && line.contains(", run "), "{recover}");
+        }
     }
     if next != Next::Apply {
         std::thread::scope(|scope| {

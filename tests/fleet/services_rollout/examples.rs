@@ -104,6 +104,35 @@ const EXAMPLES: &[Example] = &[
             sh /opt/fleet/services/traefik/start",
     },
     Example {
+        playbook: "hitch-edge.yml",
+        service: "hitch",
+        group: "edge",
+        port: 443,
+        starttls: "",
+        setup: "sed -i 's#13443#443#' /etc/hitch/hitch.conf; pkill -x hitch; while pgrep -x hitch; do sleep 0.1; done
+            sh /opt/fleet/services/hitch/start",
+    },
+    Example {
+        playbook: "lighttpd-edge.yml",
+        service: "lighttpd",
+        group: "edge",
+        port: 443,
+        starttls: "",
+        setup: "cp -a CERT /etc/lighttpd/tls/cert.pem; cp -a KEY /etc/lighttpd/tls/key.pem
+            sed -i 's#CERT#/etc/lighttpd/tls/cert.pem#; s#KEY#/etc/lighttpd/tls/key.pem#; s#14443#443#' /etc/lighttpd/lighttpd.conf
+            pkill -x lighttpd; while pgrep -x lighttpd; do sleep 0.1; done; sh /opt/fleet/services/lighttpd/start",
+    },
+    Example {
+        playbook: "mosquitto-broker.yml",
+        service: "mosquitto",
+        group: "edge",
+        port: 8883,
+        starttls: "",
+        setup: "mkdir -p /etc/mosquitto/certs; cp -a CERT /etc/mosquitto/certs/cert.pem; cp -a KEY /etc/mosquitto/certs/key.pem
+            sed -i 's#CERT#/etc/mosquitto/certs/cert.pem#; s#KEY#/etc/mosquitto/certs/key.pem#' /etc/mosquitto/mosquitto.conf
+            pkill -x mosquitto; while pgrep -x mosquitto; do sleep 0.1; done; sh /opt/fleet/services/mosquitto/start",
+    },
+    Example {
         playbook: "envoy-edge.yml",
         service: "envoy",
         group: "edge",
@@ -223,6 +252,9 @@ examples! {
     caddy_api: "caddy-api.yml";
     traefik: "traefik-edge.yml";
     envoy: "envoy-edge.yml";
+    hitch: "hitch-edge.yml";
+    lighttpd: "lighttpd-edge.yml";
+    mosquitto: "mosquitto-broker.yml";
     postfix: "postfix-mail.yml";
     postfix_chain: "postfix-chain.yml";
     dovecot: "dovecot-imap.yml";

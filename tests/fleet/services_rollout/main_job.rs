@@ -1,7 +1,8 @@
 //! What holds for every service alike.
 
 use crate::services_rollout::service::{
-    APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, NGINX, POSTFIX, POSTFIX_CHAIN, Service, TRAEFIK,
+    APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, HITCH, LIGHTTPD, NGINX, POSTFIX, POSTFIX_CHAIN,
+    Service, TRAEFIK,
 };
 use crate::services_rollout::site::{Host, Task, host, step};
 use std::process::{Child, Stdio};
@@ -241,6 +242,8 @@ services! {
     postfix: POSTFIX, ["/etc/postfix/tls/cert.pem", "/etc/postfix/tls/key.pem"];
     postfix_chain: POSTFIX_CHAIN, ["/etc/postfix/tls/chain.pem", ""];
     dovecot: DOVECOT, ["/etc/dovecot/certs/cert.pem", "/etc/dovecot/certs/key.pem"];
+    hitch: HITCH, ["/etc/hitch/tls/site.pem", ""];
+    lighttpd: LIGHTTPD, ["/etc/lighttpd/tls/cert.pem", "/etc/lighttpd/tls/key.pem"];
 }
 
 #[test]
@@ -253,7 +256,7 @@ fn what_a_service_does_not_serve_yet_is_seen_and_reloaded() {
 
 #[test]
 fn a_configuration_that_was_broken_before_stops_the_plan() {
-    for service in [&NGINX, &APACHE, &HAPROXY, &CADDY, &POSTFIX, &DOVECOT] {
+    for service in [&NGINX, &APACHE, &HAPROXY, &CADDY, &POSTFIX, &DOVECOT, &HITCH, &LIGHTTPD] {
         broken_before(service);
     }
 }

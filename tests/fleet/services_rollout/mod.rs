@@ -19,3 +19,4 @@ pub(crate) mod service;
 pub(crate) mod several;
 pub(crate) mod site;
 mod watchers;
+mod way_back;

@@ -155,3 +155,42 @@ pub const DOVECOT: Service = Service {
     broken: Some("echo no_such_setting = 1 >>/etc/dovecot/dovecot.conf"),
     fresh: ["root:root 644", "root:root 600"],
 };
+
+pub const HITCH: Service = Service {
+    name: "hitch",
+    profile: "hitch",
+    directory: "/etc/hitch",
+    cert: "/etc/hitch/tls/site.pem",
+    key: None,
+    port: 13443,
+    starttls: "none",
+    reloads: "pgrep -P $(pgrep -o -x hitch)",
+    broken: Some("echo no-such-keyword >>/etc/hitch/hitch.conf"),
+    fresh: ["root:root 600", ""],
+};
+
+pub const LIGHTTPD: Service = Service {
+    name: "lighttpd",
+    profile: "lighttpd",
+    directory: "/etc/lighttpd",
+    cert: "/etc/lighttpd/tls/fullchain.pem",
+    key: Some("/etc/lighttpd/tls/privkey.pem"),
+    port: 14443,
+    starttls: "none",
+    reloads: "grep -c graceful /var/log/lighttpd.log || true",
+    broken: Some("echo no-such-keyword >>/etc/lighttpd/lighttpd.conf"),
+    fresh: ["root:root 644", "root:www-data 640"],
+};
+
+pub const MOSQUITTO: Service = Service {
+    name: "mosquitto",
+    profile: "mosquitto",
+    directory: "/etc/mosquitto",
+    cert: "/etc/mosquitto/tls/fullchain.pem",
+    key: Some("/etc/mosquitto/tls/privkey.pem"),
+    port: 8883,
+    starttls: "none",
+    reloads: "grep -c Reloading /var/log/mosquitto.log || true",
+    broken: None,
+    fresh: ["root:root 644", "root:mosquitto 640"],
+};

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "model",
     "source",
     "clock",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 23] = [
     "transport",
     "verify",
     "plan",
+    "discover",
     "remote",
     "inputs",
     "engine",

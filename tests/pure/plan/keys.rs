@@ -23,6 +23,7 @@ fn base() -> Value {
         "layout": {"cert": "leaf", "chain": "separate", "key": "separate"},
         "dest": {"cert": "/e/c.pem", "key": "/e/k.pem", "chain": "/e/ch.pem"},
         "reads": "www",
+        "reload_reads_as": "root",
         "modes": {"cert": "0644", "key": "0600", "dir": "0755"},
         "owners": {"cert": "root:root", "key": "root:root", "dir": "root:root"},
         "order": ["key", "chain", "cert"],
@@ -61,7 +62,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         }
         "layout.key" => (json!("first"), vec![("dest", Value::Null)]),
         "dest.cert" | "dest.key" | "dest.chain" => plain(json!("/f/other.pem")),
-        "reads" => plain(json!("other")),
+        "reads" | "reload_reads_as" => plain(json!("other")),
         "modes.cert" | "modes.key" | "modes.dir" => plain(json!("0640")),
         "owners.cert" | "owners.key" | "owners.dir" => plain(json!("other:other")),
         "order" => plain(json!(["cert", "key", "chain"])),

@@ -80,7 +80,9 @@ async fn a_generation_comes_back_without_its_bytes_travelling() {
             request.backups = 2;
             request
         };
+        let replaced = host.modified("key.pem");
         host.apply(restore(&first)).await.unwrap();
+        assert!(host.modified("key.pem") > replaced, "{}", shell.name);
         host.assert_bytes("cert.pem", OLD_CERT);
         host.assert_bytes("key.pem", OLD_KEY);
         assert_eq!(host.attributes("key.pem").0, 0o640, "the live file's mode, {}", shell.name);

@@ -101,8 +101,8 @@ impl Drop for Host {
     }
 }
 
-/// What a file or directory is: everything that must come back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a file or directory is. Everything but the time must come back: what was replaced comes back with a later one.
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub mode: u32,
     pub uid: u32,
@@ -110,6 +110,20 @@ pub struct Entry {
     pub inode: u64,
     pub mtime: (i64, i64),
     pub bytes: Vec<u8>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |one: &Self| (one.mode, one.uid, one.gid, one.inode);
+        all(self) == all(other) && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Entry {}
+
+/// Seconds and nanoseconds of each entry's time.
+pub fn times(tree: &Tree) -> Vec<(i64, i64)> {
+    tree.values().map(|entry| entry.mtime).collect()
 }
 
 /// Everything below a directory, by relative path. The inode and time of directories do not count.
@@ -173,6 +187,11 @@ impl Host {
         let dir = root.join("certs");
         std::fs::create_dir(&dir).unwrap();
         Self { root, dir, shell, environment: Vec::new() }
+    }
+
+    /// The time of a file, in whole seconds.
+    pub fn modified(&self, name: &str) -> i64 {
+        std::fs::metadata(self.dir.join(name)).unwrap().mtime()
     }
 
     pub fn put(&self, path: &Path, bytes: &[u8], mode: u32) {

@@ -6,9 +6,9 @@ use certroll::testing::host::{Inspection, InspectionVariant};
 use certroll::testing::remote::{self, RemoteError, Transaction};
 
 /// Every tool without which no transaction can be made.
-const TOOLS: [&str; 19] = [
+const TOOLS: [&str; 20] = [
     "od", "tr", "head", "cat", "awk", "readlink", "mkdir", "mv", "ln", "cp", "rm", "rmdir",
-    "chmod", "chown", "stat", "tail", "sleep", "ls", "sync",
+    "chmod", "chown", "touch", "stat", "tail", "sleep", "ls", "sync",
 ];
 
 /// Hides programs from the host's next programs by something that cannot be run.

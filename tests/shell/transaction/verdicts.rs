@@ -44,6 +44,30 @@ async fn a_rollback_brings_the_same_inodes_back() {
     }
 }
 
+/// Some services read a file again only when its time, often in whole seconds, is later than that of the one they
+/// loaded; a clock may have been ahead when that was written.
+#[tokio::test]
+async fn what_replaces_a_file_is_later_than_it_in_whole_seconds_there_and_back() {
+    let seconds = |host: &Host| ["cert.pem", "key.pem"].map(|name| host.modified(name));
+    for shell in shells() {
+        let host = Host::new(shell);
+        for (name, ahead) in [("cert.pem", 0), ("key.pem", 3600)] {
+            let file = std::fs::File::open(host.dir.join(name)).unwrap();
+            let at = file.metadata().unwrap().modified().unwrap() + Duration::from_secs(ahead);
+            file.set_modified(at).unwrap();
+        }
+        let old = seconds(&host);
+        let (mut transaction, _) = host.begin(host.request()).await.unwrap();
+        transaction.commit().await.unwrap();
+        let new = seconds(&host);
+        assert!(new[1] > old[1], "{}: {old:?} {new:?}", shell.name);
+        transaction.rollback().await.unwrap();
+        let back = seconds(&host);
+        assert!(back[0] > new[0] && back[1] > new[1], "{}: {new:?} {back:?}", shell.name);
+        host.assert_bytes("key.pem", OLD_KEY);
+    }
+}
+
 #[tokio::test]
 async fn an_aborted_stage_leaves_nothing() {
     for shell in shells() {
@@ -52,6 +76,7 @@ async fn an_aborted_stage_leaves_nothing() {
         let (transaction, _) = host.begin(host.request()).await.unwrap();
         transaction.abort().await.unwrap();
         host.assert_unchanged(&before);
+        assert_eq!(times(&tree(&host.dir)), times(&before), "{}", shell.name);
         assert!(host.reloads().is_empty());
     }
 }

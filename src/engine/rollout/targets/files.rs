@@ -3,7 +3,9 @@
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
+use crate::engine::rollout::target::{
+    Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
+};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
@@ -68,6 +70,15 @@ impl Target for Files {
         })
     }
 
+    fn revive<'a>(
+        &'a self,
+        job: &'a Job,
+        observed: &'a Observed,
+        services: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
+        Box::pin(self.start_anew(job, observed, services))
+    }
+
     fn dialers(&self) -> Dialers {
         self.connection.dialers()
     }
@@ -107,6 +118,37 @@ impl Files {
             running.end(detail);
         }
         Ok(StagedFiles { observed: Arc::clone(observed), transaction })
+    }
+}
+
+impl Files {
+    /// A transaction without files, so under the host's lock, whose reloads are what starts the services.
+    async fn start_anew(
+        &self,
+        job: &Job,
+        observed: &Observed,
+        services: &[String],
+    ) -> Result<Option<Revived>, String> {
+        let moment = crate::clock::since_epoch();
+        let request = request::revival(&observed.view, services, &job.identity.holder, moment);
+        let Some(mut request) = request else { return Ok(None) };
+        request.dirs.clone_from(&self.dirs);
+        let tried: Vec<String> = request.services.iter().map(|one| one.name.clone()).collect();
+        let commands: Vec<String> = request
+            .services
+            .iter()
+            .filter_map(|one| Some(format!("`{}`", one.reload.as_ref()?.command.brief())))
+            .collect();
+        let process = self.connection.sh().await.map_err(|error| error.to_string())?;
+        let begun = Transaction::begin_telling(process, request, &mut |_| {}).await;
+        let (mut transaction, _) = begun.map_err(|error| error.to_string())?;
+        let committed = transaction.commit().await.map_err(|error| error.to_string())?;
+        transaction.confirm().await.map_err(|error| error.to_string())?;
+        let down = committed.reloads.iter().filter(|one| one.up == Some(false));
+        let still_down = down.filter_map(|one| tried.get(one.service).cloned()).collect();
+        let words =
+            format!("{} was started anew by {}", tried.join(" and "), commands.join(" and "));
+        Ok(Some(Revived { words, tried, still_down }))
     }
 }
 

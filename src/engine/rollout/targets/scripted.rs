@@ -2,7 +2,9 @@
 
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
+use crate::engine::rollout::target::{
+    Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
+};
 use crate::engine::verification::Dialers;
 use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepFailure, Tools};
 use crate::model::{FileMode, Fingerprint, Guarantee, HostName, Outcome, Step};
@@ -182,6 +184,16 @@ impl Target for Store {
             Ok(Box::new(StagedStore { script, host, task, new, old: None, _lock: lock })
                 as Box<dyn Staged>)
         })
+    }
+
+    fn revive<'a>(
+        &'a self,
+        _: &'a Job,
+        _: &'a Observed,
+        _: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
+        // A store runs nothing.
+        Box::pin(async { Ok(None) })
     }
 
     fn dialers(&self) -> Dialers {

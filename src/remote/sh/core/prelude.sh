@@ -25,7 +25,7 @@ get() { eval "v=\$$1_$2"; }
 put() { eval "$1_$2=\$3"; }
 
 # What every program here needs. Whatever is not on this list is asked for by `have`, with another way without it.
-needed='od tr head tail cat awk readlink mkdir mv ln cp rm rmdir chmod chown stat sleep ls'
+needed='od tr head tail cat awk readlink mkdir mv ln cp rm rmdir chmod chown touch stat sleep ls'
 
 # After the request was read, so that the answer can be told: ends the program in a shell that cannot run it. posh
 # drops an empty quoted word; yash does not wait for a process of another session.

@@ -339,10 +339,14 @@ group_accounts() {
 
 # Whether the service's user gets at each file, asked as that user; not by su, which writes logs.
 ask_reader() {
-  # By its path: busybox has one of its own, which cannot.
-  [ "$uid" = 0 ] && [ -x /usr/bin/setpriv ] || return 0
   reader_group=$(id -g "$key_reader" 2>/dev/null) || return 0
-  eval "v=\$(/usr/bin/setpriv --reuid=\"\$key_reader\" --regid=$reader_group --init-groups -- /bin/sh -c '
+  ask_as "--reuid=\"\$key_reader\" --regid=$reader_group --init-groups"
+}
+# Options of setpriv -> can_N
+ask_as() {
+  # By its path: busybox has one of its own, which cannot.
+  [ "$uid" = 0 ] && [ -x /usr/bin/setpriv ] && [ $n_reg -gt 0 ] || return 0
+  eval "v=\$(/usr/bin/setpriv $1 -- /bin/sh -c '
     for f; do if [ -r \"\$f\" ]; then echo 1; else echo 0; fi; done' sh $reals 2>/dev/null)"
   set -- $v
   [ $# = $n_reg ] || return 0

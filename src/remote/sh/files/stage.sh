@@ -13,6 +13,7 @@ stage() {
     get dir $j; stage_dir=$v stage_kept=$v/.certroll-$tx stage_new=$v/.certroll-$tx.new
     stage_attributes_in $j
     stage_old_files_in $j
+    stage_later_in $j
     j=$((j+1))
   done
   eval "sums $stage_words"
@@ -197,6 +198,29 @@ keep_by_hand() { # MODE OWNER:GROUP
   step list_kept
   if [ -e /sys/fs/selinux/enforce ] && have chcon; then chcon --reference="$stage_live" -- "$stage_to" 2>/dev/null; fi
   step label_kept
+}
+
+# The new file's time is that of its writing, which is earlier than that of an old file from a clock that is ahead. A
+# copy of an earlier generation has that one's time.
+stage_later_in() {
+  files_of "$1"; set --; stage_live_words=
+  while [ $i -lt $end ]; do
+    get file_name $i; stage_live=$stage_dir/$v stage_to=$stage_new/$v
+    get file_rest $i; v=${v% *}
+    case ${v##* } in
+    keep) ;;
+    gen:*)
+      set -- "$@" "$stage_to"
+      if [ -e "$stage_live" ]; then v=dir_$j/; else v=dir_$j/.certroll-\$tx.new/; fi
+      stage_live_words="$stage_live_words \"\$$v\$file_name_$i\"";;
+    *)
+      if [ "$stage_live" -nt "$stage_to" ]; then
+        set -- "$@" "$stage_to"; stage_live_words="$stage_live_words \"\$dir_$j/\$file_name_$i\""
+      fi;;
+    esac
+    i=$((i+1))
+  done
+  [ $# = 0 ] || { later "$@" -- "$stage_live_words"; step staged_later; }
 }
 
 # Hard links to what is there, one process per directory; a copy where the file system has no links.

@@ -34,6 +34,7 @@ undo_directory() {
   files_of $j
   while [ $i -lt $end ]; do undo_decide; i=$((i+1)); done
   if [ -n "$undo_back" ]; then
+    undo_later
     set --
     for i in $undo_back; do
       get file_name $i; undo_kept=$undo_kept_dir/$v; get file_no_rename $i
@@ -57,6 +58,18 @@ undo_directory() {
     rm -f -- "$@"
     step removed
   fi
+}
+# What goes back gets a later time than what it replaces, in whole seconds: some services (hitch) read a file again only
+# when its time is later than that of the one that they loaded.
+undo_later() {
+  set --; undo_live_words=
+  for i in $undo_back; do
+    get file_name $i; set -- "$@" "$undo_kept_dir/$v"
+    if [ -e "$undo_dir/$v" ]; then undo_live_words="$undo_live_words \"\$undo_dir/\$file_name_$i\""
+    else undo_live_words="$undo_live_words \"\$undo_kept_dir/\$file_name_$i\""; fi
+  done
+  later "$@" -- "$undo_live_words"
+  step made_later
 }
 undo_conflict() { put file_conflict $i 1; conflicts=$((conflicts+1)); }
 

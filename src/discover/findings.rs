@@ -1,0 +1,358 @@
+//! From what a host told and what its ports serve to one line per certificate.
+
+use super::places::{Place, SCANNED};
+use super::questions::{MOST_FILES, Readings, Running};
+use crate::event::found::{FoundCertificate, FoundEndpoint, FoundState};
+use crate::host::{FileFacts, FileState, RegularFile};
+use crate::material::Certificate;
+use crate::model::{Endpoint, Fingerprint, Timestamp};
+use crate::plan::row::brief;
+use crate::verify::{Served, SignatureChoice, missing_issuer};
+use indexmap::IndexMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A handshake to make on the host itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    /// Where the host reaches itself.
+    pub address: IpAddr,
+    /// Port and dialogue.
+    pub place: Place,
+    /// SNI to send; none: none.
+    pub server_name: Option<String>,
+    /// Of a server with several certificates the one with such a key.
+    pub signature: SignatureChoice,
+}
+
+/// What came of each handshake: what was served, or why nothing was.
+pub(crate) type Answers = IndexMap<Asked, Result<Served, String>>;
+
+/// The certificates of a host, before the handshakes.
+pub(crate) struct Findings<'a> {
+    readings: &'a Readings<'a>,
+    rows: Vec<Row<'a>>,
+    /// Ports that no service of a row is looked for on.
+    elsewhere: Vec<Asked>,
+}
+
+/// A certificate file and the service that reads it.
+struct Row<'a> {
+    service: Option<&'a Running<'a>>,
+    file: &'a FileFacts,
+    leaf: Option<&'a Certificate>,
+    asked: Vec<Asked>,
+}
+
+impl<'a> Findings<'a> {
+    /// Of what was read.
+    pub(crate) fn of(readings: &'a Readings<'a>) -> Self {
+        let mut rows = Vec::new();
+        for file in &readings.files {
+            let leaf = file.leaf().map(AsRef::as_ref);
+            let readers = readings.readers(&file.path);
+            let is_chain_or_key =
+                !readers.is_empty() && !readers.iter().any(|(_, role)| role.holds_leaf());
+            // What a directory holds are rows of their own; roots and intermediates are read by nobody as a leaf.
+            if file.state == FileState::Directory || is_chain_or_key {
+                continue;
+            }
+            if readers.is_empty() {
+                if let Some(leaf) = leaf.filter(|leaf| !leaf.is_ca) {
+                    rows.push(Row { service: None, file, leaf: Some(leaf), asked: Vec::new() });
+                }
+                continue;
+            }
+            for (service, role) in readers {
+                if role.holds_leaf() {
+                    let asked =
+                        leaf.map(|leaf| handshakes(readings, service, leaf)).unwrap_or_default();
+                    rows.push(Row { service: Some(service), file, leaf, asked });
+                }
+            }
+        }
+        let elsewhere = elsewhere(readings, &rows);
+        Self { readings, rows, elsewhere }
+    }
+
+    /// Every handshake to make, each once.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        let mut all: Vec<Asked> = Vec::new();
+        for asked in self.rows.iter().flat_map(|row| &row.asked).chain(&self.elsewhere) {
+            if !all.contains(asked) {
+                all.push(asked.clone());
+            }
+        }
+        all
+    }
+
+    /// Puts files and answers together; those with the fewest days left come first.
+    pub(crate) fn judged(&self, answers: &Answers, now: Timestamp) -> Vec<FoundCertificate> {
+        let mut found: Vec<FoundCertificate> =
+            self.rows.iter().map(|row| self.judge(row, answers, now)).collect();
+        for asked in &self.elsewhere {
+            let Some(Ok(served)) = answers.get(asked) else { continue };
+            let endpoint = endpoint(asked, answers.get(asked));
+            let owner = self.owner(asked.place.port);
+            let same = |one: &FoundCertificate| {
+                let is_leaf =
+                    one.certificate.as_ref().is_some_and(|leaf| leaf.fingerprint == served.leaf);
+                one.file.is_some() && is_leaf && (one.service.is_none() || one.service == owner)
+            };
+            // A file that nobody is known to read is what the unknown reader has.
+            if let Some(one) = found.iter_mut().find(|one| same(one)) {
+                one.service = one.service.take().or(owner);
+                one.state = FoundState::Served;
+                one.endpoints.push(endpoint);
+                continue;
+            }
+            found.push(FoundCertificate { service: owner, ..only_served(served, endpoint, now) });
+        }
+        found.sort_by_key(|one| one.certificate.as_ref().map_or(i64::MIN, |leaf| leaf.days_left));
+        found
+    }
+
+    fn judge(&self, row: &Row<'_>, answers: &Answers, now: Timestamp) -> FoundCertificate {
+        let looked = row.asked.iter().map(|asked| endpoint(asked, answers.get(asked)));
+        // A port that is not the service's usual one and shows no certificate is for something else.
+        let is_usual = |port: u16| {
+            row.service.is_some_and(|one| one.profile.verify.iter().any(|usual| usual.port == port))
+        };
+        let endpoints: Vec<FoundEndpoint> =
+            looked.filter(|one| one.fingerprint.is_some() || is_usual(one.endpoint.port)).collect();
+        let seen = |leaf: Fingerprint| endpoints.iter().any(|one| one.fingerprint == Some(leaf));
+        let state = match (row.leaf, row.service) {
+            (None, _) => FoundState::Unreadable,
+            (Some(_), None) => FoundState::Unused,
+            (Some(leaf), Some(_)) if seen(leaf.fingerprint) => FoundState::Served,
+            (Some(_), Some(service)) if service.is_up == Some(false) => FoundState::Stopped,
+            (Some(_), Some(service)) => {
+                let shown: Vec<Fingerprint> =
+                    endpoints.iter().filter_map(|one| one.fingerprint).collect();
+                if shown.is_empty() {
+                    FoundState::NotSeen
+                } else if shown.iter().all(|leaf| self.has(service, *leaf)) {
+                    FoundState::Shadowed
+                } else {
+                    FoundState::Drift
+                }
+            }
+        };
+        let chains = row.asked.iter().filter_map(|asked| answers.get(asked)?.as_ref().ok());
+        let own = row.leaf.map(|leaf| leaf.fingerprint);
+        let incomplete = chains
+            .filter(|served| Some(served.leaf) == own)
+            .find_map(|served| missing_issuer(&served.chain, now));
+        let mut remarks: Vec<String> = incomplete.map(alone).into_iter().collect();
+        remarks.extend(self.remarks(row));
+        FoundCertificate {
+            service: row.service.map(|service| service.profile.name.clone()),
+            file: Some(row.file.path.to_string()),
+            access: row.file.file().map(access),
+            certificate: row.leaf.map(|leaf| brief(leaf, now)),
+            endpoints,
+            state,
+            remarks,
+        }
+    }
+
+    /// Who listens on a port: the service of that process, else the process.
+    fn owner(&self, port: u16) -> Option<String> {
+        let at = self.readings.listening.get(&port)?;
+        let service = self.readings.services.iter().find(|service| service.listens(at));
+        service
+            .map(|service| service.profile.name.clone())
+            .or_else(|| at.processes.first().cloned())
+    }
+
+    /// Whether a file of the service has this leaf.
+    fn has(&self, service: &Running<'_>, leaf: Fingerprint) -> bool {
+        let own = |row: &&Row<'_>| {
+            row.service.is_some_and(|one| one.profile.name == service.profile.name)
+        };
+        self.rows.iter().filter(own).any(|row| row.leaf.is_some_and(|one| one.fingerprint == leaf))
+    }
+
+    fn remarks(&self, row: &Row<'_>) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if row.leaf.is_none() {
+            remarks.push(unreadable(row.file).to_owned());
+        }
+        remarks.extend(row.leaf.and_then(Certificate::weakness));
+        let real = |file: &FileFacts| file.real_path.clone().unwrap_or_else(|| file.path.clone());
+        let others: Vec<&str> = self
+            .rows
+            .iter()
+            .filter(|other| real(other.file) == real(row.file))
+            .filter_map(|other| other.service)
+            .map(|service| service.profile.name.as_str())
+            .filter(|name| row.service.is_some_and(|service| service.profile.name != *name))
+            .collect();
+        if !others.is_empty() {
+            remarks.push(format!("shared with {}", others.join(", ")));
+        }
+        let paths = [Some(&row.file.path), row.file.real_path.as_ref()];
+        remarks.extend(paths.into_iter().flatten().find_map(|path| manager(&path.to_string())));
+        if row.file.file().is_some_and(|file| file.holds_key && file.mode.bits() & 0o004 != 0) {
+            remarks.push("it holds a private key that everybody can read".to_owned());
+        }
+        remarks
+    }
+
+    /// What is known of the host beyond its certificates.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let silent = self.readings.services.iter().filter(|service| service.named.is_none());
+        let mut notes: Vec<String> = silent
+            .map(|service| {
+                format!(
+                    "{} runs, and its configuration did not tell which files it reads",
+                    service.profile.name
+                )
+            })
+            .collect();
+        if self.readings.has_more {
+            notes.push(format!(
+                "there are more certificate files than the {MOST_FILES} that were read"
+            ));
+        }
+        notes
+    }
+}
+
+/// The handshakes that should show this leaf.
+fn handshakes(readings: &Readings<'_>, service: &Running<'_>, leaf: &Certificate) -> Vec<Asked> {
+    if service.is_up == Some(false) {
+        return Vec::new();
+    }
+    let asked = |(place, address)| Asked {
+        address,
+        place,
+        server_name: name_of(leaf),
+        signature: SignatureChoice::of(&leaf.public_key),
+    };
+    places_of(readings, service).into_iter().map(asked).collect()
+}
+
+/// The ports of a service's own processes, where the host tells whose they are; else its usual ones, as far as
+/// something listens there. A host that tells of no port is asked at all of these.
+fn places_of(readings: &Readings<'_>, service: &Running<'_>) -> Vec<(Place, IpAddr)> {
+    let usual = service.profile.verify.iter();
+    let usual = usual.map(|usual| Place { port: usual.port, starttls: usual.starttls });
+    let own = readings.listening.iter().filter(|(_, at)| service.listens(at));
+    let own: Vec<(Place, IpAddr)> = own
+        .map(|(port, at)| {
+            let known = usual.clone().find(|place| place.port == *port);
+            (known.unwrap_or_else(|| Place::customary(*port)), at.address)
+        })
+        .collect();
+    if !own.is_empty() {
+        return own;
+    }
+    if readings.listening.is_empty() {
+        return usual.map(|place| (place, IpAddr::V4(Ipv4Addr::LOCALHOST))).collect();
+    }
+    let nobodys =
+        |place: &Place| readings.listening.get(&place.port).filter(|at| at.processes.is_empty());
+    usual.filter_map(|place| Some((place, nobodys(&place)?.address))).collect()
+}
+
+/// Ports that no row looks at: those where TLS is the custom, and those of services whose files are not known.
+fn elsewhere(readings: &Readings<'_>, rows: &[Row<'_>]) -> Vec<Asked> {
+    let is_looked_at =
+        |port: u16| rows.iter().flat_map(|row| &row.asked).any(|asked| asked.place.port == port);
+    let is_customary = |port: u16| SCANNED.iter().any(|(known, ..)| *known == port);
+    let has_no_row = |service: &&Running<'_>| {
+        let own =
+            |row: &Row<'_>| row.service.is_some_and(|one| one.profile.name == service.profile.name);
+        !rows.iter().any(own)
+    };
+    let silent: Vec<&Running<'_>> = readings.services.iter().filter(has_no_row).collect();
+    let mut asked = Vec::new();
+    for (port, at) in &readings.listening {
+        let is_silents = silent.iter().any(|service| service.listens(at));
+        if !is_looked_at(*port) && (is_customary(*port) || is_silents) {
+            asked.push(Asked {
+                address: at.address,
+                place: Place::customary(*port),
+                server_name: None,
+                signature: SignatureChoice::Any,
+            });
+        }
+    }
+    asked
+}
+
+/// A name that leads to this certificate: an exact one, else one for a wildcard.
+fn name_of(leaf: &Certificate) -> Option<String> {
+    let exact = leaf.dns_names.iter().find(|name| !name.starts_with("*."));
+    exact.cloned().or_else(|| leaf.dns_names.first().map(|name| name.replacen('*', "www", 1)))
+}
+
+/// What a certificate that is seen without a file comes to.
+pub(crate) fn only_served(
+    served: &Served,
+    endpoint: FoundEndpoint,
+    now: Timestamp,
+) -> FoundCertificate {
+    let leaf = served.chain.first().and_then(|der| Certificate::from_der(der));
+    let mut remarks: Vec<String> =
+        missing_issuer(&served.chain, now).map(alone).into_iter().collect();
+    remarks.extend(leaf.as_ref().and_then(Certificate::weakness));
+    FoundCertificate {
+        service: None,
+        file: None,
+        access: None,
+        certificate: leaf.map(|leaf| brief(&leaf, now)),
+        endpoints: vec![endpoint],
+        state: FoundState::OnlyServed,
+        remarks,
+    }
+}
+
+fn endpoint(asked: &Asked, answer: Option<&Result<Served, String>>) -> FoundEndpoint {
+    FoundEndpoint {
+        endpoint: Endpoint { host: asked.address.to_string(), port: asked.place.port },
+        starttls: asked.place.starttls.name().to_owned(),
+        server_name: asked.server_name.clone(),
+        fingerprint: answer.and_then(|answer| answer.as_ref().ok()).map(|served| served.leaf),
+        problem: match answer {
+            None => Some("it was not asked: the run was interrupted".to_owned()),
+            Some(answer) => answer.as_ref().err().cloned(),
+        },
+    }
+}
+
+fn alone(issuer: String) -> String {
+    format!(
+        "chain incomplete: served without '{issuer}', which is right only if that is a root of every client"
+    )
+}
+
+fn access(file: &RegularFile) -> String {
+    format!("{}:{} {}", file.owner, file.group, file.mode)
+}
+
+fn unreadable(file: &FileFacts) -> &'static str {
+    match file.state {
+        FileState::File(_) => "it holds no certificate",
+        FileState::Absent => "it is not there",
+        FileState::DanglingLink => "it is a dangling symbolic link",
+        FileState::Directory => "it is a directory",
+        FileState::Special => "it is no regular file",
+        FileState::LinkLoop => "it is a symbolic link that loops",
+        FileState::Unreadable => "it cannot be read",
+    }
+}
+
+/// Who renews a certificate by itself, by where it lies.
+fn manager(path: &str) -> Option<String> {
+    const MANAGERS: [(&str, &str); 6] = [
+        ("/letsencrypt/live/", "certbot"),
+        ("/letsencrypt/archive/", "certbot"),
+        ("acme.sh/", "acme.sh"),
+        ("/caddy/certificates/", "Caddy itself"),
+        ("/dehydrated/", "dehydrated"),
+        ("/lego/", "lego"),
+    ];
+    let known = MANAGERS.iter().find(|(part, _)| path.contains(part));
+    known.map(|(_, name)| format!("managed by {name}"))
+}

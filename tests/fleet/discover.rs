@@ -1,0 +1,138 @@
+//! `certroll discover` on a host with eight services at once, some of whose certificates are not as they should be.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by it; a test has no callers"
+)]
+
+use crate::common::fleet::{Fleet, Ran};
+use serde_json::Value;
+use std::fs;
+
+const SERVICES: [&str; 8] =
+    ["apache", "caddy", "dovecot", "envoy", "haproxy", "nginx", "postfix", "traefik"];
+
+fn discover(fleet: &Fleet, more: &[&str]) -> Ran {
+    let inventory = fleet.dir().join("inventory.ini");
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["discover", "-i", inventory.to_str().unwrap(), "-o", "json"];
+    fleet.run(directory.path(), &[&arguments, more].concat())
+}
+
+/// `SERVICE FILE: STATE PORTS` of each certificate.
+fn found(ran: &Ran) -> Vec<String> {
+    let events = ran.events();
+    let event = events.iter().find(|event| event["event"] == "host_certificates");
+    let event = event.unwrap_or_else(|| panic!("no certificates: {ran}"));
+    let words = |one: &Value| {
+        let endpoints = one["endpoints"].as_array().unwrap().iter();
+        let seen = endpoints.filter(|endpoint| endpoint["fingerprint"].is_string());
+        let ports: Vec<String> = seen
+            .map(|endpoint| {
+                endpoint["endpoint"].as_str().unwrap().rsplit_once(':').unwrap().1.into()
+            })
+            .collect();
+        let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
+        let line =
+            format!("{} {}: {} {}", text("service"), text("file"), text("state"), ports.join(","));
+        line.trim_end().to_owned()
+    };
+    let mut lines: Vec<String> =
+        event["certificates"].as_array().unwrap().iter().map(words).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn every_certificate_of_a_host_is_told_with_what_is_served() {
+    let Some(fleet) = Fleet::up(1, &SERVICES) else { return };
+    let before = fleet.snapshot_with_times("h001", &["/etc"]);
+
+    let ran = discover(&fleet, &[]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let quiet = [
+        "apache /etc/apache2/tls/fullchain.pem: served 7443",
+        "caddy /etc/caddy/tls/fullchain.pem: served 9443",
+        "dovecot /etc/dovecot/tls/fullchain.pem: served 110,143,993,995,4190",
+        "envoy /etc/envoy/tls/fullchain.pem: served 11443",
+        "haproxy /etc/haproxy/tls/site.pem: served 8443",
+        "nginx /etc/nginx/tls/fullchain.pem: served 443",
+        "postfix /etc/postfix/tls/fullchain.pem: served 25,465",
+        "traefik /etc/traefik/tls/fullchain.pem: served 10443",
+    ];
+    assert_eq!(found(&ran), quiet);
+    assert_eq!(fleet.snapshot_with_times("h001", &["/etc"]), before, "it only looks");
+    let key = fs::read_to_string(fleet.pki("gen1", "privkey.pem")).unwrap();
+    let secret = key.lines().nth(1).unwrap();
+    assert!(!ran.to_string().contains(secret));
+
+    // One drifts, one is expired and served, one lies there unused, one is certbot's, one is not there.
+    fleet.fleet(&["put", "h001", "nginx", "gen2"]);
+    fleet.fleet(&["put", "h001", "apache", "expired"]);
+    fleet.fleet(&["reload", "h001", "apache"]);
+    let file = |name: &str| fs::read_to_string(fleet.pki("gen2", name)).unwrap();
+    fleet.sh(
+        "h001",
+        &format!(
+            "mkdir -p /etc/letsencrypt/archive/www /etc/letsencrypt/live/www /etc/old
+             echo '{}' >/etc/letsencrypt/archive/www/fullchain1.pem
+             ln -s ../../archive/www/fullchain1.pem /etc/letsencrypt/live/www/fullchain.pem
+             cp /etc/letsencrypt/archive/www/fullchain1.pem /etc/old/site.crt
+             rm /etc/postfix/tls/fullchain.pem",
+            file("fullchain.pem")
+        ),
+    );
+
+    let ran = discover(&fleet, &["--exit-code"]);
+    assert_eq!(ran.code, 3, "{ran}");
+    let lines = found(&ran);
+    for line in [
+        "- /etc/letsencrypt/live/www/fullchain.pem: unused",
+        "- /etc/old/site.crt: unused",
+        "apache /etc/apache2/tls/fullchain.pem: served 7443",
+        "nginx /etc/nginx/tls/fullchain.pem: drift 443",
+        "postfix /etc/postfix/tls/fullchain.pem: unreadable",
+    ] {
+        assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
+    }
+    assert!(ran.stdout.contains("managed by certbot"), "{ran}");
+
+    // Those that want attention, and no others.
+    let ran = discover(&fleet, &["--expiring", "21d"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(
+        found(&ran),
+        [
+            "apache /etc/apache2/tls/fullchain.pem: served 7443",
+            "nginx /etc/nginx/tls/fullchain.pem: drift 443",
+            "postfix /etc/postfix/tls/fullchain.pem: unreadable",
+        ]
+    );
+}
+
+#[test]
+fn ports_are_looked_at_without_a_log_in() {
+    let Some(fleet) = Fleet::up(1, &["nginx", "postfix"]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let places = directory.path().join("places");
+    fs::write(&places, "# the first host\n198.18.0.2:25\n198.18.0.2:81\n").unwrap();
+    let scan = |more: &[&str]| {
+        let arguments = ["discover", "--scan", "198.18.0.2:443", places.to_str().unwrap()];
+        fleet.run(directory.path(), &[&arguments, more].concat())
+    };
+
+    let ran = scan(&["-o", "json"]);
+    assert_eq!(ran.code, 4, "a port that shows nothing: {ran}");
+    let lines: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{ran}");
+    assert_eq!(lines[1]["endpoints"][0]["starttls"], "smtp");
+    for line in &lines[..2] {
+        assert_eq!(line["certificate"]["fingerprint"], fleet.leaf("gen1"), "{ran}");
+    }
+    assert!(lines[2]["problem"].as_str().unwrap().contains("refused"), "{ran}");
+
+    let ran = scan(&[]);
+    assert!(ran.stdout.contains("served on 198.18.0.2:25 (smtp)"), "{ran}");
+}

@@ -1,0 +1,126 @@
+//! After a roll back: the old certificate is served again, or it is said that it is not.
+
+use crate::services_rollout::service::{HITCH, LIGHTTPD, MOSQUITTO, NGINX, Service};
+use crate::services_rollout::site::{Host, Task, host, step};
+
+/// It serves the new one until a check says no.
+fn refused(service: &Service, generation: &str) -> Task {
+    Task::of(service, generation).with("checks: [{command: ['false']}]").attempts(20)
+}
+
+/// hitch reads a file again only when its time is later than that of the one it loaded.
+#[test]
+fn hitch_serves_the_old_one_again_by_its_reload_alone() {
+    let Some(host) = host(&[&HITCH]) else { return };
+    for generation in ["gen2", "gen3-rsa"] {
+        let master = host.sh("pgrep -o -x hitch");
+        let ran = host.apply(&refused(&HITCH, generation), "rolled_back");
+        assert_eq!(step(&ran, &host), "checks", "{ran}");
+        assert!(ran.stdout.contains("the old certificate is served again"), "{ran}");
+        assert!(!ran.stdout.contains("started anew"), "{ran}");
+        host.expect(&HITCH, "gen1");
+        assert_eq!(host.sh("pgrep -o -x hitch"), master);
+    }
+    // An earlier generation is later than what it replaces, too.
+    host.apply(&Task::of(&HITCH, "gen2"), "changed");
+    let ran = host.run("rollback", &[Task::of(&HITCH, "gen2")], &[]);
+    assert_eq!(ran.outcome(host.name), "changed", "{ran}");
+    host.expect(&HITCH, "gen1");
+}
+
+/// A key that was good enough at its start, when it was root, ends lighttpd at the reload.
+#[test]
+fn a_key_that_the_process_cannot_read_again_blocks_the_plan() {
+    let Some(host) = host(&[&LIGHTTPD]) else { return };
+    host.sh(
+        "chown root:root /etc/lighttpd/tls/privkey.pem; chmod 600 /etc/lighttpd/tls/privkey.pem",
+    );
+    let by_hand = Task::of(&LIGHTTPD, "gen2")
+        .services("files")
+        .with("reload: {shell: 'kill -USR1 $(cat /run/lighttpd.pid)'}");
+    for task in [Task::of(&LIGHTTPD, "gen2"), by_hand] {
+        let before = host.state(&LIGHTTPD);
+        let ran = host.apply(&task, "failed");
+        assert_eq!(step(&ran, &host), "check", "{ran}");
+        assert!(ran.stdout.contains("as www-data (process "), "{ran}");
+        assert_eq!(host.state(&LIGHTTPD), before);
+        host.expect(&LIGHTTPD, "gen1");
+        let given = task.with("key_group: www-data").with("key_mode: \"0640\"");
+        host.apply(&given, "changed");
+        host.expect(&LIGHTTPD, "gen2");
+        host.as_new(&LIGHTTPD);
+        host.sh("chown root:root /etc/lighttpd/tls/privkey.pem; chmod 600 /etc/lighttpd/tls/privkey.pem");
+    }
+    // A restart opens it as root.
+    let restarted = Task::of(&LIGHTTPD, "gen2").with(
+        r##"reload: {shell: "# restart\npkill -x lighttpd; while pgrep -x lighttpd; do sleep 0.1; done; lighttpd -f /etc/lighttpd/lighttpd.conf"}"##,
+    );
+    host.apply(&restarted, "changed");
+    host.expect(&LIGHTTPD, "gen2");
+}
+
+/// mosquitto goes on serving the ECDSA certificate to nearly everybody, beside the RSA one; after the way back it would
+/// be the other way round.
+#[test]
+fn a_server_that_keeps_both_kinds_of_key_is_found_out_and_started_anew() {
+    let Some(host) = host(&[&MOSQUITTO]) else { return };
+    host.apply(&Task::of(&MOSQUITTO, "gen2"), "changed");
+    host.expect(&MOSQUITTO, "gen2");
+    host.apply(&Task::of(&MOSQUITTO, "gen2"), "unchanged");
+
+    let ran = host.apply(&Task::of(&MOSQUITTO, "gen3-rsa").attempts(4), "rolled_back");
+
+    assert_eq!(step(&ran, &host), "verify", "{ran}");
+    assert!(ran.stdout.contains("for clients that ask for an ECDSA key"), "{ran}");
+    assert!(ran.stdout.contains("mosquitto was started anew by"), "{ran}");
+    host.expect(&MOSQUITTO, "gen2");
+    let rsa = "openssl s_client -connect 127.0.0.1:8883 -sigalgs RSA-PSS+SHA256 </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true";
+    assert_eq!(host.sh(rsa).trim(), "0");
+
+    let restart = "reload: {shell: 'pkill -x mosquitto; while pgrep -x mosquitto; do sleep 0.1; done; mosquitto -d -c /etc/mosquitto/mosquitto.conf'}";
+    host.apply(&Task::of(&MOSQUITTO, "gen3-rsa").with(restart), "changed");
+    host.expect(&MOSQUITTO, "gen3-rsa");
+}
+
+#[test]
+fn mosquitto_goes_back_to_exactly_what_was_there() {
+    let Some(host) = host(&[&MOSQUITTO]) else { return };
+    let before = host.state(&MOSQUITTO);
+    let ran = host.apply(&refused(&MOSQUITTO, "gen2"), "rolled_back");
+    assert_eq!((step(&ran, &host).as_str(), host.state(&MOSQUITTO)), ("checks", before), "{ran}");
+    host.expect(&MOSQUITTO, "gen1");
+}
+
+/// The reload ends the server, and nobody knows how it is started.
+fn dead(host: &Host, task: Task) -> crate::common::fleet::Ran {
+    let task = task
+        .services("files")
+        .with("reload: {shell: 'pkill -x lighttpd; true'}")
+        .with("key_group: www-data")
+        .with("key_mode: \"0640\"")
+        .attempts(3);
+    host.run("apply", &[task], &[])
+}
+
+#[test]
+fn a_host_that_does_not_serve_the_old_one_again_is_not_restored() {
+    let Some(host) = host(&[&LIGHTTPD, &NGINX]) else { return };
+    let before = host.state(&LIGHTTPD);
+    let ran = dead(&host, Task::of(&LIGHTTPD, "gen2"));
+    assert_eq!(ran.outcome(host.name), "not_restored", "{ran}");
+    assert_eq!(ran.code, 2, "{ran}");
+    let told = ran.stdout.contains("BUT the old certificate is not seen")
+        && ran.stdout.contains("(since 2");
+    assert!(told && ran.stdout.contains("restart it by hand on the host"), "{ran}");
+    // The files are the old ones all the same.
+    assert_eq!(host.state(&LIGHTTPD), before);
+    host.sh("sh /opt/fleet/services/lighttpd/start");
+    host.expect(&LIGHTTPD, "gen1");
+
+    // The same with a profile that knows how.
+    let killed =
+        refused(&LIGHTTPD, "gen2").with("reload: {shell: 'pkill -x lighttpd; true'}").attempts(3);
+    let ran = host.apply(&killed, "rolled_back");
+    assert!(ran.stdout.contains("the old certificate is served again"), "{ran}");
+    host.expect(&LIGHTTPD, "gen1");
+}
