@@ -28,4 +28,4 @@ pub(crate) use model::{
 };
 pub use parse::parse;
 pub(crate) use parse::{grow, parse_with};
-pub(crate) use role::RolePlaces;
+pub(crate) use role::{Role, RolePlaces};

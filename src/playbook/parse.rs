@@ -475,7 +475,8 @@ mod tests {
         assert_eq!(play.hosts.as_str(), Some("web,db"));
         assert_eq!(play.serial, [Serial::Count(1), Serial::Percent(10.0)]);
         let titles: Vec<String> = play.tasks.iter().map(|task| task.title()).collect();
-        assert_eq!(titles, ["debug", "put", "command"]);
+        // The end of `pre_tasks` runs handlers.
+        assert_eq!(titles, ["debug", "meta", "put", "command"]);
         assert_eq!(play.tasks[0].tags, ["edge", "x"]);
     }
 

@@ -22,6 +22,9 @@ pub struct Role {
     pub exports: Vec<Arc<Vars>>,
     /// What it was given where it was named; stronger than facts.
     pub params: Vec<Arc<Vars>>,
+    /// What tells it apart from other entries of the same role: a host that has run one of them leaves out the next
+    /// that is the same. Nothing for roles that run each time.
+    pub once: Option<Arc<str>>,
     /// The role that needs it.
     pub parent: Option<Arc<Role>>,
 }

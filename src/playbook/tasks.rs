@@ -61,8 +61,6 @@ pub(super) struct Reading<'a> {
     pub(super) handlers: Vec<Task>,
     /// The roles whose variables the whole play sees.
     pub(super) roles: Vec<Arc<Role>>,
-    /// Roles that were taken in, and how: a second time they are left out unless they allow it.
-    done: Vec<(PathBuf, String)>,
 }
 
 impl<'a> Reading<'a> {
@@ -71,8 +69,7 @@ impl<'a> Reading<'a> {
         directory: &'a Path,
         places: &'a RolePlaces,
     ) -> Self {
-        let (handlers, roles, done) = (Vec::new(), Vec::new(), Vec::new());
-        Self { templates, directory, places, handlers, roles, done }
+        Self { templates, directory, places, handlers: Vec::new(), roles: Vec::new() }
     }
 
     /// A list of tasks.
@@ -381,11 +378,6 @@ impl<'a> Reading<'a> {
                 return Vec::new();
             }
         };
-        let key = (contents.path.clone(), given.how.clone());
-        if given.once && !contents.allow_duplicates && self.done.contains(&key) {
-            return Vec::new();
-        }
-        self.done.push(key);
         self.role_tasks(asked, at, given, contents, outer, exported, found)
     }
 
@@ -403,7 +395,18 @@ impl<'a> Reading<'a> {
         exported: bool,
         found: &mut Diagnostics,
     ) -> Vec<Task> {
-        let Contents { path, name, defaults, vars, dependencies, tasks, handlers, .. } = contents;
+        let Contents {
+            path,
+            name,
+            defaults,
+            vars,
+            dependencies,
+            allow_duplicates,
+            tasks,
+            handlers,
+        } = contents;
+        let once = given.once && !allow_duplicates;
+        let once = once.then(|| Arc::from(format!("{}\n{}", path.display(), given.how)));
         let needing = outer.role.as_ref();
         let (defaults, vars) = (Arc::new(defaults), Arc::new(vars));
         let (params, inline) = (Arc::new(given.params), Arc::new(given.vars));
@@ -415,6 +418,7 @@ impl<'a> Reading<'a> {
             vars: chain(needing.map(|role| &role.vars), [&vars, &inline]),
             exports: chain(None, [&vars]),
             params: chain(needing.map(|role| &role.params), [&params]),
+            once,
             parent: needing.cloned(),
         });
         let mut inside = outer.clone();
@@ -433,6 +437,7 @@ impl<'a> Reading<'a> {
             vars: Vec::new(),
             exports: Vec::new(),
             params: own.params.clone(),
+            once: own.once.clone(),
             parent: needing.cloned(),
         };
         for needed in &of_dependencies {

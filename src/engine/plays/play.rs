@@ -14,7 +14,7 @@ use crate::inputs::iteration::all_true;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::PlayScope;
 use crate::model::{HostName, Step as HostStep};
-use crate::playbook::{BlockPath, Meta, Order, RunsOn, TaskKind};
+use crate::playbook::{BlockPath, Meta, Order, RunsOn, Task, TaskKind};
 use crate::source::Diagnostics;
 use indexmap::IndexMap;
 use rand::SeedableRng;
@@ -100,12 +100,21 @@ struct Driver<'a> {
     closing: bool,
     /// Of hosts that failed, the tasks that they did not get to.
     missed: IndexMap<HostName, Vec<String>>,
+    /// Which of several equal entries of a role hosts have run.
+    ran: HashMap<(Arc<str>, HostName), Arc<crate::playbook::Role>>,
 }
 
 impl<'a> Driver<'a> {
     fn new(batch: Batch<'a>) -> Self {
         let (flush, closing) = (None, false);
-        Self { batch, notified: Notified::default(), flush, closing, missed: IndexMap::new() }
+        Self {
+            batch,
+            notified: Notified::default(),
+            flush,
+            closing,
+            missed: IndexMap::new(),
+            ran: HashMap::new(),
+        }
     }
 
     /// Runs the chosen tasks and the notified handlers; `true`: a task ended the play.
@@ -151,7 +160,8 @@ impl<'a> Driver<'a> {
     async fn task(&mut self, step: &Step<'a>) -> Next<'a> {
         let chosen = &step.chosen;
         let path = &chosen.task.around.blocks;
-        let active = step.among(self.batch.taking_part(path));
+        let mut active = step.among(self.batch.taking_part(path));
+        active.retain(|host| !self.has_run(&chosen.task, host));
         if !matches!(chosen.task.kind, TaskKind::Meta(_)) && !is_rescue(path) {
             for host in step.among(self.batch.missing(path)) {
                 self.missed.entry(host).or_default().push(chosen.task.title());
@@ -167,6 +177,14 @@ impl<'a> Driver<'a> {
             };
         }
         Next::Goes(self.work(chosen, &active).await)
+    }
+
+    /// Whether a host has run another entry of the task's role that is the same.
+    fn has_run(&self, task: &Task, host: &HostName) -> bool {
+        let Some(role) = &task.around.role else { return false };
+        let Some(once) = &role.once else { return false };
+        let earlier = self.ran.get(&(Arc::clone(once), host.clone()));
+        earlier.is_some_and(|earlier| !Arc::ptr_eq(earlier, role))
     }
 
     /// Names what was left undone where a host failed: someone has to know it.
@@ -231,6 +249,13 @@ impl<'a> Driver<'a> {
         for end in ends {
             let everyone = if once { active } else { &[] };
             self.batch.record(chosen, &end, everyone, &path);
+            if let (Some(role), TaskResult::Ok | TaskResult::Changed) =
+                (&task.around.role, end.result)
+                && let Some(once) = &role.once
+            {
+                let key = (Arc::clone(once), end.host.clone());
+                self.ran.entry(key).or_insert_with(|| Arc::clone(role));
+            }
             if end.result == TaskResult::Changed {
                 let sharing = if once { active } else { std::slice::from_ref(&end.host) };
                 let notified = handlers.get(&end.host).map_or(&[][..], Vec::as_slice);
