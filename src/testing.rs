@@ -73,7 +73,7 @@ pub mod playbook {
     pub mod certificate {
         pub use crate::playbook::certificate::{
             CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
-            VerifyChoice, VerifySpec,
+            VerifyChoice, VerifySpec, WhenStopped,
         };
     }
 }

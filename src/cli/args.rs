@@ -1,8 +1,10 @@
 //! The command line as typed. Flags carry the names that Ansible's users know.
 
 use crate::model::Shard;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::report::document::Form;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ pub(super) enum Command {
     Recover(RecoverArgs),
     /// Restore an earlier generation, reload and verify
     Rollback(RollbackArgs),
+    /// Print a saved plan, or compare two
+    Show(ShowArgs),
     /// Find the certificates of hosts: files, who reads them, what is served, days left
     Discover(DiscoverArgs),
     /// List past runs, or show one of them
@@ -102,6 +106,9 @@ pub(super) struct RunArgs {
     /// The configuration file that was read
     #[arg(skip)]
     pub config_file: Option<String>,
+    /// Wait this long for another run that holds a host's lock [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub lock_timeout: Option<std::time::Duration>,
     /// Run notified handlers even on hosts that have failed since
     #[arg(long)]
     pub force_handlers: bool,
@@ -114,6 +121,9 @@ pub(super) struct RunArgs {
     /// Write Prometheus metrics of the run to this file (for node_exporter's textfile collector)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Write a report of the run to this file: .html, .md, .json, or .xml for JUnit's form; repeatable
+    #[arg(long = "report", value_name = "FILE")]
+    pub reports: Vec<PathBuf>,
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
@@ -164,6 +174,9 @@ pub(super) struct PlanArgs {
     /// Exit with code 3 when changes are pending
     #[arg(long)]
     pub exit_code: bool,
+    /// Save the plan in this file, for `certroll show` and for `certroll apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `apply`.
@@ -175,6 +188,9 @@ pub(super) struct ApplyArgs {
     /// Dry run: the same as `plan`
     #[arg(short = 'C', long)]
     pub check: bool,
+    /// With a saved plan in place of a playbook: it may be so old
+    #[arg(long, value_name = "AGE", default_value = "7d", value_parser = humantime::parse_duration)]
+    pub plan_max_age: Duration,
     #[command(flatten)]
     /// Record flags
     pub record: RecordArgs,
@@ -241,10 +257,73 @@ pub(super) enum HistoryCommand {
         /// Old and new certificates in full
         #[arg(short = 'D', long)]
         diff: bool,
+        /// As a table, or as a document
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: Format,
         /// Output flags
         #[command(flatten)]
         output: OutputArgs,
     },
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A plan that `plan --out` has saved; with --diff two
+    #[arg(required = true, value_name = "PLAN")]
+    pub files: Vec<PathBuf>,
+    /// What the second plan does otherwise than the first
+    #[arg(long)]
+    pub diff: bool,
+    /// As a table, or as a document
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Old and new certificates in full
+    #[arg(short = 'D', long)]
+    pub details: bool,
+    /// Colours
+    #[arg(long, default_value = "auto")]
+    pub color: Color,
+}
+
+impl ShowArgs {
+    /// The same as output flags.
+    pub(super) fn output(&self) -> OutputArgs {
+        OutputArgs { output: Output::Table, color: self.color, verbose: 0 }
+    }
+}
+
+/// Forms of a plan or run of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// For a ticket
+    Markdown,
+    /// For a browser: one file
+    Html,
+    /// One JSON object with all events
+    Json,
+    /// JUnit's XML, hosts as cases
+    Junit,
+}
+
+impl Format {
+    /// The document that it asks for; none: a table.
+    pub(super) fn form(self) -> Option<Form> {
+        match self {
+            Self::Table => None,
+            Self::Markdown => Some(Form::Markdown),
+            Self::Html => Some(Form::Html),
+            Self::Json => Some(Form::Json),
+            Self::Junit => Some(Form::Junit),
+        }
+    }
+}
+
+/// The command line.
+pub(super) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// `ping`.

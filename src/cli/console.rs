@@ -7,7 +7,7 @@ use crate::report::console::{Console, Options};
 use crate::report::{self, Pause, Reporter};
 use anstream::ColorChoice;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -41,7 +41,15 @@ pub(super) fn rerun(args: &RunArgs) -> Rerun {
     words.option("--tags", Some(args.tags.join(",")).filter(|tags| !tags.is_empty()));
     words.option("--skip-tags", Some(args.skip_tags.join(",")).filter(|tags| !tags.is_empty()));
     words.option("--start-at-task", args.start_at_task.clone());
+    words.flag("--force-handlers", args.force_handlers);
+    words.flag("--allow-empty", args.allow_empty);
     words.rerun(&args.inventory)
+}
+
+/// The words that carry out a saved plan again.
+pub(super) fn rerun_plan(path: &Path, narrowed: bool, rerun: Rerun) -> Rerun {
+    let argv = vec![path.display().to_string()];
+    Rerun { argv, limit: rerun.limit.filter(|_| narrowed), left_out: rerun.left_out }
 }
 
 /// The same for verbs that take a pattern of hosts in place of a playbook.
@@ -96,6 +104,9 @@ impl Words {
         for file in &source.vault_password_files {
             self.option("--vault-password-file", Some(file.display().to_string()));
         }
+        for id in &source.vault_ids {
+            self.option("--vault-id", Some(id.clone()));
+        }
         self.flag("-J", source.ask_vault_pass);
     }
 
@@ -108,10 +119,16 @@ impl Words {
         self.option("--become-user", args.become_user.clone());
         self.option("--become-method", args.become_method.clone());
         self.flag("-K", args.ask_become_pass);
+        self.option("--become-password-file", args.become_password_file.as_ref().map(path));
+        self.option("--connection-password-file", args.connection_password_file.as_ref().map(path));
+        self.option("-c", args.connection.clone());
         self.option("-T", args.timeout.map(|seconds| seconds.to_string()));
         if let Some(args) = &args.ssh_common_args {
             // It begins with a hyphen as a rule.
             self.word(&format!("--ssh-common-args={args}"));
+        }
+        if let Some(args) = &args.ssh_extra_args {
+            self.word(&format!("--ssh-extra-args={args}"));
         }
         self.option("--ssh-config", args.ssh_config.as_ref().map(path));
     }

@@ -84,6 +84,8 @@ async fn stage(
         output: &args.output,
         diff: false,
         rerun: console::rerun(&run),
+        out: None,
+        plan: None,
         record: None,
         reporters: vec![Box::new(actions.clone())],
     };

@@ -1,12 +1,12 @@
 //! `certroll history`: past runs, and the recording of this one.
 
-use super::args::{HistoryArgs, HistoryCommand, Output, OutputArgs, RecordArgs};
-use super::console;
+use super::args::{Format, HistoryArgs, HistoryCommand, Output, OutputArgs, RecordArgs};
 use super::failure::Failure;
-use crate::event::{Event, Kind, RunStart};
+use super::{console, show};
+use crate::event::{Event, RunStart};
 use crate::journal::{FindError, Listed, Record, State, Store};
 use crate::model::Timestamp;
-use crate::report::console::Console;
+use crate::report::document::Heading;
 use crate::report::history::{Row, object, table};
 use crate::report::{Reporter, RunView};
 use crate::source::Diagnostic;
@@ -87,9 +87,9 @@ pub(super) fn run(args: &HistoryArgs) -> Result<Vec<u8>, Failure> {
     let store = store()?;
     match &args.what {
         None => list(&store, &args.output),
-        Some(HistoryCommand::Show { run, diff, output }) => {
+        Some(HistoryCommand::Show { run, diff, format, output }) => {
             let listed = find(&store, run, |_| true)?;
-            show(&store, &listed, *diff, output)
+            show(&store, &listed, *diff, *format, output)
         }
     }
 }
@@ -135,32 +135,40 @@ fn show(
     store: &Store,
     listed: &Listed,
     diff: bool,
+    format: Format,
     output: &OutputArgs,
 ) -> Result<Vec<u8>, Failure> {
     let reading = store.read(listed)?;
+    let mut view = RunView::default();
+    reading.events.iter().for_each(|event| view.take(event));
+    if let Some(form) = format.form() {
+        let remark = match listed.state {
+            State::Ended => None,
+            State::Running => Some(GOES_ON.to_owned()),
+            State::Killed => Some(KILLED.to_owned()),
+        };
+        let heading = Heading { title: None, remark };
+        return Ok(show::documented(&reading.events, form, &heading)?);
+    }
     let mut options = console::options(output, diff);
     options.quiet_side = true;
-    let shown = Shown::default();
-    let mut console = Console::on(&options, Box::new(shown.clone()), Box::new(io::stderr()));
-    let mut view = RunView::default();
-    for event in &reading.events {
-        view.take(event);
-        console.on_event(event);
-    }
-    if let (Output::Table, None, Some(last)) = (output.output, &view.summary, reading.events.last())
-    {
-        // It has not said how it ended: what is known of its hosts is shown in place of that.
-        let kind = Kind::Summary(view.summary_so_far());
-        console.on_event(&Event { kind, host: None, seq: last.seq + 1, ..last.clone() });
-    }
-    console.finish()?;
+    // One that has not said how it ended: what is known of its hosts is shown in place of that.
+    let cut_off =
+        (output.output == Output::Table && view.summary.is_none()).then(|| view.summary_so_far());
+    let shown = show::replayed(&reading.events, &options, cut_off)?;
     let mut text = Vec::new();
     if output.output == Output::Table {
         text.extend(heading(listed, reading.unreadable).into_bytes());
     }
-    text.extend(shown.take());
+    text.extend(shown);
     Ok(text)
 }
+
+/// What is said of a run that goes on.
+const GOES_ON: &str = "still running; this is what it has done so far";
+/// What is said of one whose process is gone.
+const KILLED: &str =
+    "KILLED: its process ended without a summary; this is what was recorded until then";
 
 fn heading(listed: &Listed, unreadable: usize) -> String {
     let RunStart { run, command, by, playbooks, .. } = &listed.start;
@@ -170,34 +178,11 @@ fn heading(listed: &Listed, unreadable: usize) -> String {
     let mut text = format!("run {run}: {command} {playbooks} by {by} at {}\n", listed.first.moment);
     match listed.state {
         State::Ended => {}
-        State::Running => text.push_str("still running; this is what it has done so far\n"),
-        State::Killed => text.push_str(
-            "KILLED: its process ended without a summary; this is what was recorded until then\n",
-        ),
+        State::Running => text.push_str(&format!("{GOES_ON}\n")),
+        State::Killed => text.push_str(&format!("{KILLED}\n")),
     }
     if unreadable > usize::from(listed.state != State::Ended) {
         text.push_str(&format!("the record is damaged: {unreadable} lines cannot be read\n"));
     }
     text
-}
-
-/// A writer whose text is taken at the end.
-#[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<u8>>>);
-
-impl Shown {
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl io::Write for Shown {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

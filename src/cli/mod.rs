@@ -12,16 +12,18 @@ mod limit;
 mod lists;
 mod project;
 mod prompt;
+mod saved_plan;
 mod secrets;
 mod session;
 mod settings;
 mod shard;
+mod show;
 mod signals;
 mod verbs;
 
 use crate::engine::exit;
 use args::{Cli, Output, OutputArgs};
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use failure::Failure;
 use std::io::Write;
@@ -29,7 +31,9 @@ use std::process::ExitCode;
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed =
+        args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -66,7 +70,7 @@ fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
     // Nobody is left to tell when both are gone.
     let _ = std::io::stderr().write_all(text.as_bytes());
     if flags.output == Output::Json
-        && !matches!(command, "inventory" | "services" | "config" | "history")
+        && !matches!(command, "inventory" | "services" | "config" | "history" | "show")
     {
         let _ = session::tell_failure_as_json(command, failure);
     }

@@ -143,9 +143,11 @@ fn options(args: &RunArgs, verb: Verb) -> Options {
         config_file: args.config_file.clone(),
         force_handlers: args.force_handlers,
         any_errors_fatal: args.any_errors_fatal,
+        lock_timeout: args.lock_timeout,
         pending_exit_code: false,
         allow_empty: args.allow_empty,
         seed: rand::random(),
+        roster: None,
     }
 }
 
@@ -253,9 +255,11 @@ pub(super) fn hosts_only(
             config_file: None,
             force_handlers: false,
             any_errors_fatal: false,
+            lock_timeout: None,
             pending_exit_code: false,
             allow_empty: false,
             seed: rand::random(),
+            roster: None,
         },
         growth: Growth::default(),
     })

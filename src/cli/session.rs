@@ -14,6 +14,7 @@ use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
 use crate::inputs::preflight;
 use crate::inputs::project::Project;
 use crate::inputs::verb::Verb;
+use crate::model::Fingerprint;
 use crate::report::{Pause, Reporter, RunView};
 use crate::source::{Diagnostics, render};
 use std::io::Write;
@@ -29,6 +30,10 @@ pub(super) struct Session<'a> {
     pub(super) diff: bool,
     /// What to repeat to reach the same hosts.
     pub(super) rerun: Rerun,
+    /// Where a plan is saved.
+    pub(super) out: Option<String>,
+    /// Digest of the saved plan that is carried out.
+    pub(super) plan: Option<Fingerprint>,
     /// How a record is kept, where one is.
     pub(super) record: Option<&'a RecordArgs>,
     /// Reporters besides the console.
@@ -116,6 +121,8 @@ impl Session<'_> {
             by: whoami(),
             directory: directory.unwrap_or_default(),
             shard: project.options.shard,
+            out: self.out.clone(),
+            plan: self.plan,
             ..begin(project.options.verb.name(), run.to_owned())
         }
     }

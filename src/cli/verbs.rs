@@ -1,21 +1,27 @@
 //! What each verb does.
 
 use super::args::{
-    ApplyArgs, Cli, Command, ConfigArgs, ConnectionArgs, DiscoverArgs, HistoryCommand,
-    InventoryArgs, InventorySource, Output, OutputArgs, PingArgs, RecordArgs, RecoverArgs,
-    RollbackArgs, RunArgs, ServicesArgs,
+    self, ApplyArgs, Command, ConfigArgs, ConnectionArgs, DiscoverArgs, HistoryCommand,
+    InventoryArgs, InventorySource, Output, OutputArgs, PingArgs, PlanArgs, RecordArgs,
+    RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
+use super::saved_plan::{self, Saver, ToDo};
 use super::session::{self, Session};
 use super::settings::Settings;
-use super::{console, demo, discover, history, limit, lists, project};
+use super::{console, demo, discover, history, limit, lists, project, show};
+use crate::clock;
 use crate::engine::exit;
+use crate::inputs::roster::Roster;
 use crate::inputs::verb::Verb;
+use crate::journal::SavedPlan;
+use crate::report::document::{Document, Form};
 use crate::report::{Metrics, Reporter};
 use crate::services::{self, Profiles};
 use crate::source::{Diagnostic, Diagnostics};
-use clap::CommandFactory;
 use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 impl Command {
     /// The verb.
@@ -30,6 +36,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Recover(_) => "recover",
             Self::Rollback(_) => "rollback",
+            Self::Show(_) => "show",
             Self::Discover(_) => "discover",
             Self::History(_) => "history",
             Self::Services(_) => "services",
@@ -58,7 +65,7 @@ impl Command {
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),
-            Self::Completions { .. } | Self::Man => None,
+            Self::Show(_) | Self::Completions { .. } | Self::Man => None,
         }
     }
 }
@@ -69,34 +76,36 @@ impl Command {
 /// What stopped it before any host was touched.
 pub(super) async fn run(command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Plan(args) => on_playbooks(&args.run, Verb::Plan, args.exit_code, None).await,
-        Command::Apply(ApplyArgs { run, check, record }) => {
-            let verb = if check { Verb::Plan } else { Verb::Apply };
-            on_playbooks(&run, verb, false, kept(&record).filter(|_| !check)).await
+        Command::Plan(PlanArgs { run, exit_code, out }) => {
+            let task = Task { pending_exit_code: exit_code, out, ..Task::new(Verb::Plan) };
+            on_playbooks(&run, task).await
         }
+        Command::Apply(args) => apply(args).await,
         Command::Rollback(RollbackArgs { run, to, record }) => {
-            on_playbooks(&run, Verb::Rollback { to }, false, kept(&record)).await
+            let task = Task::new(Verb::Rollback { to });
+            on_playbooks(&run, task.recorded(&record)).await
         }
-        Command::Verify(run) => on_playbooks(&run, Verb::Verify, false, None).await,
-        Command::Status(run) => on_playbooks(&run, Verb::Status, false, None).await,
+        Command::Verify(run) => on_playbooks(&run, Task::new(Verb::Verify)).await,
+        Command::Status(run) => on_playbooks(&run, Task::new(Verb::Status)).await,
         Command::Recover(RecoverArgs { run, record }) => {
-            on_playbooks(&run, Verb::Recover, false, kept(&record)).await
+            on_playbooks(&run, Task::new(Verb::Recover).recorded(&record)).await
         }
         Command::Ping(args) => ping(&args).await,
         Command::Discover(args) => discover(&args).await,
         Command::Inventory(args) => inventory(&args),
+        Command::Show(args) => print(&show::run(&args)?),
         Command::History(args) => print(&history::run(&args)?),
         Command::Services(args) => services(&args),
         Command::Config(args) => config(&args),
         Command::Demo(args) => demo::run(&args).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "certroll", &mut text);
+            clap_complete::generate(shell, &mut args::command(), "certroll", &mut text);
             print(&text)
         }
         Command::Man => {
             let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+            clap_mangen::Man::new(args::command()).render(&mut text)?;
             print(&text)
         }
     }
@@ -112,8 +121,46 @@ fn print(bytes: &[u8]) -> Result<u8, Failure> {
     }
 }
 
-fn kept(flags: &RecordArgs) -> Option<&RecordArgs> {
-    (!flags.no_record).then_some(flags)
+/// What is to be done with playbooks.
+struct Task {
+    verb: Verb,
+    /// Pending changes have an exit code of their own.
+    pending_exit_code: bool,
+    /// Where a plan is saved.
+    out: Option<PathBuf>,
+    /// How a record is kept, where one is.
+    record: Option<RecordArgs>,
+    /// Who takes part, where that is settled.
+    roster: Option<Roster>,
+    /// The plan that is carried out, and where it is.
+    plan: Option<(SavedPlan, PathBuf)>,
+}
+
+impl Task {
+    fn new(verb: Verb) -> Self {
+        let (pending_exit_code, out, record, roster, plan) = (false, None, None, None, None);
+        Self { verb, pending_exit_code, out, record, roster, plan }
+    }
+
+    fn recorded(self, flags: &RecordArgs) -> Self {
+        Self { record: (!flags.no_record).then(|| flags.clone()), ..self }
+    }
+}
+
+async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
+    if args.run.playbooks.iter().any(|path| SavedPlan::is_one(path)) {
+        saved_plan::anchor(&mut args.run);
+    }
+    let Some(ToDo { args: planned, plan, roster }) = saved_plan::to_do(&args, clock::now())? else {
+        let verb = if args.check { Verb::Plan } else { Verb::Apply };
+        let task = Task::new(verb);
+        let task = if args.check { task } else { task.recorded(&args.record) };
+        return on_playbooks(&args.run, task).await;
+    };
+    let path = args.run.playbooks[0].clone();
+    let task = Task::new(Verb::Apply).recorded(&args.record);
+    let task = Task { roster: Some(roster), plan: Some((plan, path)), ..task };
+    on_playbooks(&planned.run, task).await
 }
 
 /// The flags with what environment and ansible.cfg say where they say nothing.
@@ -148,12 +195,7 @@ fn with_settings(given: &RunArgs) -> Result<(RunArgs, Diagnostics), Failure> {
     Ok((args, settings.warnings))
 }
 
-async fn on_playbooks(
-    given: &RunArgs,
-    verb: Verb,
-    pending_exit_code: bool,
-    record: Option<&RecordArgs>,
-) -> Result<u8, Failure> {
+async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
     let (mut args, warnings) = with_settings(given)?;
     let mut rerun = console::rerun(given);
     let playbooks: Vec<String> =
@@ -165,8 +207,14 @@ async fn on_playbooks(
         args.inventory.limit = Some(resolved.pattern);
     }
     let args = &args;
-    let mut loaded = project::load(args, verb)?;
+    let mut reporters = reporters(args)?;
+    let mut loaded = project::load(args, task.verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
+    if let Some((plan, path)) = &task.plan {
+        saved_plan::same_sources(plan, &loaded.project)?;
+        let narrowed = task.roster.as_ref().is_some_and(|roster| roster.narrowed);
+        rerun = console::rerun_plan(path, narrowed, rerun);
+    }
     if let Some(listing) = lists::listing(args, &loaded.project)? {
         session::show_warnings(&loaded.warnings, &args.output)?;
         return print(listing.as_bytes());
@@ -177,23 +225,43 @@ async fn on_playbooks(
         let text: String = names.map(|name| format!("{name}: syntax is right\n")).collect();
         return print(text.as_bytes());
     }
-    loaded.project.options.pending_exit_code = pending_exit_code;
+    let options = &mut loaded.project.options;
+    options.pending_exit_code = task.pending_exit_code;
+    options.roster = task.roster.map(Arc::new);
+    if let Some(out) = &task.out {
+        let sources = saved_plan::sources(&loaded.project);
+        reporters.push(Box::new(Saver::new(out, sources, clock::now())?));
+    }
     let session = Session {
         connection: &args.connection,
         output: &args.output,
         diff: args.diff,
         rerun,
-        record,
-        reporters: reporters(args),
+        out: task.out.as_ref().map(|out| out.display().to_string()),
+        plan: task.plan.as_ref().map(|(plan, _)| plan.digest),
+        record: task.record.as_ref(),
+        reporters,
     };
     let summary = session.run(loaded.project, loaded.warnings).await?;
     Ok(summary.exit_code)
 }
 
 /// What is written besides the console's output.
-fn reporters(args: &RunArgs) -> Vec<Box<dyn Reporter + Send>> {
+///
+/// # Errors
+/// A report whose form is not known.
+fn reporters(args: &RunArgs) -> Result<Vec<Box<dyn Reporter + Send>>, Diagnostic> {
     let metrics = args.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
-    metrics.into_iter().collect()
+    let mut reporters: Vec<Box<dyn Reporter + Send>> = metrics.into_iter().collect();
+    for path in &args.reports {
+        let Some(form) = Form::of(path) else {
+            let problem = format!("--report {}: its ending tells no form", path.display());
+            return Err(Diagnostic::error(problem)
+                .help("name it .html, .md (Markdown), .json, or .xml (JUnit)"));
+        };
+        reporters.push(Box::new(Document::new(path.clone(), form)));
+    }
+    Ok(reporters)
 }
 
 async fn ping(given: &PingArgs) -> Result<u8, Failure> {
@@ -252,6 +320,8 @@ impl BareHosts<'_> {
             output: self.output,
             diff: false,
             rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
+            out: None,
+            plan: None,
             record: None,
             reporters: Vec::new(),
         };

@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
-use crate::event::planned::{PlanCounts, PlanRow};
+use crate::event::planned::{PlanCounts, PlanRow, PlannedTask};
 use crate::event::{Kind, StopReason, TaskResult};
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::{PlayScope, node};
@@ -322,27 +322,23 @@ impl<'a> Batch<'a> {
     }
 
     /// Tells what is about to be done on a host, old and new, as a plan would.
-    pub(crate) fn tell_rows(&self, host: &HostName, guarantee: Guarantee, rows: Vec<PlanRow>) {
+    pub(crate) fn tell_plan(&self, host: &HostName, task: PlannedTask) {
         let (play, batch) = (self.at.play.name.clone(), self.number);
-        let kind = Kind::PlanHost { play, batch, guarantee, rows };
+        let kind = Kind::PlanHost { play, batch, task: Box::new(task) };
         self.context.emitter.host(host, kind);
     }
 
-    /// Tells the rows of one host, and keeps them for the batch's sums.
-    pub(crate) fn plan_rows(
-        &mut self,
-        host: &HostName,
-        guarantee: Guarantee,
-        mut rows: Vec<PlanRow>,
-    ) {
-        if let (true, Some(row)) = (guarantee != Guarantee::HostUndoes, rows.first_mut()) {
+    /// The same in a dry run, and keeps the rows for the batch's sums.
+    pub(crate) fn plan(&mut self, host: &HostName, mut task: PlannedTask) {
+        let guarantee = task.guarantee;
+        if let (true, Some(row)) = (guarantee != Guarantee::HostUndoes, task.rows.first_mut()) {
             row.notes.push(format!("without a confirmation {}", guarantee.describe()));
         }
-        if rows.iter().any(|row| row.action.is_pending()) {
+        if task.rows.iter().any(|row| row.action.is_pending()) {
             self.context.ledger().mark_pending(host);
         }
-        self.view.rows.extend(rows.iter().cloned());
-        self.tell_rows(host, guarantee, rows);
+        self.view.rows.extend(task.rows.iter().cloned());
+        self.tell_plan(host, task);
     }
 }
 

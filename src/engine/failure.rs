@@ -53,6 +53,15 @@ pub(crate) fn blocked(
     ended
 }
 
+/// The host is not as the reviewed plan found it, or something else would be done there.
+pub(crate) fn stale(task: &str, why: &str) -> HostFailure {
+    let mut ended = before_commit(task, Step::Inspect, format!("stale: {why}"));
+    let advice =
+        "find out what changed it; for what is there now make a new plan and have it reviewed";
+    ended.failure.advice.push(advice.to_owned());
+    ended
+}
+
 /// The host could not be reached.
 pub(crate) fn unreachable(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable: this task changed nothing there";

@@ -153,9 +153,11 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             config_file: None,
             force_handlers: false,
             any_errors_fatal: false,
+            lock_timeout: None,
             pending_exit_code: false,
             allow_empty: false,
             seed: 0,
+            roster: None,
         },
         growth: crate::inputs::growth::Growth::default(),
     }

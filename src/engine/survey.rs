@@ -422,5 +422,8 @@ async fn ping_host(
     if !missing.is_empty() {
         words.push_str(&format!("; no transaction is possible: no {}", missing.join(", no ")));
     }
+    if facts.input_log {
+        words.push_str("; sudo records its input here (log_input or log_stdin): no key is sent");
+    }
     Ok(words)
 }

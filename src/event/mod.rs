@@ -10,9 +10,9 @@ pub(crate) mod planned;
 pub(crate) mod run;
 pub(crate) mod status;
 
-use crate::model::{Endpoint, Fingerprint, Guarantee, HostName, Outcome, Step, Timestamp};
+use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step, Timestamp};
 use found::FoundCertificate;
-use planned::{PlanCounts, PlanRow, ServiceEnd};
+use planned::{PlanCounts, PlannedTask, ServiceEnd};
 pub(crate) use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -145,11 +145,9 @@ pub(crate) enum Kind {
         play: String,
         /// The batch, from 1.
         batch: usize,
-        /// What undoes a change that is not confirmed.
-        #[serde(default)]
-        guarantee: Guarantee,
-        /// File by file.
-        rows: Vec<PlanRow>,
+        /// What would be done.
+        #[serde(flatten)]
+        task: Box<PlannedTask>,
     },
     /// What a batch comes to (`plan` only); follows the hosts of the batch.
     PlanBatch {

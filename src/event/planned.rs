@@ -2,8 +2,60 @@
 //!
 //! Holds nothing secret: of a key only its kind, of a file only what changes.
 
-use crate::model::{Fingerprint, HostName, Timestamp, Validity};
+use crate::model::{Endpoint, Fingerprint, Guarantee, HostName, Timestamp, Validity};
 use serde::{Deserialize, Serialize};
+
+/// A certificate task on one host: what would be done, file by file, command by command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedTask {
+    /// The task's name.
+    #[serde(default)]
+    pub task: String,
+    /// Where it is written, as `FILE:LINE`.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// What undoes a change that is not confirmed.
+    #[serde(default)]
+    pub guarantee: Guarantee,
+    /// File by file.
+    pub rows: Vec<PlanRow>,
+    /// What is run on the host and, of the operator's own checks, on the controller.
+    #[serde(default)]
+    pub commands: Vec<PlannedCommand>,
+    /// What must be seen, and where.
+    #[serde(default)]
+    pub handshakes: Vec<PlannedHandshake>,
+}
+
+/// A command that a task runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedCommand {
+    /// The service whose command it is; none for the operator's own checks.
+    pub service: Option<String>,
+    /// `validate`, `reload`, `recover`, `check`.
+    pub purpose: String,
+    /// In one line, for people.
+    pub command: String,
+    /// SHA-256 over every word and limit of it.
+    pub sha256: Fingerprint,
+}
+
+/// A handshake that must show a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedHandshake {
+    /// The service that answers.
+    pub service: String,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// SNI sent.
+    pub server_name: Option<String>,
+    /// The dialogue before TLS, `none` without one.
+    pub starttls: String,
+    /// From where: `controller`, `host`, `bastion`.
+    pub via: String,
+    /// SHA-256 of the leaf that must be seen.
+    pub leaf: Fingerprint,
+}
 
 /// What would be done with one file on one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +66,9 @@ pub struct PlanRow {
     pub service: String,
     /// Path on the host.
     pub file: String,
+    /// Where that leads, where it is a link.
+    #[serde(default)]
+    pub real_path: Option<String>,
     /// The act, as the fields `action` and, where it is blocked, `why`.
     #[serde(flatten)]
     pub action: PlanAction,
@@ -21,6 +76,21 @@ pub struct PlanRow {
     pub now: Option<CertBrief>,
     /// The leaf that will be in it; none for files that hold no certificate.
     pub wanted: Option<CertBrief>,
+    /// SHA-256 of the bytes that are there; none: there is no file.
+    #[serde(default)]
+    pub before: Option<Fingerprint>,
+    /// SHA-256 of the bytes that will be there.
+    #[serde(default)]
+    pub after: Option<Fingerprint>,
+    /// Owner to set; none: it stays.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Group to set; none: it stays.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Mode to set, as `0600`; none: it stays.
+    #[serde(default)]
+    pub mode: Option<String>,
     /// What changes besides the bytes, as `0644 → 0600`; empty: nothing.
     pub detail: String,
     /// What checks the staged files and how, as `nginx -t in a private mount namespace`.

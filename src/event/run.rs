@@ -1,6 +1,6 @@
 //! How a run begins, why it stops, and what it came to.
 
-use crate::model::{HostName, Outcome, Shard};
+use crate::model::{Fingerprint, HostName, Outcome, Shard};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,15 @@ pub(crate) struct RunStart {
     /// Whether a record of it is kept, which `certroll history` shows.
     #[serde(default)]
     pub recorded: bool,
+    /// The file in which a plan is saved (`plan --out`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out: Option<String>,
+    /// Digest of the saved plan that is carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Fingerprint>,
+    /// The run that is resumed or taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The part of the fleet that the run is for, as `2/4`; absent for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,

@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub commands: Vec<CommandResult>,
     /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
     pub running: Vec<Option<bool>>,
+    /// Who runs each of them, where a process could be found and its user has a name. Only told when asked for.
+    pub process_users: Vec<Option<String>>,
     /// The main process of each requested service, in the order of the request; `None`: not found.
     pub processes: Vec<Option<ProcessFacts>>,
     /// Of the programs asked for, those that the host does not have.

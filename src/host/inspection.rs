@@ -41,6 +41,8 @@ pub struct InspectionVariant {
     pub programs: Vec<String>,
     /// Services to look for.
     pub running: Vec<RunningCheck>,
+    /// Who runs them is wanted; a command that needs one of them has him in `certroll_user`.
+    pub process_users: bool,
     /// Services whose main process is wanted.
     pub processes: Vec<ProcessQuery>,
     /// Commands to run (checks of the untouched configuration, discovery).

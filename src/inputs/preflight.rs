@@ -6,8 +6,10 @@ use super::project::Options;
 use super::selection::{ChosenTask, PlayAt};
 use super::variables::PlayScope;
 use super::wants;
-use crate::model::HostName;
+use crate::event::planned::PlanRow;
 use crate::model::text::plural;
+use crate::model::{Fingerprint, HostName};
+use crate::plan::request::CertificateRequest;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
 use crate::source::{Diagnostic, Diagnostics, Node};
@@ -41,6 +43,7 @@ pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnos
         match at.hosts(&inputs.variables) {
             Ok(hosts) => {
                 any |= !hosts.is_empty();
+                preflight.roster(at);
                 preflight.play(at, &hosts);
             }
             Err(problem) => preflight.report.add(problem, None),
@@ -88,6 +91,14 @@ impl Preflight<'_> {
             },
             None,
         );
+    }
+
+    /// Says which hosts joined or left since what settled the run.
+    fn roster(&mut self, at: PlayAt<'_>) {
+        let Some(roster) = &self.inputs.project.options.roster else { return };
+        if let Ok(selected) = at.selected(&self.inputs.variables) {
+            self.report.warn(roster.differences(at.number(), &selected));
+        }
     }
 
     fn play(&mut self, at: PlayAt<'_>, hosts: &[HostName]) {
@@ -138,6 +149,7 @@ impl Preflight<'_> {
             Err(TemplateError::Wrong(problem)) => return self.report.add(*problem, Some(host)),
             Err(TemplateError::NotYetKnown(_)) => return,
         };
+        let mut index = 0;
         for (scope, _) in iterations {
             match all_true(&task.when, &scope) {
                 Ok(true) => {}
@@ -160,6 +172,10 @@ impl Preflight<'_> {
             if let TaskKind::Certificate(spec) = &task.kind {
                 match wants::want(&self.inputs.bundles, chosen, spec, host, &scope) {
                     Ok(want) => {
+                        if let Err(problem) = self.as_reviewed(chosen, &want.wanted, index) {
+                            self.report.add(*problem, Some(host));
+                        }
+                        index += 1;
                         self.report.warn(want.warnings);
                         if let Some(problem) = self.nobody_to_ask(&want.wanted.certificate) {
                             self.report.add(problem, Some(host));
@@ -198,6 +214,50 @@ impl Preflight<'_> {
         Err(Box::new(match near {
             Some(near) => problem.help(format!("did you mean '{near}'?")),
             None => problem.help("define it under `handlers:` of this play"),
+        }))
+    }
+
+    /// The material is the one that was reviewed, where a plan is carried out: nothing else is sent to any host.
+    fn as_reviewed(
+        &self,
+        chosen: &ChosenTask<'_>,
+        wanted: &CertificateRequest,
+        index: usize,
+    ) -> Result<(), Box<Diagnostic>> {
+        let roster = self.inputs.project.options.roster.as_ref();
+        let Some(reviewed) = roster.and_then(|roster| roster.reviewed.as_ref()) else {
+            return Ok(());
+        };
+        let problem = |message: String| {
+            let problem = Diagnostic::error(message).at(wanted.certificate.span.as_ref());
+            Box::new(
+                problem.help("make a new plan and have it reviewed: `certroll plan --out FILE`"),
+            )
+        };
+        let Some(task) = reviewed.get(&wanted.host, chosen.task.place(), index) else {
+            let title = &wanted.task;
+            return Err(problem(format!("task '{title}' is not in the plan of this host")));
+        };
+        let contents: Vec<Fingerprint> =
+            wanted.materials.iter().flat_map(|one| one.digests()).collect();
+        let odd = |row: &&PlanRow| row.after.is_some_and(|after| !contents.contains(&after));
+        let Some(row) = task.rows.iter().find(odd) else { return Ok(()) };
+        let leaves: Vec<Fingerprint> =
+            wanted.materials.iter().map(|one| one.leaf.fingerprint).collect();
+        let listed: Vec<String> = leaves.iter().map(Fingerprint::to_string).collect();
+        let now = listed.join(", ");
+        let mut planned = task.rows.iter().filter_map(|row| Some(row.wanted.as_ref()?.fingerprint));
+        Err(problem(match (planned.find(|leaf| !leaves.contains(leaf)), row.after) {
+            (Some(then), _) => {
+                format!("the plan was made for certificate {then}, and now it is {now}")
+            }
+            (None, Some(after)) => format!(
+                "{}: the certificate is the one of the plan ({now}), but its key or chain is written otherwise: the plan \
+                 has a file with sha256 {after}",
+                row.file
+            ),
+            // The row was found by what it has there.
+            (None, None) => format!("{}: the plan has other content", row.file),
         }))
     }
 

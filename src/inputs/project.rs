@@ -1,14 +1,17 @@
 //! Everything that was read before the run: inventory, playbooks, profiles, and how to run them.
 
 use super::growth::Growth;
+use super::roster::Roster;
 use super::verb::Verb;
 use crate::inventory::Inventory;
-use crate::model::Shard;
+use crate::model::{Fingerprint, Shard};
 use crate::playbook::Playbook;
 use crate::services::Profiles;
-use crate::source::Vars;
+use crate::source::{Span, Vars};
 use crate::template::{Decrypt, Templates};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The inputs of a run. Nothing of it changes while the run lasts, but for the
 /// tasks that includes add.
@@ -25,6 +28,25 @@ pub(crate) struct Project {
     pub options: Options,
     /// What includes add to the plays.
     pub growth: Growth,
+}
+
+impl Project {
+    /// The files of its playbooks, with the digest of each text.
+    pub(crate) fn sources(&self) -> BTreeMap<String, Fingerprint> {
+        let mut files = BTreeMap::new();
+        let mut add = |span: Option<&Span>| {
+            if let Some(file) = span.map(|span| &span.file)
+                && !files.contains_key(&file.name)
+            {
+                files.insert(file.name.clone(), Fingerprint::of(file.text.as_bytes()));
+            }
+        };
+        for play in self.books.iter().flat_map(|book| &book.playbook.plays) {
+            add(play.span.as_ref());
+            play.tasks.iter().chain(&play.handlers).for_each(|task| add(task.span.as_ref()));
+        }
+        files
+    }
 }
 
 /// A playbook with what stands beside it.
@@ -64,12 +86,16 @@ pub(crate) struct Options {
     pub force_handlers: bool,
     /// One failure stops the run, in plays that do not say.
     pub any_errors_fatal: bool,
+    /// `--lock-timeout`: for how long another run's lock is waited for.
+    pub lock_timeout: Option<Duration>,
     /// `plan --exit-code`: pending changes have an exit code of their own.
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.
     pub allow_empty: bool,
     /// From which number `order: shuffle` draws.
     pub seed: u32,
+    /// Who takes part, where an earlier run or a plan has settled that.
+    pub roster: Option<Arc<Roster>>,
 }
 
 impl Options {

@@ -147,11 +147,30 @@ impl<'p> PlayAt<'p> {
         })
     }
 
-    /// Its hosts, within the limit and the shard, in the pattern's order.
+    /// Its number among the plays of all playbooks, from 0.
+    pub(crate) fn number(self) -> usize {
+        let earlier = self.project.books[..self.book_index].iter();
+        earlier.map(|book| book.playbook.plays.len()).sum::<usize>() + self.play_index
+    }
+
+    /// Its hosts that take part: within the limit and the shard in the pattern's order; where an earlier run or a plan
+    /// has settled that, those.
+    ///
+    /// # Errors
+    /// As [`selected`](Self::selected).
+    pub(crate) fn hosts(self, variables: &Variables) -> Result<Vec<HostName>, Diagnostic> {
+        let selected = self.selected(variables)?;
+        Ok(match &self.project.options.roster {
+            None => selected,
+            Some(roster) => roster.taking_part(self.number(), selected),
+        })
+    }
+
+    /// The hosts of its pattern, within the limit and the shard, in the pattern's order.
     ///
     /// # Errors
     /// A pattern that cannot be rendered, is wrong, or matches nothing.
-    pub(crate) fn hosts(self, variables: &Variables) -> Result<Vec<HostName>, Diagnostic> {
+    pub(crate) fn selected(self, variables: &Variables) -> Result<Vec<HostName>, Diagnostic> {
         let Project { inventory, options, .. } = self.project;
         let scope = variables.bare_scope(self.book, self.play);
         let pattern = pattern(&scope, &self.play.hosts)?;

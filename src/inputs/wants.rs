@@ -8,7 +8,7 @@ use crate::plan::destinations::destinations;
 use crate::plan::request::{CertificateRequest, Material};
 use crate::plan::resolve::Variants;
 use crate::playbook::certificate::{
-    self, CertificateSpec, CertificateTask, RenderError, Trust, VerifyChoice,
+    self, CertificateSpec, CertificateTask, Pair, RenderError, Trust, VerifyChoice,
 };
 use crate::services::Profile;
 use crate::source::{Diagnostic, Diagnostics, Node};
@@ -50,6 +50,7 @@ pub(crate) fn want(
             Ok(loaded) => {
                 warnings.extend(loaded.warnings.iter().cloned());
                 notes.extend(loaded.notes.iter().cloned());
+                found.extend(incomplete(&rendered, pair, &loaded.material));
                 materials.push(Arc::clone(&loaded.material));
             }
             Err(problems) => found.extend(problems),
@@ -115,6 +116,20 @@ fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) ->
         }
     }
     profiles
+}
+
+/// What is wrong with a chain that must be there.
+fn incomplete(rendered: &CertificateTask, pair: &Pair, material: &Material) -> Diagnostics {
+    let missing = material.bundle.missing_issuer().filter(|_| rendered.chain_required);
+    let problem = missing.map(|issuer| {
+        let message = format!(
+            "the intermediate '{issuer}' is missing, and the task says `chain: required` (cert: {})",
+            pair.cert.label()
+        );
+        let help = "put it behind the certificate in the same file, or name its file in `source.chain`";
+        Diagnostic::error(message).at(pair.span.as_ref()).help(help)
+    });
+    Diagnostics(problem.into_iter().collect())
 }
 
 /// Every name that a handshake will ask for is covered by one of the certificates.

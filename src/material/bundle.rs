@@ -18,6 +18,12 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// The leaf's issuer, if neither it nor anything else is given behind the leaf: clients that do not know it
+    /// cannot verify the leaf.
+    pub fn missing_issuer(&self) -> Option<&str> {
+        (self.chain.is_empty() && !self.leaf.is_self_issued()).then_some(self.leaf.issuer.as_str())
+    }
+
     /// The leaf alone. All PEM made here has LF line ends and 64 columns, so that equal material
     /// gives equal bytes whatever the source files looked like.
     pub fn leaf_pem(&self) -> Vec<u8> {

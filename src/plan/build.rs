@@ -9,19 +9,51 @@ use super::discovery;
 use super::host_plan::{
     Decision, FailedCheck, FileAction, FilePlan, HostPlan, PlannedPlace, SeenBefore,
 };
-use super::inspection::{FileView, HostView};
+use super::inspection::{FileView, HostView, LookFailure, PlaceView};
 use super::reload_reader;
 use crate::host::{CommandResult, FileFacts, FileState, HostFacts, RegularFile};
+use crate::material::Certificate;
 use crate::model::{FileMode, Step, Timestamp};
+use crate::playbook::certificate::WhenStopped;
+use crate::verify::Refusal;
 
 /// Plans one task on one host, at the moment `now` of the run.
 pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     let mut notes = Vec::new();
-    let files: Vec<FilePlan> =
+    let mut files: Vec<FilePlan> =
         view.files().map(|file| plan_file(file, view.facts(), &mut notes)).collect();
-    let alternatives::Decided { places, notes: about_places } = alternatives::decide(view);
+    let alternatives::Decided { mut places, notes: about_places } = alternatives::decide(view);
+    let asleep = view.asleep();
+    places.retain(|place| !asleep.contains(&place.probe.service.as_str()));
     let obstacle = obstacle_to_all(view, &files, &mut notes);
-    let decision = obstacle.unwrap_or_else(|| decide(&files, &places, &mut notes));
+    let mut decision = obstacle.unwrap_or_else(|| decide(&files, &places, &mut notes));
+    if matches!(decision, Decision::Change | Decision::ReloadOnly)
+        && let Some(stopped) = stopped(view)
+    {
+        decision = match view.desired().when_stopped {
+            WhenStopped::Fail => Decision::blocked(
+                Step::Inspect,
+                format!(
+                    "{stopped} is not running: start it, or say in the task `when_stopped: deploy` (its \
+                     files are written all the same) or `when_stopped: skip`"
+                ),
+            ),
+            WhenStopped::Skip => {
+                left_alone(&mut files, &stopped);
+                places.clear();
+                notes.clear();
+                notes.push(format!("{stopped} is not running: left alone (when_stopped: skip)"));
+                Decision::Unchanged
+            }
+            WhenStopped::Deploy => {
+                notes.push(format!(
+                    "{stopped} is not running: it is neither told nor looked at, and reads the new files \
+                     when it starts (when_stopped: deploy)"
+                ));
+                decision
+            }
+        };
+    }
     if decision != Decision::Unchanged {
         notes.extend(about_places);
         aging(&files, now, &mut notes);
@@ -32,10 +64,119 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
             ));
         }
     }
+    if matches!(decision, Decision::Change | Decision::ReloadOnly) {
+        notes.extend(wrong_names(view, &places));
+        decision = unverifiable(view, &places).unwrap_or(decision);
+    }
     notes.extend(discovery::warnings(view, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
     HostPlan { files, decision, places, notes, unproven: Vec::new() }
+}
+
+/// The looks at the places that count.
+fn looks<'a>(
+    view: &'a HostView,
+    places: &'a [PlannedPlace],
+) -> impl Iterator<Item = PlaceView<'a>> + 'a {
+    let counts = |looked: &PlaceView<'_>| {
+        places.iter().any(|place| {
+            let (one, other) = (&place.probe, looked.probe);
+            (&one.endpoint, &one.server_name, one.via, one.leaf)
+                == (&other.endpoint, &other.server_name, other.via, other.leaf)
+        })
+    };
+    view.places().filter(counts)
+}
+
+/// A server that no handshake can judge would have to be rolled back, however good the change was.
+fn unverifiable(view: &HostView, places: &[PlannedPlace]) -> Option<Decision> {
+    looks(view, places).find_map(|place| match place.look {
+        Err(LookFailure::Refused(refusal @ Refusal::Unverifiable { .. })) => {
+            let advice = refusal.advice().join("; ");
+            let why = format!("{}: {}; {advice}", place.probe.endpoint, refusal.describe());
+            Some(Decision::blocked(Step::Verify, why))
+        }
+        _ => None,
+    })
+}
+
+/// Places where a default virtual host answers, and addresses that the new certificate is not for.
+fn wrong_names(view: &HostView, places: &[PlannedPlace]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for PlaceView { probe, look } in looks(view, places) {
+        let place = &probe.endpoint;
+        let wanted =
+            view.files().find(|file| file.want.pair == probe.pair && file.want.leaf.is_some());
+        let wanted = wanted.and_then(|file| file.want.leaf.as_ref());
+        if let (None, Some(leaf)) = (&probe.server_name, wanted)
+            && !leaf.covers(&place.host)
+        {
+            notes.push(format!(
+                "{place} is looked at by an address that the new certificate does not cover (it is for {}): \
+                 clients that connect to that address will refuse it",
+                leaf.names()
+            ));
+        }
+        let (Ok(served), Some(name)) = (look, &probe.server_name) else { continue };
+        let ours =
+            served.leaf == probe.leaf || view.leaves_on_disk(probe.pair).contains(&served.leaf);
+        let shown = served.chain.first().and_then(|der| Certificate::from_der(der));
+        if let Some(shown) = shown.filter(|shown| !ours && !shown.covers(name)) {
+            notes.push(format!(
+                "{place} answers to {name} with a certificate for {}: no virtual host there has that name, so \
+                 the default one answers, or another machine does",
+                shown.names()
+            ));
+        }
+    }
+    notes
+}
+
+/// The services that do not run, in words.
+fn stopped(view: &HostView) -> Option<String> {
+    let stopped = view.services().filter(|service| service.up == Some(false));
+    let names: Vec<&str> = stopped.map(|service| service.want.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(" and "))
+}
+
+/// Nothing is done to the files.
+fn left_alone(files: &mut [FilePlan], stopped: &str) {
+    for file in files {
+        file.action = FileAction::Keep;
+        file.detail = format!("left alone: {stopped} is not running");
+        (file.owner, file.group, file.mode) = (None, None, None);
+    }
+}
+
+/// Services of which neither a program nor a process is there, in words.
+fn not_installed(view: &HostView) -> Option<String> {
+    let absent = &view.facts().absent;
+    let mut missing = view.services().filter_map(|service| {
+        let program = service.want.program.as_ref().filter(|name| absent.contains(name))?;
+        let runs = service.up == Some(true);
+        (!runs).then(|| format!("{} (no program {program})", service.want.name))
+    });
+    let first = missing.next()?;
+    Some(format!("not installed: {}", missing.fold(first, |all, one| format!("{all}, {one}"))))
+}
+
+/// A service that watches the directory of a link sees no rename behind it.
+fn behind_a_link(view: &HostView, files: &[FilePlan]) -> Option<String> {
+    let mut watchers = view.desired().services.iter();
+    let watcher = watchers.find(|service| service.watches_renames && service.reload.is_none())?;
+    files.iter().zip(view.files()).find_map(|(plan, file)| {
+        let (path, real) = (&plan.want.path, file.there.real_path.as_ref()?);
+        let behind = !file.there.via_links.is_empty() && path.directory() != real.directory();
+        (behind && plan.action != FileAction::Keep).then(|| {
+            format!(
+                "{path} is a link to {real}, and {} watches the link's directory: it would not see the file \
+                 behind the link change. Name files that are none in `dest`, have whoever made the links \
+                 renew them, or give the task a `reload:` command",
+                watcher.name
+            )
+        })
+    })
 }
 
 /// Why nothing can be done, whatever is served.
@@ -49,11 +190,17 @@ fn obstacle_to_all(
         let why = format!("the host has no {}", missing.join(", no "));
         return Some(Decision::blocked(Step::Inspect, why));
     }
+    if let Some(why) = not_installed(view) {
+        return Some(Decision::blocked(Step::Inspect, why));
+    }
     for file in files {
         if let FileAction::Blocked(why) = &file.action {
             let why = format!("{}: {why}", file.want.path);
             return Some(Decision::blocked(Step::Inspect, why));
         }
+    }
+    if let Some(why) = behind_a_link(view, files) {
+        return Some(Decision::blocked(Step::Inspect, why));
     }
     if let Some(why) = recorded_key(view, files, notes) {
         return Some(Decision::blocked(Step::Inspect, why));
@@ -71,10 +218,6 @@ fn obstacle_to_all(
         }
         // It may well fail because the files are not there yet; the staged ones will tell.
         notes.push(format!("{why}; it is tried again with the new files in place"));
-    }
-    for service in view.services().filter(|service| service.up == Some(false)) {
-        let name = &service.want.name;
-        notes.push(format!("{name} is not running, so its configuration was not checked"));
     }
     None
 }

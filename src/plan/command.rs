@@ -105,7 +105,7 @@ fn shell_word(word: &str) -> String {
     if text.is_empty() { "''".to_owned() } else { text }
 }
 
-/// As another user, or with a scratch directory that nobody else sees. Where the host cannot do that it
+/// As another user (`user` is a word of shell text), or with a scratch directory that nobody else sees. Where the host cannot do that it
 /// ends with 127, as where the program is missing.
 pub(super) fn unseen(command: CommandLine, scratch: bool, user: Option<&str>) -> CommandLine {
     if !scratch && user.is_none() {
@@ -121,7 +121,7 @@ pub(super) fn unseen(command: CommandLine, scratch: bool, user: Option<&str>) ->
     let mut words = words.join(" ");
     if let Some(user) = user {
         script.push_str("command -v runuser >/dev/null || exit 127; ");
-        words = format!("runuser -u {} -- {words}", quote(user));
+        words = format!("runuser -u {user} -- {words}");
     }
     let enter = if scratch { "exec unshare -m sh -c" } else { "exec sh -c" };
     script.push_str(&format!("{enter} {} sh {words}", quote(&inner)));

@@ -11,6 +11,7 @@ use crate::model::command::CommandLine;
 use crate::model::{
     Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, StartTls, Via,
 };
+use crate::playbook::certificate::WhenStopped;
 use crate::services::{Covers, Discover};
 use crate::verify::{Roots, SignatureChoice};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct FileWant {
     pub widest: Option<FileMode>,
     /// The leaf in it, for certificate files.
     pub leaf: Option<Arc<Certificate>>,
+    /// The leaf's issuer, where it is an intermediate's that was not given.
+    pub missing_issuer: Option<String>,
 }
 
 /// One handshake that must show the new leaf.
@@ -117,6 +120,10 @@ pub struct ServiceWant {
     pub discover: Option<DiscoverWant>,
     /// It watches its files' directory for renames.
     pub watches_renames: bool,
+    /// The program without which the service is not installed.
+    pub program: Option<String>,
+    /// What a reload costs those who are connected.
+    pub reload_costs: Option<String>,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
 }
@@ -155,6 +162,8 @@ pub struct ValidateWant {
     pub label: String,
     /// What it was measured to check; empty where nobody knows.
     pub covers: Vec<Covers>,
+    /// The user of the service's process runs it, whom the inspection tells; `step` has the usual one.
+    pub as_process_user: bool,
     /// What the host runs, and how.
     pub step: ValidateStep,
 }
@@ -203,6 +212,8 @@ pub struct DesiredState {
     pub boot_guard: bool,
     /// A key may be sent although sudo records what it is given.
     pub allow_input_log: bool,
+    /// What to do where a service does not run.
+    pub when_stopped: WhenStopped,
     /// Good to know, from the material checks and the profiles.
     pub notes: Vec<String>,
 }

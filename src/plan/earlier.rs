@@ -82,5 +82,6 @@ fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
         }
     };
     // Owner and mode stay as they are: what is kept is kept for its bytes.
-    Ok(FileWant { digest, leaf, generation, wanted: Attributes::default(), ..want.clone() })
+    let (wanted, missing_issuer) = (Attributes::default(), None);
+    Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, ..want.clone() })
 }

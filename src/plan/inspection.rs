@@ -11,6 +11,7 @@ use crate::host::{
     ProcessFacts, RunningCheck,
 };
 use crate::model::{Fingerprint, RemotePath};
+use crate::playbook::certificate::WhenStopped;
 use crate::verify::{Refusal, Served};
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
@@ -56,8 +57,9 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         variant.commands.extend(
             commands.map(|command| InspectCommand { command: command.clone(), only_if_running }),
         );
-        let programs = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
-        for program in programs {
+        variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
+        let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
+        for program in optional.chain(&service.program) {
             if !variant.programs.contains(program) {
                 variant.programs.push(program.clone());
             }
@@ -237,6 +239,14 @@ impl HostView {
             up: running(want).and_then(|_| up.next().copied().flatten()),
             process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
         })
+    }
+
+    /// Services that do not run and get their files all the same (`when_stopped: deploy`): they are neither told nor
+    /// looked at.
+    pub fn asleep(&self) -> Vec<&str> {
+        let deploys = self.desired.when_stopped == WhenStopped::Deploy;
+        let stopped = self.services().filter(|service| service.up == Some(false) && deploys);
+        stopped.map(|service| service.want.name.as_str()).collect()
     }
 
     /// The places to look at.

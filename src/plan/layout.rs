@@ -242,6 +242,9 @@ impl OnePair<'_> {
             fallback,
             widest,
             leaf: role.holds_leaf().then(|| self.material.leaf.clone()),
+            missing_issuer: Some(&self.material.bundle)
+                .filter(|_| role.holds_leaf())
+                .and_then(|bundle| bundle.missing_issuer().map(str::to_owned)),
         })
     }
 

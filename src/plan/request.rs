@@ -93,6 +93,19 @@ impl Material {
         self.made[shape as usize].get_or_init(|| self.make(shape)).clone()
     }
 
+    /// The digests of every file that can be made of it.
+    pub(crate) fn digests(&self) -> impl Iterator<Item = Fingerprint> {
+        const SHAPES: [Shape; 6] = [
+            Shape::Leaf,
+            Shape::Fullchain,
+            Shape::Chain,
+            Shape::Key,
+            Shape::KeyFirst,
+            Shape::KeyLast,
+        ];
+        SHAPES.into_iter().filter_map(|shape| Some(self.content(shape)?.digest))
+    }
+
     /// Fingerprints of the issuers that should be served behind the leaf.
     pub fn chain(&self) -> Vec<Fingerprint> {
         self.bundle.chain.iter().map(|certificate| certificate.fingerprint).collect()

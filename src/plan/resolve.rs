@@ -16,14 +16,15 @@ use crate::host::{
     Attributes, BootRecipe, HostFacts, HostKind, ProcessQuery, TimedCommand, ValidateStep,
     ValidateVia,
 };
+use crate::model::command::quote;
 use crate::model::text::plural;
 use crate::model::{Backoff, CommandLine, RemotePath};
 use crate::playbook::certificate::{
     CertificateTask, CheckOn, Confirm, ReloadChoice, Validation, VerifyChoice,
 };
 use crate::services::{
-    Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep, SelfReload, Via,
-    choose,
+    AsUser, Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep,
+    SelfReload, Via, choose,
 };
 use crate::verify::SignatureChoice;
 use std::time::Duration;
@@ -117,6 +118,7 @@ impl Variants {
         }
         left_out.dedup();
         desired.notes.extend(left_out);
+        as_the_process(&mut desired, facts);
         if desired.boot_guard
             && let Some(why) = facts.boot_guard.obstacle()
         {
@@ -126,6 +128,32 @@ impl Variants {
             ));
         }
         Ok(desired)
+    }
+}
+
+/// The user who runs a service checks the new files, and reads the key.
+fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
+    let mut users = facts.process_users.iter();
+    for service in desired.services.iter_mut().filter(|service| service.running.is_some()) {
+        let Some(Some(user)) = users.next() else { continue };
+        let checks = service.validate.iter_mut().filter(|check| check.as_process_user);
+        let mut usual = None;
+        for check in checks {
+            usual = check.step.user.replace(user.clone()).filter(|usual| usual != user);
+        }
+        let Some(usual) = usual else { continue };
+        if desired.reader.as_ref() == Some(&usual) {
+            // Whether another one can read them was not asked; the check will tell.
+            desired.reader = None;
+        }
+        // What is made for the usual one's group is the other one's own.
+        for file in desired.files.iter_mut().filter(|file| file.role.holds_key()) {
+            let fallback = &mut file.fallback;
+            if fallback.group.as_ref() == Some(&usual) {
+                fallback.owner = Some(user.clone());
+                fallback.group = Some("root".to_owned());
+            }
+        }
     }
 }
 
@@ -185,6 +213,7 @@ fn resolve(
         backups: task.backups,
         boot_guard: task.boot_guard,
         allow_input_log: task.allow_input_log,
+        when_stopped: task.when_stopped,
         notes,
     })
 }
@@ -275,6 +304,8 @@ fn service_want(
             },
         ),
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
+        program: resolved.program.clone(),
+        reload_costs: service.profile.reload_costs.clone(),
         caveats: service.profile.caveats.clone(),
     })
 }
@@ -359,6 +390,7 @@ fn checks_of(
         checks.extend((0..count).map(|pair| ValidateWant {
             label: label(command),
             covers: Vec::new(),
+            as_process_user: false,
             step: ValidateStep {
                 names: layout.names(pair, command),
                 command: command.clone(),
@@ -374,7 +406,8 @@ fn checks_of(
     for step in steps(wanted, service) {
         // The configuration names every pair; a loader is shown them one by one.
         let count = if reads_configuration(step) { 1 } else { pairs };
-        checks.extend((0..count).map(|pair| profile_check(layout, step, pair, timeout)));
+        let profile = service.profile;
+        checks.extend((0..count).map(|pair| profile_check(layout, profile, step, pair, timeout)));
     }
     if task.validate == Some(Validation::Boot) {
         let seal = service.resolved.seal.as_ref();
@@ -384,8 +417,17 @@ fn checks_of(
     Ok(checks)
 }
 
+/// Who is assumed to run the service where no process of it tells.
+fn usual_user(profile: &Profile) -> &str {
+    match &profile.reads {
+        Reads::User(user) => user,
+        Reads::Root | Reads::ProcessUser => "root",
+    }
+}
+
 fn profile_check(
     layout: &Layout,
+    profile: &Profile,
     step: &ResolvedStep,
     pair: usize,
     timeout: Duration,
@@ -399,6 +441,7 @@ fn profile_check(
     ValidateWant {
         label: label(&step.command),
         covers: about.covers.clone(),
+        as_process_user: about.as_user == Some(AsUser::OfProcess),
         step: ValidateStep {
             names: layout.names(pair, &command),
             command,
@@ -408,7 +451,10 @@ fn profile_check(
                 Via::Live => ValidateVia::Live,
             },
             private_net: about.net_private,
-            user: about.as_user.clone(),
+            user: about.as_user.as_ref().map(|user| match user {
+                AsUser::Named(name) => name.clone(),
+                AsUser::OfProcess => usual_user(profile).to_owned(),
+            }),
             timeout,
             refuse_output: about.refuse_output.clone(),
             optional: program.filter(|_| about.optional),
@@ -447,6 +493,7 @@ fn boot_check(
     Some(ValidateWant {
         label: format!("{} (sealed boot{several})", seal.start),
         covers: Vec::new(),
+        as_process_user: false,
         step: ValidateStep {
             command: seal.start.clone(),
             names: Vec::new(),
@@ -501,7 +548,14 @@ fn prechecks(
         // Paths first: what is wrapped around them quotes them once more.
         let command = layout.filled(&step.command);
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
-        let command = unseen(command, about.scratch_home, about.as_user.as_deref());
+        let user = about.as_user.as_ref().map(|user| match user {
+            AsUser::Named(name) => quote(name),
+            // The inspection tells it.
+            AsUser::OfProcess => {
+                format!("\"${{certroll_user:-{}}}\"", usual_user(service.profile))
+            }
+        });
+        let command = unseen(command, about.scratch_home, user.as_deref());
         commands.push((command, label(&step.command)));
     }
     let timeout = wanted.certificate.validate_timeout;

@@ -1,6 +1,6 @@
 //! The rows of the planning table, made from a plan.
 
-use super::desired::{DesiredState, ProbeWant, ValidateWant};
+use super::desired::{DesiredState, ProbeWant, ServiceWant, ValidateWant};
 use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
 use super::inspection::HostView;
 use super::row::{PlanAction, PlanRow, brief};
@@ -14,7 +14,8 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
     let service = services(desired);
     let idle = plan.decision == Decision::Unchanged;
     let validate = if idle { String::new() } else { validation(desired, view.facts()) };
-    let reload = if idle { String::new() } else { reload(desired) };
+    let asleep = view.asleep();
+    let reload = if idle { String::new() } else { reload(desired, &asleep) };
     let mut rows: Vec<PlanRow> = plan
         .files
         .iter()
@@ -25,10 +26,16 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
             action: action(file, &plan.decision),
             now: file.present.as_ref().map(|leaf| brief(leaf, now)),
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
-            detail: file.detail.clone(),
+            real_path: real_path(file),
+            before: file.before,
+            after: Some(file.want.digest),
+            owner: file.owner.clone(),
+            group: file.group.clone(),
+            mode: file.mode.map(|mode| mode.to_string()),
+            detail: detail(file),
             validate: validate.clone(),
             reload: reload.clone(),
-            verify: verification(&plan.places, file.want.pair),
+            verify: verification(&plan.places, file.want.pair, &asleep),
             notes: Vec::new(),
         })
         .collect();
@@ -63,14 +70,24 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
         service: service.to_owned(),
         file: String::new(),
         action: PlanAction::Blocked(why.to_owned()),
+        real_path: None,
         now: None,
         wanted: None,
+        before: None,
+        after: None,
+        owner: None,
+        group: None,
+        mode: None,
         detail: String::new(),
         validate: String::new(),
         reload: String::new(),
         verify: String::new(),
         notes: Vec::new(),
     }
+}
+
+fn real_path(file: &FilePlan) -> Option<String> {
+    file.real_path.as_ref().filter(|path| **path != file.want.path).map(ToString::to_string)
 }
 
 fn services(desired: &DesiredState) -> String {
@@ -122,27 +139,46 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
     }
 }
 
-fn reload(desired: &DesiredState) -> String {
-    let commands: Vec<String> = desired
-        .services
+/// What else there is to say about a file: what changes besides the bytes, and what they lack.
+fn detail(file: &FilePlan) -> String {
+    let issuer = file.want.missing_issuer.as_ref().filter(|_| file.action != FileAction::Keep);
+    let lacks = issuer.map(|issuer| format!("without the intermediate '{issuer}'"));
+    let parts = [Some(file.detail.clone()).filter(|text| !text.is_empty()), lacks];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What loads the files, and what that costs those who are connected.
+fn reload(desired: &DesiredState, asleep: &[&str]) -> String {
+    let runs = |service: &&ServiceWant| !asleep.contains(&service.name.as_str());
+    let told: Vec<&ServiceWant> = desired.services.iter().filter(runs).collect();
+    let commands: Vec<String> = told
         .iter()
         .filter_map(|service| service.reload.as_ref())
         .map(|reload| reload.command.brief())
         .collect();
-    if commands.is_empty() {
-        "nothing: the service picks up new files by itself".to_owned()
+    let how = match (told.as_slice(), commands.is_empty()) {
+        ([], _) => return "nothing: the service is not running".to_owned(),
+        (_, true) => "nothing: the service picks up new files by itself".to_owned(),
+        (_, false) => commands.join(", then "),
+    };
+    let mut costs: Vec<&str> =
+        told.iter().filter_map(|service| service.reload_costs.as_deref()).collect();
+    costs.dedup();
+    if costs.is_empty() {
+        how
     } else {
-        commands.join(", then ")
+        format!("{how}; those who are connected: {}", costs.join("; "))
     }
 }
 
 /// The handshakes about one certificate of the task.
-fn verification(places: &[PlannedPlace], pair: usize) -> String {
+fn verification(places: &[PlannedPlace], pair: usize, asleep: &[&str]) -> String {
     let probes = places.iter().map(|place| &place.probe);
     let mine: Vec<&ProbeWant> = probes.filter(|probe| probe.pair == pair).collect();
     let any = mine.iter().any(|probe| probe.alternatives.is_some());
     let shown: Vec<String> = mine.into_iter().map(place).collect();
     match shown.as_slice() {
+        [] if !asleep.is_empty() => "nothing: the service is not running".to_owned(),
         [] if places.is_empty() => "nothing: verification is off".to_owned(),
         [] => "nothing: no endpoint of `verify` is about this certificate".to_owned(),
         _ if any => format!("one of {}", shown.join(", ")),

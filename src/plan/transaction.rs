@@ -39,7 +39,12 @@ pub fn transaction(
         files: changes.map(file_change).collect(),
         order: desired.order.clone(),
         watched: desired.services.iter().any(|service| service.watches_renames),
-        services: desired.services.iter().map(service_commands).collect(),
+        services: {
+            let asleep = view.asleep();
+            let told = |service: &ServiceWant| !asleep.contains(&service.name.as_str());
+            let commands = |service| service_commands(service, told(service));
+            desired.services.iter().map(commands).collect()
+        },
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
         backups: desired.backups,
         boot_guard: desired.boot_guard.then(|| RemotePath::new(UNITS).ok()).flatten(),
@@ -133,12 +138,13 @@ fn file_change(file: &FilePlan) -> FileChange {
     }
 }
 
-fn service_commands(service: &ServiceWant) -> ServiceCommands {
+/// `told`: it runs, so that it can be told.
+fn service_commands(service: &ServiceWant, told: bool) -> ServiceCommands {
     ServiceCommands {
         name: service.name.clone(),
         validate: service.validate.iter().map(|check| check.step.clone()).collect(),
-        reload: service.reload.clone(),
-        recover: service.recover.clone(),
+        reload: service.reload.clone().filter(|_| told),
+        recover: service.recover.clone().filter(|_| told),
         running: service.running.clone(),
     }
 }

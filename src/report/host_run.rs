@@ -144,9 +144,9 @@ impl HostRun {
                     took: Duration::from_millis(*millis),
                 });
             }
-            Kind::PlanHost { rows, .. } => {
+            Kind::PlanHost { task, .. } => {
                 let place = place.unwrap_or_default();
-                self.rows.extend(rows.iter().map(|row| (place, row.clone())));
+                self.rows.extend(task.rows.iter().map(|row| (place, row.clone())));
             }
             Kind::CertificateEnd { services, outcome, .. } => {
                 self.end_certificate(services, *outcome);

@@ -1,10 +1,11 @@
-//! Renders events and plans: lines, progress, tables, JSON, metrics.
+//! Renders events and plans: lines, progress, tables, JSON, documents, metrics.
 //!
 //! One fold of the events, [`RunView`], tells the story of the run; the reporters turn it into text. Each
 //! writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
 pub(crate) mod console;
+pub(crate) mod document;
 pub(crate) mod failure;
 pub(crate) mod found;
 pub(crate) mod history;
@@ -14,6 +15,7 @@ pub(crate) mod lines;
 pub(crate) mod list;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
+pub(crate) mod plan_diff;
 pub(crate) mod plan_table;
 pub(crate) mod progress;
 mod rerun;

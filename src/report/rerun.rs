@@ -50,7 +50,8 @@ fn command_line(start: &RunStart, limit: Option<&str>) -> String {
     words.join(" ")
 }
 
-fn quoted(word: &str) -> String {
+/// A word for a shell.
+pub(super) fn quoted(word: &str) -> String {
     let word = line(word);
     shlex::try_quote(&word).map_or_else(|_| word.clone(), Into::into)
 }

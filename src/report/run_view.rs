@@ -61,6 +61,8 @@ pub(crate) struct BatchRun {
     pub of: usize,
     /// Its hosts in order.
     pub hosts: Vec<HostName>,
+    /// When it began, since the run did.
+    pub began: Duration,
     /// When it ended.
     pub ended: Option<Duration>,
     /// Hosts that failed or were unreachable in it.
@@ -120,7 +122,7 @@ impl RunView {
                 batches: Vec::new(),
             }),
             Kind::BatchStart { batch, batches, hosts } => {
-                self.begin_batch(*batch, *batches, hosts);
+                self.begin_batch(*batch, *batches, hosts, event.elapsed);
             }
             Kind::PlanBatch { counts, unknown, .. } => {
                 if let Some(batch) = self.batch_mut() {
@@ -214,13 +216,13 @@ impl RunView {
         self.plays.last_mut()?.batches.last_mut()
     }
 
-    fn begin_batch(&mut self, number: usize, of: usize, hosts: &[HostName]) {
+    fn begin_batch(&mut self, number: usize, of: usize, hosts: &[HostName], began: Duration) {
         let play = self.plays.len().saturating_sub(1);
         if self.plays.is_empty() {
             self.plays.push(PlayRun::default());
         }
         let hosts = hosts.to_vec();
-        let batch = BatchRun { play, number, of, hosts, ..BatchRun::default() };
+        let batch = BatchRun { play, number, of, hosts, began, ..BatchRun::default() };
         self.plays[play].batches.push(batch);
     }
 

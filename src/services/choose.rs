@@ -24,6 +24,8 @@ pub struct Resolved {
     pub reload: ResolvedReload,
     /// Run when the service was up before and is down now.
     pub recover: Option<CommandLine>,
+    /// The program without which it is not installed.
+    pub program: Option<String>,
     /// Pid file.
     pub pidfile: Option<RemotePath>,
     /// Process name.
@@ -122,6 +124,7 @@ pub fn choose(profile: &Profile, host: HostKind) -> Resolved {
         }),
         reload: resolve_reload(&profile.reload, host),
         recover: profile.recover.as_ref().and_then(|spec| spec.on(host)).cloned(),
+        program: profile.program.get(family).cloned(),
         pidfile: profile.running.pidfile.get(family).cloned(),
         process: profile.running.process.get(family).cloned(),
         unit: profile.running.unit.get(family).filter(|_| host.systemd).cloned(),

@@ -110,6 +110,12 @@ pub(super) const PROFILE: &[Key] = &[
         Kind::WordOr(&["none"], &Kind::Command),
         "run when the service was up before and is down now",
     ),
+    key("reload_costs", Kind::Text, "what a reload costs those who are connected; plan prints it"),
+    key(
+        "program",
+        Kind::ByFamily(&Kind::Text),
+        "the program without which the service is not installed",
+    ),
     key("running", Kind::Map(RUNNING), "how a running service is recognised"),
     key(
         "verify",
@@ -165,7 +171,11 @@ const STEP: &[Key] = &[
         "how it sees the staged files",
     ),
     key("template", Kind::Text, "the throwaway configuration, for `via: template`"),
-    key("as_user", Kind::Text, "run as that user instead of root"),
+    key(
+        "as_user",
+        Kind::Text,
+        "run as that user instead of root; `process_user`: as whoever runs the service",
+    ),
     key("scratch_home", Kind::Bool, "HOME is an empty directory"),
     key("net_private", Kind::Bool, "in a network namespace of its own"),
     key(

@@ -45,6 +45,10 @@ pub struct Profile {
     pub reload: Reload,
     /// Run instead of another reload when the service was up before and is down now.
     pub recover: Option<CommandSpec>,
+    /// The program without which the service is not installed.
+    pub program: ByFamily<String>,
+    /// What a reload costs those who are connected; `plan` says it.
+    pub reload_costs: Option<String>,
     /// How a running service is recognised.
     pub running: Running,
     /// Where its certificate can be seen; the first is the default endpoint.
@@ -231,7 +235,7 @@ pub struct ValidateStep {
     /// How the command comes to see the staged files.
     pub via: Via,
     /// Run as that user instead of root.
-    pub as_user: Option<String>,
+    pub as_user: Option<AsUser>,
     /// `HOME` is an empty directory that is removed afterwards.
     pub scratch_home: bool,
     /// In a network namespace of its own, so that it cannot take a port.
@@ -244,6 +248,20 @@ pub struct ValidateStep {
     pub optional: bool,
     /// What it was measured to check.
     pub covers: Vec<Covers>,
+}
+
+/// Who runs a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AsUser {
+    /// That user.
+    Named(String),
+    /// Whoever runs the service's process; where none runs, the user of `reads`.
+    OfProcess,
+}
+
+impl AsUser {
+    /// What profiles write for [`Self::OfProcess`].
+    pub const OF_PROCESS: &'static str = "process_user";
 }
 
 /// How a check comes to see the staged files.

@@ -2,7 +2,7 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reload,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reload,
     SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
@@ -56,6 +56,7 @@ pub fn show(profile: &Profile) -> String {
     }
     page.row("files", &layout(profile));
     each_family(&profile.dest, |family, paths| page.row_for("paths", family, &paths_text(paths)));
+    each_family(&profile.program, |family, program| page.row_for("program", family, program));
     page.row("modes", &modes(profile));
     each_family(&profile.owners, |family, owners| {
         let text = format!("cert {}, key {}, directory {}", owners.cert, owners.key, owners.dir);
@@ -75,6 +76,9 @@ pub fn show(profile: &Profile) -> String {
         page.row("", &format!("handshake inside on port {}{}", seal.port, starttls(seal.starttls)));
     }
     reload(&mut page, &profile.reload);
+    if let Some(costs) = &profile.reload_costs {
+        page.row("", &format!("those who are connected: {costs}"));
+    }
     if let Some(recover) = &profile.recover {
         commands(&mut page, "recover", recover);
     }
@@ -202,7 +206,10 @@ fn validate(page: &mut Page, step: &ValidateStep) {
     commands(page, "validate", &step.command);
     let mut about = step.via.describe().to_owned();
     if let Some(user) = &step.as_user {
-        let _ = write!(about, ", as user {user}");
+        match user {
+            AsUser::Named(user) => drop(write!(about, ", as user {user}")),
+            AsUser::OfProcess => about.push_str(", as the user who runs it"),
+        }
     }
     if step.net_private {
         about.push_str(", without the network");

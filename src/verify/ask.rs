@@ -4,6 +4,7 @@ use crate::material::Certificate;
 use crate::verify::dial::Dial;
 use crate::verify::handshake::offering;
 use crate::verify::offer::Offer;
+use crate::verify::otherwise;
 use crate::verify::probe::{Phase, Probe, Served, SignatureChoice};
 use crate::verify::refusal::Refusal;
 use tokio::time::Instant;
@@ -15,8 +16,8 @@ use tokio::time::Instant;
 /// In this order because servers are at their best with usual clients: some close the connection without a
 /// word when they have nothing that fits, and some look at the issuers' signatures too.
 ///
-/// A server that shares no suite or group with [`Offer::Usual`] is asked with [`Offer::Older`] before it counts as
-/// one without TLS. All of it has to be done within `probe.timeout`.
+/// A server that shares no suite or group with [`Offer::Usual`] is asked with [`Offer::Older`], and what it speaks
+/// otherwise is found out, before it counts as one without TLS. All of it has to be done within `probe.timeout`.
 ///
 /// # Errors
 /// As [`handshake`](crate::verify::handshake()).
@@ -31,7 +32,13 @@ pub async fn ask(probe: &Probe, dial: &dyn Dial) -> Result<Served, Refusal> {
             // What it says to the usual question is what the operator can look up.
             match offering(Offer::Older, &usual, dial).await {
                 Ok(served) => (Offer::Older, served),
-                Err(_) => return Err(refusal),
+                Err(_) => {
+                    let usual = Probe { timeout: left(), ..usual };
+                    return Err(match otherwise::speaks(&usual, dial).await {
+                        Some(speaks) => Refusal::Unverifiable { speaks },
+                        None => refusal,
+                    });
+                }
             }
         }
         Err(refusal) => return Err(refusal),

@@ -12,6 +12,7 @@ mod chain;
 mod dial;
 mod handshake;
 mod offer;
+mod otherwise;
 mod probe;
 mod recorder;
 mod refusal;

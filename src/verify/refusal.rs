@@ -73,6 +73,11 @@ pub enum Refusal {
         /// Its name in the IANA registry, as `handshake_failure`.
         name: String,
     },
+    /// The server speaks TLS, but in no way in which its certificate and key could be seen and checked.
+    Unverifiable {
+        /// In which way, as `TLS 1.2 with RSA key exchange`.
+        speaks: String,
+    },
     /// A certificate was served, but the signature is not of its key: certificate and key on
     /// the server do not belong together.
     BadSignature {
@@ -149,6 +154,9 @@ impl Refusal {
                 Some(meaning) => format!("TLS alert {name}: {meaning}"),
                 None => format!("TLS alert {name}"),
             },
+            Self::Unverifiable { speaks } => {
+                format!("the server speaks {speaks} alone, in which no certificate can be verified")
+            }
             Self::BadSignature { leaf } => {
                 format!("the signature does not belong to the served certificate {}", leaf.short())
             }
@@ -196,6 +204,9 @@ impl Refusal {
                 list(&["check that endpoint and starttls name the right service"])
             }
             Self::Alert { name } => alert_advice(name),
+            Self::Unverifiable { .. } => list(&[
+                "allow the server TLS 1.2 or 1.3 with X25519, P-256, P-384 or P-521 and AES-GCM or ChaCha20 as well, or say `verify: false`",
+            ]),
             Self::BadSignature { .. } => list(&[
                 "certificate and key on the server do not belong together: compare their public keys",
             ]),
@@ -252,6 +263,7 @@ impl Refusal {
             | Self::Unexpected { .. }
             | Self::Endless { .. }
             | Self::Alert { .. }
+            | Self::Unverifiable { .. }
             | Self::BadSignature { .. }
             | Self::Tls { .. } => true,
         }
@@ -372,10 +384,9 @@ fn alert_meaning(name: &str) -> Option<&'static str> {
 fn alert_advice(name: &str) -> Vec<String> {
     match name {
         "protocol_version" => list(&["enable TLS 1.2 or 1.3 on the server"]),
-        "handshake_failure" | "insufficient_security" => list(&[
-            "look at the service's log: often key and certificate do not match",
-            "a server with RSA key exchange alone, with TLS 1.3 and no other groups than X448 or ffdhe or no other suites than AES-CCM, or with SHA-1 signatures alone cannot be verified: allow it X25519, P-256, P-384 or P-521 with AES-GCM or ChaCha20",
-        ]),
+        "handshake_failure" | "insufficient_security" => {
+            list(&["look at the service's log: often key and certificate do not match"])
+        }
         "unrecognized_name" => {
             list(&["check server_name: the service has no virtual host of that name"])
         }

@@ -14,7 +14,7 @@ use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
 use certroll::testing::plan::request::{CertificateRequest, Material};
 use certroll::testing::plan::resolve::Variants;
 use certroll::testing::playbook::certificate::{
-    CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice,
+    CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice, WhenStopped,
 };
 use certroll::testing::services::Profiles;
 use certroll::testing::verify::Served;
@@ -74,6 +74,9 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             backups: 3,
             boot_guard: false,
             allow_input_log: false,
+            when_stopped: WhenStopped::Fail,
+            chain_required: false,
+            lock_timeout: None,
             validate_timeout: Duration::from_secs(30),
             reload_timeout: Duration::from_secs(30),
             confirm_timeout: None,

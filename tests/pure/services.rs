@@ -122,7 +122,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, validate, seal, reload, recover, running, verify, discover, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, validate, seal, reload, recover, reload_costs, program, running, verify, discover, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
@@ -321,6 +321,8 @@ fn paths_in_use_are_read_out_of_each_service() {
         paths("nginx", nginx),
         "Certificate /etc/nginx/certs/a.pem\nKey /etc/x y/a.key\nCertificate /b.pem"
     );
+    let one_line = " ssl_certificate /one.pem\n ssl_certificate_key '/o ne.key'\n";
+    assert_eq!(paths("nginx", one_line), "Certificate /one.pem\nKey /o ne.key");
     assert_eq!(
         paths("apache", "Server certificates:\n  /etc/ssl/certs/a b.pem\nSyntax OK\n"),
         "Certificate /etc/ssl/certs/a b.pem"
@@ -375,6 +377,7 @@ fn showing_a_profile_tells_what_matters() {
       from          built-in
       files         leaf and chain; the key in a file of its own
       paths         cert /etc/postfix/tls/cert.pem, key /etc/postfix/tls/key.pem
+      program       postfix
       modes         cert 0644, key 0600, directory 0755
       key read by   root
       commit order  key, cert
@@ -390,6 +393,7 @@ fn showing_a_profile_tells_what_matters() {
       reload        with systemd: systemctl reload postfix
                     without systemd: postfix reload
                     exit code 0 proves nothing; the handshake tells
+                    those who are connected: sessions are finished by the old smtpd processes
       recover       with systemd: systemctl restart postfix
                     without systemd: postfix start
       watches       each new process reads the files by itself
@@ -407,6 +411,8 @@ fn showing_a_profile_tells_what_matters() {
       paths         debian: cert /etc/ssl/certs/site.pem, key /etc/ssl/private/site.key
                     redhat: cert /etc/pki/tls/certs/site.pem, key /etc/pki/tls/private/site.key
                     alpine: cert /etc/ssl/apache2/site.pem, key /etc/ssl/apache2/site.key
+      program       default: httpd
+                    debian: apache2ctl
       modes         cert 0644, key 0600, directory 0755
       key read by   root
       commit order  key, cert
@@ -425,6 +431,7 @@ fn showing_a_profile_tells_what_matters() {
                     alpine: httpd -k graceful
                     exit code 0 proves nothing; the handshake tells
                     a bad certificate can bring the service down
+                    those who are connected: requests are finished by the old processes, idle connections are closed
       recover       default, with systemd: systemctl restart httpd
                     default, without systemd: httpd -k start
                     debian, with systemd: systemctl restart apache2

@@ -16,7 +16,7 @@ use crate::inputs::variables::PlayScope;
 use crate::model::{HostName, Step as HostStep};
 use crate::playbook::{BlockPath, Meta, Order, RunsOn, Task, TaskKind};
 use crate::source::Diagnostics;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -51,7 +51,12 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
     let chosen: Vec<ChosenTask<'_>> = at.tasks().collect();
     let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
     let seed = context.inputs.project.options.seed;
-    let hosts = arrange(hosts, at.play.order, seed);
+    let hosts = match context.inputs.project.options.roster {
+        // They are in their order already.
+        Some(_) => hosts,
+        None => arrange(hosts, at.play.order, seed),
+    };
+    leave_apart(context, at);
     let hosts: Vec<HostName> = {
         let tally = &mut context.ledger().tally;
         let hosts: Vec<HostName> =
@@ -67,25 +72,57 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
         return;
     }
     let vars = PlayScope::new(at.book, at.play, &hosts);
-    let sizes = at.play.batches(hosts.len());
-    let of = sizes.len();
-    let mut rest = hosts.as_slice();
-    for (index, size) in sizes.into_iter().enumerate() {
-        let (now, later) = rest.split_at(size.min(rest.len()));
-        rest = later;
+    let batches = batches(context, at, &hosts);
+    let of = batches.len();
+    for (index, now) in batches.iter().enumerate() {
         let vars = vars.with_hosts(&hosts, now);
         let batch = Batch::new(context, at, vars, (index + 1, of), now);
         let ended = Driver::new(batch).run(&chosen).await;
         if context.stop.is_requested() {
             let reason = context.stop.reason().unwrap_or(StopReason::BatchFailed);
             let tally = &mut context.ledger().tally;
-            for host in rest {
+            for host in batches[index + 1..].iter().flatten() {
                 tally.skip(host, format!("not begun: {}", stop_words(reason)));
             }
             return;
         }
         if ended {
             return;
+        }
+    }
+}
+
+/// The hosts of a play in batches.
+fn batches(context: &Context, at: PlayAt<'_>, hosts: &[HostName]) -> Vec<Vec<HostName>> {
+    if let Some(roster) = &context.inputs.project.options.roster {
+        return roster.batches(at.number(), hosts, |count| at.play.batches(count));
+    }
+    let mut rest = hosts;
+    let cut = |size: usize| {
+        let (now, later) = rest.split_at(size.min(rest.len()));
+        rest = later;
+        now.to_vec()
+    };
+    at.play.batches(hosts.len()).into_iter().map(cut).collect()
+}
+
+/// Hosts that take no part in a run that follows another are in its summary, with the reason.
+fn leave_apart(context: &Context, at: PlayAt<'_>) {
+    let Some(roster) = &context.inputs.project.options.roster else { return };
+    let Some(play) = roster.play(at.number()) else { return };
+    let selected = at.selected(&context.inputs.variables).unwrap_or_default();
+    let now: IndexSet<&HostName> = selected.iter().collect();
+    let tally = &mut context.ledger().tally;
+    for (host, why) in &play.apart {
+        if !roster.narrowed || now.contains(host) {
+            tally.enter(host);
+            tally.skip(host, why.as_str());
+        }
+    }
+    for host in roster.left(at.number(), &now) {
+        if !roster.narrowed && !play.apart.contains_key(host) {
+            tally.enter(host);
+            tally.skip(host, format!("it left the play since {}", roster.origin));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::fan_out;
 use crate::event::StopReason;
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
-use crate::plan::rows::rows;
+use crate::plan::planned::planned;
 use crate::playbook::{Task, is_rescued};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Rollout<'a> {
     batch: &'a Batch<'a>,
     title: String,
+    /// Where the task is written.
+    place: Option<String>,
     budget: Budget,
     /// Failures count against the tolerance.
     counted: bool,
@@ -39,7 +41,8 @@ impl<'a> Rollout<'a> {
         budget.any_errors_fatal |= task.any_errors_fatal;
         let counted = task.ignore_errors.is_none() && !is_rescued(&task.around.blocks);
         let eager = counted && !task.no_log;
-        Self { batch, title: batch.vars.title(task), budget, counted, eager, failed }
+        let (title, place) = (batch.vars.title(task), task.place());
+        Self { batch, title, place, budget, counted, eager, failed }
     }
 
     /// Failures so far, with `now` of this iteration. Those that the task ignores call nothing off.
@@ -94,7 +97,8 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
         if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
             let guarantee =
                 waiting.get(&host).map(|job| job.target.guarantee()).unwrap_or_default();
-            rollout.batch.tell_rows(&host, guarantee, rows(view, plan, context.identity.now));
+            let (place, now) = (rollout.place.clone(), context.identity.now);
+            rollout.batch.tell_plan(&host, planned(view, plan, place, guarantee, now));
         }
         match prepared {
             None => ends.push(called_off(&host, "the run was interrupted")),

@@ -8,10 +8,11 @@ use crate::engine::end::TaskEnd;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::fan_out;
 use crate::event::TaskResult;
-use crate::event::planned::PlanRow;
+use crate::event::planned::PlannedTask;
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::host_plan::Decision;
-use crate::plan::rows::{blocked_row, rows};
+use crate::plan::planned::planned;
+use crate::plan::rows::blocked_row;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -26,7 +27,11 @@ enum Seen {
 }
 
 /// Looks at every host and tells what would be done.
-pub(super) async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> {
+pub(super) async fn plan(
+    batch: &mut Batch<'_>,
+    jobs: Vec<Job>,
+    place: Option<String>,
+) -> Vec<TaskEnd> {
     let context = batch.context;
     let title = jobs.first().map(|job| job.task().to_owned()).unwrap_or_default();
     let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
@@ -47,13 +52,17 @@ pub(super) async fn plan(batch: &mut Batch<'_>, jobs: Vec<Job>) -> Vec<TaskEnd> 
             Seen::Looked(job, seen) => match *seen {
                 Ok(observed) => {
                     caveats(context, &observed);
-                    planned(batch, &job, &observed)
+                    told(batch, &job, &observed, place.clone())
                 }
                 Err(failure) => {
                     if failure.outcome != Outcome::Unreachable {
                         let service = job.wanted.certificate.services.join(", ");
                         let row = blocked_row(&host, &service, &failure.failure.message);
-                        batch.plan_rows(&host, job.target.guarantee(), vec![row]);
+                        let (place, guarantee) = (place.clone(), job.target.guarantee());
+                        let (task, rows) = (job.task().to_owned(), vec![row]);
+                        let blocked =
+                            PlannedTask { task, place, guarantee, rows, ..PlannedTask::default() };
+                        batch.plan(&host, blocked);
                     }
                     TaskEnd::failed(&host, failure)
                 }
@@ -76,11 +85,12 @@ fn caveats(context: &Context, observed: &Observed) {
     }
 }
 
-fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
+fn told(batch: &mut Batch<'_>, job: &Job, observed: &Observed, place: Option<String>) -> TaskEnd {
     let host = job.host();
     let Observed { view, plan } = observed;
     let facts = view.facts();
-    let mut list: Vec<PlanRow> = rows(view, plan, batch.context.identity.now);
+    let guarantee = job.target.guarantee();
+    let mut task = planned(view, plan, place, guarantee, batch.context.identity.now);
     if !facts.journals.is_empty() && facts.lock.is_none() {
         let begun: Vec<&str> = facts.journals.iter().map(|one| one.by.as_str()).collect();
         let by = begun.into_iter().find(|by| !by.is_empty());
@@ -88,7 +98,7 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
             "an interrupted transaction{} is unfinished here; `apply` settles it first, then plans again",
             by.map_or_else(String::new, |by| format!(" ({by})")),
         );
-        if let Some(row) = list.first_mut() {
+        if let Some(row) = task.rows.first_mut() {
             row.notes.push(note.clone());
         }
         batch.unknown(format!("{host}: {note}"));
@@ -97,13 +107,13 @@ fn planned(batch: &mut Batch<'_>, job: &Job, observed: &Observed) -> TaskEnd {
         Decision::Unchanged => (TaskResult::Ok, false),
         Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),
         Decision::Blocked { step, why, check } => {
-            batch.plan_rows(host, job.target.guarantee(), list);
+            batch.plan(host, task);
             let mut ended = failure::blocked(job.task(), *step, why, check.as_ref());
             "untouched: this is a plan; apply would stop here".clone_into(&mut ended.failure.state);
             return TaskEnd::failed(host, ended);
         }
     };
-    batch.plan_rows(host, job.target.guarantee(), list);
+    batch.plan(host, task);
     let value = json!({"changed": changed, "failed": false, "skipped": false});
     TaskEnd { result, ..TaskEnd::blank(host, value) }
 }

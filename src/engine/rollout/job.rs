@@ -36,5 +36,6 @@ pub(crate) fn job(
     };
     let target = context.targets.target(host, connection, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
-    Ok(Job { wanted: want.wanted, variants: want.variants, earlier, target, identity, emitter })
+    let (wanted, variants) = (want.wanted, want.variants);
+    Ok(Job { wanted, variants, earlier, reviewed: None, target, identity, emitter })
 }

@@ -14,13 +14,15 @@ use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Step, Timestamp};
 use crate::plan::desired::DesiredState;
+use crate::plan::deviation::deviation;
 use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::planned::planned;
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For how long another run's lock is waited for.
+/// For how long another run's lock is waited for where neither the task nor the command line says.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what was planned may turn out to be out of date before the host is left alone.
 const STALE: usize = 3;
@@ -69,7 +71,9 @@ pub(crate) struct VerifiedHost {
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
 /// that there is nobody to let pass.
 pub(crate) async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
-    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let of_run = context.inputs.project.options.lock_timeout;
+    let patience = job.wanted.certificate.lock_timeout.or(of_run).unwrap_or(LOCK_TIMEOUT);
+    let deadline = Instant::now() + patience;
     let mut stale = 0;
     loop {
         // Whatever was waited for may have changed what is there: it is looked at again.
@@ -121,6 +125,10 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         }
         Decision::Change | Decision::ReloadOnly => {}
     }
+    if let Some(why) = not_as_reviewed(job, &observed) {
+        let failure = failure::stale(job.task(), &why);
+        return Attempt::Prepared(Prepared::Failed(Box::new(failure), Some(observed)));
+    }
     match job.target.begin(job, &observed).await {
         Ok(mut staged) => {
             tell_notes(job, &observed);
@@ -132,6 +140,14 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         }
         Err(not_begun) => Attempt::NotBegun(Some(observed), not_begun),
     }
+}
+
+/// Why what would be done is not what was reviewed, where a plan is carried out.
+fn not_as_reviewed(job: &Job, observed: &Observed) -> Option<String> {
+    let reviewed = job.reviewed.as_ref()?;
+    let Observed { view, plan } = observed;
+    let (place, guarantee) = (reviewed.place.clone(), job.target.guarantee());
+    deviation(reviewed, &planned(view, plan, place, guarantee, job.identity.now))
 }
 
 fn tell_notes(job: &Job, observed: &Observed) {

@@ -9,6 +9,7 @@ use crate::engine::emit::Emitter;
 use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
+use crate::event::planned::PlannedTask;
 use crate::host::{StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName, RemotePath};
 use crate::plan::host_plan::HostPlan;
@@ -163,6 +164,8 @@ pub(crate) struct Job {
     pub variants: Arc<Variants>,
     /// An earlier generation is wanted instead of the task's files.
     pub earlier: Option<Earlier>,
+    /// What was reviewed, where a plan is carried out: nothing else is done.
+    pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.
     pub target: Arc<dyn Target>,
     /// Which run it is.

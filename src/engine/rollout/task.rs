@@ -7,9 +7,11 @@ use super::target::Job;
 use super::turns::Turns;
 use crate::engine::batch::{Batch, tell};
 use crate::engine::end::{TaskEnd, redact, together};
+use crate::engine::failure;
 use crate::inputs::iteration::{iterations, why_not};
+use crate::inputs::roster::Reviewed;
 use crate::inputs::selection::ChosenTask;
-use crate::model::HostName;
+use crate::model::{HostName, Step};
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::TemplateError;
 use indexmap::IndexMap;
@@ -36,7 +38,7 @@ pub(crate) async fn run(
             continue;
         }
         if batch.context.is_plan() || task.check_mode == Some(true) {
-            record(&mut work, iteration, dry_run::plan(batch, jobs).await);
+            record(&mut work, iteration, dry_run::plan(batch, jobs, task.place()).await);
             continue;
         }
         let mut turns = Turns::of(jobs);
@@ -108,6 +110,11 @@ impl Work {
     }
 }
 
+/// What was reviewed, where a plan is carried out.
+fn reviewed<'a>(batch: &Batch<'a>) -> Option<&'a Reviewed> {
+    batch.context.inputs.project.options.roster.as_ref()?.reviewed.as_ref()
+}
+
 /// Renders the task for a host: its iterations as jobs, or why there are none.
 fn begin(
     batch: &Batch<'_>,
@@ -144,7 +151,18 @@ fn begin(
             }
         }
         match job(context, chosen, spec, &batch.vars, host, &scope) {
-            Ok(job) => work.jobs.push((label, Some(job))),
+            Ok(mut job) => {
+                if let Some(reviewed) = reviewed(batch) {
+                    job.reviewed = reviewed.next(host, task.place());
+                    if job.reviewed.is_none() {
+                        let why = "stale: the plan has nothing of this task on this host";
+                        let failure = failure::before_commit(&title, Step::Inspect, why);
+                        work.ends.push((label, TaskEnd::failed(host, failure)));
+                        continue;
+                    }
+                }
+                work.jobs.push((label, Some(job)));
+            }
             Err(RenderError::NotYetKnown(name)) => {
                 work.ends.push((label, TaskEnd::unknown(host, &name)));
             }

@@ -57,7 +57,11 @@ impl Store {
     pub(crate) fn begin(&self, start: &RunStart, moment: Timestamp) -> io::Result<Record> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.close_to_others()?;
-        let name = format!("{}-{}{ENDING}", compact(moment), start.run);
+        // Runs of the same second keep their order.
+        let second = compact(moment);
+        let second = second.trim_end_matches('Z');
+        let micros = crate::clock::since_epoch().subsec_micros();
+        let name = format!("{second}.{micros:06}Z-{}{ENDING}", start.run);
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
@@ -150,11 +154,12 @@ impl Store {
     pub(crate) fn prune(&self, keep: usize, oldest: Timestamp) -> io::Result<usize> {
         let paths = self.paths()?;
         let oldest = compact(oldest);
+        let oldest = oldest.trim_end_matches('Z');
         let beyond = paths.len().saturating_sub(keep);
         let mut removed = 0;
         for (index, path) in paths.into_iter().enumerate() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if index >= beyond && name >= oldest {
+            if index >= beyond && name.as_str() >= oldest {
                 break;
             }
             if !matches!(read::ends(path.clone()), Ok(Some(Listed { state: State::Running, .. }))) {

@@ -11,6 +11,6 @@ pub(crate) use render::{RenderError, render};
 pub(crate) use spec::CertificateSpec;
 pub use task::{
     CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
-    VerifyChoice, VerifySpec,
+    VerifyChoice, VerifySpec, WhenStopped,
 };
 pub(crate) use task::{CheckOn, Passphrase, Trust};

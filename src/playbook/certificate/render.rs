@@ -4,7 +4,7 @@ use super::endpoints::verify;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SOURCE, known};
 use super::task::{
     CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
-    SourceText, Validation,
+    SourceText, Validation, WhenStopped,
 };
 use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, written};
@@ -55,6 +55,10 @@ pub(crate) fn render(
             .unwrap_or(3),
         boot_guard: values.flag(keys.boot_guard.as_ref()).unwrap_or(false),
         allow_input_log: values.flag(keys.allow_input_log.as_ref()).unwrap_or(false),
+        when_stopped: when_stopped(keys.when_stopped.as_ref(), &mut values),
+        chain_required: word(keys.chain.as_ref(), "chain", &["auto", "required"], &mut values)
+            .is_some_and(|word| word == "required"),
+        lock_timeout: values.duration(keys.lock_timeout.as_ref()),
         validate_timeout: limit(keys.validate_timeout.as_ref(), 30, &mut values),
         reload_timeout: limit(keys.reload_timeout.as_ref(), 30, &mut values),
         confirm_timeout: values.limit(keys.confirm_timeout.as_ref()),
@@ -70,6 +74,24 @@ pub(crate) fn render(
     match values.not_yet_known {
         Some(name) => Err(RenderError::NotYetKnown(name)),
         None => Ok(task),
+    }
+}
+
+/// One of the words that a key takes.
+fn word(node: Option<&Node>, key: &str, known: &[&str], values: &mut Values<'_>) -> Option<String> {
+    let node = node?;
+    let text = values.text(Some(node))?;
+    if !known.contains(&text.as_str()) {
+        values.wrong(node, format!("'{key}' takes {}, not '{text}'", known.join(" or ")), "");
+    }
+    Some(text)
+}
+
+fn when_stopped(node: Option<&Node>, values: &mut Values<'_>) -> WhenStopped {
+    match word(node, "when_stopped", &["deploy", "skip", "fail"], values).as_deref() {
+        Some("deploy") => WhenStopped::Deploy,
+        Some("skip") => WhenStopped::Skip,
+        _ => WhenStopped::Fail,
     }
 }
 

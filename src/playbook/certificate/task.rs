@@ -30,6 +30,12 @@ pub struct CertificateTask {
     pub boot_guard: bool,
     /// A key may be sent although sudo records what it is given.
     pub allow_input_log: bool,
+    /// What to do where a service does not run.
+    pub when_stopped: WhenStopped,
+    /// `chain: required`: a certificate of a CA's without its intermediates is an error.
+    pub chain_required: bool,
+    /// For how long another run's lock is waited for; `None`: as the command line says.
+    pub lock_timeout: Option<Duration>,
     /// Limit of each validation.
     pub validate_timeout: Duration,
     /// Limit of each reload.
@@ -116,6 +122,18 @@ pub struct Ownership {
     pub key_group: Option<String>,
     /// Of files that hold a key.
     pub key_mode: Option<FileMode>,
+}
+
+/// `when_stopped`: what to do on a host where a service of the task does not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenStopped {
+    /// The files are written; the service is neither told nor looked at.
+    Deploy,
+    /// The host is left alone.
+    Skip,
+    /// The host fails before anything is staged.
+    #[default]
+    Fail,
 }
 
 /// `validate`.

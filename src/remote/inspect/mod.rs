@@ -76,6 +76,7 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
     lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
     lines.extend(variant.programs.iter().map(|name| format!("prog {}", encode(name.as_bytes()))));
+    lines.extend(variant.process_users.then(|| "users".to_owned()));
     for check in &variant.running {
         lines.push(format!("running {}", running_words(check)?));
     }
@@ -153,6 +154,8 @@ impl Reader<'_> {
                 let expected = self.facts.running.len();
                 self.in_order(reply, expected, |chosen| chosen.running.len())?;
                 self.facts.running.push(reply.maybe_bool("up").map_err(BadReply::into_words)?);
+                let user = reply.find("user").map(|_| text(reply, "user")).transpose()?;
+                self.facts.process_users.push(user.filter(|user| !user.is_empty()));
                 Ok(false)
             }
             "process" => self.process(reply).map(|()| false),

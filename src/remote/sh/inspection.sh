@@ -2,13 +2,13 @@
 # through pipes. The request, of which only the first `kind` that fits this host counts:
 #
 #   inspect NONCE | state DIR | run DIR | boot_guard
-#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME
+#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME | users
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N...
 #   cmd SECONDS RUNNING# ARG...
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -36,6 +36,7 @@ parse() {
   pub) pubs="$pubs $1";;
   reader) dec "$1"; key_reader=$v;;
   prog) put prog $n_programs "$1"; n_programs=$((n_programs+1));;
+  users) asked_users=1;;
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
   who) put who $n_processes "$*"; n_processes=$((n_processes+1));;
   cmd) put cmd $n_commands "$*"; n_commands=$((n_commands+1));;
@@ -161,6 +162,7 @@ look_at_services() {
   i=0
   while [ $i -lt $n_running ]; do
     get srv $i; set -- $v
+    running_pid=
     case $1 in
     command)
       service_limit=$2; shift 2; words "$*"; eval "peek $service_limit $cmd"
@@ -173,15 +175,29 @@ look_at_services() {
     *) running "$@";;
     esac
     put up $i $v
-    say running i=$i up=$v
+    service_up=$v service_user=
+    if [ -n "$asked_users" ]; then process_user; service_user=$v; fi
+    put user $i "$service_user"
+    enc "$service_user"
+    say running i=$i up=$service_up user=$v
     i=$((i+1))
   done
+}
+
+# The name of the user whose process $running_pid is; empty when nobody knows.
+process_user() {
+  v=
+  [ -n "$running_pid" ] && [ $stattool = gnu ] || return 0
+  v=$(stat -c %U "/proc/$running_pid" 2>/dev/null)
+  case $v in UNKNOWN|-*|*[!A-Za-z0-9_.@-]*) v=;; esac
 }
 
 run_commands() {
   i=0
   while [ $i -lt $n_commands ]; do
     get cmd $i; set -- $v; service_limit=$1 command_needs=$2; shift 2
+    v=; [ "$command_needs" = - ] || get user $command_needs
+    certroll_user=$v; [ -z "$asked_users" ] || export certroll_user
     v=1; [ "$command_needs" = - ] || get up $command_needs
     if [ "$v" = 0 ]; then say cmd i=$i skipped=1
     else

@@ -101,7 +101,12 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
     let text = format!("apply would {would}{rest}");
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, text));
     if totals.pending() > 0 {
-        text.push_str(&format!("to do it: certroll apply {}\n", rerun::all(&view.start)));
+        let arguments = match &view.start.out {
+            Some(file) => rerun::quoted(file),
+            None => rerun::all(&view.start),
+        };
+        let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
+        text.push_str(&format!("to do it: certroll {verb} {arguments}\n"));
     }
     text
 }
@@ -134,7 +139,7 @@ fn shows_commands(theme: &Theme) -> bool {
     theme.width.is_none_or(|width| width >= WIDE)
 }
 
-fn sums(counts: &PlanCounts) -> String {
+pub(super) fn sums(counts: &PlanCounts) -> String {
     format!(
         "{}: {} change, {} reload only, {} unchanged, {} blocked, {} unreachable",
         plural(counts.hosts, "host"),

@@ -42,7 +42,8 @@ fn no_line_is_wider_than_the_terminal_unless_it_is_prose() {
 fn what_hosts_say_cannot_steer_the_terminal() {
     let mut events = plan();
     for event in &mut events {
-        if let Kind::PlanHost { rows, .. } = &mut event.kind {
+        if let Kind::PlanHost { task, .. } = &mut event.kind {
+            let rows = &mut task.rows;
             rows[0].notes.push("evil \u{1b}]0;title\u{7} \u{9b}2J\nnext".into());
             rows[0].action = PlanAction::Blocked("\u{1b}[2J".into());
         }

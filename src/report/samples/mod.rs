@@ -5,9 +5,11 @@ mod hosts;
 mod runs;
 mod status;
 
-use crate::event::planned::{CertBrief, PlanAction, PlanRow};
+use crate::event::planned::{
+    CertBrief, PlanAction, PlanRow, PlannedCommand, PlannedHandshake, PlannedTask,
+};
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
-use crate::model::{Fingerprint, HostName, Step, Timestamp, Validity};
+use crate::model::{Fingerprint, Guarantee, HostName, Step, Timestamp, Validity};
 pub(super) use found::found;
 pub(super) use runs::{apply, every_kind, many, plan};
 pub(super) use status::status;
@@ -133,6 +135,9 @@ fn run_start(command: &str) -> Kind {
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
         recorded: command == "apply",
+        out: None,
+        plan: None,
+        follows: None,
         shard: None,
     }))
 }
@@ -156,6 +161,12 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         action: action.clone(),
         now: now.map(|days| brief(&site, days)),
         wanted: Some(brief(&site, 89)),
+        real_path: None,
+        before: now.map(|days| Fingerprint::of(format!("{site} {days} pem").as_bytes())),
+        after: Some(Fingerprint::of(format!("{site} 89 pem").as_bytes())),
+        owner: None,
+        group: None,
+        mode: None,
         detail: String::new(),
         validate: "nginx -t in a private mount namespace".into(),
         reload: "nginx -s reload".into(),
@@ -166,6 +177,7 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         file: "/etc/nginx/certs/key.pem".into(),
         now: None,
         wanted: None,
+        mode: matches!(action, PlanAction::Replace).then(|| "0600".to_owned()),
         detail: match action {
             PlanAction::Replace => "0644 → 0600".into(),
             _ => String::new(),
@@ -173,6 +185,32 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         ..cert.clone()
     };
     vec![cert, key]
+}
+
+/// The task with its rows.
+fn planned(rows: Vec<PlanRow>) -> Box<PlannedTask> {
+    let site = format!("{}.example.net", rows[0].host);
+    let command = |purpose: &str, command: &str| PlannedCommand {
+        service: Some("nginx".into()),
+        purpose: purpose.into(),
+        command: command.into(),
+        sha256: Fingerprint::of(command.as_bytes()),
+    };
+    Box::new(PlannedTask {
+        task: TASK.into(),
+        place: place(),
+        guarantee: Guarantee::HostUndoes,
+        rows,
+        commands: vec![command("validate", "nginx -t"), command("reload", "nginx -s reload")],
+        handshakes: vec![PlannedHandshake {
+            service: "nginx".into(),
+            endpoint: format!("{site}:443").parse().unwrap(),
+            server_name: Some(site.clone()),
+            starttls: "none".into(),
+            via: "controller".into(),
+            leaf: brief(&site, 89).fingerprint,
+        }],
+    })
 }
 
 #[test]

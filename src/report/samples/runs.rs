@@ -1,10 +1,12 @@
 //! Whole runs: a plan, an apply with every ending, one on many hosts, and one event of every kind.
 
 use super::hosts::*;
-use super::{PLAY, Script, TASK, found, names, place, play_start, rows, run_start, status};
+use super::{
+    PLAY, Script, TASK, found, names, place, planned, play_start, rows, run_start, status,
+};
 use crate::event::planned::{PlanAction, PlanCounts};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, StopReason, Summary, TaskResult};
-use crate::model::{Guarantee, HostName, Outcome, Step};
+use crate::model::{HostName, Outcome, Step};
 
 /// `plan` of six hosts in two batches: every action, one host unreachable.
 pub(in crate::report) fn plan() -> Vec<Event> {
@@ -12,12 +14,7 @@ pub(in crate::report) fn plan() -> Vec<Event> {
     script.run(run_start("plan"));
     script.run(play_start(&["edge1", "edge2", "edge3", "edge4", "edge5", "edge6"]));
     let batch = |batch, hosts: &[&str]| Kind::BatchStart { batch, batches: 2, hosts: names(hosts) };
-    let host = |batch, rows| Kind::PlanHost {
-        play: PLAY.into(),
-        batch,
-        guarantee: Guarantee::HostUndoes,
-        rows,
-    };
+    let host = |batch, rows| Kind::PlanHost { play: PLAY.into(), batch, task: planned(rows) };
     let sums = |batch, counts, unknown| Kind::PlanBatch {
         play: PLAY.into(),
         batch,
@@ -56,8 +53,17 @@ pub(in crate::report) fn plan() -> Vec<Event> {
     unreachable(&mut script, "edge6");
     let unknown = vec!["edge6 is unreachable: nothing is known about it".to_owned()];
     script.run(sums(2, PlanCounts::of(&all, 1), unknown));
+    let outcomes = [
+        ("edge1", Outcome::Changed, None),
+        ("edge2", Outcome::Changed, None),
+        ("edge3", Outcome::Changed, None),
+        ("edge4", Outcome::Unchanged, None),
+        ("edge5", Outcome::Failed(Step::Validate), Some(why)),
+        ("edge6", Outcome::Unreachable, Some("192.0.2.16:22: connection refused")),
+    ];
+    let outcomes = outcomes.into_iter();
     script.run(Kind::Summary(Summary {
-        hosts: indexmap::IndexMap::new(),
+        hosts: outcomes.map(|(host, end, why)| (host.into(), counts(end, why))).collect(),
         exit_code: 4,
         stopped: None,
         pending: 3,
@@ -94,10 +100,7 @@ pub(in crate::report) fn apply() -> Vec<Event> {
     }
     for host in ["edge1", "edge5", "edge6"] {
         let rows = rows(host, &PlanAction::Replace, Some(12));
-        script.host(
-            host,
-            Kind::PlanHost { play: PLAY.into(), batch: 1, guarantee: Guarantee::HostUndoes, rows },
-        );
+        script.host(host, Kind::PlanHost { play: PLAY.into(), batch: 1, task: planned(rows) });
     }
     let message = "the certificate expires in 12 days".into();
     script.host("edge1", Kind::Note { level: NoteLevel::Warning, message });

@@ -89,6 +89,8 @@ pub(super) fn read(
         seal: root.entry("seal").and_then(read_seal),
         reload: read_reload(root.entry("reload")),
         recover: root.entry("recover").and_then(read_command),
+        program: by_family(root.entry("program"), |node| node.as_str().map(str::to_owned)),
+        reload_costs: text(root, "reload_costs"),
         running: read_running(root.entry("running")),
         verify: one_or_list(root.entry("verify")).iter().filter_map(read_verify).collect(),
         discover: root.entry("discover").and_then(read_discover),

@@ -5,9 +5,9 @@ use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
-    CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, KeyPlace, Layout, MakeDir,
-    Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot, ValidateStep, VerifyDefault,
-    Via,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, KeyPlace, Layout,
+    MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot, ValidateStep,
+    VerifyDefault, Via,
 };
 use crate::source::{Node, Value};
 use std::time::Duration;
@@ -91,7 +91,10 @@ pub(super) fn read_step(node: &Node) -> Option<ValidateStep> {
             Some("template") => Via::Template(text(node, "template")?),
             _ => Via::MountNamespace,
         },
-        as_user: text(node, "as_user"),
+        as_user: text(node, "as_user").map(|user| match user.as_str() {
+            AsUser::OF_PROCESS => AsUser::OfProcess,
+            _ => AsUser::Named(user),
+        }),
         scratch_home: flag(node, "scratch_home"),
         net_private: flag(node, "net_private"),
         refuse_output: texts(node, "refuse_output"),

@@ -31,7 +31,9 @@ fn apply_and(controller: &Controller, event: &str, step: &str, mut deed: impl Fn
 /// still at work when the second ended.
 fn two_controllers(ground: &Ground, seconds: u32) -> (Ran, Ran, bool) {
     let first = ground.controller("first", &[HOST], &slow("gen2", seconds));
-    let second = ground.controller("second", &[HOST], &Play::nginx("gen2"));
+    // A second patience that is shorter than the usual minute.
+    let second = Play::nginx("gen2").with("lock_timeout: 20s");
+    let second = ground.controller("second", &[HOST], &second);
     let (committed, wait) = mpsc::channel();
     std::thread::scope(|scope| {
         let first = scope
@@ -46,8 +48,7 @@ fn two_controllers(ground: &Ground, seconds: u32) -> (Ran, Ran, bool) {
 #[test]
 fn a_second_controller_waits_a_while_and_says_who_is_at_work_since_when() {
     let Some(ground) = ground() else { return };
-    // Longer than the minute for which a lock is waited for.
-    let (first, second, first_was_at_work) = two_controllers(&ground, 100);
+    let (first, second, first_was_at_work) = two_controllers(&ground, 60);
 
     assert_eq!((first.code, first.outcome(HOST)), (0, "changed".to_owned()), "{first}");
     // The files are as the second wants them, but they may yet go back: that is no `unchanged`.

@@ -54,9 +54,10 @@ pub(super) fn reload_false(host: &Host) {
 
 pub(super) fn wrong_verify(host: &Host) {
     let before = host.state(&NGINX);
-    // Nobody serves gen2 there.
+    // Nobody serves that there, whatever the other stories do meanwhile.
     let elsewhere = format!("endpoint: '{}:443'", host.other_address());
-    let ran = host.apply(&gen2().seen_at(&elsewhere).attempts(3), "rolled_back");
+    let task = Task::of(&NGINX, "gen4-p384").seen_at(&elsewhere).attempts(3);
+    let ran = host.apply(&task, "rolled_back");
     assert_eq!(step(&ran, host), "verify", "{ran}");
     assert_eq!(host.state(&NGINX), before);
     host.expect(&NGINX, "gen1");

@@ -176,6 +176,34 @@ fn the_chain_must_lead_to_the_roots_that_are_named() {
     assert!(ran.stderr.contains("empty.pem: no certificates in PEM form"), "{ran}");
 }
 
+/// A good change must not be rolled back because nobody here can look at it.
+#[test]
+fn a_server_that_no_handshake_can_judge_is_left_alone_and_told_why() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    host.sh("sed -i 's/listen 443 ssl.*/&\\n ssl_protocols TLSv1.2; ssl_ciphers AES256-GCM-SHA384;/' /etc/nginx/sites-enabled/fleet.conf
+         nginx -s quit; while pgrep -x nginx; do sleep 0.05; done; nginx");
+    host.fleet().fleet(&["put", host.name, "nginx", "gen3-rsa"]);
+    host.sh("nginx -s reload");
+    let before = host.state(&NGINX);
+    let ran = host.apply(&Task::of(&NGINX, "gen2"), "failed");
+    assert_eq!(step(&ran, &host), "verify", "{ran}");
+    assert!(ran.stdout.contains("TLS 1.2 with RSA key exchange alone"), "{ran}");
+    assert_eq!(host.state(&NGINX), before);
+    host.sh("nginx -s quit; while pgrep -x nginx; do sleep 0.05; done; cp -a /root/kept/nginx/. /etc/nginx/; nginx");
+}
+
+#[test]
+fn a_default_virtual_host_is_named_in_the_plan() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    host.fleet().fleet(&["put", host.name, "nginx", "wrong-name"]);
+    host.sh("nginx -s reload");
+    let task =
+        Task::at(&NGINX, "gen2", "cert: /etc/nginx/certs/new.pem, key: /etc/nginx/certs/new.key");
+    let plan = host.run("plan", &[task], &[]);
+    let told = "answers to www.fleet.test with a certificate for elsewhere.example";
+    assert!(plan.stdout.contains(told), "{plan}");
+}
+
 #[test]
 fn without_an_endpoint_the_places_that_serve_it_count() {
     let usual = |service: &Service| {

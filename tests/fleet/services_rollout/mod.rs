@@ -9,12 +9,14 @@
 
 mod added;
 mod caddy_api;
+mod connected;
 mod examples;
 mod haproxy_runtime;
 mod kinds;
 mod looking;
 pub(crate) mod main_job;
 mod outage;
+mod running_user;
 pub(crate) mod service;
 pub(crate) mod several;
 pub(crate) mod site;

@@ -82,6 +82,31 @@ fn envoy_never_sees_half_a_pair() {
     assert_eq!(failures(), before);
 }
 
+/// As Kubernetes lays out what it mounts: Envoy watches the directory of the links and sees no rename behind them.
+#[test]
+fn envoy_behind_links_is_left_alone_and_traefik_is_not() {
+    let linked = "mkdir -p DIR/..v1 && cp -p DIR/fullchain.pem DIR/privkey.pem DIR/..v1/ &&
+        ln -sfn ..v1 DIR/..data && ln -sf ..data/fullchain.pem ..data/privkey.pem DIR/";
+    for service in [&ENVOY, &TRAEFIK] {
+        let Some(host) = host(&[service]) else { return };
+        host.sh(&linked.replace("DIR", &format!("{}/tls", service.directory)));
+        let before = host.state(service);
+        let task = Task::of(service, "gen2");
+        if service.name == "envoy" {
+            let ran = host.apply(&task, "failed");
+            assert!(ran.stdout.contains("watches the link's directory"), "{ran}");
+            assert_eq!(host.state(service), before);
+        } else {
+            host.apply(&task, "changed");
+            host.expect(service, "gen2");
+        }
+        host.sh(&format!(
+            "cd {}/tls && rm -rf fullchain.pem privkey.pem ..data ..v1",
+            service.directory
+        ));
+    }
+}
+
 #[test]
 fn traefik_never_sees_half_a_pair() {
     let Some(host) = host(&[&TRAEFIK]) else { return };

@@ -91,24 +91,45 @@ fn apache_dies_and_its_unit_is_started_again() {
     host.expect(&APACHE, "gen1");
 }
 
-/// Nobody is blamed for a service that was down before, and nobody starts it.
+/// A service that was down before: nobody starts it, nobody is blamed for it, and the task says what happens to its
+/// files.
 #[test]
-fn a_unit_that_was_stopped_stays_so() {
+fn what_becomes_of_a_stopped_unit_is_for_the_task_to_say() {
     for service in [&NGINX, &APACHE] {
         let Some(host) = host(&[service]) else { return };
         let before = host.state(service);
         host.sh(&format!("systemctl stop {}", unit(service)));
+        let task = Task::of(service, "gen2");
 
-        let plan = host.run("plan", &[Task::of(service, "gen2")], &[]);
-        assert!(plan.stdout.contains("does not run now"), "{plan}");
-        let ran = host.apply(&Task::of(service, "gen2"), "rolled_back");
-
-        assert_eq!(step(&ran, &host), "reload", "{ran}");
-        assert!(!ran.stdout.contains("is DOWN"), "{ran}");
-        assert!(ran.stdout.contains("was not running before either"), "{ran}");
-        assert_eq!(state_of(&host, service), "inactive");
+        let plan = host.run("plan", std::slice::from_ref(&task), &[]);
+        assert!(plan.stdout.contains("is not running"), "{plan}");
+        let ran = host.apply(&task, "failed");
+        assert_eq!(step(&ran, &host), "inspect", "{ran}");
+        assert!(ran.stdout.contains("when_stopped: deploy"), "{ran}");
+        let ran = host.apply(&task.clone().with("when_stopped: skip"), "unchanged");
+        assert!(ran.stdout.contains("left alone"), "{ran}");
         assert_eq!(host.state(service), before);
+
+        let deploy = task.with("when_stopped: deploy");
+        host.apply(&deploy, "changed");
+        host.apply(&deploy, "unchanged");
+        assert_eq!(state_of(&host, service), "inactive");
         host.sh(&format!("systemctl start {}", unit(service)));
-        host.expect(service, "gen1");
+        host.expect(service, "gen2");
     }
+}
+
+#[test]
+fn a_service_that_is_not_installed_is_said_to_be_so() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let before = host.state(&NGINX);
+    host.sh("systemctl stop nginx; mv /usr/sbin/nginx /usr/sbin/gone");
+    for more in ["when_stopped: fail", "when_stopped: deploy"] {
+        let ran = host.apply(&Task::of(&NGINX, "gen2").with(more), "failed");
+        assert_eq!(step(&ran, &host), "inspect", "{ran}");
+        assert!(ran.stdout.contains("not installed: nginx (no program nginx)"), "{ran}");
+    }
+    host.sh("mv /usr/sbin/gone /usr/sbin/nginx; systemctl start nginx");
+    assert_eq!(host.state(&NGINX), before);
+    host.expect(&NGINX, "gen1");
 }

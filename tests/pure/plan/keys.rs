@@ -37,6 +37,7 @@ fn base() -> Value {
             "start": ["svc"], "port": 4443, "starttls": "none"
         },
         "reload": {"command": ["load"], "exit_code": "config_loaded", "can_stop_service": false},
+        "program": "svc", "reload_costs": "nothing",
         "running": {"pidfile": "/run/p.pid", "process": "svc", "unit": "svc"},
         "verify": [{"port": 443, "starttls": "none", "settle": "1s"}],
         "discover": {"command": ["show"], "patterns": ["(?<cert>\\S+\\.pem)"], "relative_to": "/e"},
@@ -87,6 +88,8 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "reload.exit_code" => plain(json!("meaningless")),
         "reload.can_stop_service" => plain(json!(true)),
         "recover" => plain(json!(["start"])),
+        "program" => plain(json!("other")),
+        "reload_costs" => plain(json!("everything")),
         "running.pidfile" => plain(json!("/run/q.pid")),
         "running.process" => (json!("other"), without("running.pidfile")),
         "running.unit" => (

@@ -3,6 +3,7 @@
 mod discovery;
 mod keys;
 mod looks;
+mod stopped;
 
 use crate::common::world::{
     AUTHORITY, DEBIAN, NOW, apply, desired, facts, file, nothing, plan, put, resolve, view, wanted,
@@ -376,7 +377,7 @@ fn a_key_that_stays_must_fit() {
 fn an_optional_check_is_left_out_where_its_program_is_missing() {
     let wanted = wanted(&["postfix"]);
     let request = ask(&Variants::of(&wanted).unwrap());
-    assert_eq!(request.variants[0].programs, ["posttls-finger"]);
+    assert_eq!(request.variants[0].programs, ["posttls-finger", "postfix"]);
     let mut facts = facts(&desired(&wanted));
     assert_eq!(
         Variants::of(&wanted).unwrap().desired(&facts).unwrap().services[0].validate.len(),

@@ -3,6 +3,8 @@
 
 mod batches;
 mod history;
+mod reports;
+mod saved_plans;
 mod site;
 mod tasks;
 mod verbs;

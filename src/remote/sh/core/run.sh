@@ -83,13 +83,15 @@ await() {
 
 # Whether a service runs, from a request's words: $v = 1, 0, or - for cannot tell.
 # pidfile PATH | process NAME | command SECONDS ARG...
+# $running_pid: the process that says so, if one does.
 running() {
+  running_pid=
   case ${1-} in
   pidfile)
     dec "$2"; first_line "$v"
     case $v in
     ''|*[!0-9]*) v=0;;
-    *) start_time "$v"; if [ -n "$v" ]; then v=1; else v=0; fi;;
+    *) running_pid=$v; start_time "$v"; if [ -n "$v" ]; then v=1; else v=0 running_pid=; fi;;
     esac;;
   process)
     dec "$2"; running_name=$v v=-
@@ -99,8 +101,8 @@ running() {
     for running_file; do
       first_line "$running_file"
       [ "$v" = "$running_name" ] || { v=0; continue; }
-      running_file=${running_file#/proc/}; start_time "${running_file%/comm}"
-      if [ -n "$v" ]; then v=1; break; fi
+      running_file=${running_file#/proc/}; running_file=${running_file%/comm}; start_time "$running_file"
+      if [ -n "$v" ]; then v=1 running_pid=$running_file; break; fi
       v=0
     done;;
   command)
