@@ -36,7 +36,7 @@ pub(super) enum Command {
     Rollback(RollbackArgs),
     /// Print a saved plan, or compare two
     Show(ShowArgs),
-    /// Find the certificates of hosts: files, who reads them, what is served, days left
+    /// Find the certificates on hosts: files, who reads them, what is served, days left
     Discover(DiscoverArgs),
     /// List past runs, or show one of them
     History(HistoryArgs),
@@ -202,8 +202,9 @@ pub(super) struct RollbackArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Generation to restore, as listed by `certroll status` [default: the newest backup]
-    #[arg(long, value_name = "GENERATION")]
+    /// What to go back to: `previous` (the default), a certificate by its SHA-256 fingerprint or at least eight digits of
+    /// it, a moment in UTC (2026-11-24 or 2026-11-24T10:15:00Z), or a generation as `certroll status` names it
+    #[arg(long, value_name = "WHEN")]
     pub to: Option<String>,
     #[command(flatten)]
     /// Record flags
@@ -352,13 +353,13 @@ pub(super) struct DiscoverArgs {
     /// Host pattern
     #[arg(default_value = "all", conflicts_with = "scan")]
     pub pattern: String,
-    /// Look at ports by handshakes alone: HOST:PORT, or a file with one on each line; repeatable
+    /// Only make handshakes with these: HOST:PORT, or a file with one per line; repeatable
     #[arg(long, value_name = "HOST:PORT|FILE", num_args = 1.., conflicts_with_all = ["sources", "limit", "shard"])]
     pub scan: Vec<String>,
-    /// Show only what has less time left than this, or something wrong: `21d`, `12h`
+    /// Show only what has less time left than this, or a problem: `21d`, `12h`
     #[arg(long, value_name = "TIME", value_parser = days)]
     pub expiring: Option<i64>,
-    /// Exit with 3 when something wants attention; without --expiring less than 21 days left do
+    /// Exit with code 3 when something needs attention; without --expiring, that is less than 21 days left
     #[arg(long)]
     pub exit_code: bool,
     #[command(flatten)]
@@ -367,7 +368,7 @@ pub(super) struct DiscoverArgs {
     #[command(flatten)]
     /// Connection flags
     pub connection: ConnectionArgs,
-    /// Hosts worked on at the same time [default: 50]
+    /// How many hosts to work on at the same time [default: 50]
     #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: Option<u16>,
     #[command(flatten)]

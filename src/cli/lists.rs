@@ -6,8 +6,34 @@ use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::Variables;
 use crate::playbook::{Meta, Part, TaskKind};
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
-use crate::source::Diagnostics;
+use crate::source::diagnostic::nearest;
+use crate::source::{Diagnostic, Diagnostics};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Each tag of `--tags` is one that some task has.
+///
+/// # Errors
+/// Those that none has.
+pub(super) fn known_tags(tags: &[String], project: &Project) -> Result<(), Diagnostics> {
+    const SPECIAL: [&str; 5] = ["all", "tagged", "untagged", "always", "never"];
+    let every = project.plays().flat_map(|at| at.all_tasks().chain(at.handlers()));
+    let every: Vec<ChosenTask<'_>> = every.collect();
+    let known: BTreeSet<&str> =
+        every.iter().flat_map(|chosen| &chosen.task.tags).map(String::as_str).collect();
+    let mut found = Diagnostics::default();
+    for tag in tags.iter().filter(|tag| !SPECIAL.contains(&tag.as_str())) {
+        if known.contains(tag.as_str()) {
+            continue;
+        }
+        let problem = Diagnostic::error(format!("--tags: no task has the tag '{tag}'"));
+        found.push(match nearest(tag, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean '{near}'?")),
+            None => problem.help("`--list-tags` shows the tags of each play"),
+        });
+    }
+    if found.has_errors() { Err(found) } else { Ok(()) }
+}
 
 /// The listing that the flags ask for; `None`: they ask for none.
 ///
@@ -49,7 +75,11 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             !implicit && !chosen.task.around.blocks.iter().any(aside)
         };
         let tasks = chosen.into_iter().filter(shown).map(|chosen| TaskListing {
-            name: chosen.task.title(),
+            // Without a name of its own it is listed as its module, whatever role it is in.
+            name: match chosen.task.name {
+                Some(_) => chosen.task.title(),
+                None => chosen.task.kind.name().to_owned(),
+            },
             tags: chosen.task.tags.clone(),
         });
         books[at.book_index()].plays.push(PlayListing {

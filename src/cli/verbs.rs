@@ -210,6 +210,7 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
     let mut reporters = reporters(args)?;
     let mut loaded = project::load(args, task.verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
+    lists::known_tags(&given.tags, &loaded.project)?;
     if let Some((plan, path)) = &task.plan {
         saved_plan::same_sources(plan, &loaded.project)?;
         let narrowed = task.roster.as_ref().is_some_and(|roster| roster.narrowed);

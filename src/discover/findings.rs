@@ -204,7 +204,7 @@ impl<'a> Findings<'a> {
         let mut notes: Vec<String> = silent
             .map(|service| {
                 format!(
-                    "{} runs, and its configuration did not tell which files it reads",
+                    "{} is running, but its configuration did not show which files it reads",
                     service.profile.name
                 )
             })
@@ -337,7 +337,7 @@ fn unreadable(file: &FileFacts) -> &'static str {
         FileState::Absent => "it is not there",
         FileState::DanglingLink => "it is a dangling symbolic link",
         FileState::Directory => "it is a directory",
-        FileState::Special => "it is no regular file",
+        FileState::Special => "it is not a regular file",
         FileState::LinkLoop => "it is a symbolic link that loops",
         FileState::Unreadable => "it cannot be read",
     }

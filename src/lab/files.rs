@@ -69,7 +69,7 @@ pub(super) fn playbook(stories: &[HostStory]) -> String {
         dest:                   # on the host
           cert: \"{{ host_dir }}/tls/cert.pem\"
           key: \"{{ host_dir }}/tls/key.pem\"
-        verify:                 # a handshake must show the new certificate, or all is put back
+        verify:                 # a handshake must show the new certificate, or the host is rolled back
           endpoint: \"127.0.0.1:{{ tls_port }}\"
           server_name: \"{{ inventory_hostname }}.demo.test\"
           trust: pki/root.pem

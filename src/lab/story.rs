@@ -66,10 +66,10 @@ impl Scenario {
                 "somebody broke its service's configuration: the check stops it, nothing is touched"
             }
             Self::UnusableKey => {
-                "its service cannot use the new key, and only the reload tells: all is put back"
+                "its service cannot use the new key, which only the reload finds out: it is rolled back"
             }
             Self::Drifted => "the new files are there, but the service still serves the old ones",
-            Self::Unreachable => "nobody listens on its SSH port",
+            Self::Unreachable => "nothing listens on its SSH port",
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) const BEFORE_APPLY: &str =
 pub(crate) fn as_told(expected: &[Expected]) -> String {
     let new = expected.iter().filter(|end| end.serves_new).count();
     format!(
-        "As told: {} on the new certificate, seen by a handshake; the other {} on the old one, with\n\
-         the files they had. No host is in between.\n",
+        "As expected: {} with the new certificate, proven by a handshake; the other {} with the old one and\n\
+         the files that they had. No host is in between.\n",
         plural(new, "host"),
         expected.len() - new
     )
@@ -74,7 +74,7 @@ pub(crate) fn kept(lab: &Lab) -> String {
     if let Some(host) = of(Scenario::BrokenConfiguration) {
         let _ = writeln!(
             text,
-            "\nMend {name} by deleting the last line of this file, then apply again:\n\n  \
+            "\nFix {name} by deleting the last line of this file, then apply again:\n\n  \
              {place}/{name}/service.conf",
             name = host.name
         );

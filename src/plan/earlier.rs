@@ -9,8 +9,12 @@ use crate::verify::SignatureChoice;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The same task, wanting what the files held before the transaction `to`, or before the last one of
-/// which anything is kept.
+/// The same task, wanting what the files held earlier. `to` says when, in words that mean the same on every host:
+///
+/// - none, or `previous`: before the last transaction of which anything is kept;
+/// - at least eight hex digits of a certificate's fingerprint: when that certificate was last in place;
+/// - a moment, as `2026-11-24` or `2026-11-24T10:15:00Z`: before the first transaction since;
+/// - a generation: before that transaction, on the one host that has it.
 ///
 /// A file that `to` did not change goes back to what a later transaction kept of it; one that none
 /// changed stays.
@@ -19,15 +23,24 @@ use std::sync::Arc;
 /// Nothing is kept, or nothing of that generation.
 pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState, NoGeneration> {
     let kept = || view.files().flat_map(|file| &file.there.generations);
-    let to = match to {
+    if kept().next().is_none() {
+        return Err(NoGeneration::None);
+    }
+    let to = match to.filter(|to| *to != "previous") {
         Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),
+        Some(to) if fingerprint(to).is_some() => {
+            let digits = fingerprint(to).unwrap_or_default();
+            with_certificate(view, &digits).ok_or_else(|| NoGeneration::NotKept(to.to_owned()))?
+        }
+        Some(to) if moment(to).is_some() => {
+            let moment = moment(to).unwrap_or_default();
+            let later = kept().map(|generation| generation.id.to_string());
+            later.filter(|id| *id >= moment).min().unwrap_or_else(|| NOW.to_owned())
+        }
         Some(to) => {
             let mut known: Vec<_> = kept().map(|generation| generation.id.clone()).collect();
             known.sort_unstable();
             known.dedup();
-            if known.is_empty() {
-                return Err(NoGeneration::None);
-            }
             return Err(NoGeneration::Other { wanted: to.to_owned(), kept: known });
         }
         None => {
@@ -62,6 +75,37 @@ pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState,
     Ok(earlier)
 }
 
+/// Sorts after every transaction: what is there now.
+const NOW: &str = "~";
+
+/// The hex digits of a fingerprint, or of its beginning.
+fn fingerprint(to: &str) -> Option<String> {
+    let digits: String = to.chars().filter(|c| *c != ':').collect();
+    let is_one = (8..=64).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit());
+    is_one.then(|| digits.to_ascii_lowercase())
+}
+
+/// A moment in UTC in the form in which transactions are named.
+fn moment(to: &str) -> Option<String> {
+    let text: String = to.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let (date, time) = text.split_once('T').unwrap_or((&text, "000000Z"));
+    let time = time.strip_suffix('Z')?;
+    let is_one = date.len() == 8 && time.len() == 6 && digits(date) && digits(time);
+    // With hyphens, or it might be a fingerprint.
+    (is_one && to.contains('-')).then(|| format!("{date}T{time}Z"))
+}
+
+/// Before which transaction a certificate was last in place.
+fn with_certificate(view: &HostView, digits: &str) -> Option<String> {
+    let is_it = |leaf: &Arc<Certificate>| leaf.fingerprint.to_string().starts_with(digits);
+    if view.files().any(|file| file.there.leaf().is_some_and(is_it)) {
+        return Some(NOW.to_owned());
+    }
+    let kept = view.files().flat_map(|file| &file.there.generations);
+    kept.filter(|kept| kept.leaf().is_some_and(is_it)).map(|kept| kept.id.to_string()).max()
+}
+
 /// One file as it was before `to`.
 fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
     let FileView { want, there } = file;
@@ -84,4 +128,24 @@ fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
     // Owner and mode stay as they are: what is kept is kept for its bytes.
     let (wanted, missing_issuer) = (Attributes::default(), None);
     Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, ..want.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_and_fingerprints_are_told_from_generations() {
+        assert_eq!(moment("2026-11-24").as_deref(), Some("20261124T000000Z"));
+        assert_eq!(moment("2026-11-24T10:15:00Z").as_deref(), Some("20261124T101500Z"));
+        for other in ["20261124", "2026-11", "2026-11-24T10:15", "20261124T101500Z-0-0", "x-y"] {
+            assert_eq!(moment(other), None, "{other}");
+        }
+        assert_eq!(fingerprint("AB:CD:EF:01").as_deref(), Some("abcdef01"));
+        for other in
+            ["abc", "2026-11-24", "20261124T101500Z-012345678-0123456789abcdef", "xyzxyzxyz"]
+        {
+            assert_eq!(fingerprint(other), None, "{other}");
+        }
+    }
 }

@@ -64,6 +64,9 @@ pub(crate) enum NoGeneration {
         /// Those that are kept.
         kept: Vec<TransactionId>,
     },
+    /// No generation holds the certificate.
+    #[error("the host keeps no generation with certificate {0}")]
+    NotKept(String),
     /// The file is not there and nothing of it is kept.
     #[error("{0}: no file is there, and no generation of it is kept")]
     NoFile(RemotePath),

@@ -83,9 +83,7 @@ fn found(one: &FoundCertificate) -> Text {
         }
         FoundState::NotSeen => (not_seen(one), theme::WARNING),
         FoundState::Stopped => ("the service is stopped".to_owned(), theme::WARNING),
-        FoundState::Unused => {
-            ("unused: no service names it that is known here".to_owned(), theme::QUIET)
-        }
+        FoundState::Unused => ("unused: no known service names it".to_owned(), theme::QUIET),
         FoundState::Unreadable => ("UNREADABLE".to_owned(), theme::BAD),
     };
     let expired = one.certificate.as_ref().is_some_and(|leaf| leaf.days_left < 0);

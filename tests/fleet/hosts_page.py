@@ -33,7 +33,8 @@ What certroll was tried on, with which versions. `tests/run.sh --releases all` w
 
 Each kind is tried with these, on nginx: {stories}. On Debian 13 and sid every
 service below is also renewed with each type of key, left alone by a second run, and put back after a failure, with
-Traefik and Envoy beside them; on Debian 12 the whole suite does that.
+Traefik and Envoy beside them; on Debian 12 the whole suite does that. Where every tool is BusyBox's, users' extended attributes of a file
+are not kept: it has no tool that copies them.
 
 Last run: {day}.
 
@@ -49,7 +50,7 @@ def main(directory):
     if not results:
         sys.exit("hosts_page: nothing was tried")
     order = sorted(results, key=lambda kind: (list(RELEASES).index(kind.partition("_")[0]), kind))
-    stories = ", ".join(name for _, name in results[next(k for k in order if "_" in k)]) if any("_" in k for k in order) else "…"
+    stories = "; ".join(name for _, name in results[next(k for k in order if "_" in k)]) if any("_" in k for k in order) else "…"
     text = HEAD.format(stories=stories, day=datetime.date.today())
     for kind in order:
         release, _, other = kind.partition("_")

@@ -129,7 +129,7 @@ fn table(profile: &Profile) -> String {
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),
     );
     match &profile.reload {
-        Reload::None => row("reload", "none: it notices by itself"),
+        Reload::None => row("reload", "none: it picks up new files by itself"),
         Reload::Required => row("reload", "each task says it"),
         Reload::Command { command: spec, exit_code, .. } => {
             row("reload", &command(spec));

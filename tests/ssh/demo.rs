@@ -151,7 +151,7 @@ async fn the_demo_comes_true_and_leaves_nothing() {
     let ran = certroll(directory.path(), &["demo"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.all);
     for words in
-        ["As told: 5 hosts on the new certificate", "edge5", "rolled back (reload)", "drift"]
+        ["As expected: 5 hosts with the new certificate", "edge5", "rolled back (reload)", "drift"]
     {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.all);
     }

@@ -92,7 +92,7 @@ pub(crate) trait Staged: Send {
     fn abort(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// Services that were started anew.
+/// Services that were restarted.
 pub(crate) struct Revived {
     /// What was done, one line.
     pub words: String,

@@ -1,7 +1,7 @@
 //! After a roll back: whether the host serves its old certificate again, and what is done when it does not.
 //!
 //! The files are the old ones by then. "Rolled back" is said of what was seen: every endpoint that showed a certificate
-//! before has to show it again. A service that does not, or that is down, is started anew once, and looked at again.
+//! before has to show it again. A service that does not, or that is down, is restarted once, and looked at again.
 
 use super::target::{Job, Observed};
 use crate::engine::context::Context;
@@ -42,7 +42,7 @@ pub(super) async fn looked_back(
                 }
             }
             Ok(None) => {}
-            Err(why) => words.push(format!("it could not be started anew: {why}")),
+            Err(why) => words.push(format!("it could not be restarted: {why}")),
         }
     }
     if seen.cancelled || (seen.wrong.is_empty() && down.is_empty()) {

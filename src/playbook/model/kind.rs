@@ -204,7 +204,7 @@ pub struct WaitFor {
     pub timeout: Option<Node>,
     /// Seconds between looks; 1 without.
     pub sleep: Option<Node>,
-    /// Shown when the time is over.
+    /// Shown when it times out.
     pub message: Option<Node>,
 }
 

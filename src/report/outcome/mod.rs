@@ -195,7 +195,7 @@ impl Page<'_> {
         if !unknown.is_empty() {
             let arguments = rerun::only(start, &unknown);
             text.push_str(&format!("run `certroll status {arguments}` to see what they hold, "));
-            text.push_str(&format!("`certroll recover {arguments}` to settle them"));
+            text.push_str(&format!("`certroll recover {arguments}` to recover them"));
             if command == "apply" {
                 text.push_str(&format!(", then {} for all that is left", again()));
             }
@@ -207,10 +207,10 @@ impl Page<'_> {
             }
             text.push('\n');
         } else if stopped && !is_plan && !left.is_empty() {
-            text.push_str(&format!("run {} to go on\n", again()));
+            text.push_str(&format!("run {} to continue\n", again()));
         } else if command == "apply" && !stopped && self.summary.hosts.len() > left.len() {
             let arguments = rerun::all(start);
-            text.push_str(&format!("look again at any time: certroll verify {arguments}\n"));
+            text.push_str(&format!("to check again at any time: certroll verify {arguments}\n"));
         }
         text
     }

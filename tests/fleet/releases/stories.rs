@@ -35,13 +35,18 @@ fn attributes(host: &Host) -> Vec<String> {
 
 pub(super) fn attributes_kept(host: &Host) {
     host.sh("cd /etc/nginx/tls && chown www-data:adm fullchain.pem && chmod 664 fullchain.pem
-         chown www-data:adm privkey.pem && chmod 400 privkey.pem
+         chown root:adm privkey.pem && chmod 640 privkey.pem
          setfacl -m u:mail:r fullchain.pem && setfattr -n user.note -v kept fullchain.pem");
     let before = attributes(host);
     assert!(before.iter().any(|line| line.contains("posix_acl") && line.contains("user.note")));
     host.apply(&gen2(), "changed");
     host.expect(&NGINX, "gen2");
-    assert_eq!(attributes(host), before);
+    // BusyBox has no tool that copies attributes of users; access lists are kept there too.
+    let busybox = host.sh("cp --help 2>&1 | head -n 1").starts_with("BusyBox");
+    let kept = |line: &String| {
+        if busybox { line.replace(" user.note=6b657074", "") } else { line.clone() }
+    };
+    assert_eq!(attributes(host), before.iter().map(kept).collect::<Vec<_>>());
 }
 
 pub(super) fn reload_false(host: &Host) {

@@ -100,6 +100,36 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(forth.code, 0, "{forth}");
     assert!(site.serves_new("edge1"));
     assert_eq!(std::fs::read(site.file("edge1", "tls/cert.pem")).expect("there"), new);
+
+    // Words that mean the same on every host.
+    let leaf = site.lab.leaves("edge1").expect("a host").0.to_string();
+    for (to, outcome, serves_new) in [
+        (&leaf[..12], "edge1=changed", false),
+        ("previous", "edge1=changed", true),
+        ("2020-01-01", "edge1=changed", false),
+        ("2100-01-01T00:00:00Z", "edge1=unchanged", false),
+        (&leaf, "edge1=unchanged", false),
+    ] {
+        let back = site.play("rollback", "", CERTIFICATE, &["--to", to]).await;
+        assert_eq!((back.code, back.outcomes().as_str()), (0, outcome), "{to}: {back}");
+        assert_eq!(site.serves_new("edge1"), serves_new, "{to}");
+    }
+    let nowhere = site.play("rollback", "", CERTIFICATE, &["--to", "0123456789ab"]).await;
+    assert_eq!(nowhere.code, 2, "{nowhere}");
+    assert!(nowhere.stdout.contains("no generation with certificate 0123456789ab"), "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_no_task_has_is_an_error() {
+    let site = Site::good(1).await;
+    let tagged = format!("{CERTIFICATE}      tags: [renew]\n");
+    let wrong = site.play("plan", "", &tagged, &["--tags", "renwe"]).await;
+    assert_eq!(wrong.code, 1, "{wrong}");
+    for words in ["--tags: no task has the tag 'renwe'", "did you mean 'renew'?"] {
+        assert!(wrong.stderr.contains(words), "{words}: {wrong}");
+    }
+    let right = site.play("plan", "", &tagged, &["--tags", "renew,tagged"]).await;
+    assert_eq!(right.code, 0, "{right}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,4 +142,27 @@ async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
         "{recover}"
     );
     assert_eq!(recover.output("edge1", "recover"), "nothing to recover");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_run_left_a_transaction_unfinished_is_told_by_plan_status_and_recover() {
+    use std::os::unix::fs::DirBuilderExt;
+    let site = Site::good(1).await;
+    let by = "certroll apply by ops@deploy1 since 2026-11-24T10:00:00Z, run 5d1f0a4c9be2d713";
+    let hex: String = by.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let directory = site.file("edge1", "state/lib");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).expect("a directory");
+    let journal = directory.join("j.20261124T100000Z-1");
+    std::fs::write(&journal, format!("certroll-journal 1\nby {hex}\nkeep 0\nend\n"))
+        .expect("written");
+
+    let plan = site.play("plan", "", CERTIFICATE, &[]).await;
+    let batch = of(&plan.events(), "plan_batch")[0]["unknown"].to_string();
+    assert!(batch.contains(&format!("an interrupted transaction ({by}) is unfinished")), "{plan}");
+    let status = site.play("status", "", CERTIFICATE, &[]).await;
+    assert_eq!(of(&status.events(), "host_status")[0]["journals"][0]["by"], by, "{status}");
+    let recover = site.play("recover", "", CERTIFICATE, &[]).await;
+    assert_eq!((recover.code, recover.outcomes().as_str()), (0, "edge1=changed"), "{recover}");
+    assert!(recover.output("edge1", "recover").contains(by), "{recover}");
+    assert!(!journal.exists(), "{recover}");
 }

@@ -146,8 +146,7 @@ impl Files {
         transaction.confirm().await.map_err(|error| error.to_string())?;
         let down = committed.reloads.iter().filter(|one| one.up == Some(false));
         let still_down = down.filter_map(|one| tried.get(one.service).cloned()).collect();
-        let words =
-            format!("{} was started anew by {}", tried.join(" and "), commands.join(" and "));
+        let words = format!("{} was restarted by {}", tried.join(" and "), commands.join(" and "));
         Ok(Some(Revived { words, tried, still_down }))
     }
 }
