@@ -19,6 +19,10 @@ pub(super) fn known_tags(tags: &[String], project: &Project) -> Result<(), Diagn
     const SPECIAL: [&str; 5] = ["all", "tagged", "untagged", "always", "never"];
     let every = project.plays().flat_map(|at| at.all_tasks().chain(at.handlers()));
     let every: Vec<ChosenTask<'_>> = every.collect();
+    // What an include adds may have any tag.
+    if every.iter().any(|chosen| matches!(chosen.task.kind, TaskKind::Include(_))) {
+        return Ok(());
+    }
     let known: BTreeSet<&str> =
         every.iter().flat_map(|chosen| &chosen.task.tags).map(String::as_str).collect();
     let mut found = Diagnostics::default();

@@ -45,6 +45,7 @@ fn a_block_rescues_and_always_is_always() {
     }
 }
 
+/// Where hosts loop over different items, Ansible's order is that in which their results arrive: here it is one list.
 #[test]
 fn files_and_roles_are_taken_in() {
     let files = [
@@ -56,7 +57,7 @@ fn files_and_roles_are_taken_in() {
              - role: web\n    number: 81\n    tags: [r]\n  - {role: web, vars: {inline: two}}\n  - web\n  - web\n  tasks:\n  \
              - import_tasks: tasks/plain.yml\n    when: inventory_hostname != 'c'\n    vars: {from: import}\n    tags: [i]\n  \
              - include_tasks: tasks/plain.yml\n    when: inventory_hostname == 'c'\n    vars: {from: include}\n  \
-             - name: looped\n    include_tasks: tasks/item.yml\n    loop: \"{{ ['x', 'y'] if inventory_hostname != 'b' else ['y'] }}\"\n    \
+             - name: looped\n    include_tasks: tasks/item.yml\n    loop: [x, y]\n    \
              loop_control: {loop_var: thing}\n  - include_role: {name: other, tasks_from: extra}\n    vars: {given: '1'}\n  \
              - import_role: {name: other}\n  - {name: last, debug: {msg: '{{ web_port }} {{ web_var }}'}, changed_when: true, notify: 'web : restart web'}\n  \
              handlers:\n  - {name: own, debug: {msg: own}, listen: everything}\n",
