@@ -6,10 +6,11 @@ pub mod clock {
 pub mod host {
     pub use crate::host::{
         Attributes, BootRecipe, CommandResult, Committed, Content, Family, FileChange, FileFacts,
-        FileRole, FileState, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant,
-        JournalState, Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd, RegularFile,
-        RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand,
-        Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
+        FileRole, FileState, Held, HeldAs, HostFacts, HostKind, InspectCommand, Inspection,
+        InspectionVariant, JournalState, Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd,
+        RegularFile, RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure,
+        TimedCommand, Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+        ValidationWay,
     };
 }
 pub mod inventory {

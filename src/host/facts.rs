@@ -236,8 +236,8 @@ pub struct RegularFile {
     pub readers: Vec<String>,
     /// Something is mounted on this very path (a container's bind): it cannot be replaced.
     pub mount_point: bool,
-    /// Another mount namespace (a container) has this very file mounted: it keeps the old bytes.
-    pub pinned: bool,
+    /// What else has it mounted: other mount namespaces, as of containers. Empty where only root could tell.
+    pub held: Vec<Held>,
     /// The certificates in it, in file order; at most 64 KiB of them are told.
     pub certificates: Vec<Arc<Certificate>>,
     /// Whether the file holds a private key block.
@@ -246,6 +246,43 @@ pub struct RegularFile {
     pub public_key_pem: Option<Vec<u8>>,
     /// Whether the asked user can read it; `None`: not asked or cannot tell.
     pub readable_by_user: Option<bool>,
+}
+
+/// A file that another mount namespace has mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// How.
+    pub kind: HeldAs,
+    /// A process in there.
+    pub pid: u32,
+    /// That process's name. Printable.
+    pub process: String,
+    /// The first characters of the container's id, where podman or docker runs it.
+    pub container: Option<String>,
+    /// Where it is in there. Printable.
+    pub path: String,
+}
+
+impl Held {
+    /// `container 0123456789ab (nginx, process 812)`.
+    pub fn by(&self) -> String {
+        let who = format!("{}, process {}", self.process, self.pid);
+        match &self.container {
+            Some(id) => format!("container {id} ({who})"),
+            None => format!("a container ({who})"),
+        }
+    }
+}
+
+/// How a file is mounted elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldAs {
+    /// By itself: a rename over it is not seen there.
+    File,
+    /// By itself, and it was replaced here since: an older file is there.
+    Older,
+    /// In a mounted directory: a rename is seen there.
+    Directory,
 }
 
 /// A kept earlier state of a file.

@@ -14,7 +14,9 @@ mod transaction;
 pub(crate) use command::CommandRequest;
 pub use command::{CommandResult, RunningCheck, TimedCommand};
 pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts};
-pub use facts::{FileFacts, FileState, HostFacts, JournalState, LockHolder, RegularFile, Tools};
+pub use facts::{
+    FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, RegularFile, Tools,
+};
 pub(crate) use inspection::ProcessQuery;
 pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
 pub use kind::{Family, HostKind};

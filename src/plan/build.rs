@@ -56,6 +56,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     }
     if decision != Decision::Unchanged {
         notes.extend(about_places);
+        blind_checks(view, &mut notes);
         aging(&files, now, &mut notes);
         if let Some(locked) = &view.facts().lock {
             notes.push(format!(
@@ -292,6 +293,19 @@ fn decide(files: &[FilePlan], places: &[PlannedPlace], notes: &mut Vec<String>) 
         Decision::ReloadOnly
     } else {
         Decision::Unchanged
+    }
+}
+
+/// A check that could not have failed proves nothing, however well it goes.
+fn blind_checks(view: &HostView, notes: &mut Vec<String>) {
+    for service in view.services() {
+        notes.extend(service.blind_checks().map(|label| {
+            format!(
+                "{}: `{label}` passes with garbage in place of the new files: it sees the live files only, and \
+                 proves nothing about the new ones",
+                service.want.name
+            )
+        }));
     }
 }
 

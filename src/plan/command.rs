@@ -1,7 +1,7 @@
 //! A profile's commands as the transaction can run them.
 
-use crate::model::CommandLine;
 use crate::model::command::{Piece, pieces, quote, replace};
+use crate::model::{CommandLine, RemotePath};
 use crate::services::{Files, Via};
 
 /// The template's file in the scripts made here.
@@ -126,6 +126,44 @@ pub(super) fn unseen(command: CommandLine, scratch: bool, user: Option<&str>) ->
     let enter = if scratch { "exec unshare -m sh -c" } else { "exec sh -c" };
     script.push_str(&format!("{enter} {} sh {words}", quote(&inner)));
     CommandLine::Shell(script)
+}
+
+/// With garbage in place of `files`, in a private mount namespace that nobody else sees. Where that cannot be had the
+/// command is not run, and 127 is its exit code. `user` is a word of shell text. `None`: a path is not text.
+pub(super) fn with_garbage(
+    command: &CommandLine,
+    files: &[&RemotePath],
+    scratch: bool,
+    private_net: bool,
+    user: Option<&str>,
+) -> Option<CommandLine> {
+    let mut inner = "d=/dev/shm; [ -d $d ] || d=/tmp; mount -t tmpfs -o mode=755 certroll $d || exit 127; \
+                     echo garbage >$d/garbage && chmod 644 $d/garbage || exit 127; \
+                     while [ \"$1\" != -- ]; do mount --bind $d/garbage \"$1\" 2>/dev/null || exit 127; shift; done; \
+                     shift; umount -l $d; "
+        .to_owned();
+    if scratch {
+        inner.push_str("mount -t tmpfs -o mode=1777 certroll /tmp || exit 127; ");
+    }
+    inner.push_str("exec \"$@\"");
+    let mut words: Vec<String> = Vec::new();
+    for file in files {
+        words.push(quote(file.to_str()?));
+    }
+    words.push("--".to_owned());
+    let mut script = "[ \"$(id -u)\" = 0 ] || exit 127; ".to_owned();
+    if let Some(user) = user {
+        script.push_str("command -v runuser >/dev/null || exit 127; ");
+        words.push(format!("runuser -u {user} --"));
+    }
+    words.extend(command.argv().iter().map(|word| quote(word)));
+    let namespaces = if private_net { "-m -n" } else { "-m" };
+    script.push_str(&format!(
+        "unshare {namespaces} true 2>/dev/null || exit 127; exec unshare {namespaces} sh -c {} sh {}",
+        quote(&inner),
+        words.join(" ")
+    ));
+    Some(CommandLine::Shell(script))
 }
 
 /// Creates what a sealed boot needs before the service is started.

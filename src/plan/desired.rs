@@ -106,6 +106,8 @@ pub struct ServiceWant {
     pub validate: Vec<ValidateWant>,
     /// Checks of the untouched configuration, made at inspect: why fails before is not this change's fault.
     pub prechecks: Vec<PrecheckWant>,
+    /// The same checks with garbage in place of the new files, for `plan` alone: one that passes proves nothing.
+    pub counter_checks: Vec<CounterCheck>,
     /// Makes it load the files; `None`: it watches them itself, or the task says so.
     pub reload: Option<TimedCommand>,
     /// Starts it when it was up before and is down after a rollback.
@@ -153,6 +155,17 @@ pub struct PrecheckWant {
     pub command: TimedCommand,
     /// The same as the profile or the task spells it, for people.
     pub label: String,
+}
+
+/// A check that is run once with garbage where the new files will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterCheck {
+    /// What to run. It ends with 127 where the garbage cannot be put there, and then runs nothing.
+    pub command: TimedCommand,
+    /// The check as the profile or the task spells it.
+    pub label: String,
+    /// Output that means refused, whatever the exit code.
+    pub refuse_output: Vec<String>,
 }
 
 /// A check over the staged files.

@@ -3,7 +3,7 @@
 
 use super::host_plan::{FileAction, FilePlan};
 use super::inspection::{HostView, ServiceView};
-use crate::host::{FileFacts, FileRole};
+use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
 use crate::services::Discovered;
 
@@ -20,7 +20,7 @@ pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     for (file, there) in files {
         notes.extend(shared_by_link(file, there));
         notes.extend(certbot(file, there));
-        notes.extend(pinned(file, there));
+        notes.extend(mounted_alone(file, there));
         notes.extend(unreadable(reader, file, there));
     }
     notes
@@ -162,14 +162,29 @@ fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
     })
 }
 
-fn pinned(file: &FilePlan, there: &FileFacts) -> Option<String> {
-    (file.action != FileAction::Keep && there.file()?.pinned).then(|| {
-        format!(
-            "{} is mounted into a container as a single file: what runs there keeps the old one until \
-             the container is recreated; mount its directory instead",
-            file.want.path
-        )
-    })
+/// Containers that have it mounted as a single file: what is renamed over it is not seen there, whatever the reload says.
+/// Said also when nothing is written: an older file in there is the commonest cause of drift.
+fn mounted_alone(file: &FilePlan, there: &FileFacts) -> Vec<String> {
+    let held = there.file().map(|now| now.held.as_slice()).unwrap_or_default();
+    let words = |held: &Held| {
+        let (path, by, inside) = (&file.want.path, held.by(), &held.path);
+        let remedy = "mount its directory instead, or restart the container in place of a reload";
+        match held.kind {
+            HeldAs::Older => Some(format!(
+                "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
+                 in there until it is restarted; {remedy}"
+            )),
+            HeldAs::File if file.action != FileAction::Keep => Some(format!(
+                "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
+                 until it is restarted; {remedy}"
+            )),
+            HeldAs::Directory if file.action != FileAction::Keep => Some(format!(
+                "{path} is {inside} in {by}, in a mounted directory: the new file is seen there"
+            )),
+            HeldAs::File | HeldAs::Directory => None,
+        }
+    };
+    held.iter().filter_map(words).collect()
 }
 
 /// Whether the service's user will be able to read the file, where that is sure.

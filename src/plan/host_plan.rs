@@ -23,6 +23,15 @@ pub struct HostPlan {
 }
 
 impl HostPlan {
+    /// The likeliest cause when a new certificate is not seen although the files are right: containers that go on
+    /// seeing the old ones.
+    pub fn mounted_alone(&self) -> impl Iterator<Item = &str> {
+        let notes = self.notes.iter().map(String::as_str);
+        notes.filter(|note| {
+            note.contains(" is mounted into ") && note.contains(" as a single file, ")
+        })
+    }
+
     /// The kind of key of the certificate that a place showed before, where the change replaces it by one with a key of
     /// another kind: a server that keeps both in memory would go on serving the old one to whoever asks for that kind.
     pub fn replaced_kind(&self, place: &PlannedPlace) -> Option<SignatureChoice> {

@@ -3,11 +3,14 @@
 //! A request and its answers are lists in one order. Both halves are here, [`ask`] and [`HostView`]: nobody
 //! else counts positions.
 
-use super::desired::{DesiredState, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant};
+use super::desired::{
+    CounterCheck, DesiredState, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant,
+};
+use super::error::PlanError;
 use super::host_plan::SeenBefore;
 use super::resolve::Variants;
 use crate::host::{
-    CommandResult, FileFacts, HostFacts, InspectCommand, Inspection, InspectionVariant,
+    CommandResult, FileFacts, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant,
     ProcessFacts, RunningCheck,
 };
 use crate::model::{Fingerprint, RemotePath};
@@ -17,8 +20,24 @@ use crate::verify::{Refusal, Served};
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
 /// the task says too little have nothing read; [`Variants::desired`] says why later.
 pub fn ask(variants: &Variants) -> Inspection {
+    asked(variants, variants.all())
+}
+
+/// As [`ask`], with the checks over garbage: the answers belong to what [`Variants::desired_for_plan`] gives.
+pub(crate) fn ask_for_plan(variants: &Variants) -> Inspection {
+    let kinds: Vec<_> = variants.all_for_plan().collect();
+    asked(
+        variants,
+        kinds.iter().map(|(kinds, desired)| (*kinds, desired.as_ref().map_err(|error| *error))),
+    )
+}
+
+fn asked<'a>(
+    variants: &Variants,
+    kinds: impl Iterator<Item = (&'a [HostKind], Result<&'a DesiredState, &'a PlanError>)>,
+) -> Inspection {
     let mut asked: Vec<InspectionVariant> = Vec::new();
-    for (kinds, desired) in variants.all() {
+    for (kinds, desired) in kinds {
         let variant = match desired {
             Ok(desired) => questions(desired),
             Err(_) => InspectionVariant::default(),
@@ -53,7 +72,9 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         variant.running.extend(running(service).cloned());
         variant.processes.extend(service.process.clone());
         let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let commands = service.prechecks.iter().map(|check| &check.command).chain(discover);
+        let counter_checks = service.counter_checks.iter();
+        let commands = service.prechecks.iter().map(|check| &check.command);
+        let commands = commands.chain(counter_checks.map(|check| &check.command)).chain(discover);
         variant.commands.extend(
             commands.map(|command| InspectCommand { command: command.clone(), only_if_running }),
         );
@@ -139,6 +160,8 @@ pub struct ServiceView<'a> {
     pub want: &'a ServiceWant,
     /// Checks of the untouched configuration.
     pub prechecks: Vec<PrecheckView<'a>>,
+    /// The checks with garbage in place of the new files, and how they went.
+    pub counter_checks: Vec<(&'a CounterCheck, &'a CommandResult)>,
     /// What its configuration says.
     pub discovery: Option<&'a CommandResult>,
     /// Whether it runs; `None`: cannot tell.
@@ -163,6 +186,24 @@ pub struct PlaceView<'a> {
     pub probe: &'a ProbeWant,
     /// What was seen before.
     pub look: &'a Look,
+}
+
+impl<'a> ServiceView<'a> {
+    /// The checks that pass with garbage in place of the new files: they see the live ones only.
+    pub fn blind_checks(&self) -> impl Iterator<Item = &'a str> {
+        let passed = |(check, result): &&(&CounterCheck, &CommandResult)| {
+            let output = String::from_utf8_lossy(&result.stdout);
+            let refused = check.refuse_output.iter().any(|text| output.contains(text.as_str()));
+            result.success() && !result.skipped && !refused
+        };
+        let passed: Vec<&'a str> = self
+            .counter_checks
+            .iter()
+            .filter(passed)
+            .map(|(check, _)| check.label.as_str())
+            .collect();
+        passed.into_iter()
+    }
 }
 
 impl PlaceView<'_> {
@@ -234,6 +275,11 @@ impl HostView {
                 .prechecks
                 .iter()
                 .filter_map(|want| Some(PrecheckView { want, result: results.next()? }))
+                .collect(),
+            counter_checks: want
+                .counter_checks
+                .iter()
+                .filter_map(|want| Some((want, results.next()?)))
                 .collect(),
             discovery: want.discover.as_ref().and_then(|_| results.next()),
             up: running(want).and_then(|_| up.next().copied().flatten()),

@@ -3,10 +3,10 @@
 //! What the task says wins over what the profile says. Nothing here looks at a host's files: that is
 //! [`build`](super::build)'s part.
 
-use super::command::{boot, names_files, prepared, unseen};
+use super::command::{boot, names_files, prepared, unseen, with_garbage};
 use super::desired::{
-    CheckWant, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ReloadReader, ServiceWant,
-    ValidateWant,
+    CheckWant, CounterCheck, DesiredState, DiscoverWant, PrecheckWant, ProbeWant, ReloadReader,
+    ServiceWant, ValidateWant,
 };
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
@@ -23,7 +23,7 @@ use crate::playbook::certificate::{
     CertificateTask, CheckOn, Confirm, ReloadChoice, Validation, VerifyChoice,
 };
 use crate::services::{
-    AsUser, Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep,
+    AsUser, Covers, Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep,
     SelfReload, Via, choose,
 };
 use crate::verify::SignatureChoice;
@@ -35,6 +35,8 @@ pub struct Variants {
     probes: Vec<ProbeWant>,
     boot_guard: bool,
     kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)>,
+    /// For each of `kinds`, service by service, the checks over garbage.
+    counter_checks: Vec<Vec<Vec<CounterCheck>>>,
 }
 
 impl Variants {
@@ -56,8 +58,39 @@ impl Variants {
         }
         let resolved =
             chosen.into_iter().map(|(kinds, here)| (kinds, resolve(wanted, &probes, here)));
+        let mut kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)> = resolved.collect();
+        let take = |desired: &mut DesiredState| {
+            let services = desired.services.iter_mut();
+            services.map(|service| std::mem::take(&mut service.counter_checks)).collect()
+        };
+        let counter_checks =
+            kinds.iter_mut().map(|(_, desired)| desired.as_mut().map(take).unwrap_or_default());
+        let counter_checks = counter_checks.collect();
         let boot_guard = wanted.certificate.boot_guard;
-        Ok(Self { boot_guard, kinds: resolved.collect(), probes })
+        Ok(Self { boot_guard, kinds, counter_checks, probes })
+    }
+
+    /// As [`all`](Self::all), with the checks over garbage.
+    pub(super) fn all_for_plan(
+        &self,
+    ) -> impl Iterator<Item = (&[HostKind], Result<DesiredState, &PlanError>)> {
+        self.kinds.iter().zip(&self.counter_checks).map(|((kinds, desired), checks)| {
+            (kinds.as_slice(), desired.as_ref().map(|desired| with(desired.clone(), checks)))
+        })
+    }
+
+    /// As [`desired`](Self::desired), with the checks over garbage.
+    ///
+    /// # Errors
+    /// As [`of_kind`](Self::of_kind).
+    pub(crate) fn desired_for_plan(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
+        let desired = self.desired(facts)?;
+        let of_kind = self.kinds.iter().position(|(kinds, _)| kinds.contains(&facts.kind));
+        let checks = of_kind.and_then(|index| self.counter_checks.get(index));
+        Ok(match checks {
+            Some(checks) => with(desired, checks),
+            None => desired,
+        })
     }
 
     /// The places to look at before the change; the same for every kind of host.
@@ -129,6 +162,13 @@ impl Variants {
         }
         Ok(desired)
     }
+}
+
+fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> DesiredState {
+    for (service, checks) in desired.services.iter_mut().zip(counter_checks) {
+        service.counter_checks.clone_from(checks);
+    }
+    desired
 }
 
 /// The user who runs a service checks the new files, and reads the key.
@@ -292,6 +332,7 @@ fn service_want(
         name: service.profile.name.clone(),
         validate: checks_of(wanted, layout, service, probes, first)?,
         prechecks: prechecks(wanted, layout, service, first),
+        counter_checks: counter_checks(wanted, layout, service, first),
         reload,
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
         running: resolved.running(),
@@ -548,13 +589,7 @@ fn prechecks(
         // Paths first: what is wrapped around them quotes them once more.
         let command = layout.filled(&step.command);
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
-        let user = about.as_user.as_ref().map(|user| match user {
-            AsUser::Named(name) => quote(name),
-            // The inspection tells it.
-            AsUser::OfProcess => {
-                format!("\"${{certroll_user:-{}}}\"", usual_user(service.profile))
-            }
-        });
+        let user = word_for_user(service, about.as_user.as_ref());
         let command = unseen(command, about.scratch_home, user.as_deref());
         commands.push((command, label(&step.command)));
     }
@@ -563,4 +598,57 @@ fn prechecks(
         .into_iter()
         .map(|(command, label)| PrecheckWant { command: TimedCommand { command, timeout }, label })
         .collect()
+}
+
+/// The user of a check, as a word of shell text.
+fn word_for_user(service: &Service<'_>, user: Option<&AsUser>) -> Option<String> {
+    user.map(|user| match user {
+        AsUser::Named(name) => quote(name),
+        // The inspection tells it.
+        AsUser::OfProcess => format!("\"${{certroll_user:-{}}}\"", usual_user(service.profile)),
+    })
+}
+
+/// The checks that are said to look at the new files, each once with garbage in place of the first pair's. What a profile
+/// knows to look at no contents is not tried.
+fn counter_checks(
+    wanted: &CertificateRequest,
+    layout: &Layout,
+    service: &Service<'_>,
+    first: bool,
+) -> Vec<CounterCheck> {
+    let of_pair = layout.files.iter().filter(|file| file.pair == 0);
+    let files: Vec<&RemotePath> = of_pair.map(|file| &file.path).collect();
+    let timeout = wanted.certificate.validate_timeout;
+    let mut checks = Vec::new();
+    if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first) {
+        let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
+        let private_net = configuration.is_some_and(|step| step.step.net_private);
+        let garbled = with_garbage(&layout.filled(command), &files, false, private_net, None);
+        checks.extend(garbled.map(|garbled| CounterCheck {
+            command: TimedCommand { command: garbled, timeout },
+            label: label(command),
+            refuse_output: Vec::new(),
+        }));
+    }
+    for step in steps(wanted, service).into_iter().filter(|step| reads_contents(step)) {
+        let about = &step.step;
+        let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
+        let scratch = about.scratch_home || matches!(about.via, Via::Template(_));
+        let user = word_for_user(service, about.as_user.as_ref());
+        let command = layout.filled(&command);
+        let garbled = with_garbage(&command, &files, scratch, about.net_private, user.as_deref());
+        checks.extend(garbled.map(|garbled| CounterCheck {
+            command: TimedCommand { command: garbled, timeout },
+            label: label(&step.command),
+            refuse_output: about.refuse_output.clone(),
+        }));
+    }
+    checks
+}
+
+/// Whether the step is known to refuse what is no certificate.
+fn reads_contents(step: &ResolvedStep) -> bool {
+    let contents = [Covers::LeafPem, Covers::Pem, Covers::PairSameType, Covers::Pair];
+    step.step.via != Via::Live && step.step.covers.iter().any(|known| contents.contains(known))
 }

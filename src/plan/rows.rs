@@ -13,7 +13,7 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
     let desired = view.desired();
     let service = services(desired);
     let idle = plan.decision == Decision::Unchanged;
-    let validate = if idle { String::new() } else { validation(desired, view.facts()) };
+    let validate = if idle { String::new() } else { validation(view) };
     let asleep = view.asleep();
     let reload = if idle { String::new() } else { reload(desired, &asleep) };
     let mut rows: Vec<PlanRow> = plan
@@ -107,14 +107,21 @@ fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
 }
 
 /// What checks the new files on this host, how, and what that truly covers.
-fn validation(desired: &DesiredState, facts: &HostFacts) -> String {
+fn validation(view: &HostView) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut covers: Vec<Covers> = Vec::new();
-    for step in desired.services.iter().flat_map(|service| &service.validate) {
-        covers.extend(&step.covers);
-        let text = format!("{} {}", step.label, way(step, facts));
-        if !shown.contains(&text) {
-            shown.push(text);
+    for service in view.services() {
+        let blind: Vec<&str> = service.blind_checks().collect();
+        for step in &service.want.validate {
+            let text = if blind.contains(&step.label.as_str()) {
+                format!("{} sees the live files only", step.label)
+            } else {
+                covers.extend(&step.covers);
+                format!("{} {}", step.label, way(step, view.facts()))
+            };
+            if !shown.contains(&text) {
+                shown.push(text);
+            }
         }
     }
     if shown.is_empty() {

@@ -72,7 +72,14 @@ pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::tra
 pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
 /// The same, to read a host.
 pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
-    let parts = [RUN, LOCK, LINKS, part!("core/processes"), part!("files/inspect")];
+    let parts = [
+        RUN,
+        LOCK,
+        LINKS,
+        part!("core/processes"),
+        part!("files/containers"),
+        part!("files/inspect"),
+    ];
     Program::new(&[&parts[..], &[part!("inspection")]].concat())
 });
 /// The same, for a single command.

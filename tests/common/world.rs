@@ -171,7 +171,7 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        pinned: false,
+        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,

@@ -36,6 +36,7 @@ pub(crate) fn job(
     };
     let target = context.targets.target(host, connection, dirs);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
+    let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
     let (wanted, variants) = (want.wanted, want.variants);
-    Ok(Job { wanted, variants, earlier, reviewed: None, target, identity, emitter })
+    Ok(Job { wanted, variants, earlier, plan_only, reviewed: None, target, identity, emitter })
 }

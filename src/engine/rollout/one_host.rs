@@ -249,10 +249,19 @@ pub(crate) async fn finish(
     if let Some((cause, advice)) = wrong {
         let failure = staged.roll_back(cause).await;
         let mut failure = looked_back(failure, &job, &observed, since, context).await;
-        failure.failure.advice.splice(0..0, advice);
+        let mounted = plan_mounts(&observed.plan);
+        failure.failure.advice.splice(0..0, mounted.chain(advice));
         return Err(failure);
     }
     Ok(VerifiedHost { job, observed, staged, since })
+}
+
+/// The likeliest cause where files are mounted into containers one by one.
+fn plan_mounts(plan: &HostPlan) -> impl Iterator<Item = String> {
+    plan.mounted_alone()
+        .map(|note| format!("likely the cause: {note}"))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn failed_step(step: Step, why: String) -> StepFailure {

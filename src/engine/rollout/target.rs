@@ -164,6 +164,8 @@ pub(crate) struct Job {
     pub variants: Arc<Variants>,
     /// An earlier generation is wanted instead of the task's files.
     pub earlier: Option<Earlier>,
+    /// Nothing will be applied: what costs the host more is asked as well.
+    pub plan_only: bool,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.
@@ -178,6 +180,11 @@ impl Job {
     /// The host.
     pub(crate) fn host(&self) -> &HostName {
         &self.wanted.host
+    }
+
+    /// Whether checks are tried with garbage: in a plan, and again where a reviewed one is carried out to the letter.
+    pub(crate) fn tries_garbage(&self) -> bool {
+        self.plan_only || self.reviewed.is_some()
     }
 
     /// The task's title.

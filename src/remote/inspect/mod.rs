@@ -7,8 +7,9 @@ use super::encode::{BadRequest, encode, places, running_words, timed};
 use super::error::RemoteError;
 use super::program::{INSPECTING, nonce};
 use crate::host::{
-    BootGuard, CommandResult, Family, FileFacts, FileState, Generation, HostFacts, HostKind,
-    JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools, TransactionId,
+    BootGuard, CommandResult, Family, FileFacts, FileState, Generation, Held, HeldAs, HostFacts,
+    HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
+    TransactionId,
 };
 use crate::host::{Inspection, InspectionVariant, ProcessQuery, RunningCheck};
 use crate::model::text::printable;
@@ -158,6 +159,7 @@ impl Reader<'_> {
                 self.facts.process_users.push(user.filter(|user| !user.is_empty()));
                 Ok(false)
             }
+            "held" => self.held(reply).map(|()| false),
             "process" => self.process(reply).map(|()| false),
             "cmd" => self.command(reply).map(|()| false),
             "boot_guard" => {
@@ -293,6 +295,28 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn held(&mut self, reply: &Reply) -> Taken<()> {
+        let index: usize = number(reply, "i")?;
+        let file = self.facts.files.get_mut(index).map(|file| &mut file.state);
+        let Some(FileState::File(file)) = file else {
+            return Err("held, and not a file".to_owned());
+        };
+        let container = text(reply, "container")?;
+        file.held.push(Held {
+            kind: match text(reply, "kind")?.as_str() {
+                "file" => HeldAs::File,
+                "old" => HeldAs::Older,
+                "dir" => HeldAs::Directory,
+                _ => return Err("held in an unknown way".to_owned()),
+            },
+            pid: number(reply, "pid")?,
+            process: printable(text(reply, "comm")?.as_bytes(), 100),
+            container: (!container.is_empty()).then(|| container.chars().take(12).collect()),
+            path: printable(&bytes(reply, "path")?, 4096),
+        });
+        Ok(())
+    }
+
     fn process(&mut self, reply: &Reply) -> Taken<()> {
         self.in_order(reply, self.facts.processes.len(), |chosen| chosen.processes.len())?;
         let Some(pid) = reply.maybe_number("pid").map_err(BadReply::into_words)? else {
@@ -399,7 +423,7 @@ fn regular(reply: &Reply) -> Taken<FileState> {
             readers.iter().map(|name| printable(name, 100)).collect()
         },
         mount_point: flag("mounted")? == Some(true),
-        pinned: flag("pinned")? == Some(true),
+        held: Vec::new(),
         certificates: certificates(reply)?,
         holds_key: flag("holds_key")? == Some(true),
         public_key_pem: match public_key {

@@ -232,6 +232,7 @@ inspect() {
   list_generations
   read_files
   tell_files
+  tell_holds
   tell_processes
   look_at_services
   run_commands

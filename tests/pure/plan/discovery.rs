@@ -3,7 +3,7 @@
 //! The outputs were captured on Debian 12 from the packages named; paths in them are Debian's own.
 
 use crate::common::world::{AUTHORITY, desired, facts, file, nothing, plan, put, wanted};
-use certroll::testing::host::{CommandResult, FileState, HostFacts};
+use certroll::testing::host::{CommandResult, FileState, Held, HeldAs, HostFacts};
 use certroll::testing::model::{FileMode, RemotePath};
 use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::playbook::certificate::Dest;
@@ -159,11 +159,17 @@ fn a_container_keeps_a_file_that_it_has_mounted() {
     let wanted = wanted(&["caddy"]);
     let mut facts = told(&wanted, &[CADDY]);
     let FileState::File(cert) = &mut facts.files[1].state else { panic!() };
-    cert.pinned = true;
-    assert!(
-        notes(&wanted, &facts)[0]
-            .starts_with("/etc/caddy/certs/cert.pem is mounted into a container")
-    );
+    cert.held.push(Held {
+        kind: HeldAs::Older,
+        pid: 812,
+        process: "caddy".to_owned(),
+        container: Some("0123456789ab".to_owned()),
+        path: "/tls/cert.pem".to_owned(),
+    });
+    let told = notes(&wanted, &facts);
+    let begins = "/etc/caddy/certs/cert.pem is mounted into container 0123456789ab (caddy, process 812) as a single file, \
+        /tls/cert.pem, and was replaced since";
+    assert!(told[0].starts_with(begins), "{told:?}");
 }
 
 #[test]

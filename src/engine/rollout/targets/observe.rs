@@ -9,7 +9,7 @@ use crate::host::{Recovered, RecoveredEnd, StateDirs};
 use crate::model::Step;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
-use crate::plan::inspection::{HostView, ask};
+use crate::plan::inspection::{HostView, ask, ask_for_plan};
 use crate::remote::{self, RemoteError};
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub(super) async fn observe(
 ) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
-    let mut request = ask(&job.variants);
+    let mut request =
+        if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
     let process = connection.sh().await.map_err(|error| error.ended(task))?;
@@ -38,7 +39,11 @@ pub(super) async fn observe(
     let (facts, looks) =
         tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
     let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
-    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+    let desired = match job.tries_garbage() {
+        true => job.variants.desired_for_plan(&facts),
+        false => job.variants.desired(&facts),
+    };
+    let desired = desired.map_err(|why| refuse(why.to_string()))?;
     let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
     let view = match &job.earlier {
         None => view,

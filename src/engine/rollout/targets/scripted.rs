@@ -329,7 +329,7 @@ fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        pinned: false,
+        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,

@@ -34,13 +34,14 @@ processes_listening() {
   processes_sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v ports="$*" 'BEGIN { n = split(ports, port, " ")
 for (i = 1; i <= n; i++) wanted[sprintf("%04X", port[i] + 0)] = 1 }
 $4 == "0A" { split($2, at, ":"); if (at[2] in wanted) print $10 }')
+  set -- $processes_sockets; processes_sockets="$*"
   [ -n "$processes_sockets" ] || return 0
   set +f; set -- /proc/[0-9]*/fd; set -f
-  processes=$(ls -l "$@" 2>/dev/null | awk -v sockets="$(echo $processes_sockets)" 'BEGIN { n = split(sockets, one, " ")
+  processes=$(ls -l "$@" 2>/dev/null | awk -v sockets="$processes_sockets" 'BEGIN { n = split(sockets, one, " ")
 for (i = 1; i <= n; i++) wanted["socket:[" one[i] "]"] = 1 }
 /^\/proc\// { split($0, part, "/"); pid = part[3] }
 $NF in wanted && !seen[pid]++ { print pid }')
-  processes=$(echo $processes)
+  set -- $processes; processes="$*"
 }
 
 # Of $processes the first whose parent is none of them -> v

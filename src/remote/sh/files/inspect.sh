@@ -77,33 +77,20 @@ read_mounts() {
     done </proc/self/mounts; } 2>/dev/null
 }
 
-# roots: what other mount namespaces (containers) have mounted of a file system, except whole ones. Only
-# root sees them, and each namespace is told once per process in it.
-read_roots() {
-  roots=$nl
-  [ "$uid" = 0 ] && have awk || return 0
-  set +f; set -- /proc/[0-9]*/mountinfo; set -f
-  # Through cat: processes end meanwhile, and some awks with them.
-  v=$(cat "$@" 2>/dev/null | awk '$4 != "/" && !seen[$4]++ { print $4 }')
-  IFS=$nl; set -- $v; IFS=$ifs
-  for roots_line; do unescape_mount "$roots_line"; roots=$roots$v$nl; done
-}
-
-# Whether one of them is the file $1, by its path from the root of its file system -> v
-pinned() {
-  case $roots in *"/${1##*/}$nl"*) ;; *) v=0; return;; esac
-  pinned_file=$1 pinned_mount= pinned_at=0
+# The mount point that a path lies below -> v
+pinned_prefix() {
+  pinned_mount= pinned_at=0
   while [ $pinned_at -lt $n_mounts ]; do
     get mp $pinned_at; v=${v%/}
-    case $pinned_file in "$v"/*) [ ${#v} -lt ${#pinned_mount} ] || pinned_mount=$v;; esac
+    case $1 in "$v"/*) [ ${#v} -lt ${#pinned_mount} ] || pinned_mount=$v;; esac
     pinned_at=$((pinned_at+1))
   done
-  case $roots in *"$nl${pinned_file#"$pinned_mount"}$nl"*) v=1;; *) v=0;; esac
+  v=$pinned_mount
 }
 
 # Free space, read-only mounts, earlier generations and orphans, directory by directory.
 look_at_directories() {
-  read_mounts; read_roots
+  read_mounts; read_holds
   # Names of interrupted transactions, to tell an orphan from theirs.
   set +f; set -- "$state"/j.* "$state"/undo.* "$state"/done.* "$state"/conflict.*; set -f
   look_known=' '
@@ -403,7 +390,7 @@ tell_files() {
         tell_owner=${v%%;*} tell_group=${v#*;}; set -- $tell_owner; tell_owner=${tell_owner#* * * * * }
         tell_line="$tell_line mode=$1 nlink=$2 size=$3 uid=$4 gid=$5"
         enc "$tell_owner"; tell_line="$tell_line owner=$v"; enc "$tell_group"; tell_line="$tell_line group=$v mounted=$tell_mounted"
-        get real $i; pinned "$v"; tell_line="$tell_line pinned=$v";;
+        ;;
       esac
       for tell_key in sha acl imm can; do get $tell_key $i; tell_line="$tell_line $tell_key=$v"; done
       get pem $i; tell_line="$tell_line holds_key=${v%% *} certs=${v#* }"

@@ -1,0 +1,124 @@
+# What else has a file mounted: containers, each with a mount namespace of its own. Compared by inode and never by the
+# text of paths: mountinfo goes on saying //deleted after a way back, names a link's target, and begins inside a subvolume.
+
+# Mounts of other than whole file systems, one per namespace and place: hold_pid_N, hold_root_N (in its file system, as
+# told), hold_at_N, and hold_id_N (inode, and `f` for a file) below $n_holds. Only root sees those of others.
+read_holds() {
+  n_holds=0
+  [ "$uid" = 0 ] && [ $stattool = gnu ] && have awk || return 0
+  set +f; set -- /proc/[0-9]*/ns/mnt; set -f
+  hold_pids=$(ls -l "$@" 2>/dev/null | awk '{ split($(NF - 2), part, "/"); if (part[3] != "" && !seen[$NF]++) print part[3] }')
+  set --
+  for v in $hold_pids; do set -- "$@" "/proc/$v/mountinfo"; done
+  # With headers, as there are at least two: processes end meanwhile, and some awks with them.
+  v=$(tail -n +1 /dev/null "$@" 2>/dev/null | awk '$1 == "==>" { split($2, part, "/"); pid = part[3]; next }
+pid != "" && $4 != "/" && $4 !~ /^\/\// && $5 ~ /^\// { print pid, $4, $5 }')
+  hold_words= hold_all=$v
+  IFS=$nl; set -- $hold_all; IFS=$ifs
+  for hold_line; do
+    hold_pid=${hold_line%% *} v=${hold_line#* }; hold_root=${v%% *} hold_at=${v#* }
+    unescape_mount "$hold_at"; hold_at=$v
+    case $hold_at in *"$nl"*) continue;; esac
+    put hold_pid $n_holds "$hold_pid"; put hold_at $n_holds "$hold_at"; put hold_id $n_holds ''
+    # Of what was renamed over only the mark is left.
+    unescape_mount "${hold_root%//deleted}"; put hold_root $n_holds "$v"
+    put hold_path $n_holds "/proc/$hold_pid/root$hold_at"
+    hold_words="$hold_words \"\$hold_path_$n_holds\""; n_holds=$((n_holds+1))
+  done
+  [ $n_holds -gt 0 ] || return 0
+  hold_ids hold "$hold_words"
+}
+
+# WHOSE WORDS (for eval): inode of each file or directory, and which it is -> WHOSE_id_N, for those whose WHOSE_path_N is told
+hold_ids() {
+  eval "v=\$(stat -L -c '%d:%i %F,%n' -- $2 2>/dev/null)"
+  IFS=$nl; set -- "$1" $v; IFS=$ifs
+  hold_of=$1 hold_n=0; shift
+  # In the order of the words; those that are gone are left out.
+  for hold_line; do
+    while :; do
+      eval "v=\${${hold_of}_path_$hold_n-}"
+      [ -n "$v" ] || return 0
+      [ "$v" != "${hold_line#*,}" ] || break
+      hold_n=$((hold_n+1))
+    done
+    v=${hold_line%%,*}
+    case $v in
+    *' directory') put ${hold_of}_id $hold_n "${v%% *}";;
+    *' regular '*) put ${hold_of}_id $hold_n "${v%% *}f";;
+    esac
+    hold_n=$((hold_n+1))
+  done
+}
+
+# Who holds the files: told for each, one line per namespace. `file`: this very inode is mounted by itself. `old`: a file
+# of its name that is another inode already. `dir`: it lies in a mounted directory of another root, and where.
+tell_holds() {
+  [ $n_holds -gt 0 ] && [ $n_reg -gt 0 ] || return 0
+  n_own=0 own_words= own_known=$nl
+  for i in $regular; do
+    get real $i; own_file=$v
+    while :; do
+      case $own_known in *"$nl$own_file$nl"*) break;; esac
+      own_known=$own_known$own_file$nl
+      put own_path $n_own "${own_file:-/}"; put own_id $n_own ''; own_words="$own_words \"\$own_path_$n_own\""
+      n_own=$((n_own+1))
+      [ -n "$own_file" ] || break
+      own_file=${own_file%/*}
+    done
+  done
+  hold_ids own "$own_words"
+  for i in $regular; do tell_holds_of $i; done
+}
+own_id_of() { # PATH -> v
+  own_n=0
+  while [ $own_n -lt $n_own ]; do get own_path $own_n; [ "$v" != "$1" ] || { get own_id $own_n; return 0; }; own_n=$((own_n+1)); done
+  v=
+}
+tell_holds_of() {
+  get real $1; hold_real=$v hold_told=' '
+  own_id_of "$hold_real"; hold_own=$v
+  [ -n "$hold_own" ] || return 0
+  pinned_prefix "$hold_real"; hold_text=${hold_real#"$v"}
+  c=0
+  while [ $c -lt $n_holds ]; do
+    get hold_pid $c; hold_pid=$v; get hold_id $c; hold_id=$v; get hold_root $c; hold_root=$v; get hold_at $c; hold_at=$v
+    c=$((c+1))
+    case $hold_told in *" $hold_pid "*) continue;; esac
+    hold_kind=
+    case $hold_id in
+    *f)
+      # What is mounted on the destination itself here is told elsewhere.
+      if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ] && [ "$hold_at" = "$hold_real" ]; then continue; fi
+      if [ "$hold_id" = "$hold_own" ]; then hold_kind='file'
+      elif [ "$hold_root" = "$hold_text" ]; then hold_kind=old; fi;;
+    ?*)
+      [ ! "/proc/$hold_pid/root/." -ef / ] || continue
+      hold_dir=${hold_real%/*}
+      while [ -n "$hold_dir" ]; do
+        own_id_of "$hold_dir"
+        if [ "$v" = "$hold_id" ]; then hold_kind=dir hold_at=${hold_at%/}${hold_real#"$hold_dir"}; break; fi
+        hold_dir=${hold_dir%/*}
+      done;;
+    esac
+    [ -n "$hold_kind" ] || continue
+    hold_told="$hold_told$hold_pid "
+    hold_container "$hold_pid"; hold_name=$v
+    first_line "/proc/$hold_pid/comm"; enc "$v"; hold_comm=$v; enc "$hold_at"
+    say held i=$1 kind=$hold_kind pid=$hold_pid container=$hold_name comm=$hold_comm path=$v
+  done
+}
+
+# The container that a process belongs to, as its cgroup names it -> v: its id, or empty
+hold_container() {
+  hold_group=
+  { while IFS=: read -r hold_n v hold_n; do
+      case $hold_n in *libpod-*|*docker[-/]*) hold_group=$hold_n; break;; esac
+    done <"/proc/$1/cgroup"; } 2>/dev/null
+  case $hold_group in
+  *libpod-*) v=${hold_group##*libpod-};;
+  *docker[-/]*) v=${hold_group##*docker[-/]};;
+  *) v=; return 0;;
+  esac
+  v=${v%%[!0-9a-f]*}
+}
