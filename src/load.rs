@@ -61,13 +61,7 @@ pub(crate) fn vars_text(
     file: Arc<SourceFile>,
     decrypt: Decrypt<'_>,
 ) -> Result<(Vars, Diagnostics), Diagnostics> {
-    let file = if file.text.starts_with("$ANSIBLE_VAULT") {
-        let text = decrypt(&file.text)
-            .map_err(|why| Diagnostic::error(format!("{}: {why}", file.name)))?;
-        Arc::new(SourceFile { name: file.name.clone(), text, secret: true })
-    } else {
-        file
-    };
+    let file = opened(file, decrypt)?;
     let (node, warnings) = yaml::parse(&file)?;
     let kind = node.kind();
     let span = node.span.clone();
@@ -85,6 +79,37 @@ pub(crate) fn vars_text(
             .help("write each variable as `name: value`")
             .into()),
     }
+}
+
+/// The text of a file, decrypted if it is a vault.
+///
+/// # Errors
+/// The vault cannot be opened.
+pub(crate) fn opened(
+    file: Arc<SourceFile>,
+    decrypt: Decrypt<'_>,
+) -> Result<Arc<SourceFile>, Diagnostics> {
+    if !file.text.starts_with("$ANSIBLE_VAULT") {
+        return Ok(file);
+    }
+    let text =
+        decrypt(&file.text).map_err(|why| Diagnostic::error(format!("{}: {why}", file.name)))?;
+    Ok(Arc::new(SourceFile { name: file.name.clone(), text, secret: true }))
+}
+
+/// A file by Ansible's search: in each directory, within `folder` before the directory itself. An absolute name, and
+/// one that is nowhere, gives nothing.
+pub(crate) fn find(directories: &[PathBuf], folder: &str, name: &str) -> Option<PathBuf> {
+    if Path::new(name).is_absolute() {
+        return None;
+    }
+    let within = |directory: &PathBuf| {
+        // `tasks/` of a role stands for the role.
+        let role = directory.ends_with("tasks").then(|| directory.parent()).flatten();
+        let role = role.map(|role| role.join(folder).join(name));
+        role.into_iter().chain([directory.join(folder).join(name), directory.join(name)])
+    };
+    directories.iter().flat_map(within).find(|path| path.exists())
 }
 
 /// What is in a directory, by name; nothing when there is no such directory.
@@ -107,6 +132,23 @@ pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
             Err(Diagnostic::error(message))
         }
     }
+}
+
+/// The files of variables in a directory and below it, by name.
+///
+/// # Errors
+/// A directory that cannot be listed.
+pub(crate) fn files_below(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let mut files = Vec::new();
+    for path in entries(directory)? {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else if ending.is_some_and(|ending| ["yml", "yaml", "json"].contains(&ending)) {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, FileMode), Diagnostic> {

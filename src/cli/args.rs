@@ -99,6 +99,12 @@ pub(super) struct RunArgs {
     /// `any_errors_fatal` of the configuration, for plays that do not say
     #[arg(skip)]
     pub any_errors_fatal: bool,
+    /// `roles_path` of the configuration
+    #[arg(skip)]
+    pub roles_path: Vec<PathBuf>,
+    /// `collections_path` of the configuration
+    #[arg(skip)]
+    pub collections_path: Vec<PathBuf>,
     /// The configuration file that was read
     #[arg(skip)]
     pub config_file: Option<String>,

@@ -4,6 +4,7 @@ use super::args::RunArgs;
 use crate::inputs::project::{Book, Project};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::Variables;
+use crate::playbook::{Meta, Part, TaskKind};
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics};
@@ -18,6 +19,10 @@ pub(super) fn known_tags(tags: &[String], project: &Project) -> Result<(), Diagn
     const SPECIAL: [&str; 5] = ["all", "tagged", "untagged", "always", "never"];
     let every = project.plays().flat_map(|at| at.all_tasks().chain(at.handlers()));
     let every: Vec<ChosenTask<'_>> = every.collect();
+    // What an include adds may have any tag.
+    if every.iter().any(|chosen| matches!(chosen.task.kind, TaskKind::Include(_))) {
+        return Ok(());
+    }
     let known: BTreeSet<&str> =
         every.iter().flat_map(|chosen| &chosen.task.tags).map(String::as_str).collect();
     let mut found = Diagnostics::default();
@@ -67,8 +72,18 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             false => at.tasks().collect(),
             true => at.all_tasks().collect(),
         };
-        let tasks = chosen.into_iter().map(|chosen| TaskListing {
-            name: chosen.task.title(),
+        let shown = |chosen: &ChosenTask<'_>| {
+            let implicit = matches!(chosen.task.kind, TaskKind::Meta(Meta::EndSection));
+            let aside = |(_, part): &(_, Part)| *part != Part::Body;
+            // Ansible lists the bodies of blocks only.
+            !implicit && !chosen.task.around.blocks.iter().any(aside)
+        };
+        let tasks = chosen.into_iter().filter(shown).map(|chosen| TaskListing {
+            // Without a name of its own it is listed as its module, whatever role it is in.
+            name: match chosen.task.name {
+                Some(_) => chosen.task.title(),
+                None => chosen.task.kind.name().to_owned(),
+            },
             tags: chosen.task.tags.clone(),
         });
         books[at.book_index()].plays.push(PlayListing {

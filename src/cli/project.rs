@@ -4,13 +4,14 @@ use super::args::{ConnectionArgs, InventorySource, RunArgs};
 use super::failure::Failure;
 use super::{extra_vars, secrets};
 use crate::engine::connections::Connections;
+use crate::inputs::growth::Growth;
 use crate::inputs::project::{Book, Options, Project};
 use crate::inputs::verb::Verb;
 use crate::inventory::{self, Inventory, LoadOptions};
 use crate::load;
 use crate::model::Shard;
 use crate::model::Timestamp;
-use crate::playbook;
+use crate::playbook::{self, RolePlaces};
 use crate::services::Profiles;
 use crate::source::{Diagnostics, Node, Value, Vars};
 use crate::template::{Decrypt, Templates};
@@ -97,8 +98,9 @@ pub(super) fn load(args: &RunArgs, verb: Verb) -> Result<Loaded, Failure> {
     let mut problems = Diagnostics::default();
     let mut books = Vec::new();
     let mut warnings = Diagnostics::default();
+    let places = role_places(args);
     for path in &args.playbooks {
-        match read_playbook(path, &decrypt) {
+        match read_playbook(path, &decrypt, &places) {
             Ok((book, more)) => {
                 books.push(book);
                 warnings.extend(more);
@@ -122,6 +124,7 @@ pub(super) fn load(args: &RunArgs, verb: Verb) -> Result<Loaded, Failure> {
         extra: sources.extra,
         decrypt: sources.decrypt,
         options: options(args, verb),
+        growth: Growth::new(places),
     };
     Ok(Loaded { project, warnings })
 }
@@ -156,7 +159,37 @@ pub(super) fn directory(playbook: &Path) -> PathBuf {
     }
 }
 
-fn read_playbook(path: &Path, decrypt: &Decrypt) -> Result<(Book, Diagnostics), Diagnostics> {
+/// Where roles are looked for besides the playbook's directory (Ansible, `DEFAULT_ROLES_PATH`, `COLLECTIONS_PATHS`).
+fn role_places(args: &RunArgs) -> RolePlaces {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let usual = |list: &[&str]| {
+        let full = |path: &&str| match (path.strip_prefix("~/"), &home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        };
+        list.iter().map(full).collect()
+    };
+    let or_usual = |given: &[PathBuf], list: &[&str]| match given {
+        [] => usual(list),
+        given => given.to_vec(),
+    };
+    RolePlaces {
+        paths: or_usual(
+            &args.roles_path,
+            &["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"],
+        ),
+        collections: or_usual(
+            &args.collections_path,
+            &["~/.ansible/collections", "/usr/share/ansible/collections"],
+        ),
+    }
+}
+
+fn read_playbook(
+    path: &Path,
+    decrypt: &Decrypt,
+    places: &RolePlaces,
+) -> Result<(Book, Diagnostics), Diagnostics> {
     let directory = directory(path);
     let mut found = Diagnostics::default();
     let profiles = match Profiles::load(&[directory.join("services")]) {
@@ -171,7 +204,7 @@ fn read_playbook(path: &Path, decrypt: &Decrypt) -> Result<(Book, Diagnostics), 
     };
     let templates = Templates::new(directory.clone(), Arc::clone(decrypt));
     let parsed = match load::read_text(path) {
-        Ok(file) => playbook::parse(&file, &directory, &templates),
+        Ok(file) => playbook::parse_with(&file, &directory, &templates, places),
         Err(problem) => Err(Diagnostics(vec![problem])),
     };
     match (parsed, profiles) {
@@ -228,6 +261,7 @@ pub(super) fn hosts_only(
             seed: rand::random(),
             roster: None,
         },
+        growth: Growth::default(),
     })
 }
 

@@ -19,6 +19,8 @@ enum Kind {
     Path,
     /// Files, separated by commas.
     Paths,
+    /// Directories, separated by colons.
+    Directories,
     /// Texts, separated by commas.
     List,
 }
@@ -75,6 +77,8 @@ const SETTINGS: &[Setting] = &[
     setting("forks", Kind::Number, &["ANSIBLE_FORKS"], &[("defaults", "forks")], "50"),
     setting("force_handlers", Kind::Flag, &["ANSIBLE_FORCE_HANDLERS"], &[("defaults", "force_handlers")], "false"),
     setting("any_errors_fatal", Kind::Flag, &["ANSIBLE_ANY_ERRORS_FATAL"], &[("defaults", "any_errors_fatal")], "false"),
+    setting("roles_path", Kind::Directories, &["ANSIBLE_ROLES_PATH"], &[("defaults", "roles_path")], "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles"),
+    setting("collections_path", Kind::Directories, &["ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS"], &[("defaults", "collections_path"), ("defaults", "collections_paths")], "~/.ansible/collections:/usr/share/ansible/collections"),
     setting("run_tags", Kind::List, &["ANSIBLE_RUN_TAGS"], &[("tags", "run")], "all"),
     setting("skip_tags", Kind::List, &["ANSIBLE_SKIP_TAGS"], &[("tags", "skip")], "none"),
 ];
@@ -167,6 +171,10 @@ pub(super) struct RunSettings {
     pub(super) force_handlers: bool,
     /// `any_errors_fatal` of plays that do not say.
     pub(super) any_errors_fatal: bool,
+    /// `roles_path`.
+    pub(super) roles_path: Vec<PathBuf>,
+    /// `collections_path`.
+    pub(super) collections_path: Vec<PathBuf>,
     /// `[tags] run`.
     pub(super) tags: Vec<String>,
     /// `[tags] skip`.
@@ -267,6 +275,11 @@ impl Settings {
         text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
+    fn directories(&self, name: &str) -> Vec<PathBuf> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect()
+    }
+
     /// Fills in where hosts and vault passwords come from.
     pub(super) fn fill_sources(&self, source: &mut InventorySource) {
         if source.sources.is_empty() {
@@ -312,6 +325,8 @@ impl Settings {
             forks: self.number("forks"),
             force_handlers: self.flag("force_handlers").unwrap_or(false),
             any_errors_fatal: self.flag("any_errors_fatal").unwrap_or(false),
+            roles_path: self.directories("roles_path"),
+            collections_path: self.directories("collections_path"),
             tags: self.list("run_tags"),
             skip_tags: self.list("skip_tags"),
         }
@@ -367,6 +382,10 @@ fn checked(kind: Kind, text: &str, base: Option<&Path>) -> Result<String, String
         },
         Kind::Path => path(text.trim(), base),
         Kind::Paths => parts().map(|part| path(part, base)).collect::<Vec<_>>().join(","),
+        Kind::Directories => {
+            let parts = text.split(':').map(str::trim).filter(|part| !part.is_empty());
+            parts.map(|part| path(part, base)).collect::<Vec<_>>().join(":")
+        }
         Kind::List => parts().collect::<Vec<_>>().join(","),
     })
 }

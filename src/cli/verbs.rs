@@ -187,6 +187,8 @@ fn with_settings(given: &RunArgs) -> Result<(RunArgs, Diagnostics), Failure> {
     args.force_handlers |= of_run.force_handlers;
     args.any_errors_fatal = of_run.any_errors_fatal;
     args.config_file = settings.file();
+    args.roles_path = of_run.roles_path;
+    args.collections_path = of_run.collections_path;
     if args.tags.is_empty() {
         args.tags = of_run.tags;
     }

@@ -1,5 +1,6 @@
 //! A batch of a play: its hosts, its tolerance, and the bookkeeping of what its tasks did.
 
+use super::blocks::Blocks;
 use super::budget::Budget;
 use super::context::Context;
 use super::emit;
@@ -9,9 +10,10 @@ use crate::event::{Kind, StopReason, TaskResult};
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::{PlayScope, node};
 use crate::model::{Guarantee, HostName, Outcome};
-use crate::playbook::{RunsOn, Task};
+use crate::playbook::{BlockPath, RunsOn, Task};
 use crate::template::is_template;
 use indexmap::IndexSet;
+use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -33,6 +35,7 @@ pub(crate) struct Batch<'a> {
     /// The play's tolerance.
     pub budget: Budget,
     left: IndexSet<HostName>,
+    blocks: Blocks,
     view: View,
 }
 
@@ -71,7 +74,18 @@ impl<'a> Batch<'a> {
         };
         let left = hosts.iter().cloned().collect();
         let hosts = hosts.to_vec();
-        Self { context, at, vars, number, of, hosts, budget, left, view: View::default() }
+        Self {
+            context,
+            at,
+            vars,
+            number,
+            of,
+            hosts,
+            budget,
+            left,
+            blocks: Blocks::default(),
+            view: View::default(),
+        }
     }
 
     /// Emits the end of the batch, and what a plan comes to.
@@ -123,6 +137,33 @@ impl<'a> Batch<'a> {
         self.left.iter().filter(|host| !ledger.tally.has_failed(host)).cloned().collect()
     }
 
+    /// The hosts that take part in a task at this place: those that failed before in one of its blocks among them,
+    /// where `rescue` or `always` is for them.
+    pub(crate) fn taking_part(&self, path: &BlockPath) -> Vec<HostName> {
+        let ledger = self.context.ledger();
+        let lost = |host: &HostName| ledger.tally.has_failed(host) && !self.blocks.remembers(host);
+        let taking = self.left.iter().filter(|host| !lost(host));
+        taking.filter(|host| self.blocks.takes_part(host, path)).cloned().collect()
+    }
+
+    /// The hosts that failed in this batch and take no part in a task at this place.
+    pub(crate) fn missing(&self, path: &BlockPath) -> Vec<HostName> {
+        let taking: HashSet<HostName> = self.taking_part(path).into_iter().collect();
+        let ledger = self.context.ledger();
+        let failed = self.left.iter().filter(|host| ledger.tally.has_failed(host));
+        failed.filter(|host| !taking.contains(*host)).cloned().collect()
+    }
+
+    /// The run ends at this place: what `always` says is still done for the hosts that are in its blocks.
+    pub(crate) fn close(&mut self, path: &BlockPath) {
+        let ledger = self.context.ledger();
+        for host in &self.left {
+            if !ledger.tally.has_failed(host) || self.blocks.remembers(host) {
+                self.blocks.close(host, path);
+            }
+        }
+    }
+
     /// A task begins, `first` being the first host that does it: its name is rendered with that host's variables, and
     /// `ansible_play_batch` and its like are the hosts that still take part.
     pub(crate) fn begin(&mut self, task: &Task, first: &HostName) {
@@ -157,9 +198,23 @@ impl<'a> Batch<'a> {
     }
 
     /// Counts and registers. `everyone`: the hosts that share a result of `run_once`.
-    pub(crate) fn record(&mut self, chosen: &ChosenTask<'_>, end: &TaskEnd, everyone: &[HostName]) {
-        let task = chosen.task;
+    /// `path` is where a failure counts: the task's own place, or that of the flush that runs a handler.
+    pub(crate) fn record(
+        &mut self,
+        chosen: &ChosenTask<'_>,
+        end: &TaskEnd,
+        everyone: &[HostName],
+        path: &BlockPath,
+    ) {
+        let task = &*chosen.task;
         let ignored = is_ignored(self.context, &self.vars, task, end);
+        let sharing = if everyone.is_empty() { std::slice::from_ref(&end.host) } else { everyone };
+        if let Some(outcome) = end.outcome.filter(|_| !ignored)
+            && self.fails(end, outcome, sharing, path)
+        {
+            self.rescued(chosen, end, outcome, sharing);
+            return;
+        }
         let unchanged =
             task.kind.runs_on() == RunsOn::Batch && end.result == TaskResult::Ok && !end.unknown;
         {
@@ -191,7 +246,46 @@ impl<'a> Batch<'a> {
                 self.view.unknown.push(format!("{}: unreachable: {why}", end.host));
             }
         }
-        let sharing = if everyone.is_empty() { std::slice::from_ref(&end.host) } else { everyone };
+        self.register(task, end, sharing);
+    }
+
+    /// Remembers where hosts failed; `true`: a `rescue` catches it.
+    fn fails(
+        &mut self,
+        end: &TaskEnd,
+        outcome: Outcome,
+        sharing: &[HostName],
+        path: &BlockPath,
+    ) -> bool {
+        if matches!(outcome, Outcome::Unreachable | Outcome::Unknown(_)) {
+            self.blocks.forget(&end.host);
+            return false;
+        }
+        let mut caught = false;
+        for host in sharing {
+            caught |= self.blocks.fails(host, path);
+        }
+        caught
+    }
+
+    /// The host goes on with the block's `rescue`, which sees what failed.
+    fn rescued(
+        &mut self,
+        chosen: &ChosenTask<'_>,
+        end: &TaskEnd,
+        outcome: Outcome,
+        sharing: &[HostName],
+    ) {
+        let task = &*chosen.task;
+        self.context.ledger().tally.rescued(&end.host, outcome);
+        let title = self.vars.title(task);
+        let failed = json!({"name": title, "action": task.kind.name()});
+        for host in sharing {
+            let variables = &self.context.inputs.variables;
+            variables.set(host, "ansible_failed_task", node(&failed));
+            variables.set(host, "ansible_failed_result", node(&end.value));
+        }
+        self.context.emitter.info(Some(&end.host), "the failure is caught by the block's `rescue`");
         self.register(task, end, sharing);
     }
 

@@ -50,7 +50,7 @@ impl Connections {
         host: &HostName,
         scope: &Scope,
     ) -> Result<HostConnection, Diagnostics> {
-        let task = chosen.task;
+        let task = &chosen.task;
         let keywords = keywords(chosen.at.play, Some(task), scope)?;
         let Some(elsewhere) = &task.delegate_to else {
             return self.connection(host, &keywords, scope);

@@ -5,6 +5,7 @@
 //! hosts outside a rollout.
 
 pub(crate) mod batch;
+mod blocks;
 pub(crate) mod budget;
 pub(crate) mod connection;
 pub(crate) mod connections;

@@ -159,6 +159,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             seed: 0,
             roster: None,
         },
+        growth: crate::inputs::growth::Growth::default(),
     }
 }
 

@@ -73,7 +73,7 @@ fn each_item<T>(
     scope: &Scope,
     make: impl Fn(&Scope) -> Rendered<T>,
 ) -> Result<Vec<T>, Diagnostics> {
-    let task = chosen.task;
+    let task = &chosen.task;
     let unknown = |name: &str| {
         let title = task.title();
         let words = format!("task '{title}' is left out: '{name}' is not known outside a run");

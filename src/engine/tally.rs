@@ -55,6 +55,16 @@ impl Tally {
         self.entry(host).counts.changed += 1;
     }
 
+    /// Counts a failure that a `rescue` caught, and how it ended.
+    pub(crate) fn rescued(&mut self, host: &HostName, outcome: Outcome) {
+        let entry = self.entry(host);
+        entry.attempted = true;
+        entry.counts.rescued += 1;
+        if matches!(outcome, Outcome::RolledBack(_)) {
+            entry.counts.rolled_back += 1;
+        }
+    }
+
     /// Counts a certificate task that found nothing to do.
     pub(crate) fn unchanged(&mut self, host: &HostName) {
         self.entry(host).counts.unchanged += 1;

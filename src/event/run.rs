@@ -96,6 +96,9 @@ pub(crate) struct HostSummary {
     pub unreachable: u32,
     /// Failures that were ignored.
     pub ignored: u32,
+    /// Failures that a `rescue` caught.
+    #[serde(default)]
+    pub rescued: u32,
     /// How it ended, as the fields `outcome` and, where it failed, `step`.
     #[serde(flatten)]
     pub outcome: Outcome,

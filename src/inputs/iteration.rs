@@ -1,6 +1,5 @@
 //! Conditions and loops: how often a task is done on a host, and with which variables.
 
-use super::variables::node;
 use crate::playbook::Loop;
 use crate::source::{Diagnostic, Node};
 use crate::template::{Scope, TemplateError};
@@ -77,4 +76,9 @@ fn items(looping: &Loop, scope: &Scope) -> Result<Vec<Json>, TemplateError> {
             Err(TemplateError::Wrong(Box::new(problem)))
         }
     }
+}
+
+/// A JSON value as one that templates read; texts in it are no templates.
+fn node(value: &Json) -> Node {
+    Node::from_json(value, None)
 }

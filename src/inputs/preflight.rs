@@ -103,12 +103,16 @@ impl Preflight<'_> {
 
     fn play(&mut self, at: PlayAt<'_>, hosts: &[HostName]) {
         let vars = PlayScope::new(at.book, at.play, hosts);
-        let tasks: Vec<ChosenTask<'_>> = at.tasks().chain(at.handlers()).collect();
-        let sets: Vec<&str> = tasks.iter().flat_map(|chosen| chosen.task.sets()).collect();
+        let tasks: Vec<ChosenTask<'_>> = at.tasks().collect();
+        self.include(at, &vars, hosts, &tasks);
+        let handlers: Vec<ChosenTask<'_>> = at.handlers().collect();
+        let added: Vec<ChosenTask<'_>> = at.all_added().collect();
+        let every = || tasks.iter().chain(&handlers);
+        let sets: Vec<&str> = every().chain(&added).flat_map(|chosen| chosen.task.sets()).collect();
         self.inputs.variables.foresee(hosts, &sets);
         for host in hosts {
             let variables = &self.inputs.variables;
-            for (chosen, scope) in at.foresee(variables, &vars, host, tasks.iter().copied()) {
+            for (chosen, scope) in at.foresee(variables, &vars, host, every().cloned()) {
                 match scope {
                     Ok(scope) => self.task(&chosen, host, &scope),
                     Err(problems) => self.report.extend(problems, host),
@@ -117,8 +121,29 @@ impl Preflight<'_> {
         }
     }
 
+    /// Reads what every host will include, as far as that can be told: handlers and the names that are set there are
+    /// known before anything is checked.
+    fn include(
+        &self,
+        at: PlayAt<'_>,
+        vars: &PlayScope,
+        hosts: &[HostName],
+        tasks: &[ChosenTask<'_>],
+    ) {
+        if !tasks.iter().any(|chosen| matches!(chosen.task.kind, TaskKind::Include(_))) {
+            return;
+        }
+        for host in hosts {
+            at.foresee(&self.inputs.variables, vars, host, tasks.iter().cloned());
+        }
+    }
+
     fn task(&mut self, chosen: &ChosenTask<'_>, host: &HostName, scope: &Scope) {
-        let task = chosen.task;
+        let task = &chosen.task;
+        if let TaskKind::Include(_) = task.kind {
+            // The walk has rendered what it includes.
+            return;
+        }
         let iterations = match iterations(task.looping.as_ref(), scope) {
             Ok(iterations) => iterations,
             Err(TemplateError::Wrong(problem)) => return self.report.add(*problem, Some(host)),

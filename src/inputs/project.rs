@@ -1,5 +1,6 @@
 //! Everything that was read before the run: inventory, playbooks, profiles, and how to run them.
 
+use super::growth::Growth;
 use super::roster::Roster;
 use super::verb::Verb;
 use crate::inventory::Inventory;
@@ -12,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The inputs of a run. Nothing of it changes while the run lasts.
+/// The inputs of a run. Nothing of it changes while the run lasts, but for the
+/// tasks that includes add.
 pub(crate) struct Project {
     /// Hosts, groups and their variables.
     pub inventory: Arc<Inventory>,
@@ -24,6 +26,8 @@ pub(crate) struct Project {
     pub decrypt: Decrypt,
     /// What the command line says.
     pub options: Options,
+    /// What includes add to the plays.
+    pub growth: Growth,
 }
 
 impl Project {

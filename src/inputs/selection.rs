@@ -1,36 +1,17 @@
 //! The one walk over plays and tasks, and which tasks are chosen: `--tags`, `--skip-tags`, `--start-at-task`.
 
+use super::growth::{self, inclusions};
+pub(crate) use super::place::{Place, Section};
 use super::project::{Book, Options, Project};
 use super::variables::{PlayScope, Variables};
 use crate::model::HostName;
 use crate::model::glob::Glob;
-use crate::playbook::{Play, Task};
+use crate::playbook::{Meta, Part, Play, Task, TaskKind};
 use crate::source::{Diagnostic, Diagnostics, Node};
-use crate::template::{Scope, TemplateError};
-use std::collections::HashSet;
+use crate::template::{ANYTHING, Scope, TemplateError};
+use std::collections::{HashSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Where a task stands in the project. Ordered as tasks run; indices from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Place {
-    /// The playbook.
-    pub book: usize,
-    /// The play in it.
-    pub play: usize,
-    /// The list in the play.
-    pub section: Section,
-    /// The task in the list.
-    pub index: usize,
-}
-
-/// The lists of tasks of a play.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Section {
-    /// Pre-tasks, tasks and post-tasks.
-    Tasks,
-    /// Handlers.
-    Handlers,
-}
 
 /// A play with what it stands in.
 #[derive(Clone, Copy)]
@@ -45,14 +26,14 @@ pub(crate) struct PlayAt<'p> {
 }
 
 /// A task or handler with what it stands in: its play's keywords are inherited.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct ChosenTask<'p> {
     /// Where it stands.
     pub place: Place,
     /// Its play.
     pub at: PlayAt<'p>,
     /// The task.
-    pub task: &'p Task,
+    pub task: Arc<Task>,
 }
 
 impl Project {
@@ -69,16 +50,12 @@ impl Project {
         })
     }
 
-    /// The task or handler at a place that a walk gave.
-    pub(crate) fn task_at(&self, place: Place) -> ChosenTask<'_> {
+    /// A task or handler of a walk, in its play.
+    pub(crate) fn chosen(&self, place: Place, task: Arc<Task>) -> ChosenTask<'_> {
         let book = &self.books[place.book];
         let play = &book.playbook.plays[place.play];
         let at =
             PlayAt { project: self, book_index: place.book, play_index: place.play, book, play };
-        let task = match place.section {
-            Section::Tasks => &play.tasks[place.index],
-            Section::Handlers => &play.handlers[place.index],
-        };
         ChosenTask { place, at, task }
     }
 
@@ -87,7 +64,11 @@ impl Project {
         let pattern = Glob::new(name);
         let fits = |chosen: &ChosenTask<'_>| {
             let title = chosen.task.title();
-            title == name || pattern.as_ref().is_some_and(|pattern| pattern.is_match(&title))
+            let own = chosen.task.name.as_ref().and_then(Node::as_str).unwrap_or(&title);
+            let fits = |title: &str| {
+                title == name || pattern.as_ref().is_some_and(|pattern| pattern.is_match(title))
+            };
+            fits(&title) || fits(own)
         };
         self.plays().flat_map(PlayAt::all_tasks).find(fits).map(|chosen| chosen.place)
     }
@@ -99,21 +80,62 @@ impl<'p> PlayAt<'p> {
         self.book_index
     }
 
+    /// Where its relative paths start.
+    pub(crate) fn directory(self) -> &'p Path {
+        self.play.directory.as_deref().unwrap_or(&self.book.playbook.directory)
+    }
+
     /// Every task, chosen or not.
     pub(crate) fn all_tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
         self.section(Section::Tasks, &self.play.tasks)
     }
 
-    /// The handlers.
+    /// The handlers, those that includes added behind the others.
     pub(crate) fn handlers(self) -> impl Iterator<Item = ChosenTask<'p>> {
-        self.section(Section::Handlers, &self.play.handlers)
+        let added = self.project.growth.handlers(self.book_index, self.play_index);
+        let added =
+            added.into_iter().map(move |(place, task)| ChosenTask { place, at: self, task });
+        self.section(Section::Handlers, &self.play.handlers).chain(added)
     }
 
-    fn section(self, section: Section, tasks: &'p [Task]) -> impl Iterator<Item = ChosenTask<'p>> {
+    fn section(
+        self,
+        section: Section,
+        tasks: &'p [Arc<Task>],
+    ) -> impl Iterator<Item = ChosenTask<'p>> {
         tasks.iter().enumerate().map(move |(index, task)| {
             let (book, play) = (self.book_index, self.play_index);
-            ChosenTask { place: Place { book, play, section, index }, at: self, task }
+            let place = Place { book, play, section, index };
+            ChosenTask { place, at: self, task: Arc::clone(task) }
         })
+    }
+
+    /// The chosen ones among the tasks that an inclusion adds.
+    ///
+    /// # Errors
+    /// What is wrong with its files.
+    pub(crate) fn added(
+        self,
+        include: &crate::playbook::Include,
+        inclusion: &growth::Inclusion,
+    ) -> Result<Vec<ChosenTask<'p>>, Diagnostics> {
+        let added = self.project.growth.tasks(
+            self.directory(),
+            &self.book.templates,
+            include,
+            inclusion,
+        )?;
+        let options = &self.project.options;
+        let chosen = added.iter().filter(|(_, task)| is_chosen(task, options));
+        Ok(chosen
+            .map(|(place, task)| ChosenTask { place: *place, at: self, task: Arc::clone(task) })
+            .collect())
+    }
+
+    /// All tasks that includes have added so far.
+    pub(crate) fn all_added(self) -> impl Iterator<Item = ChosenTask<'p>> {
+        let added = self.project.growth.of_play(self.book_index, self.play_index);
+        added.into_iter().map(move |(place, task)| ChosenTask { place, at: self, task })
     }
 
     /// The tasks that run.
@@ -121,7 +143,7 @@ impl<'p> PlayAt<'p> {
         let options = &self.project.options;
         let start = options.start_at_task.as_deref().and_then(|name| self.project.find_task(name));
         self.all_tasks().filter(move |chosen| {
-            start.is_none_or(|start| chosen.place >= start) && is_chosen(chosen.task, options)
+            start.is_none_or(|start| chosen.place >= start) && is_chosen(&chosen.task, options)
         })
     }
 
@@ -188,18 +210,79 @@ impl<'p> PlayAt<'p> {
         tasks: impl IntoIterator<Item = ChosenTask<'p>>,
     ) -> Vec<(ChosenTask<'p>, Result<Scope, Diagnostics>)> {
         let mut later: HashSet<String> = variables.foreseen(host);
-        let see = |chosen: ChosenTask<'p>| {
-            let scope = variables.task_scope(vars, host, chosen.task);
-            let scope = scope.map(|scope| scope.mark_unknown(later.clone()));
-            later.extend(chosen.task.sets().map(str::to_owned));
-            (chosen, scope)
+        let mut seen = Vec::new();
+        let mut ahead: VecDeque<ChosenTask<'p>> = tasks.into_iter().collect();
+        while let Some(chosen) = ahead.pop_front() {
+            let task = Arc::clone(&chosen.task);
+            let mut unknown = later.clone();
+            if task.around.blocks.iter().any(|(_, part)| *part == Part::Rescue) {
+                unknown.extend(RESCUE_VARIABLES.map(str::to_owned));
+            }
+            let scope = variables.task_scope(vars, host, &task);
+            let scope = scope.map(|scope| scope.mark_unknown(unknown));
+            later.extend(task.sets().map(str::to_owned));
+            match (&task.kind, &scope) {
+                (TaskKind::Include(include), Ok(scope)) => {
+                    match self.foresee_include(&chosen, include, scope) {
+                        Ok(Some(added)) => {
+                            added.into_iter().rev().for_each(|one| ahead.push_front(one))
+                        }
+                        // What it would set is anybody's guess.
+                        Ok(None) => later.extend([ANYTHING.to_owned()]),
+                        Err(problems) => {
+                            seen.push((chosen, Err(problems)));
+                            continue;
+                        }
+                    }
+                }
+                (TaskKind::IncludeVars(include), Ok(scope)) => {
+                    match variables.include_vars(include, &task, scope) {
+                        Ok(Some(values)) => {
+                            for (name, value) in values {
+                                variables.set(host, &name, value);
+                            }
+                        }
+                        Ok(None) => later.extend([ANYTHING.to_owned()]),
+                        Err(problems) => {
+                            seen.push((chosen, Err(problems)));
+                            continue;
+                        }
+                    }
+                }
+                _ => {}
+            }
+            seen.push((chosen, scope));
+        }
+        seen
+    }
+
+    /// What a host will include by a task; `None`: only the run can tell.
+    fn foresee_include(
+        self,
+        chosen: &ChosenTask<'p>,
+        include: &crate::playbook::Include,
+        scope: &Scope,
+    ) -> Result<Option<Vec<ChosenTask<'p>>>, Diagnostics> {
+        let list = match inclusions(chosen.place, &chosen.task, include, scope) {
+            Ok(list) => list,
+            Err(TemplateError::NotYetKnown(_)) => return Ok(None),
+            Err(TemplateError::Wrong(problem)) => return Err(Diagnostics(vec![*problem])),
         };
-        tasks.into_iter().map(see).collect()
+        let mut all = Vec::new();
+        for inclusion in list {
+            all.extend(self.added(include, &inclusion)?);
+        }
+        Ok(Some(all))
     }
 }
 
+/// Known in a `rescue`: the task that failed, and its result.
+pub(crate) const RESCUE_VARIABLES: [&str; 2] = ["ansible_failed_task", "ansible_failed_result"];
+
 fn is_chosen(task: &Task, options: &Options) -> bool {
-    task.is_selected(&options.tags, &options.skip_tags)
+    // The end of a section is nobody's task.
+    matches!(task.kind, TaskKind::Meta(Meta::EndSection))
+        || task.is_selected(&options.tags, &options.skip_tags)
 }
 
 fn pattern(scope: &Scope, node: &Node) -> Result<String, Diagnostic> {

@@ -4,15 +4,16 @@
 //! `set_fact`, loop, extra variables, and above all the names that the run itself gives (`inventory_hostname`,
 //! `groups`, …), which nobody overrides.
 
+use super::iteration::{all_true, iterations};
 use super::project::{Book, Project};
 use crate::inventory::Inventory;
 use crate::load;
 use crate::model::HostName;
-use crate::playbook::{Play, Task};
+use crate::playbook::{IncludeVars, Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Mapping, Node, Value, Vars};
 use crate::template::{Decrypt, HostVars, Scope, TemplateError, Templates};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What hosts know: the inventory's variables and what tasks have set since.
@@ -47,6 +48,9 @@ struct Foreseen {
 pub(crate) struct PlayScope {
     templates: Arc<Templates>,
     directory: PathBuf,
+    /// Defaults and variables of the play's roles, which all its tasks see.
+    defaults: Arc<[Arc<Vars>]>,
+    of_roles: Arc<[Arc<Vars>]>,
     vars: Arc<Vars>,
     files: Vec<Node>,
     magic: Arc<Vars>,
@@ -57,7 +61,7 @@ pub(crate) struct PlayScope {
 impl PlayScope {
     /// The variables of `play`, which has these hosts.
     pub(crate) fn new(book: &Book, play: &Play, hosts: &[HostName]) -> Self {
-        let directory = book.playbook.directory.clone();
+        let directory = play.directory.as_ref().unwrap_or(&book.playbook.directory).clone();
         let absolute = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
         let magic = Vars::from([
             ("playbook_dir".to_owned(), Node::text(absolute.display().to_string())),
@@ -70,10 +74,13 @@ impl PlayScope {
                 "ansible_search_path".to_owned(),
                 Node::made(Value::List(vec![Node::text(absolute.display().to_string())])),
             ),
+            ("ansible_play_role_names".to_owned(), role_names(play)),
         ]);
         Self {
             templates: Arc::clone(&book.templates),
             directory,
+            defaults: play.roles.iter().flat_map(|role| role.defaults.iter().cloned()).collect(),
+            of_roles: play.roles.iter().flat_map(|role| role.exports.iter().cloned()).collect(),
             vars: Arc::new(play.vars.clone()),
             files: play.vars_files.clone(),
             magic: Arc::new(magic),
@@ -202,6 +209,8 @@ impl Variables {
     /// The run begins: what is not there now is undefined.
     pub(crate) fn begin(&self) {
         *self.foreseen.lock().unwrap_or_else(PoisonError::into_inner) = Foreseen::default();
+        // What files of variables would set was put there to look ahead.
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What was odd in the files of variables that were read since the last call.
@@ -240,7 +249,10 @@ impl Variables {
         host: &HostName,
         task: Option<&Task>,
     ) -> Result<Scope, Diagnostics> {
-        let mut layers = self.base(host);
+        let mut layers: Vec<Arc<Vars>> = play.defaults.to_vec();
+        let role = task.and_then(|task| task.around.role.as_ref());
+        layers.extend(role.iter().flat_map(|role| role.defaults.iter().cloned()));
+        layers.extend(self.base(host));
         layers.push(Arc::clone(&play.vars));
         if !play.files.is_empty() {
             let scope = self.finish(play, host, layers.clone(), None);
@@ -263,13 +275,21 @@ impl Variables {
         mut layers: Vec<Arc<Vars>>,
         task: Option<&Task>,
     ) -> Scope {
+        let role = task.and_then(|task| task.around.role.as_ref());
+        layers.extend(play.of_roles.iter().cloned());
+        layers.extend(role.iter().flat_map(|role| role.vars.iter().cloned()));
         if let Some(task) = task.filter(|task| !task.vars.is_empty()) {
             layers.push(Arc::new(task.vars.clone()));
         }
         layers.extend(self.made_for(host));
+        layers.extend(role.iter().flat_map(|role| role.params.iter().cloned()));
+        layers.extend(task.iter().flat_map(|task| task.around.params.iter().cloned()));
         layers.push(Arc::clone(&self.extra));
         layers.push(Arc::clone(&self.global));
         layers.push(Arc::clone(&play.magic));
+        if let Some(task) = task {
+            layers.push(Arc::new(of_task(task, &play.directory)));
+        }
         layers.push(Arc::new(self.own(host)));
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = unknown.get(host).map(|names| HashSet::clone(names)).unwrap_or_default();
@@ -318,6 +338,72 @@ impl Variables {
         if found.has_errors() { Err(found) } else { Ok(layers) }
     }
 
+    /// What `include_vars` sets on a host, once for each item of its loop; `None`: only the run can tell.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be read.
+    pub(crate) fn include_vars(
+        &self,
+        include: &IncludeVars,
+        task: &Task,
+        scope: &Scope,
+    ) -> Result<Option<Vars>, Diagnostics> {
+        let mut vars = Vars::new();
+        let told = |error: TemplateError| match error {
+            TemplateError::NotYetKnown(_) => Ok(None),
+            TemplateError::Wrong(problem) => Err(Diagnostics(vec![*problem])),
+        };
+        let list = match iterations(task.looping.as_ref(), scope) {
+            Ok(list) => list,
+            Err(error) => return told(error),
+        };
+        for (scope, _) in list {
+            match all_true(&task.when, &scope) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => return told(error),
+            }
+            match self.vars_of(include, &scope) {
+                Ok(more) => vars.extend(more),
+                Err(error) => return error.map_or(Ok(None), Err),
+            }
+        }
+        Ok(Some(vars))
+    }
+
+    /// What `include_vars` sets in one scope.
+    ///
+    /// # Errors
+    /// As [`include_vars`](Self::include_vars); nothing: only the run can tell.
+    pub(crate) fn vars_of(
+        &self,
+        include: &IncludeVars,
+        scope: &Scope,
+    ) -> Result<Vars, Option<Diagnostics>> {
+        let text = scope.text(&include.path).map_err(|error| match error {
+            TemplateError::NotYetKnown(_) => None,
+            TemplateError::Wrong(problem) => Some(Diagnostics(vec![*problem])),
+        })?;
+        let path =
+            vars_path(&include.path, &text, scope).map_err(|problem| Some(problem.into()))?;
+        let files = match include.directory {
+            false => vec![path],
+            true => load::files_below(&path).map_err(|problem| Some(problem.into()))?,
+        };
+        let mut vars = Vars::new();
+        for file in files {
+            let read = self.read(file, &include.path).map_err(Some)?;
+            vars.extend(Vars::clone(&read));
+        }
+        Ok(match &include.name {
+            None => vars,
+            Some(name) => {
+                let entries = vars.into_iter().map(|(key, value)| (Node::text(key), value));
+                Vars::from([(name.clone(), Node::made(Value::Map(entries.collect())))])
+            }
+        })
+    }
+
     /// One entry: a file, or a list of which the first that exists counts.
     fn vars_file(
         &self,
@@ -362,6 +448,53 @@ impl Variables {
         files.insert(path, Arc::clone(&vars));
         Ok(vars)
     }
+}
+
+/// The file of variables that a task names, as `load` finds it.
+fn vars_path(name: &Node, text: &str, scope: &Scope) -> Result<PathBuf, Diagnostic> {
+    let path = Path::new(text);
+    if path.is_absolute() {
+        return Ok(path.to_owned());
+    }
+    let directories = scope.search_path();
+    load::find(&directories, "vars", text).ok_or_else(|| {
+        let looked: Vec<String> =
+            directories.iter().map(|directory| directory.display().to_string()).collect();
+        Diagnostic::error(format!("there is no file of variables '{text}'"))
+            .at(name.span.as_ref())
+            .help(format!("looked in {}, each with `vars/` before it", looked.join(", ")))
+    })
+}
+
+/// The names that the run gives a task by its place: its role, and where its files are looked for.
+fn of_task(task: &Task, playbook: &Path) -> Vars {
+    let paths = task.around.search_path(playbook);
+    let texts =
+        |list: Vec<String>| Node::made(Value::List(list.into_iter().map(Node::text).collect()));
+    let paths = paths.iter().map(|path| path.display().to_string()).collect();
+    let mut vars = Vars::from([("ansible_search_path".to_owned(), texts(paths))]);
+    if let Some(role) = &task.around.role {
+        let path = std::path::absolute(&role.path).unwrap_or_else(|_| role.path.clone());
+        let parents = role.parents().map(str::to_owned).collect();
+        vars.extend([
+            ("role_name".to_owned(), Node::text(&role.name)),
+            ("ansible_role_name".to_owned(), Node::text(&role.name)),
+            ("role_path".to_owned(), Node::text(path.display().to_string())),
+            ("ansible_parent_role_names".to_owned(), texts(parents)),
+        ]);
+    }
+    vars
+}
+
+fn role_names(play: &Play) -> Node {
+    let mut names: Vec<Node> = Vec::new();
+    for role in &play.roles {
+        let name = Node::text(&role.name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Node::made(Value::List(names))
 }
 
 /// `hostvars`: what other hosts have, without the variables of plays.

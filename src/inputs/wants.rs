@@ -38,8 +38,8 @@ pub(crate) fn want(
     host: &HostName,
     scope: &Scope,
 ) -> Result<Want, RenderError> {
-    let (book, task) = (chosen.at.book, chosen.task);
-    let rendered = certificate::render(spec, scope, &book.playbook.directory)?;
+    let (book, task) = (chosen.at.book, &chosen.task);
+    let rendered = certificate::render(spec, scope, chosen.at.directory())?;
     let mut found = Diagnostics::default();
     let profiles = profiles(book, &rendered, &mut found);
     let mut warnings = Vec::new();
@@ -97,7 +97,7 @@ pub(crate) fn paths(
     scope: &Scope,
 ) -> Result<BTreeSet<RemotePath>, RenderError> {
     let book = chosen.at.book;
-    let rendered = certificate::render(spec, scope, &book.playbook.directory)?;
+    let rendered = certificate::render(spec, scope, chosen.at.directory())?;
     let mut found = Diagnostics::default();
     let profiles = profiles(book, &rendered, &mut found);
     if found.has_errors() {

@@ -3,18 +3,29 @@
 //! [`parse()`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
+mod around;
 mod becoming;
 pub(crate) mod certificate;
+mod include;
 pub(crate) mod model;
 mod parse;
 mod reader;
+mod role;
 mod task;
+mod tasks;
 mod unsupported;
 mod values;
 mod words;
 
+#[cfg(test)]
+pub(crate) use around::Block;
+pub(crate) use around::{BlockPath, Part, is_rescued};
+pub(crate) use include::Include;
 pub use model::Playbook;
 pub(crate) use model::{
-    COMMAND_TIMEOUT, CommandSpec, Loop, Meta, Order, Play, RunsOn, Task, TaskKind, WaitFor,
+    COMMAND_TIMEOUT, CommandSpec, IncludeVars, Loop, Meta, Order, Play, RunsOn, Task, TaskKind,
+    WaitFor,
 };
 pub use parse::parse;
+pub(crate) use parse::{grow, parse_with};
+pub(crate) use role::{Role, RolePlaces};

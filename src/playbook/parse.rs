@@ -1,17 +1,24 @@
 //! From YAML to plays.
 
+use super::around::{Around, directory_of};
 use super::becoming::becoming;
-use super::model::{Order, Play, Playbook, Serial, Task};
+use super::include::Include;
+use super::model::{Order, Play, Playbook, Serial, Task, TaskKind};
 use super::reader::{Reader, unsupported, wrong_type};
-use super::task;
+use super::role::RolePlaces;
+use super::tasks::{self, Reading};
 use super::unsupported;
-use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Value, yaml};
+use crate::load;
+use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
 use crate::template::Templates;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Playbooks within playbooks, beyond which one must import itself.
+const DEEPEST: usize = 20;
+
 /// Parses a playbook. `directory` is where its relative paths start; `templates` checks the syntax of every
-/// template. Warnings come beside the playbook.
+/// template. Warnings come beside the playbook. Roles are looked for beside it.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
@@ -20,13 +27,156 @@ pub fn parse(
     directory: &Path,
     templates: &Templates,
 ) -> Result<(Playbook, Diagnostics), Diagnostics> {
-    let (root, mut found) = yaml::parse(file)?;
+    parse_with(file, directory, templates, &RolePlaces::default())
+}
+
+/// As [`parse`], with further places of roles.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_with(
+    file: &Arc<SourceFile>,
+    directory: &Path,
+    templates: &Templates,
+    places: &RolePlaces,
+) -> Result<(Playbook, Diagnostics), Diagnostics> {
+    let mut found = Diagnostics::default();
+    let book = Book { templates, directory, places, imported: None, way: Vec::new() };
+    let plays = book.plays(file, &mut found);
+    let playbook = Playbook { name: file.name.clone(), directory: directory.to_owned(), plays };
+    found.into_result(playbook)
+}
+
+/// The tasks, and the handlers, that an include adds. `rendered` are its names as [`Include::nodes`] lists them;
+/// `params` are its variables.
+///
+/// # Errors
+/// A file or a role that is not there; everything that is wrong in it.
+pub(crate) fn grow(
+    include: &Include,
+    rendered: &[Option<String>],
+    params: Vars,
+    directory: &Path,
+    templates: &Templates,
+    places: &RolePlaces,
+) -> Result<(Vec<Task>, Vec<Task>), Diagnostics> {
+    let mut found = Diagnostics::default();
+    let mut reading = Reading::new(templates, directory, places);
+    let tasks = reading.grow(include, rendered, params, &mut found);
+    found.into_result((tasks, reading.handlers)).map(|(grown, _)| grown)
+}
+
+/// A playbook file at work.
+struct Book<'a> {
+    templates: &'a Templates,
+    directory: &'a Path,
+    places: &'a RolePlaces,
+    /// What its plays have from the import, and the directory that they start in.
+    imported: Option<Import>,
+    /// Where it was imported, nearest first.
+    way: Vec<Span>,
+}
+
+#[derive(Clone, Default)]
+struct Import {
+    vars: Vars,
+    tags: Vec<String>,
+    when: Vec<Node>,
+    directory: PathBuf,
+}
+
+impl Book<'_> {
+    fn plays(&self, file: &Arc<SourceFile>, found: &mut Diagnostics) -> Vec<Play> {
+        let root = match yaml::parse(file) {
+            Ok((root, warnings)) => {
+                found.extend(warnings);
+                root
+            }
+            Err(problems) => {
+                found.extend(problems);
+                return Vec::new();
+            }
+        };
+        plays_of(self, file, &root, found)
+    }
+
+    /// `import_playbook`: the plays of another file.
+    fn import(&self, node: &Node, file: &Node, found: &mut Diagnostics) -> Vec<Play> {
+        let Some(mut reader) = Reader::new(node, "import_playbook", found) else {
+            return Vec::new();
+        };
+        for key in ["name", "import_playbook", "ansible.builtin.import_playbook"] {
+            reader.take(key);
+        }
+        let outer = self.imported.clone().unwrap_or_default();
+        let mut import = Import { directory: PathBuf::new(), ..outer };
+        import.vars.extend(reader.vars("vars", found));
+        import.tags.extend(reader.words("tags", found));
+        let when = reader.list("when");
+        for condition in &when {
+            super::task::check_condition(condition, self.templates, found);
+        }
+        import.when.extend(when);
+        reader.finish(found);
+        let Some(name) = file.as_str().filter(|name| !crate::template::is_template(name)) else {
+            found.push(wrong_type("import_playbook", "a file's name without templates", file));
+            return Vec::new();
+        };
+        if self.way.len() > DEEPEST {
+            let message = format!("the playbook {name} imports itself");
+            found.push(Diagnostic::error(message).at(file.span.as_ref()));
+            return Vec::new();
+        }
+        let path = self.directory.join(name);
+        import.directory = directory_of(&path);
+        let read = load::read_text(&path).map_err(Diagnostics::from);
+        let read = read.and_then(|file| load::opened(file, &**self.templates.decrypt()));
+        let text = match read {
+            Ok(text) => text,
+            Err(problems) => {
+                let placed = problems.0.into_iter().map(|problem| problem.at(file.span.as_ref()));
+                found.0.extend(placed);
+                return Vec::new();
+            }
+        };
+        let mut way = vec![];
+        way.extend(file.span.clone());
+        way.extend(self.way.iter().cloned());
+        let directory = import.directory.clone();
+        let book = Book {
+            templates: self.templates,
+            directory: &directory,
+            places: self.places,
+            imported: Some(import),
+            way,
+        };
+        let mut inside = Diagnostics::default();
+        let plays = book.plays(&text, &mut inside);
+        let place = file.span.as_ref().map(|span| format!("{}:{}", span.file.name, span.line));
+        found.0.extend(inside.0.into_iter().map(|problem| match &place {
+            Some(place) => problem.help(format!("imported from {place}")),
+            None => problem,
+        }));
+        plays
+    }
+}
+
+fn plays_of(
+    book: &Book<'_>,
+    file: &Arc<SourceFile>,
+    root: &Node,
+    found: &mut Diagnostics,
+) -> Vec<Play> {
     let mut plays = Vec::new();
     match &root.value {
         Value::List(items) if !items.is_empty() => {
             for item in items {
-                match &item.value {
-                    Value::Map(_) => plays.extend(play(item, templates, &mut found)),
+                let import = item
+                    .entry("import_playbook")
+                    .or_else(|| item.entry("ansible.builtin.import_playbook"));
+                match (&item.value, import) {
+                    (Value::Map(_), Some(file)) => plays.extend(book.import(item, file, found)),
+                    (Value::Map(_), None) => plays.extend(play(item, book, found)),
                     _ => found.push(
                         Diagnostic::error(format!("a play is a mapping, not {}", item.kind()))
                             .at(item.span.as_ref())
@@ -45,16 +195,14 @@ pub fn parse(
                 .help("begin the play with a dash: `- hosts: …`"),
         ),
     }
-    let playbook = Playbook { name: file.name.clone(), directory: directory.to_owned(), plays };
-    found.into_result(playbook)
+    plays
 }
 
-fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<Play> {
+fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
+    let templates = book.templates;
     let mut reader = Reader::new(node, "a play", found)?;
     let hosts = match reader.node("hosts") {
         Some(hosts) => pattern(hosts, found),
-        // Said below, and only that.
-        None if node.entry("import_playbook").is_some() => Node::text(""),
         None => {
             let problem = Diagnostic::error("the play has no 'hosts'").at(node.span.as_ref());
             found.push(problem.help("name a group or a pattern: `hosts: web`"));
@@ -62,7 +210,9 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         }
     };
     let name = reader.text("name", found);
-    let vars = reader.vars("vars", found);
+    let imported = book.imported.clone().unwrap_or_default();
+    let mut vars = reader.vars("vars", found);
+    vars.extend(imported.vars);
     let vars_files = reader.list("vars_files");
     let serial = serial(&mut reader, found);
     let order = order(&mut reader, found);
@@ -71,20 +221,20 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     let any_errors_fatal = reader.flag("any_errors_fatal", found);
     let max_fail_percentage = percentage(&mut reader, found);
     let environment = reader.vars("environment", found);
-    let tags = reader.words("tags", found);
+    let mut tags = imported.tags;
+    tags.extend(reader.words("tags", found));
     let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
     // certroll gathers no facts of this kind: nothing depends on the answer.
     reader.flag("gather_facts", found);
-    let context = task::Context {
-        templates,
-        play_tags: &tags,
-        any_errors_fatal: any_errors_fatal == Some(true),
+    let around = Around {
+        directory: book.directory.to_owned(),
+        tags: tags.clone(),
+        when: imported.when,
+        any_errors_fatal,
+        way: book.way.clone(),
+        ..Around::default()
     };
-    let mut tasks = Vec::new();
-    for section in ["pre_tasks", "tasks", "post_tasks"] {
-        tasks.extend(section_tasks(&mut reader, section, &context, found));
-    }
-    let handlers = section_tasks(&mut reader, "handlers", &context, found);
+    let (tasks, handlers, roles) = sections(&mut reader, around, book, found);
     for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
         match unsupported::in_a_play(text) {
@@ -94,6 +244,7 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
     }
     check_syntax(node, templates, found);
     check_handlers(&tasks, &handlers, found);
+    let shared = |list: Vec<Task>| list.into_iter().map(Arc::new).collect();
     Some(Play {
         name: name.or_else(|| hosts.as_str().map(str::to_owned)).unwrap_or_default(),
         hosts,
@@ -108,8 +259,10 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
         force_handlers,
         environment,
         tags,
-        tasks,
-        handlers,
+        tasks: shared(tasks),
+        handlers: shared(handlers),
+        roles,
+        directory: book.imported.as_ref().map(|import| import.directory.clone()),
         span: node.span.clone(),
     })
 }
@@ -117,8 +270,8 @@ fn play(node: &Node, templates: &Templates, found: &mut Diagnostics) -> Option<P
 /// Templates of the play's own values; those of tasks are checked where conditions are told apart.
 fn check_syntax(node: &Node, templates: &Templates, found: &mut Diagnostics) {
     for (key, value) in node.as_map().into_iter().flatten() {
-        let is_section =
-            matches!(key.as_str(), Some("tasks" | "pre_tasks" | "post_tasks" | "handlers"));
+        let sections = ["tasks", "pre_tasks", "post_tasks", "handlers", "roles"];
+        let is_section = key.as_str().is_some_and(|key| sections.contains(&key));
         if !is_section {
             found.0.extend(templates.syntax(value));
         }
@@ -212,43 +365,74 @@ fn order(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Order {
     known.map(|(_, order)| *order).unwrap_or_default()
 }
 
-fn section_tasks(
+/// The tasks of a play in order, its handlers, and the roles whose variables it sees.
+fn sections(
     reader: &mut Reader<'_>,
-    section: &'static str,
-    context: &task::Context<'_>,
+    around: Around,
+    book: &Book<'_>,
     found: &mut Diagnostics,
-) -> Vec<Task> {
-    let Some(node) = reader.take(section) else { return Vec::new() };
-    let Some(items) = node.as_list() else {
-        found.push(wrong_type(section, "a list of tasks", node));
-        return Vec::new();
+) -> (Vec<Task>, Vec<Task>, Vec<Arc<super::role::Role>>) {
+    let mut reading = Reading::new(book.templates, book.directory, book.places);
+    let (outer, around) = (around.clone(), Arc::new(around));
+    let mut list = |reader: &mut Reader<'_>, reading: &mut Reading<'_>, section: &'static str| {
+        let node = reader.take(section)?;
+        Some(match section {
+            "roles" => reading.roles(node, &around, found),
+            _ => reading.list(section, node, &around, found),
+        })
     };
-    items.iter().filter_map(|item| task::parse(item, context, found)).collect()
+    let roles = list(reader, &mut reading, "roles").unwrap_or_default();
+    // Ansible puts the handlers of `roles:` before the play's own, those of imported roles behind them.
+    let mut handlers = std::mem::take(&mut reading.handlers);
+    let before = list(reader, &mut reading, "pre_tasks").unwrap_or_default();
+    let tasks = list(reader, &mut reading, "tasks").unwrap_or_default();
+    let after = list(reader, &mut reading, "post_tasks").unwrap_or_default();
+    let of_imports = std::mem::take(&mut reading.handlers);
+    let among = Arc::new(Around { handlers: true, ..outer.clone() });
+    if let Some(node) = reader.take("handlers") {
+        handlers.extend(reading.list("handlers", node, &among, found));
+    }
+    handlers.extend(of_imports);
+    let main: Vec<Task> = roles.into_iter().chain(tasks).collect();
+    let mut all: Vec<Task> = Vec::new();
+    for section in [before, main, after] {
+        if !section.is_empty() && !all.is_empty() && !handlers.is_empty() {
+            all.push(tasks::flush(&outer));
+        }
+        all.extend(section);
+    }
+    (all, handlers, reading.roles)
 }
 
 /// Every plain name in `notify` must be a handler's. Where handlers have templates for names, the preflight tells.
 fn check_handlers(tasks: &[Task], handlers: &[Task], found: &mut Diagnostics) {
-    let known: Vec<&str> = handlers
+    let known: Vec<String> = handlers
         .iter()
         .flat_map(|handler| {
-            let name = handler.name.as_ref().and_then(Node::as_str);
-            name.into_iter().chain(handler.listen.iter().map(String::as_str))
+            let name = handler.name.as_ref().and_then(Node::as_str).map(str::to_owned);
+            [Some(handler.title()), name]
+                .into_iter()
+                .flatten()
+                .chain(handler.listen.iter().cloned())
         })
         .collect();
-    if known.iter().any(|name| crate::template::is_template(name)) {
+    let more = tasks.iter().any(|task| matches!(task.kind, TaskKind::Include(_)));
+    if more || known.iter().any(|name| crate::template::is_template(name)) {
         return;
     }
     for notified in tasks.iter().chain(handlers).flat_map(|task| &task.notify) {
         let Some(name) = notified.as_str() else { continue };
-        if crate::template::is_template(name) || known.contains(&name) {
+        if crate::template::is_template(name) || known.iter().any(|known| known == name) {
             continue;
         }
         let problem =
             Diagnostic::error(format!("there is no handler '{name}'")).at(notified.span.as_ref());
-        found.push(match crate::source::diagnostic::nearest(name, known.iter().copied()) {
-            Some(near) => problem.help(format!("did you mean '{near}'?")),
-            None => problem.help("define it under `handlers:` of this play"),
-        });
+        found.push(
+            match crate::source::diagnostic::nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => problem.help(format!("did you mean '{near}'?")),
+                None => problem.help("define it under `handlers:` of this play"),
+            },
+        );
     }
 }
 
@@ -290,8 +474,9 @@ mod tests {
         let play = &playbook.plays[0];
         assert_eq!(play.hosts.as_str(), Some("web,db"));
         assert_eq!(play.serial, [Serial::Count(1), Serial::Percent(10.0)]);
-        let titles: Vec<String> = play.tasks.iter().map(Task::title).collect();
-        assert_eq!(titles, ["debug", "put", "command"]);
+        let titles: Vec<String> = play.tasks.iter().map(|task| task.title()).collect();
+        // The end of `pre_tasks` runs handlers.
+        assert_eq!(titles, ["debug", "meta", "put", "command"]);
         assert_eq!(play.tasks[0].tags, ["edge", "x"]);
     }
 

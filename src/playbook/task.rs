@@ -1,24 +1,19 @@
 //! From YAML to one task.
 
-use super::becoming::becoming;
+use super::around::Around;
 use super::certificate::CertificateSpec;
-use super::model::{CommandSpec, Loop, Meta, Task, TaskKind, WaitFor};
+use super::include::{Include, Included, IncludedRole};
+use super::model::{CommandSpec, IncludeVars, Loop, Meta, Task, TaskKind, WaitFor};
 use super::reader::{Reader, is_identifier, unsupported, wrong_type};
 use super::unsupported;
 use super::words;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 use crate::template::Templates;
-
-/// What a task has from its play.
-pub(super) struct Context<'a> {
-    pub(super) templates: &'a Templates,
-    pub(super) play_tags: &'a [String],
-    pub(super) any_errors_fatal: bool,
-}
+use std::sync::Arc;
 
 /// The modules.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 13] = [
     "certificate",
     "command",
     "shell",
@@ -28,10 +23,19 @@ const MODULES: [&str; 10] = [
     "pause",
     "wait_for",
     "set_fact",
+    "include_vars",
+    "include_tasks",
+    "include_role",
     "meta",
 ];
 
-pub(super) fn parse(node: &Node, context: &Context<'_>, found: &mut Diagnostics) -> Option<Task> {
+/// One task that is no block and no import.
+pub(super) fn parse(
+    node: &Node,
+    around: &Arc<Around>,
+    templates: &Templates,
+    found: &mut Diagnostics,
+) -> Option<Task> {
     if node.as_map().is_none() {
         found.push(
             Diagnostic::error(format!("a task is a mapping, not {}", node.kind()))
@@ -41,45 +45,130 @@ pub(super) fn parse(node: &Node, context: &Context<'_>, found: &mut Diagnostics)
         return None;
     }
     let mut reader = Reader::new(node, "a task", found)?;
-    let mut tags = context.play_tags.to_vec();
-    tags.extend(reader.words("tags", found));
+    let mut inner = around.with(&mut reader, found);
+    let own_vars = reader.vars("vars", &mut Diagnostics::default());
     let name = reader.node("name");
-    let when = reader.list("when");
     let register = register(&mut reader, found);
-    let vars = reader.vars("vars", found);
+    let own_conditions = inner.when.len() - around.when.len();
     let mut task = Task {
         name,
-        when,
+        when: std::mem::take(&mut inner.when),
         register,
-        vars,
-        tags,
-        ignore_errors: reader.node("ignore_errors"),
-        delegate_to: reader.node("delegate_to"),
-        run_once: reader.flag("run_once", found).unwrap_or(false),
-        becoming: becoming(&mut reader),
+        vars: std::mem::take(&mut inner.vars),
+        tags: std::mem::take(&mut inner.tags),
+        ignore_errors: inner.ignore_errors,
+        delegate_to: inner.delegate_to,
+        run_once: inner.run_once.unwrap_or(false),
+        becoming: inner.becoming,
         changed_when: optional_list(&mut reader, "changed_when"),
         failed_when: optional_list(&mut reader, "failed_when"),
         looping: looping(&mut reader, found),
-        notify: reader.list("notify"),
+        notify: inner.notify,
         listen: reader.words("listen", found),
         until: reader.list("until"),
         retries: reader.node("retries"),
         delay: reader.node("delay"),
-        no_log: reader.flag("no_log", found).unwrap_or(false),
-        check_mode: reader.flag("check_mode", found),
-        any_errors_fatal: reader
-            .flag("any_errors_fatal", found)
-            .unwrap_or(context.any_errors_fatal),
-        environment: reader.vars("environment", found),
+        no_log: inner.no_log.unwrap_or(false),
+        check_mode: inner.check_mode,
+        any_errors_fatal: inner.any_errors_fatal.unwrap_or(false),
+        environment: inner.environment,
         kind: TaskKind::Meta(Meta::Noop),
+        around: Arc::clone(around),
         span: node.span.clone(),
     };
     let arguments = reader.node("args");
-    check_conditions(&task, context.templates, found);
+    check_conditions(&task, own_conditions, &own_vars, templates, found);
     let (module, value) = module(&reader, node, found)?;
-    found.0.extend(context.templates.syntax(value));
-    task.kind = kind(module, value, arguments.as_ref(), context.templates, found)?;
+    found.0.extend(templates.syntax(value));
+    task.kind = match module {
+        "include_tasks" | "include_role" => {
+            // Its own conditions and tags are for the include alone; its variables are for what it adds.
+            include(module, value, arguments.as_ref(), around, own_vars, templates, found)?
+        }
+        _ => kind(module, value, arguments.as_ref(), templates, found)?,
+    };
     Some(task)
+}
+
+/// `include_tasks` and `include_role`.
+fn include(
+    module: &'static str,
+    value: &Node,
+    arguments: Option<&Node>,
+    around: &Arc<Around>,
+    vars: crate::source::Vars,
+    templates: &Templates,
+    found: &mut Diagnostics,
+) -> Option<TaskKind> {
+    let rewritten;
+    let value = match value.as_str() {
+        Some(text) if text.contains('=') => {
+            rewritten = mapping(module, value, found)?;
+            &rewritten
+        }
+        _ => value,
+    };
+    let what = match module {
+        "include_role" => Included::Role(Box::new(role_included(value, found)?)),
+        _ => Included::Tasks(match &value.value {
+            Value::Map(_) => {
+                let mut reader = Reader::new(value, module, found)?;
+                let file = reader.node("file");
+                reader.take("apply");
+                reader.finish(found);
+                let Some(file) = file else {
+                    let problem = Diagnostic::error("include_tasks names no file");
+                    found.push(problem.at(value.span.as_ref()).help("`include_tasks: FILE`"));
+                    return None;
+                };
+                file
+            }
+            Value::Text(_) | Value::Unsafe(_) => value.clone(),
+            _ => {
+                found.push(wrong_type(module, "the name of a file", value));
+                return None;
+            }
+        }),
+    };
+    let apply = value.entry("apply").or_else(|| arguments?.entry("apply"));
+    let around = match apply {
+        None => Arc::clone(around),
+        Some(apply) => {
+            let mut reader = Reader::new(apply, "apply", found)?;
+            let applied = around.with(&mut reader, found);
+            reader.finish(found);
+            for condition in &applied.when[around.when.len()..] {
+                check_condition(condition, templates, found);
+            }
+            Arc::new(applied)
+        }
+    };
+    Some(TaskKind::Include(Box::new(Include { what, around, vars })))
+}
+
+/// The arguments of `include_role` and `import_role`.
+pub(super) fn role_included(value: &Node, found: &mut Diagnostics) -> Option<IncludedRole> {
+    let value = &mapping("include_role", value, found)?;
+    let mut reader = Reader::new(value, "include_role", found)?;
+    let name = reader.node("name").or_else(|| reader.node("role"));
+    let included = IncludedRole {
+        name: name.clone().unwrap_or_else(|| Node::text("")),
+        tasks: reader.node("tasks_from"),
+        vars: reader.node("vars_from"),
+        defaults: reader.node("defaults_from"),
+        handlers: reader.node("handlers_from"),
+    };
+    reader.take("role");
+    for accepted in ["apply", "public", "allow_duplicates", "rolespec_validate"] {
+        reader.take(accepted);
+    }
+    reader.finish(found);
+    if name.is_none() {
+        let problem = Diagnostic::error("no role is named").at(value.span.as_ref());
+        found.push(problem.help("write `name: ROLE`"));
+        return None;
+    }
+    Some(included)
 }
 
 /// The one key that names a module.
@@ -107,9 +196,6 @@ fn module<'a>(
                 wrong = true;
             }
             chosen = Some((module, value));
-        } else if matches!(short, "rescue" | "always") && node.entry("block").is_some() {
-            // Said once, for the block.
-            wrong = true;
         } else if let Some(remedy) = unsupported::in_a_task(text) {
             found.push(unsupported(text, remedy, name));
             wrong = true;
@@ -181,28 +267,35 @@ fn looping(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<Loop> {
     Some(looping)
 }
 
-/// Conditions are expressions without braces, so their syntax is checked as such.
-fn check_conditions(task: &Task, templates: &Templates, found: &mut Diagnostics) {
-    let conditions = task.when.iter().chain(&task.until);
+/// Conditions are expressions without braces, so their syntax is checked as such. What stands around the task was
+/// checked there: of its conditions the last `own` are its own.
+fn check_conditions(
+    task: &Task,
+    own: usize,
+    own_vars: &crate::source::Vars,
+    templates: &Templates,
+    found: &mut Diagnostics,
+) {
+    let conditions = task.when[task.when.len() - own..].iter().chain(&task.until);
     let conditions = conditions.chain(task.changed_when.iter().flatten());
     for condition in conditions.chain(task.failed_when.iter().flatten()) {
-        match &condition.value {
-            Value::Bool(_) => {}
-            Value::Text(_) | Value::Unsafe(_) => {
-                found.0.extend(templates.condition_syntax(condition))
-            }
-            _ => found.push(
-                Diagnostic::error(format!(
-                    "a condition is an expression, not {}",
-                    condition.kind()
-                ))
-                .at(condition.span.as_ref()),
-            ),
-        }
+        check_condition(condition, templates, found);
     }
-    let shown = task.name.iter().chain(task.delegate_to.iter()).chain(task.vars.values());
+    let shown = task.name.iter().chain(task.delegate_to.iter()).chain(own_vars.values());
     for node in shown.chain(task.looping.iter().map(|looping| &looping.items)) {
         found.0.extend(templates.syntax(node));
+    }
+}
+
+/// One condition.
+pub(super) fn check_condition(condition: &Node, templates: &Templates, found: &mut Diagnostics) {
+    match &condition.value {
+        Value::Bool(_) => {}
+        Value::Text(_) | Value::Unsafe(_) => found.0.extend(templates.condition_syntax(condition)),
+        _ => found.push(
+            Diagnostic::error(format!("a condition is an expression, not {}", condition.kind()))
+                .at(condition.span.as_ref()),
+        ),
     }
 }
 
@@ -234,7 +327,32 @@ fn kind(
             Some(TaskKind::SetFact(vars))
         }
         "meta" => meta(value, found),
+        "include_vars" => include_vars(value, found),
         _ => keyed(module, value, templates, found),
+    }
+}
+
+fn include_vars(value: &Node, found: &mut Diagnostics) -> Option<TaskKind> {
+    let free = value.as_str().is_some_and(|text| !text.contains("file=") && !text.contains("dir="));
+    if free {
+        let path = value.clone();
+        return Some(TaskKind::IncludeVars(IncludeVars { path, directory: false, name: None }));
+    }
+    let value = &mapping("include_vars", value, found)?;
+    let mut reader = Reader::new(value, "include_vars", found)?;
+    let (file, dir) = (reader.node("file"), reader.node("dir"));
+    let name = reader.text("name", found);
+    reader.finish(found);
+    let directory = dir.is_some();
+    match (file, dir) {
+        (Some(path), None) | (None, Some(path)) => {
+            Some(TaskKind::IncludeVars(IncludeVars { path, directory, name }))
+        }
+        _ => {
+            let problem = Diagnostic::error("include_vars needs either 'file' or 'dir'");
+            found.push(problem.at(value.span.as_ref()));
+            None
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From rendered values to plain types, with an error at the value's place for what does not fit.
 
+use crate::load;
 use crate::model::{Backoff, CommandLine, FileMode};
 use crate::source::{Diagnostic, Diagnostics, Node, Value, yaml};
 use crate::template::{Scope, TemplateError, is_template};
@@ -31,6 +32,18 @@ impl<'a> Values<'a> {
                 None
             }
         }
+    }
+
+    /// A file of the controller: where Ansible's search finds it, else beside the playbook.
+    pub(super) fn local_file(&self, text: &str, directory: &Path) -> PathBuf {
+        let beside = local_path(text, directory);
+        let found = match text.starts_with("~/") {
+            true => None,
+            false => load::find(&self.scope.search_path(), "files", text),
+        };
+        // Where nothing else was found the path stays as the author wrote it.
+        let own = std::path::absolute(&beside).ok();
+        found.filter(|found| Some(found) != own.as_ref()).unwrap_or(beside)
     }
 
     pub(super) fn wrong(&mut self, node: &Node, message: impl Into<String>, help: &str) {
@@ -241,7 +254,7 @@ impl<'a> Values<'a> {
 }
 
 /// `~` is the home directory, as in Ansible; other relative paths start beside the playbook.
-pub(super) fn local_path(text: &str, directory: &Path) -> PathBuf {
+fn local_path(text: &str, directory: &Path) -> PathBuf {
     match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         // Shown as the author wrote it.

@@ -181,6 +181,8 @@ impl HostRun {
                 .certificates_that(|outcome| matches!(outcome, Outcome::RolledBack(_))),
             unreachable: tasks(TaskResult::Unreachable).min(1),
             ignored: tasks(TaskResult::Ignored),
+            // A run that was cut off does not tell whether the rescue came to its end.
+            rescued: 0,
             outcome,
             reason: self.failures.last().map(|(_, failure)| failure.message.clone()).or(reason),
         }

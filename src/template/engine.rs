@@ -20,6 +20,13 @@ impl std::fmt::Debug for Templates {
     }
 }
 
+impl Templates {
+    /// What opens vault texts.
+    pub(crate) fn decrypt(&self) -> &Decrypt {
+        &self.decrypt
+    }
+}
+
 /// Whether a text holds template syntax.
 pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")

@@ -202,7 +202,7 @@ impl Evaluation {
 
     /// Remembers a name that only the run sets; `false`: it is none.
     fn note_unknown(&self, name: &str) -> bool {
-        let unknown = self.scope.unknown.contains(name);
+        let unknown = self.scope.may_be_set(name);
         if unknown {
             record::with(&self.record, |record| {
                 record.not_yet_known.get_or_insert_with(|| name.to_owned());

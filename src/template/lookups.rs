@@ -18,7 +18,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf,
                     &kind,
                     &terms,
                     &options,
-                    &Files { directory: &directory, decrypt: &decrypt },
+                    &Files { directories: directories(state, &directory), decrypt: &decrypt },
                 )?;
                 options.assert_all_used()?;
                 Ok::<_, Error>(if name == "lookup" { joined(found) } else { Value::from(found) })
@@ -29,17 +29,29 @@ pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf,
 
 /// Where files are found, and how vaults among them are opened.
 struct Files<'a> {
-    directory: &'a Path,
+    /// The first is the nearest.
+    directories: Vec<PathBuf>,
     decrypt: &'a Decrypt,
 }
 
+/// Where the task at hand looks for files: `ansible_search_path`, else beside the playbook.
+fn directories(state: &State, playbook: &Path) -> Vec<PathBuf> {
+    let list = state.lookup("ansible_search_path");
+    let list = list.filter(|list| !super::record::is_missing(list));
+    let list = list.as_ref().and_then(|list| list.try_iter().ok());
+    let mut directories: Vec<PathBuf> =
+        list.into_iter().flatten().filter_map(|path| path.as_str().map(PathBuf::from)).collect();
+    if directories.is_empty() {
+        directories.push(playbook.to_owned());
+    }
+    directories
+}
+
 impl Files<'_> {
-    /// A file's text, decrypted if it is a vault (Ansible, `plugins/lookup/file.py`). Without the directory
-    /// itself, `files/` in it is searched first.
+    /// A file's text, decrypted if it is a vault (Ansible, `plugins/lookup/file.py`).
     fn read(&self, name: &str) -> Result<String, String> {
-        let beside = self.directory.join(name);
-        let within = self.directory.join("files").join(name);
-        let path = if Path::new(name).is_relative() && within.is_file() { within } else { beside };
+        let beside = self.directories.last().map_or(PathBuf::from(name), |path| path.join(name));
+        let path = load::find(&self.directories, "files", name).unwrap_or(beside);
         let file = load::read_text(&path).map_err(|problem| problem.message)?;
         if crate::vault::is_vault(&file.text) {
             return (self.decrypt)(&file.text).map_err(|why| format!("{}: {why}", file.name));
@@ -66,7 +78,6 @@ fn find(
     options: &Kwargs,
     files: &Files<'_>,
 ) -> Result<Vec<Value>, Error> {
-    let directory = files.directory;
     let ignore = options.get::<Option<String>>("errors")?.is_some_and(|what| what == "ignore");
     let default = options.get::<Option<Value>>("default")?;
     let strip_end = options.get::<Option<bool>>("rstrip")?.unwrap_or(true);
@@ -78,7 +89,16 @@ fn find(
     });
     if kind == "first_found" {
         let names: Vec<String> = terms.map(|term| term.to_string()).collect();
-        let found = names.iter().map(|name| directory.join(name)).find(|path| path.exists());
+        let found = names.iter().find_map(|name| {
+            let name = name.as_str();
+            let absolute = Path::new(name);
+            if absolute.is_absolute() {
+                return absolute.exists().then(|| absolute.to_owned());
+            }
+            ["files", "vars", "templates", "tasks"]
+                .iter()
+                .find_map(|folder| load::find(&files.directories, folder, name))
+        });
         return match found {
             Some(path) => Ok(vec![Value::from(path.display().to_string())]),
             None if ignore => Ok(vec![Value::from(())]),
@@ -101,7 +121,17 @@ fn find(
                 Err(_) if ignore => found.push(Value::from(())),
                 Err(why) => return Err(bad(why)),
             },
-            "fileglob" => found.extend(glob(directory, &name).into_iter().map(Value::from)),
+            "fileglob" => {
+                // The first directory where anything matches.
+                let within = files.directories.iter().flat_map(|directory| {
+                    let role = directory.ends_with("tasks").then(|| directory.parent()).flatten();
+                    let role = role.map(|role| role.join("files"));
+                    role.into_iter().chain([directory.join("files"), directory.clone()])
+                });
+                let matched =
+                    within.map(|directory| glob(&directory, &name)).find(|list| !list.is_empty());
+                found.extend(matched.unwrap_or_default().into_iter().map(Value::from));
+            }
             "vars" => match state.lookup(&name).filter(|value| !super::record::is_missing(value)) {
                 Some(value) => found.push(value),
                 None => match &default {

@@ -5,6 +5,9 @@ use crate::source::{Node, Vars};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// Among the names that only the run sets: whatever else is not there may be set as well.
+pub(crate) const ANYTHING: &str = "*";
+
 /// Variables of other hosts, for `hostvars`.
 pub trait HostVars: Send + Sync {
     /// The layers of `host`, weakest first; `None` for an unknown host.
@@ -62,6 +65,17 @@ impl Scope {
     pub fn mark_unknown(mut self, names: HashSet<String>) -> Self {
         self.unknown = Arc::new(names);
         self
+    }
+
+    /// Whether only the run gives this name its value.
+    pub(super) fn may_be_set(&self, name: &str) -> bool {
+        self.unknown.contains(name) || self.unknown.contains(ANYTHING)
+    }
+
+    /// Where files are looked for: `ansible_search_path`, as absolute directories.
+    pub fn search_path(&self) -> Vec<std::path::PathBuf> {
+        let list = self.raw("ansible_search_path").and_then(Node::as_list).unwrap_or_default();
+        list.iter().filter_map(Node::as_str).map(std::path::PathBuf::from).collect()
     }
 
     /// The unrendered value of a variable.

@@ -2,12 +2,13 @@
 
 use crate::engine::batch::Batch;
 use crate::inputs::iteration::{all_true, iterations};
-use crate::inputs::selection::Place;
+use crate::inputs::selection::{ChosenTask, Place};
 use crate::model::{HostName, Outcome};
 use crate::playbook::Task;
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::TemplateError;
 use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
 
 /// The handlers of a batch that were notified and have not run yet.
 #[derive(Default)]
@@ -64,22 +65,34 @@ pub(super) fn wanted(
 /// `plugins/strategy/__init__.py`, `search_handlers_by_notification`).
 fn answering(batch: &Batch<'_>, host: &HostName, name: &str) -> Vec<Place> {
     let scope = batch.context.inputs.variables.scope(&batch.vars, host).ok();
-    let mut named = None;
-    let mut found = Vec::new();
-    for handler in batch.at.handlers() {
-        let names = match &scope {
-            Some(scope) => handler.task.answers_to(scope),
-            None => vec![handler.task.title()],
-        };
-        let Some((title, topics)) = names.split_first() else { continue };
-        if title == name && named.is_none() {
-            named = Some(handler.place);
-        } else if !topics.iter().any(|topic| topic == name) {
-            continue;
+    let scope = scope.as_ref();
+    let handlers: Vec<ChosenTask<'_>> = batch.at.handlers().collect();
+    // Of several that have the name the play's own counts before those of roles, and of roles the last; within one
+    // list it is the first.
+    let lists = handlers.chunk_by(|one, next| same_role(&one.task, &next.task));
+    let lists: Vec<_> = lists.collect();
+    let named = lists.iter().rev().find_map(|list| {
+        list.iter().find(|handler| handler.task.is_called(name, scope)).map(|found| found.place)
+    });
+    let mut found: Vec<Place> = named.into_iter().collect();
+    let mut seen = Vec::new();
+    for handler in lists.iter().rev().flat_map(|list| list.iter()) {
+        let title = handler.task.title();
+        let again = handler.task.name.is_some() && seen.contains(&title);
+        if handler.task.listens_to(name, scope) && !again {
+            seen.push(title);
+            found.extend(Some(handler.place).filter(|place| Some(*place) != named));
         }
-        found.push(handler.place);
     }
     found
+}
+
+fn same_role(one: &Task, other: &Task) -> bool {
+    match (&one.around.role, &other.around.role) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 impl Notified {
@@ -91,15 +104,17 @@ impl Notified {
     }
 
     /// The hosts for which a handler runs now, which are taken from it. `forced`: also those that have failed since,
-    /// unless they cannot be reached or nobody knows their state (Ansible, `force_handlers`).
+    /// unless they cannot be reached or nobody knows their state (Ansible, `force_handlers`). `active`: the hosts
+    /// that take part; the others stay notified.
     pub(super) fn take(
         &mut self,
         batch: &Batch<'_>,
         handler: Place,
+        active: &[HostName],
         forced: bool,
     ) -> Vec<HostName> {
-        let Some(mut notified) = self.0.shift_remove(&handler) else { return Vec::new() };
-        let mut hosts = batch.active();
+        let Some(notified) = self.0.get_mut(&handler) else { return Vec::new() };
+        let mut hosts = active.to_vec();
         if forced {
             let ledger = batch.context.ledger();
             let failed = batch.hosts.iter().filter(|host| {

@@ -14,14 +14,16 @@ use crate::template::{Scope, TemplateError};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
-/// Runs a task of any kind but `certificate` on one host.
+/// Runs a task of any kind but `certificate` on one host. `closing`: the run has been stopped, and this is what
+/// `always` says.
 pub(super) async fn on_host(
     context: &Context,
     chosen: &ChosenTask<'_>,
     vars: &PlayScope,
     host: &HostName,
+    closing: bool,
 ) -> TaskEnd {
-    let task = chosen.task;
+    let task = &chosen.task;
     let title = vars.title(task);
     let scope = match context.inputs.variables.task_scope(vars, host, task) {
         Ok(scope) => scope,
@@ -31,7 +33,7 @@ pub(super) async fn on_host(
         Ok(iterations) => {
             let mut ends = Vec::with_capacity(iterations.len());
             for (scope, label) in iterations {
-                let mut end = iteration(context, chosen, vars, host, &scope).await;
+                let mut end = iteration(context, chosen, vars, host, &scope, closing).await;
                 if let Some(looping) = &task.looping {
                     end.name_item(looping, &scope);
                 }
@@ -61,8 +63,9 @@ async fn iteration(
     vars: &PlayScope,
     host: &HostName,
     scope: &Scope,
+    closing: bool,
 ) -> TaskEnd {
-    let task = chosen.task;
+    let task = &chosen.task;
     let title = vars.title(task);
     match why_not(&task.when, scope) {
         Ok(None) => {}
@@ -88,6 +91,7 @@ async fn iteration(
         scope,
         connection: &connection,
         check,
+        closing,
     };
     match repeat(&action).await {
         Ok(verdict) => verdict.end(host, &title),
@@ -147,9 +151,11 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
             return Ok(verdict);
         }
         round += 1;
+        let stop = &action.context.stop;
+        let stopped = if action.closing { stop.hard() } else { stop.soft() };
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = action.context.stop.soft().cancelled() => {
+            () = stopped.cancelled() => {
                 verdict.failed = true;
                 verdict.done.message = Some("interrupted between two attempts".to_owned());
                 return Ok(verdict);
@@ -209,6 +215,10 @@ impl TaskVerdict {
         let Done { changed, skipped, message, output, facts, unknown, .. } = self.done;
         if self.failed {
             let why = message.unwrap_or_else(|| "failed".to_owned());
+            let mut value = value;
+            if let Json::Object(entries) = &mut value {
+                entries.entry("msg").or_insert_with(|| json!(why));
+            }
             let mut ended = failure::before_commit(title, Step::Task, why);
             "the task failed; no certificate was touched by it"
                 .clone_into(&mut ended.failure.state);

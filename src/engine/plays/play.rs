@@ -1,6 +1,7 @@
 //! A play: its batches one after another, the tasks of each in order, its handlers.
 
 use super::handlers::{Notified, wanted};
+use super::includes::{Step, include};
 use super::on_host::on_host;
 use crate::engine::batch::{Batch, stop_words, tell};
 use crate::engine::context::Context;
@@ -12,14 +13,14 @@ use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
 use crate::inputs::iteration::all_true;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::PlayScope;
-use crate::model::{HostName, Step};
-use crate::playbook::{Meta, Order, RunsOn, TaskKind};
+use crate::model::{HostName, Step as HostStep};
+use crate::playbook::{BlockPath, Meta, Order, RunsOn, Task, TaskKind};
 use crate::source::Diagnostics;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -41,7 +42,7 @@ fn arrange(mut hosts: Vec<HostName>, order: Order, seed: u32) -> Vec<HostName> {
 /// Runs one play. What goes wrong is in the ledger, and in the stop switch when it ends the run.
 pub(crate) async fn run(context: &Arc<Context>, at: PlayAt<'_>) {
     run_batches(context, at).await;
-    for chosen in at.tasks().chain(at.handlers()) {
+    for chosen in at.tasks().chain(at.handlers()).chain(at.all_added()) {
         context.inputs.bundles.done_with(chosen.place);
     }
 }
@@ -76,7 +77,7 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
     for (index, now) in batches.iter().enumerate() {
         let vars = vars.with_hosts(&hosts, now);
         let batch = Batch::new(context, at, vars, (index + 1, of), now);
-        let ended = Driver { batch, notified: Notified::default() }.run(&chosen).await;
+        let ended = Driver::new(batch).run(&chosen).await;
         if context.stop.is_requested() {
             let reason = context.stop.reason().unwrap_or(StopReason::BatchFailed);
             let tally = &mut context.ledger().tally;
@@ -130,50 +131,124 @@ fn leave_apart(context: &Context, at: PlayAt<'_>) {
 struct Driver<'a> {
     batch: Batch<'a>,
     notified: Notified,
+    /// While handlers run: where the flush stands, whose blocks catch what fails.
+    flush: Option<BlockPath>,
+    /// The run ends: only what `always` says is still done.
+    closing: bool,
+    /// Of hosts that failed, the tasks that they did not get to.
+    missed: IndexMap<HostName, Vec<String>>,
+    /// Which of several equal entries of a role hosts have run.
+    ran: HashMap<(Arc<str>, HostName), Arc<crate::playbook::Role>>,
 }
 
 impl<'a> Driver<'a> {
+    fn new(batch: Batch<'a>) -> Self {
+        let (flush, closing) = (None, false);
+        Self {
+            batch,
+            notified: Notified::default(),
+            flush,
+            closing,
+            missed: IndexMap::new(),
+            ran: HashMap::new(),
+        }
+    }
+
     /// Runs the chosen tasks and the notified handlers; `true`: a task ended the play.
     async fn run(mut self, chosen: &[ChosenTask<'a>]) -> bool {
         let Batch { context, at, number, of, .. } = self.batch;
         let hosts = self.batch.hosts.clone();
         context.emitter.run(Kind::BatchStart { batch: number, batches: of, hosts });
         let mut end_play = false;
-        for task in chosen {
-            end_play = self.task(task).await;
+        let mut ahead: VecDeque<Step<'a>> = chosen.iter().cloned().map(Step::of).collect();
+        while let Some(step) = ahead.pop_front() {
+            let added = match self.task(&step).await {
+                Next::Goes(added) => added,
+                Next::EndsPlay => {
+                    end_play = true;
+                    Vec::new()
+                }
+            };
+            added.into_iter().rev().for_each(|step| ahead.push_front(step));
             if number == of {
-                context.inputs.bundles.done_with(task.place);
+                context.inputs.bundles.done_with(step.chosen.place);
             }
-            if end_play || self.batch.must_stop() {
+            if end_play {
                 break;
             }
+            if !self.closing && self.batch.must_stop() {
+                self.closing = true;
+                self.batch.close(&step.chosen.task.around.blocks);
+            }
         }
+        self.tell_missed();
         let stopped = self.batch.must_stop();
         let forced = at.play.force_handlers || context.inputs.project.options.force_handlers;
         if !end_play && (!stopped || forced) {
-            self.handlers(forced).await;
+            let active = self.batch.active();
+            self.handlers(forced, &active).await;
             self.batch.must_stop();
         }
         self.batch.finish();
         end_play
     }
 
-    /// One task for the active hosts; `true`: it ended the play.
-    async fn task(&mut self, chosen: &ChosenTask<'a>) -> bool {
-        let active = self.batch.active();
-        if active.is_empty() {
-            return false;
+    /// One task for the hosts that take part in it.
+    async fn task(&mut self, step: &Step<'a>) -> Next<'a> {
+        let chosen = &step.chosen;
+        let path = &chosen.task.around.blocks;
+        let mut active = step.among(self.batch.taking_part(path));
+        active.retain(|host| !self.has_run(&chosen.task, host));
+        if !matches!(chosen.task.kind, TaskKind::Meta(_)) && !is_rescue(path) {
+            for host in step.among(self.batch.missing(path)) {
+                self.missed.entry(host).or_default().push(chosen.task.title());
+            }
+        }
+        if active.is_empty() || self.closing && self.batch.context.stop.hard().is_cancelled() {
+            return Next::Goes(Vec::new());
         }
         if let TaskKind::Meta(meta) = chosen.task.kind {
-            return self.meta(chosen, meta, &active).await;
+            return match self.meta(chosen, meta, &active).await {
+                true => Next::EndsPlay,
+                false => Next::Goes(Vec::new()),
+            };
         }
-        self.work(chosen, &active).await;
-        false
+        Next::Goes(self.work(chosen, &active).await)
     }
 
-    /// Runs a task or handler for `active` and records what became of it.
-    async fn work(&mut self, chosen: &ChosenTask<'a>, active: &[HostName]) {
-        let task = chosen.task;
+    /// Whether a host has run another entry of the task's role that is the same.
+    fn has_run(&self, task: &Task, host: &HostName) -> bool {
+        let Some(role) = &task.around.role else { return false };
+        let Some(once) = &role.once else { return false };
+        let earlier = self.ran.get(&(Arc::clone(once), host.clone()));
+        earlier.is_some_and(|earlier| !Arc::ptr_eq(earlier, role))
+    }
+
+    /// Names what was left undone where a host failed: someone has to know it.
+    fn tell_missed(&mut self) {
+        let mut alike: IndexMap<Vec<String>, Vec<HostName>> = IndexMap::new();
+        for (host, titles) in std::mem::take(&mut self.missed) {
+            alike.entry(titles).or_default().push(host);
+        }
+        if self.batch.context.is_plan() {
+            return;
+        }
+        for (titles, hosts) in alike {
+            let shown = |list: Vec<String>| {
+                let more = list.len().saturating_sub(5);
+                let first = list.into_iter().take(5).collect::<Vec<_>>().join(", ");
+                if more > 0 { format!("{first} and {more} more") } else { first }
+            };
+            let titles = shown(titles.iter().map(|title| format!("'{title}'")).collect());
+            let hosts = shown(hosts.iter().map(|host| host.as_str().to_owned()).collect());
+            let message = format!("not run after the failure on {hosts}: {titles}");
+            self.batch.context.emitter.info(None, message);
+        }
+    }
+
+    /// Runs a task or handler for `active` and records what became of it; the tasks that it adds come back.
+    async fn work(&mut self, chosen: &ChosenTask<'a>, active: &[HostName]) -> Vec<Step<'a>> {
+        let task = &*chosen.task;
         self.batch.begin(task, &active[0]);
         let title = self.batch.vars.title(task);
         let kind = Kind::TaskStart { task: title, place: task.place() };
@@ -195,21 +270,36 @@ impl<'a> Driver<'a> {
             }
         }
         let hosts = ready.as_slice();
+        let mut added = Vec::new();
         let ends = match &task.kind {
             TaskKind::Certificate(spec) => {
                 rollout::task::run(&mut self.batch, chosen, spec, hosts).await
             }
+            TaskKind::Include(included) => {
+                let (ends, steps) = include(&self.batch, chosen, included, hosts);
+                added = steps;
+                ends
+            }
             _ => self.on_hosts(chosen, hosts).await,
         };
+        let path = self.flush.clone().unwrap_or_else(|| task.around.blocks.clone());
         for end in ends {
             let everyone = if once { active } else { &[] };
-            self.batch.record(chosen, &end, everyone);
+            self.batch.record(chosen, &end, everyone, &path);
+            if let (Some(role), TaskResult::Ok | TaskResult::Changed) =
+                (&task.around.role, end.result)
+                && let Some(once) = &role.once
+            {
+                let key = (Arc::clone(once), end.host.clone());
+                self.ran.entry(key).or_insert_with(|| Arc::clone(role));
+            }
             if end.result == TaskResult::Changed {
                 let sharing = if once { active } else { std::slice::from_ref(&end.host) };
                 let notified = handlers.get(&end.host).map_or(&[][..], Vec::as_slice);
                 self.notified.notify(notified, sharing);
             }
         }
+        added
     }
 
     /// A task that cannot be begun on a host. `everyone`: the hosts that would have shared its result.
@@ -220,31 +310,36 @@ impl<'a> Driver<'a> {
         problems: &Diagnostics,
         everyone: &[HostName],
     ) {
-        let title = self.batch.vars.title(chosen.task);
+        let title = self.batch.vars.title(&chosen.task);
         let end = TaskEnd::wrongs(host, &title, problems);
-        tell(self.batch.context, &self.batch.vars, chosen.task, &end, Instant::now());
-        self.batch.record(chosen, &end, everyone);
+        tell(self.batch.context, &self.batch.vars, &chosen.task, &end, Instant::now());
+        let path = self.flush.clone().unwrap_or_else(|| chosen.task.around.blocks.clone());
+        self.batch.record(chosen, &end, everyone, &path);
     }
 
     async fn on_hosts(&self, chosen: &ChosenTask<'a>, hosts: &[HostName]) -> Vec<TaskEnd> {
         let (place, vars) = (chosen.place, Arc::new(self.batch.vars.clone()));
-        let items = hosts.iter().map(|host| (host.clone(), Arc::clone(&vars))).collect();
-        let work = move |context: Arc<Context>, host: HostName, vars: Arc<PlayScope>| async move {
-            if context.stop.is_interrupt() {
+        let work_of =
+            |host: &HostName| (host.clone(), (Arc::clone(&chosen.task), Arc::clone(&vars)));
+        let items = hosts.iter().map(work_of).collect();
+        let closing = self.closing;
+        type Work = (Arc<crate::playbook::Task>, Arc<PlayScope>);
+        let work = move |context: Arc<Context>, host: HostName, (task, vars): Work| async move {
+            if context.stop.is_interrupt() && !closing {
                 return TaskEnd::skipped(&host, "the run was interrupted");
             }
             let begun = Instant::now();
             let project = Arc::clone(&context.inputs.project);
-            let chosen = project.task_at(place);
-            let end = on_host(&context, &chosen, &vars, &host).await;
-            tell(&context, &vars, chosen.task, &end, begun);
+            let chosen = project.chosen(place, task);
+            let end = on_host(&context, &chosen, &vars, &host, closing).await;
+            tell(&context, &vars, &chosen.task, &end, begun);
             end
         };
         let (begun, context) = (Instant::now(), self.batch.context);
         let lost = |host: HostName, why: String| {
-            let title = vars.title(chosen.task);
-            let end = TaskEnd::failed(&host, failure::lost(&title, Step::Task, &why));
-            tell(context, &vars, chosen.task, &end, begun);
+            let title = vars.title(&chosen.task);
+            let end = TaskEnd::failed(&host, failure::lost(&title, HostStep::Task, &why));
+            tell(context, &vars, &chosen.task, &end, begun);
             end
         };
         fan_out::each(context, items, work, lost).await
@@ -252,19 +347,31 @@ impl<'a> Driver<'a> {
 
     /// Runs the notified handlers in the order in which they are defined; handlers may notify others. `forced`: also
     /// for hosts that have failed since.
-    async fn handlers(&mut self, forced: bool) {
+    async fn handlers(&mut self, forced: bool, active: &[HostName]) {
         // A handler that notifies an earlier one makes another pass. One that changes something each time could go on
         // without end: as many passes as there are handlers serve any chain.
         let passes = self.batch.at.handlers().count();
         for _ in 0..=passes {
             let mut any = false;
             for handler in self.batch.at.handlers() {
-                let hosts = self.notified.take(&self.batch, handler.place, forced);
+                let still = self.batch.taking_part(&self.flush.clone().unwrap_or_default());
+                let active: Vec<HostName> =
+                    active.iter().filter(|host| still.contains(host)).cloned().collect();
+                let hosts = self.notified.take(&self.batch, handler.place, &active, forced);
                 if hosts.is_empty() || self.batch.context.stop.is_interrupt() {
                     continue;
                 }
                 any = true;
-                self.work(&handler, &hosts).await;
+                let mut ahead = VecDeque::from(self.work(&handler, &hosts).await);
+                while let Some(step) = ahead.pop_front() {
+                    let hosts = step.among(hosts.clone());
+                    let hosts =
+                        hosts.into_iter().filter(|host| !self.has_failed(host)).collect::<Vec<_>>();
+                    if !hosts.is_empty() {
+                        let added = self.work(&step.chosen, &hosts).await;
+                        added.into_iter().rev().for_each(|step| ahead.push_front(step));
+                    }
+                }
             }
             if !any {
                 return;
@@ -274,19 +381,25 @@ impl<'a> Driver<'a> {
         self.batch.context.emitter.warn(None, message);
     }
 
+    fn has_failed(&self, host: &HostName) -> bool {
+        self.batch.context.ledger().tally.has_failed(host)
+    }
+
     async fn meta(&mut self, chosen: &ChosenTask<'a>, meta: Meta, active: &[HostName]) -> bool {
         let mut ended = Vec::new();
         for host in active {
             let variables = &self.batch.context.inputs.variables;
-            let scope = variables.task_scope(&self.batch.vars, host, chosen.task);
+            let scope = variables.task_scope(&self.batch.vars, host, &chosen.task);
             if scope.is_ok_and(|scope| all_true(&chosen.task.when, &scope).unwrap_or(false)) {
                 ended.push(host);
             }
         }
         match meta {
             Meta::Noop => false,
-            Meta::FlushHandlers => {
-                self.handlers(false).await;
+            Meta::FlushHandlers | Meta::EndSection => {
+                self.flush = Some(chosen.task.around.blocks.clone());
+                self.handlers(false, active).await;
+                self.flush = None;
                 false
             }
             Meta::EndHost => {
@@ -301,4 +414,16 @@ impl<'a> Driver<'a> {
             Meta::EndPlay => !ended.is_empty(),
         }
     }
+}
+
+/// What comes after a task.
+enum Next<'a> {
+    /// The next one, and these before it.
+    Goes(Vec<Step<'a>>),
+    /// Nothing: it ended the play.
+    EndsPlay,
+}
+
+fn is_rescue(path: &BlockPath) -> bool {
+    path.iter().any(|(_, part)| *part == crate::playbook::Part::Rescue)
 }

@@ -14,7 +14,7 @@ use crate::event::StopReason;
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome, Step};
 use crate::plan::planned::planned;
-use crate::playbook::Task;
+use crate::playbook::{Task, is_rescued};
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,7 +39,7 @@ impl<'a> Rollout<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, task: &Task, failed: usize) -> Self {
         let mut budget = batch.budget;
         budget.any_errors_fatal |= task.any_errors_fatal;
-        let counted = task.ignore_errors.is_none();
+        let counted = task.ignore_errors.is_none() && !is_rescued(&task.around.blocks);
         let eager = counted && !task.no_log;
         let (title, place) = (batch.vars.title(task), task.place());
         Self { batch, title, place, budget, counted, eager, failed }

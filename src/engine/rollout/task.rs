@@ -25,7 +25,7 @@ pub(crate) async fn run(
     hosts: &[HostName],
 ) -> Vec<TaskEnd> {
     let begun = Instant::now();
-    let task = chosen.task;
+    let task = &chosen.task;
     let mut work: IndexMap<HostName, Work> = IndexMap::new();
     for host in hosts {
         work.insert(host.clone(), begin(batch, chosen, spec, host));
@@ -122,7 +122,7 @@ fn begin(
     spec: &CertificateSpec,
     host: &HostName,
 ) -> Work {
-    let task = chosen.task;
+    let task = &chosen.task;
     let title = batch.vars.title(task);
     let context = batch.context;
     let unknown = |error: TemplateError| match error {

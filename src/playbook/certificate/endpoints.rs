@@ -3,7 +3,7 @@
 use super::spec::{VERIFY, known};
 use super::task::{Trust, VerifyChoice, VerifySpec};
 use crate::model::{Endpoint, StartTls, Via};
-use crate::playbook::values::{Switch, Values, Written, local_path, written};
+use crate::playbook::values::{Switch, Values, Written, written};
 use crate::source::{Node, Value};
 use std::path::Path;
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn endpoint_specs(
         Some(Written::Switch(Switch::Default)) => Some(Trust::System),
         Some(Written::Node(node)) => values.text(Some(&node)).map(|text| match text.as_str() {
             "system" => Trust::System,
-            path => Trust::File(local_path(path, directory)),
+            path => Trust::File(values.local_file(path, directory)),
         }),
     };
     let addresses = entry("addresses").and_then(|node| {

@@ -7,7 +7,7 @@ use super::task::{
     SourceText, Validation, WhenStopped,
 };
 use crate::model::{CommandLine, RemotePath, Secret};
-use crate::playbook::values::{Switch, Values, Written, local_path, written};
+use crate::playbook::values::{Switch, Values, Written, written};
 use crate::source::{Diagnostics, Node, Value};
 use crate::template::Scope;
 use std::path::Path;
@@ -219,7 +219,9 @@ fn source_text(
             let whole = Node::from_json(&serde_json::Value::Object(entries), node.span.as_ref());
             source_text(&whole, key, directory, values)
         }
-        _ => values.text(Some(node)).map(|text| SourceText::File(local_path(&text, directory))),
+        _ => values
+            .text(Some(node))
+            .map(|text| SourceText::File(values.local_file(&text, directory))),
     }
 }
 
@@ -241,7 +243,7 @@ fn pair(
     let (source, written) = (&source, written.as_ref());
     let mut path = |key| {
         let node = source.entry(key).filter(|node| node.value != Value::Null);
-        values.text(node).map(|text| local_path(&text, directory))
+        values.text(node).map(|text| values.local_file(&text, directory))
     };
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let mut text = |key| source_text(source.entry(key)?, key, directory, values);

@@ -1,6 +1,7 @@
 //! What a task does: the modules that certroll has.
 
 use super::super::certificate::CertificateSpec;
+use super::super::include::Include;
 use crate::source::{Node, Vars};
 use std::time::Duration;
 
@@ -45,6 +46,10 @@ pub enum TaskKind {
     WaitFor(WaitFor),
     /// Sets variables of the host.
     SetFact(Vars),
+    /// Sets variables of the host from files of the controller.
+    IncludeVars(IncludeVars),
+    /// Adds tasks.
+    Include(Box<Include>),
     /// Steers the play.
     Meta(Meta),
 }
@@ -62,6 +67,8 @@ impl TaskKind {
             Self::Pause { .. } => "pause",
             Self::WaitFor(_) => "wait_for",
             Self::SetFact(_) => "set_fact",
+            Self::IncludeVars(_) => "include_vars",
+            Self::Include(include) => include.name(),
             Self::Meta(_) => "meta",
         }
     }
@@ -89,6 +96,8 @@ impl TaskKind {
                 all.into_iter().flatten().collect()
             }
             Self::SetFact(vars) => vars.values().collect(),
+            Self::IncludeVars(include) => vec![&include.path],
+            Self::Include(include) => include.nodes(),
         }
     }
 
@@ -109,10 +118,11 @@ impl TaskKind {
             | Self::Assert { .. }
             | Self::Fail { .. }
             | Self::WaitFor(_)
-            | Self::SetFact(_) => RunsOn::Host,
+            | Self::SetFact(_)
+            | Self::IncludeVars(_) => RunsOn::Host,
             Self::Pause { .. } => RunsOn::FirstHost,
             Self::Certificate(_) => RunsOn::Batch,
-            Self::Meta(_) => RunsOn::Play,
+            Self::Include(_) | Self::Meta(_) => RunsOn::Play,
         }
     }
 }
@@ -137,6 +147,8 @@ pub enum Meta {
     Noop,
     /// Runs the notified handlers now.
     FlushHandlers,
+    /// The same, between the sections of a play; nobody wrote it.
+    EndSection,
     /// Ends the play for this host.
     EndHost,
     /// Ends the play for all.
@@ -162,6 +174,17 @@ pub struct CommandSpec {
     pub stdin_newline: bool,
     /// Limit.
     pub timeout: Option<Node>,
+}
+
+/// `include_vars`.
+#[derive(Clone, Debug)]
+pub struct IncludeVars {
+    /// A file, or a directory whose files are read in the order of their names.
+    pub path: Node,
+    /// It is a directory.
+    pub directory: bool,
+    /// The variables become entries of this one.
+    pub name: Option<String>,
 }
 
 /// `wait_for`.

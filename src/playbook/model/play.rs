@@ -1,9 +1,11 @@
 //! Plays: which hosts, in which order and batches, and what is done there.
 
+use super::super::role::Role;
 use super::becoming::Becoming;
 use super::task::Task;
 use crate::source::{Node, Span, Vars};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A playbook file.
 #[derive(Clone, Debug)]
@@ -45,10 +47,14 @@ pub struct Play {
     pub environment: Vars,
     /// Given to each of its tasks.
     pub tags: Vec<String>,
-    /// Pre-tasks, tasks and post-tasks in order.
-    pub tasks: Vec<Task>,
-    /// Run when notified, in this order.
-    pub handlers: Vec<Task>,
+    /// Pre-tasks, roles, tasks and post-tasks in order, with blocks, imports and roles taken apart.
+    pub tasks: Vec<Arc<Task>>,
+    /// Run when notified, in this order: those of `roles:`, the play's own, those of imported roles.
+    pub handlers: Vec<Arc<Task>>,
+    /// The roles whose variables all its tasks see.
+    pub roles: Vec<Arc<Role>>,
+    /// Where its relative paths start, if that is not beside the playbook: it was imported.
+    pub directory: Option<PathBuf>,
     /// Where it begins.
     pub span: Option<Span>,
 }
@@ -81,6 +87,8 @@ impl Play {
             tags: Vec::new(),
             tasks: Vec::new(),
             handlers: Vec::new(),
+            roles: Vec::new(),
+            directory: None,
             span: None,
         }
     }

@@ -1,9 +1,11 @@
 //! Tasks: the keywords that all kinds share.
 
+use super::super::around::Around;
 use super::becoming::Becoming;
 use super::kind::TaskKind;
 use crate::source::{Node, Span, Value, Vars};
 use crate::template::{Scope, is_template};
+use std::sync::Arc;
 
 /// One task or handler.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub struct Task {
     pub register: Option<String>,
     /// Variables.
     pub vars: Vars,
-    /// Its own and its play's.
+    /// Its own, and those of what stands around it.
     pub tags: Vec<String>,
     /// A failure is noted and the host goes on.
     pub ignore_errors: Option<Node>,
@@ -52,30 +54,98 @@ pub struct Task {
     pub any_errors_fatal: bool,
     /// Environment of commands.
     pub environment: Vars,
+    /// The blocks, the role and the files that it stands in.
+    pub around: Arc<Around>,
     /// Where it begins.
     pub span: Option<Span>,
 }
 
 impl Task {
-    /// The name as written, or the kind's.
+    /// A task without any keyword.
+    pub fn new(kind: TaskKind, tags: Vec<String>) -> Self {
+        Self {
+            name: None,
+            kind,
+            when: Vec::new(),
+            register: None,
+            vars: Vars::new(),
+            tags,
+            ignore_errors: None,
+            delegate_to: None,
+            run_once: false,
+            becoming: Becoming::default(),
+            changed_when: None,
+            failed_when: None,
+            looping: None,
+            notify: Vec::new(),
+            listen: Vec::new(),
+            until: Vec::new(),
+            retries: None,
+            delay: None,
+            no_log: false,
+            check_mode: None,
+            any_errors_fatal: false,
+            environment: Vars::new(),
+            around: Arc::default(),
+            span: None,
+        }
+    }
+
+    /// The name as written, or the kind's; that of a role's task begins with the role.
     pub fn title(&self) -> String {
-        let name =
-            self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty());
-        name.unwrap_or(self.kind.name()).to_owned()
+        self.in_role(self.own_name().unwrap_or_else(|| self.kind.name()))
+    }
+
+    /// A name of the task as it is shown.
+    pub fn in_role(&self, name: &str) -> String {
+        match (&self.around.role, &self.kind) {
+            // Ansible shows an include of a role by that role.
+            (_, TaskKind::Include(include)) if self.own_name().is_none() => include.title(),
+            (Some(role), _) => format!("{} : {name}", role.name),
+            (None, _) => name.to_owned(),
+        }
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty())
+    }
+
+    /// How its file was come to, as advice for messages: nothing for one of the playbook itself.
+    pub fn way(&self) -> Option<String> {
+        let steps: Vec<String> = self
+            .around
+            .way
+            .iter()
+            .map(|span| format!("{}:{}", span.file.name, span.line))
+            .collect();
+        (!steps.is_empty()).then(|| format!("included from {}", steps.join(", from ")))
+    }
+
+    /// Whether it is called so as a handler: by its name with or without its role's, rendered as far as it can be.
+    pub fn is_called(&self, name: &str, scope: Option<&Scope>) -> bool {
+        let Some(own) = self.own_name() else { return self.title() == name };
+        let own = self.rendered(own, scope);
+        own == name || self.in_role(&own) == name
+    }
+
+    /// Whether it listens to a topic as a handler.
+    pub fn listens_to(&self, topic: &str, scope: Option<&Scope>) -> bool {
+        self.listen.iter().any(|own| self.rendered(own, scope) == topic)
+    }
+
+    fn rendered(&self, text: &str, scope: Option<&Scope>) -> String {
+        let Some(scope) = scope.filter(|_| is_template(text)) else { return text.to_owned() };
+        let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
+        scope.text(&node).unwrap_or_else(|_| text.to_owned())
     }
 
     /// The names that it answers to as a handler, rendered as far as they can be.
     pub fn answers_to(&self, scope: &Scope) -> Vec<String> {
-        let rendered = |text: &str| {
-            if !is_template(text) {
-                return text.to_owned();
-            }
-            let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
-            scope.text(&node).unwrap_or_else(|_| text.to_owned())
-        };
+        let own = self.own_name().map(str::to_owned);
         std::iter::once(self.title())
+            .chain(own)
             .chain(self.listen.iter().cloned())
-            .map(|t| rendered(&t))
+            .map(|text| self.rendered(&text, Some(scope)))
             .collect()
     }
 
@@ -151,31 +221,7 @@ mod tests {
 
     fn selected(tags: &[&str], only: &[&str], skip: &[&str]) -> bool {
         let own = |list: &[&str]| list.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>();
-        let task = Task {
-            name: None,
-            kind: TaskKind::Meta(Meta::Noop),
-            when: Vec::new(),
-            register: None,
-            vars: Vars::new(),
-            tags: own(tags),
-            ignore_errors: None,
-            delegate_to: None,
-            run_once: false,
-            becoming: Becoming::default(),
-            changed_when: None,
-            failed_when: None,
-            looping: None,
-            notify: Vec::new(),
-            listen: Vec::new(),
-            until: Vec::new(),
-            retries: None,
-            delay: None,
-            no_log: false,
-            check_mode: None,
-            any_errors_fatal: false,
-            environment: Vars::new(),
-            span: None,
-        };
+        let task = Task::new(TaskKind::Meta(Meta::Noop), own(tags));
         task.is_selected(&own(only), &own(skip))
     }
 

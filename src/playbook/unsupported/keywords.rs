@@ -3,7 +3,6 @@
 use super::remedies::Group;
 
 pub(super) const PLAY: &[Group] = &[
-    (&["roles"], "write the role's tasks into `tasks:`"),
     (
         &["strategy"],
         "leave it out: certroll runs every task on a whole batch before the next, as `linear` does",
@@ -12,7 +11,7 @@ pub(super) const PLAY: &[Group] = &[
     (&["connection"], "set the variable `ansible_connection: local` for the hosts concerned"),
     (&["port"], "set the variable `ansible_port`"),
     (&["collections"], "certroll has no collections: leave it out"),
-    (&["import_playbook", "include"], "name both playbooks on the command line, in order"),
+    (&["include"], "this old form is gone from Ansible too: use `import_playbook`"),
     (&["module_defaults"], "write the arguments at each task"),
     (&["gather_subset", "gather_timeout", "fact_path"], "certroll gathers no facts: leave it out"),
     (&["ignore_errors"], "write it at the tasks concerned"),
@@ -38,10 +37,7 @@ pub(super) const PLAY: &[Group] = &[
         "a play takes no condition: write `when` at its tasks, or choose hosts with `hosts`",
     ),
     (&["register", "notify", "loop", "delegate_to", "until"], "this is a key of tasks"),
-    (
-        &["block", "rescue", "always"],
-        "a block stands among `tasks:`, and certroll has none: write its tasks there",
-    ),
+    (&["block", "rescue", "always"], "a block stands among `tasks:`: write it there"),
     (
         &["become_password"],
         "use the variable `ansible_become_password` from a vault, or the flag -K",
@@ -58,7 +54,7 @@ pub(super) const META: &[Group] = &[
         "a host that failed takes no further part in this run: use `ignore_errors` at the task that may fail",
     ),
     (&["end_batch"], "use `end_play`, or `when` at the tasks that follow"),
-    (&["end_role"], "certroll has no roles"),
+    (&["end_role"], "use `when` at the tasks that follow"),
     (&["reset_connection"], "each run logs in anew: leave it out"),
 ];
 
@@ -99,7 +95,7 @@ pub(super) const TASK: &[Group] = &[
     (&["only_if"], "this old form is gone from Ansible too: use `when`"),
     (
         &["static", "tasks_from", "vars_from", "apply", "public"],
-        "this belongs to includes, which certroll does not have: write the tasks here",
+        "this is an argument of an include: write it below `include_role:` or `include_tasks:`",
     ),
     (
         &[

@@ -15,8 +15,6 @@ const FACTS: &str =
 const CONTAINERS: &str = "certroll manages no containers: use `command`, or leave it to Ansible";
 const DATABASES: &str = "certroll manages no databases: leave it to Ansible";
 const FIREWALL: &str = "certroll manages no firewall: leave it to Ansible, before the rollout";
-const INCLUDES: &str = "write the tasks here, each with its own `when` and `tags`";
-const ROLES: &str = "write the role's tasks here";
 const BALANCERS: &str =
     "drain and enable with `command` tasks and `delegate_to`, around the `certificate` task";
 const MAIL: &str =
@@ -223,13 +221,9 @@ pub(super) const MODULES: &[Group] = &[
         &["add_host", "group_by"],
         "write the hosts into the inventory, or use an executable inventory",
     ),
-    (
-        &["include_vars"],
-        "use `vars_files:` of the play; in a list within the list the first file that exists counts",
-    ),
-    (&["include_tasks", "import_tasks", "include"], INCLUDES),
-    (&["include_role", "import_role", "role"], ROLES),
-    (&["import_playbook"], "name both playbooks on the command line, in order"),
+    (&["include"], "this old form is gone from Ansible too: use `include_tasks` or `import_tasks`"),
+    (&["role"], "a role stands in `roles:` of a play, or in `import_role` and `include_role`"),
+    (&["import_playbook"], "this stands among plays, not among tasks"),
     (&["cron", "at", "anacron"], "leave it to Ansible, or use `command`"),
     (
         &[
@@ -390,5 +384,5 @@ pub(super) const MODULES: &[Group] = &[
     (&["validate_argument_spec"], "use `assert`"),
     (&["action"], "write the module's name as the key: `command: …`"),
     (&["local_action"], "write the module as the key, and `delegate_to: localhost`"),
-    (&["block", "rescue", "always"], "write its tasks one after another, each with its own `when`"),
+    (&["rescue", "always"], "this belongs to a `block`: write one around the tasks that may fail"),
 ];

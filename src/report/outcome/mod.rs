@@ -286,14 +286,13 @@ fn recap(theme: &Theme, host: &HostName, counts: &HostSummary, width: usize) -> 
         if value == 0 { text } else { theme.paint(style, text) }
     };
     let name = format!("{:<width$}", line(host.as_str()));
-    // Tasks cannot be rescued here, but scripts that read recaps look for the word.
     let cells = [
         count("ok", counts.ok, theme::GOOD),
         count("changed", counts.changed, theme::CHANGED),
         count("unreachable", counts.unreachable, theme::BAD),
         count("failed", counts.failed, theme::BAD),
         count("skipped", counts.skipped, theme::QUIET),
-        count("rescued", 0, theme::GOOD),
+        count("rescued", counts.rescued, theme::WARNING),
         count("ignored", counts.ignored, theme::WARNING),
     ];
     let ours = [

@@ -9,3 +9,4 @@ mod oracle;
 mod patterns;
 mod playbooks;
 mod random;
+mod structure;

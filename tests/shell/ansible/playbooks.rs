@@ -33,6 +33,19 @@ fn theirs(answer: &Answer) -> Story {
             story.add(&mut steps);
             task = rest.rsplit_once(']').map_or(rest, |(name, _)| name).to_owned();
         }
+        if let Some((_, hosts)) =
+            line.strip_prefix("included: ").and_then(|rest| rest.split_once(" for "))
+        {
+            // The items of a loop stand in a line each.
+            let hosts = hosts.split(" => ").next().unwrap_or_default();
+            let ends = hosts.split(", ").map(|host| format!("{task} {} ok", host.trim()));
+            for end in ends {
+                if !steps.contains(&end) {
+                    steps.push(end);
+                }
+            }
+            continue;
+        }
         let Some((result, rest)) = line.split_once(": [") else { continue };
         let Some((host, rest)) = rest.split_once(']') else { continue };
         let result = match result {

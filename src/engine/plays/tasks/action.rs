@@ -27,6 +27,8 @@ pub(in crate::engine::plays) struct Action<'a> {
     pub(in crate::engine::plays) connection: &'a HostConnection,
     /// Nothing may be changed.
     pub(in crate::engine::plays) check: bool,
+    /// The run has been stopped, and this is what `always` says.
+    pub(in crate::engine::plays) closing: bool,
 }
 
 /// A task that ended as its module wishes.

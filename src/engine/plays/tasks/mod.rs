@@ -30,8 +30,11 @@ impl Action<'_> {
             }
             TaskKind::Fail { message } => simple::fail(self, message.as_ref()),
             TaskKind::SetFact(vars) => simple::set_fact(self, vars),
+            TaskKind::IncludeVars(include) => simple::include_vars(self, include),
             // The rollout and the play's own steering are not done host by host.
-            TaskKind::Certificate(_) | TaskKind::Meta(_) => Ok(Done::default()),
+            TaskKind::Certificate(_) | TaskKind::Include(_) | TaskKind::Meta(_) => {
+                Ok(Done::default())
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::action::{Action, Done, Failed, ModuleFailure};
 use crate::inputs::variables::node;
-use crate::source::{Node, Value, Vars};
+use crate::playbook::IncludeVars;
+use crate::source::{Diagnostic, Node, Value, Vars};
 use crate::template::TemplateError;
 use serde_json::{Map, Value as Json, json};
 
@@ -81,4 +82,28 @@ pub(super) fn set_fact(action: &Action<'_>, vars: &Vars) -> Result<Done, Failed>
     }
     done.value.insert("ansible_facts".to_owned(), Json::Object(facts));
     Ok(done)
+}
+
+pub(super) fn include_vars(action: &Action<'_>, include: &IncludeVars) -> Result<Done, Failed> {
+    let vars = match action.context.inputs.variables.vars_of(include, action.scope) {
+        Ok(vars) => vars,
+        Err(Some(problems)) => {
+            let words: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+            let help = problems.0.iter().flat_map(|problem| problem.help.iter().cloned());
+            let problem =
+                Diagnostic { help: help.collect(), ..Diagnostic::error(words.join("; ")) };
+            return Err(Failed::Wrong(Box::new(problem)));
+        }
+        Err(None) => {
+            let name = include.path.as_str().unwrap_or_default().to_owned();
+            return Err(Failed::NotYetKnown(name));
+        }
+    };
+    let mut names = Map::new();
+    for name in vars.keys() {
+        // Values may be secrets of a vault: they are variables, and no result.
+        names.insert(name.clone(), json!("set"));
+    }
+    let value = Map::from_iter([("ansible_facts".to_owned(), Json::Object(names))]);
+    Ok(Done { facts: vars.into_iter().collect(), value, ..Done::default() })
 }
