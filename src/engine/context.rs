@@ -9,6 +9,7 @@ use super::stop::Stop;
 use crate::inputs::Inputs;
 use crate::inputs::project::Project;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Asks the person who runs certroll. Blocks; called off the runtime's threads.
@@ -74,5 +75,18 @@ impl Context {
     /// Whether nothing may be changed.
     pub(crate) fn is_plan(&self) -> bool {
         self.inputs.project.options.is_plan()
+    }
+
+    /// Waits between two items of a loop, not in a plan; `false`: the run was stopped in the meantime. `closing`: it
+    /// had been stopped before, and only a second interrupt counts.
+    pub(crate) async fn pauses(&self, pause: Duration, closing: bool) -> bool {
+        if pause.is_zero() || self.is_plan() {
+            return true;
+        }
+        let stopped = if closing { self.stop.hard() } else { self.stop.soft() };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = stopped.cancelled() => false,
+        }
     }
 }

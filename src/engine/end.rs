@@ -93,6 +93,9 @@ impl TaskEnd {
             }
         };
         keep(&looping.variable);
+        if looping.extended {
+            keep("ansible_loop");
+        }
         if let Some(index) = &looping.index {
             keep(index);
             value.insert("ansible_index_var".to_owned(), json!(index));

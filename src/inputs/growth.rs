@@ -88,7 +88,11 @@ pub(crate) fn inclusions(
 
 /// The variables of a loop's item.
 fn item(looping: &Loop, scope: &Scope) -> Vars {
-    let names = [Some(looping.variable.as_str()), looping.index.as_deref()];
+    let names = [
+        Some(looping.variable.as_str()),
+        looping.index.as_deref(),
+        looping.extended.then_some("ansible_loop"),
+    ];
     let kept = names.into_iter().flatten();
     kept.filter_map(|name| Some((name.to_owned(), scope.raw(name)?.clone()))).collect()
 }

@@ -246,14 +246,30 @@ fn optional_list(reader: &mut Reader<'_>, key: &'static str) -> Option<Vec<Node>
     Some(reader.list(key))
 }
 
+/// Loops by lookup: `with_NAME` and the lookup.
+const WITH: [(&str, &str); 8] = [
+    ("with_items", "items"),
+    ("with_list", "list"),
+    ("with_dict", "dict"),
+    ("with_fileglob", "fileglob"),
+    ("with_first_found", "first_found"),
+    ("with_sequence", "sequence"),
+    ("with_together", "together"),
+    ("with_file", "file"),
+];
+
 fn looping(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<Loop> {
-    let plain = reader.node("loop");
-    let flattened = reader.node("with_items").or_else(|| reader.node("with_list"));
+    let mut loops: Vec<Loop> = reader.node("loop").map(Loop::over).into_iter().collect();
+    for (key, lookup) in WITH {
+        let terms = reader.node(key);
+        loops.extend(terms.map(|terms| Loop { lookup: Some(lookup), ..Loop::over(terms) }));
+    }
     let control = reader.node("loop_control");
-    let flatten = plain.is_none();
-    let items = plain.or(flattened)?;
-    let mut looping =
-        Loop { items, flatten, variable: "item".to_owned(), index: None, label: None };
+    if let [_, second, ..] = loops.as_slice() {
+        let problem = Diagnostic::error("the task has two loops").at(second.items.span.as_ref());
+        found.push(problem.help("keep one: an include may loop over a file whose tasks loop"));
+    }
+    let mut looping = loops.into_iter().next()?;
     if let Some(control) = &control
         && let Some(mut reader) = Reader::new(control, "loop_control", found)
     {
@@ -262,6 +278,9 @@ fn looping(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<Loop> {
         }
         looping.index = reader.text("index_var", found);
         looping.label = reader.node("label");
+        looping.extended = reader.flag("extended", found).unwrap_or(false);
+        looping.all_items = reader.flag("extended_allitems", found).unwrap_or(true);
+        looping.pause = reader.node("pause");
         reader.finish(found);
     }
     Some(looping)

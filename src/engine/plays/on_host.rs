@@ -5,7 +5,7 @@ use crate::engine::context::Context;
 use crate::engine::end::{TaskEnd, redact, together};
 use crate::engine::failure;
 use crate::event::TaskResult;
-use crate::inputs::iteration::{all_true, iterations, why_not};
+use crate::inputs::iteration::{all_true, iterations, pause, why_not};
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::variables::{PlayScope, node};
 use crate::model::{HostName, Step};
@@ -32,7 +32,15 @@ pub(super) async fn on_host(
     let ends = match iterations(task.looping.as_ref(), &scope) {
         Ok(iterations) => {
             let mut ends = Vec::with_capacity(iterations.len());
+            // It was rendered with the items.
+            let wait = pause(task.looping.as_ref(), &scope).unwrap_or_default();
             for (scope, label) in iterations {
+                if !ends.is_empty() && !context.pauses(wait, closing).await {
+                    let why = "interrupted between two items";
+                    let failure = failure::before_commit(&title, Step::Task, why);
+                    ends.push((label, TaskEnd::failed(host, failure)));
+                    break;
+                }
                 let mut end = iteration(context, chosen, vars, host, &scope, closing).await;
                 if let Some(looping) = &task.looping {
                     end.name_item(looping, &scope);

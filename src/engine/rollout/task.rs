@@ -8,13 +8,14 @@ use super::turns::Turns;
 use crate::engine::batch::{Batch, tell};
 use crate::engine::end::{TaskEnd, redact, together};
 use crate::engine::failure;
-use crate::inputs::iteration::{iterations, why_not};
+use crate::inputs::iteration::{iterations, pause, why_not};
 use crate::inputs::roster::Reviewed;
 use crate::inputs::selection::ChosenTask;
 use crate::model::{HostName, Step};
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::TemplateError;
 use indexmap::IndexMap;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Runs the task for `hosts`; one end per host, in their order.
@@ -36,6 +37,11 @@ pub(crate) async fn run(
         let jobs: Vec<Job> = work.values_mut().filter_map(|work| work.take(iteration)).collect();
         if jobs.is_empty() {
             continue;
+        }
+        if iteration > 0 {
+            let pause = work.values().map(|work| work.pause).max().unwrap_or_default();
+            // A rollout begins nothing once the run was stopped.
+            batch.context.pauses(pause, false).await;
         }
         if batch.context.is_plan() || task.check_mode == Some(true) {
             record(&mut work, iteration, dry_run::plan(batch, jobs, task.place()).await);
@@ -75,11 +81,13 @@ fn record(work: &mut IndexMap<HostName, Work>, iteration: usize, ends: Vec<TaskE
 struct Work {
     jobs: Vec<(Option<String>, Option<Job>)>,
     ends: Vec<(Option<String>, TaskEnd)>,
+    /// Between two iterations.
+    pause: Duration,
 }
 
 impl Work {
     fn ended(end: TaskEnd) -> Self {
-        Self { jobs: Vec::new(), ends: vec![(None, end)] }
+        Self { ends: vec![(None, end)], ..Self::default() }
     }
 
     /// Whether an iteration failed.
@@ -137,7 +145,9 @@ fn begin(
         Ok(list) => list,
         Err(error) => return Work::ended(unknown(error)),
     };
-    let mut work = Work::default();
+    // It was rendered with the items.
+    let pause = pause(task.looping.as_ref(), &scope).unwrap_or_default();
+    let mut work = Work { pause, ..Work::default() };
     for (scope, label) in list {
         match why_not(&task.when, &scope) {
             Ok(None) => {}

@@ -199,19 +199,41 @@ impl Task {
     }
 }
 
-/// `loop`, `with_items` and `loop_control`.
+/// `loop` or `with_…`, and `loop_control`.
 #[derive(Clone, Debug)]
 pub struct Loop {
-    /// The list, or a template that gives one.
+    /// The list, or a template that gives one; the terms of the lookup.
     pub items: Node,
-    /// `with_items` takes one level of lists apart and accepts a single value.
-    pub flatten: bool,
+    /// `with_NAME` loops over what the lookup of that name gives for its terms.
+    pub lookup: Option<&'static str>,
     /// Name of the item.
     pub variable: String,
     /// Name of its index, from 0.
     pub index: Option<String>,
     /// What is shown for the item.
     pub label: Option<Node>,
+    /// Whether `ansible_loop` tells where the item stands.
+    pub extended: bool,
+    /// Whether `ansible_loop` has all items, too.
+    pub all_items: bool,
+    /// Seconds between two items.
+    pub pause: Option<Node>,
+}
+
+impl Loop {
+    /// A plain loop.
+    pub fn over(items: Node) -> Self {
+        Self {
+            items,
+            lookup: None,
+            variable: "item".to_owned(),
+            index: None,
+            label: None,
+            extended: false,
+            all_items: true,
+            pause: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -308,3 +308,50 @@ fn program(
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (ended.status.code(), text(ended.stdout), text(ended.stderr))
 }
+
+#[test]
+fn loops_by_lookup_do_the_same() {
+    let site = book(
+        "  vars: {certs: {a.example: {port: 443}, b.example: {port: 8443}}}\n  tasks:\n  \
+         - {name: dict, debug: {msg: '{{ item.key }} {{ item.value.port }}'}, with_dict: '{{ certs }}', register: dict}\n  \
+         - {name: together, debug: {msg: '{{ item.0 }} {{ item.1 }}'}, with_together: [[a, b], [1, 2]], register: together}\n  \
+         - {name: sequence, debug: {msg: '{{ item }}'}, with_sequence: 'start=1 end={{ 1 + 2 }} format=h%02d', register: sequence}\n  \
+         - {name: glob, debug: {msg: '{{ item | basename }}'}, with_fileglob: ['*.only', '*.none'], register: glob}\n  \
+         - {name: found, debug: {msg: '{{ item | basename }}'}, with_first_found: ['{{ inventory_hostname }}.txt', default.txt], register: found}\n  \
+         - {name: paths, debug: {msg: '{{ item | basename }}'}, with_first_found: [{files: [no.txt, default.txt], paths: [nowhere, files]}], register: paths}\n  \
+         - {name: skipped, debug: {msg: hi}, with_first_found: [{files: [no.txt], skip: true}]}\n  \
+         - {name: file, debug: {msg: '{{ item }}'}, with_file: [default.txt], register: file}\n  \
+         - {name: list, debug: {msg: '{{ item }}'}, with_list: [[1, 2], 3], register: list}\n  \
+         - {name: items, debug: {msg: '{{ item }}'}, with_items: [[1, 2], 3], register: items}\n  \
+         - {name: extended, debug: {msg: '{{ ansible_loop }} {{ ansible_loop_var }} {{ ansible_index_var }}'}, loop: [x, y], register: extended, \
+         loop_control: {extended: true, pause: 0.01, index_var: at}}\n  \
+         - {name: short, debug: {msg: '{{ ansible_loop.allitems is defined }}'}, loop: [x], register: short, \
+         loop_control: {extended: true, extended_allitems: false}}\n  \
+         - {name: includes, include_tasks: one.yml, with_dict: '{{ certs }}', loop_control: {loop_var: cert, extended: true}}\n  \
+         - {name: see, debug: {msg: '{{ dict.results | map(attribute=\"msg\") | list }} {{ together.results | map(attribute=\"msg\") | list }} \
+         {{ sequence.results | map(attribute=\"msg\") | list }} {{ glob.results | map(attribute=\"msg\") | list }} {{ found.results | map(attribute=\"msg\") | list }} \
+         {{ paths.results | map(attribute=\"msg\") | list }} {{ file.results | map(attribute=\"msg\") | list }} {{ list.results | map(attribute=\"msg\") | list }} \
+         {{ items.results | map(attribute=\"msg\") | list }} {{ extended.results | map(attribute=\"msg\") | list }} {{ short.results | map(attribute=\"msg\") | list }}'}}\n",
+    );
+    let files = [
+        ("hosts", TWO),
+        ("site.yml", site.as_str()),
+        ("one.yml", "- {name: one, debug: {msg: '{{ cert.key }} {{ ansible_loop.index }}'}}\n"),
+        ("files/a.txt", "of a\n"),
+        ("files/default.txt", "default\n"),
+        ("files/one.only", ""),
+    ];
+    let Some(mut ansible) = Ansible::start() else { return };
+    let run = both(&mut ansible, &files, &[]);
+    assert_eq!(run.ours.steps, run.theirs.steps, "{}", run.answer.stdout);
+    for (place, text) in
+        run.theirs.said.iter().filter(|((task, _), _)| task == "see" || task == "one")
+    {
+        assert_eq!(run.ours.said.get(place), Some(text), "{place:?}");
+    }
+    let seen = run.theirs.said.get(&("see".to_owned(), "a".to_owned())).expect("it is said");
+    for part in ["a.example 443", "a 1", "h03", "one.only", "a.txt", "default.txt", "revindex0"] {
+        assert!(seen.as_str().is_some_and(|seen| seen.contains(part)), "{part}: {seen}");
+    }
+    assert_eq!((run.answer.code, run.code), (0, Some(0)));
+}

@@ -1,9 +1,14 @@
 //! `lookup('file', …)` and its relatives. `pipe` is left out: a template runs no program.
 
+mod first_found;
+mod sequence;
+
 use super::engine::Decrypt;
 use crate::load;
-use minijinja::value::{Kwargs, Rest, Value};
+use first_found::Candidates;
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
+use sequence::Sequence;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,15 +18,23 @@ pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf,
         environment.add_function(
             name,
             move |state: &State, kind: String, terms: Rest<Value>, options: Kwargs| {
-                let found = find(
-                    state,
-                    &kind,
-                    &terms,
-                    &options,
-                    &Files { directories: directories(state, &directory), decrypt: &decrypt },
-                )?;
+                let directories = directories(state, &directory);
+                let files = Files { directories, decrypt: &decrypt };
+                let errors = options.get::<Option<String>>("errors")?;
+                let whole = options.get::<Option<bool>>("wantlist")?.unwrap_or(name != "lookup");
+                let short = kind.rsplit('.').next().unwrap_or(&kind);
+                let found = match find(state, short, &terms, &options, &files) {
+                    Err(_) if errors.is_some_and(|what| what == "ignore") => {
+                        return Ok(if whole {
+                            Value::from(Vec::<Value>::new())
+                        } else {
+                            Value::from(())
+                        });
+                    }
+                    other => other?,
+                };
                 options.assert_all_used()?;
-                Ok::<_, Error>(if name == "lookup" { joined(found) } else { Value::from(found) })
+                Ok::<_, Error>(if whole { Value::from(found) } else { joined(found) })
             },
         );
     }
@@ -64,9 +77,12 @@ fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
+/// What `lookup` gives, where `query` gives the list (Ansible, `_internal/_templating/_jinja_plugins.py`).
 fn joined(mut found: Vec<Value>) -> Value {
     match found.len() {
         1 => found.remove(0),
+        0 => Value::from(found),
+        _ if found.iter().any(|value| value.as_str().is_none()) => Value::from(found),
         _ => Value::from(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
     }
 }
@@ -78,49 +94,34 @@ fn find(
     options: &Kwargs,
     files: &Files<'_>,
 ) -> Result<Vec<Value>, Error> {
-    let ignore = options.get::<Option<String>>("errors")?.is_some_and(|what| what == "ignore");
+    match kind {
+        "list" => return Ok(terms.to_vec()),
+        "items" => return flattened(terms),
+        "dict" => return pairs(terms),
+        "together" => return together(terms),
+        "first_found" => {
+            let found = Candidates::of(terms, options)?.found(&files.directories)?;
+            return Ok(found.into_iter().collect());
+        }
+        "sequence" => return numbers(terms, options),
+        _ => {}
+    }
     let default = options.get::<Option<Value>>("default")?;
     let strip_end = options.get::<Option<bool>>("rstrip")?.unwrap_or(true);
     let strip_start = options.get::<Option<bool>>("lstrip")?.unwrap_or(false);
-    let kind = kind.rsplit('.').next().unwrap_or(kind);
-    let terms = terms.iter().flat_map(|term| match term.try_iter() {
-        Ok(items) if term.as_str().is_none() => items.collect(),
-        _ => vec![term.clone()],
-    });
-    if kind == "first_found" {
-        let names: Vec<String> = terms.map(|term| term.to_string()).collect();
-        let found = names.iter().find_map(|name| {
-            let name = name.as_str();
-            let absolute = Path::new(name);
-            if absolute.is_absolute() {
-                return absolute.exists().then(|| absolute.to_owned());
-            }
-            ["files", "vars", "templates", "tasks"]
-                .iter()
-                .find_map(|folder| load::find(&files.directories, folder, name))
-        });
-        return match found {
-            Some(path) => Ok(vec![Value::from(path.display().to_string())]),
-            None if ignore => Ok(vec![Value::from(())]),
-            None => Err(bad(format!("none of these files exists: {}", names.join(", ")))),
-        };
-    }
     let mut found = Vec::new();
-    for term in terms {
+    for term in flattened(terms)? {
         let name = term.to_string();
         match kind {
             "env" => {
                 let fallback = default.clone().unwrap_or_else(|| Value::from(""));
                 found.push(std::env::var(&name).map_or(fallback, Value::from));
             }
-            "file" => match files.read(&name) {
-                Ok(text) => {
-                    let text = if strip_end { text.trim_end() } else { &text };
-                    found.push(Value::from(if strip_start { text.trim_start() } else { text }));
-                }
-                Err(_) if ignore => found.push(Value::from(())),
-                Err(why) => return Err(bad(why)),
-            },
+            "file" => {
+                let text = files.read(&name).map_err(bad)?;
+                let text = if strip_end { text.trim_end() } else { &text };
+                found.push(Value::from(if strip_start { text.trim_start() } else { text }));
+            }
             "fileglob" => {
                 // The first directory where anything matches.
                 let within = files.directories.iter().flat_map(|directory| {
@@ -141,12 +142,77 @@ fn find(
             },
             other => {
                 return Err(bad(format!(
-                    "there is no lookup '{other}': certroll has file, env, fileglob, first_found and vars"
+                    "there is no lookup '{other}': certroll has dict, env, file, fileglob, first_found, items, \
+                     list, sequence, together and vars"
                 )));
             }
         }
     }
     Ok(found)
+}
+
+/// One level of lists taken apart.
+fn flattened(terms: &[Value]) -> Result<Vec<Value>, Error> {
+    let mut all = Vec::new();
+    for term in terms {
+        if matches!(term.kind(), ValueKind::Seq | ValueKind::Iterable) {
+            all.extend(term.try_iter()?);
+        } else {
+            all.push(term.clone());
+        }
+    }
+    Ok(all)
+}
+
+/// The entries of mappings, as `key` and `value`.
+fn pairs(terms: &[Value]) -> Result<Vec<Value>, Error> {
+    let mut all = Vec::new();
+    for term in terms {
+        if term.kind() != ValueKind::Map {
+            return Err(bad(format!("dict takes mappings, not a {}", term.kind())));
+        }
+        for key in term.try_iter()? {
+            let value = term.get_item(&key)?;
+            all.push(Value::from_pairs([("key", key), ("value", value)]));
+        }
+    }
+    Ok(all)
+}
+
+/// Rows of the first items, the second items and so on; nothing where a list is shorter.
+fn together(terms: &[Value]) -> Result<Vec<Value>, Error> {
+    let mut lists = Vec::new();
+    for term in terms {
+        if !matches!(term.kind(), ValueKind::Seq | ValueKind::Iterable) {
+            return Err(bad(format!("together takes lists, not a {}", term.kind())));
+        }
+        lists.push(term.try_iter()?.collect::<Vec<_>>());
+    }
+    if lists.is_empty() {
+        return Err(bad("together takes at least one list"));
+    }
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    let row = |index: usize| {
+        let cells = lists.iter().map(|list| list.get(index).cloned().unwrap_or(Value::from(())));
+        flattened(&cells.collect::<Vec<_>>()).map(Value::from)
+    };
+    (0..longest).map(row).collect()
+}
+
+fn numbers(terms: &[Value], options: &Kwargs) -> Result<Vec<Value>, Error> {
+    let mut given = Sequence::default();
+    for name in ["start", "end", "count", "stride", "format"] {
+        if let Some(value) = options.get::<Option<Value>>(name)? {
+            given.set(name, &value.to_string()).map_err(bad)?;
+        }
+    }
+    let mut all = Vec::new();
+    let none = [Value::from("")];
+    for term in if terms.is_empty() { &none } else { terms } {
+        let sequence = given.clone().with(&term.to_string()).map_err(bad)?;
+        all.extend(sequence.items().map_err(bad)?.into_iter().map(Value::from));
+    }
+    Ok(all)
 }
 
 /// Files whose last path component matches the pattern, sorted.
