@@ -4,7 +4,7 @@ use super::around::{Around, directory_of};
 use super::becoming::becoming;
 use super::include::Include;
 use super::model::{Order, Play, Playbook, Serial, Task, TaskKind};
-use super::reader::{Reader, unsupported, wrong_type};
+use super::reader::{Reader, templated, unsupported, wrong_type};
 use super::role::RolePlaces;
 use super::tasks::{self, Reading};
 use super::unsupported;
@@ -322,8 +322,11 @@ fn serial(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Vec<Serial> {
 }
 
 fn wrong_serial(node: &Node) -> Diagnostic {
-    Diagnostic::error("'serial' takes numbers and percentages")
-        .at(node.span.as_ref())
+    const WANTED: &str = "numbers and percentages";
+    templated("serial", WANTED, node)
+        .unwrap_or_else(|| {
+            Diagnostic::error(format!("'serial' takes {WANTED}")).at(node.span.as_ref())
+        })
         .help("for example `serial: 5`, `serial: 25%`, or `serial: [1, 10%, 100%]`")
 }
 
@@ -340,8 +343,11 @@ fn percentage(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<f64> {
     match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
         Some(percent) => Some(percent),
         None => {
-            let problem = Diagnostic::error("'max_fail_percentage' takes a number from 0 to 100");
-            let problem = problem.at(node.span.as_ref());
+            const WANTED: &str = "a number from 0 to 100";
+            let problem = templated("max_fail_percentage", WANTED, node).unwrap_or_else(|| {
+                Diagnostic::error(format!("'max_fail_percentage' takes {WANTED}"))
+                    .at(node.span.as_ref())
+            });
             found.push(problem.help("for example `max_fail_percentage: 10`"));
             None
         }

@@ -2,6 +2,7 @@
 
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Mapping, Node, Value, Vars};
+use crate::template::is_template;
 
 /// A mapping whose keys are all accounted for.
 pub(super) struct Reader<'a> {
@@ -93,7 +94,14 @@ impl<'a> Reader<'a> {
         let mut vars = Vars::new();
         for node in self.list(key) {
             let Some(entries) = node.as_map() else {
-                found.push(wrong_type(key, "a mapping", &node));
+                let message = match self.take(key).and_then(Node::as_list) {
+                    Some(_) => format!(
+                        "'{key}' takes a mapping, or a list of mappings; this item is {}",
+                        node.kind()
+                    ),
+                    None => format!("'{key}' takes a mapping, not {}", node.kind()),
+                };
+                found.push(Diagnostic::error(message).at(node.span.as_ref()));
                 continue;
             };
             for (name, value) in entries {
@@ -143,7 +151,18 @@ impl<'a> Reader<'a> {
 
 /// A value of the wrong type.
 pub(super) fn wrong_type(key: &str, wanted: &str, node: &Node) -> Diagnostic {
-    Diagnostic::error(format!("'{key}' takes {wanted}, not {}", node.kind())).at(node.span.as_ref())
+    templated(key, wanted, node).unwrap_or_else(|| {
+        let message = format!("'{key}' takes {wanted}, not {}", node.kind());
+        Diagnostic::error(message).at(node.span.as_ref())
+    })
+}
+
+/// A template where none is rendered.
+pub(super) fn templated(key: &str, wanted: &str, node: &Node) -> Option<Diagnostic> {
+    node.as_str().filter(|text| is_template(text))?;
+    let message = format!("'{key}' takes {wanted}, not a template");
+    let problem = Diagnostic::error(message).at(node.span.as_ref());
+    Some(problem.help("it is read before the variables of hosts are known: write the value itself"))
 }
 
 /// A known but unsupported key.

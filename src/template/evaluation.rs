@@ -4,6 +4,7 @@ use super::backslashes::{self, Literal};
 use super::convert::{json, python_text};
 use super::engine::is_template;
 use super::error::TemplateError;
+use super::names;
 use super::record::{self, Failure, Missing, Shared};
 use super::scope::Scope;
 use crate::source::diagnostic::nearest;
@@ -126,7 +127,15 @@ impl Evaluation {
             Some(expression) => {
                 let value = self.environment().compile_expression(expression)?.eval(context)?;
                 if value.is_undefined() {
-                    return Err(Error::new(ErrorKind::UndefinedError, "the value is undefined"));
+                    let expression = expression.trim();
+                    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+                    let why = match expression.rsplit_once('.') {
+                        Some((whole, part)) if expression.chars().all(plain) => {
+                            format!("'{expression}' is undefined: '{whole}' has no '{part}'")
+                        }
+                        _ => "the value is undefined".to_owned(),
+                    };
+                    return Err(Error::new(ErrorKind::UndefinedError, why));
                 }
                 Ok(value)
             }
@@ -193,7 +202,9 @@ impl Evaluation {
         if name == "vars" {
             return Some(Value::from_object(OneHost(Arc::clone(self))));
         }
-        if self.environment().globals().any(|(known, _)| known == name) {
+        // A result may have the name of a function (`register: now`).
+        let is_set_later = self.scope.unknown.contains(name);
+        if !is_set_later && self.environment().globals().any(|(known, _)| known == name) {
             return None;
         }
         self.note_unknown(name);
@@ -210,6 +221,61 @@ impl Evaluation {
         }
         unknown
     }
+}
+
+/// A template from a file, in the variables of the template that asks for it and those of `more`, a mapping.
+/// Source: Ansible, `plugins/lookup/template.py`.
+pub(super) fn file(
+    state: &State,
+    name: &str,
+    text: &str,
+    more: &serde_json::Value,
+) -> Result<Value, Error> {
+    let vars = state.lookup("vars");
+    let outer = vars.as_ref().and_then(|vars| vars.downcast_object_ref::<OneHost>());
+    let Some(OneHost(outer)) = outer else {
+        let why = "a template from a file needs the name `vars`, which is set to something else";
+        return Err(Error::new(ErrorKind::InvalidOperation, why));
+    };
+    let entry = format!("the template {name}");
+    let chain = record::with(&outer.record, |record| {
+        let again = record.stack.len() >= MAX_DEPTH || record.stack.contains(&entry);
+        record.stack.push(entry.clone());
+        again.then(|| record.stack.join(" → "))
+    });
+    if let Some(chain) = chain {
+        record::with(&outer.record, |record| record.stack.pop());
+        let why = format!("{entry} refers to itself: {chain}");
+        return Err(Error::new(ErrorKind::InvalidOperation, why));
+    }
+    let layer: Vars =
+        more.as_object().into_iter().flatten().fold(Vars::new(), |mut vars, (key, value)| {
+            vars.insert(key.clone(), Node::from_json(value, None));
+            vars
+        });
+    let inner = Arc::new(Evaluation {
+        scope: outer.scope.with_layer(Arc::new(layer)),
+        host: outer.host.clone(),
+        chaining: true,
+        record: Arc::clone(&outer.record),
+    });
+    let before = record::with(&outer.record, |record| record.failures.len());
+    let value = inner.template(text, Literal::Escapes);
+    record::with(&outer.record, |record| {
+        record.stack.pop();
+        // Its names stand in the file, not where the file is asked for.
+        for slot in record.failures.iter_mut().skip(before) {
+            if let Some(Failure::Undefined(missing)) = slot {
+                let problem = Diagnostic::error(format!("'{missing}' is undefined in {entry}"));
+                *slot = Some(Failure::Within(TemplateError::Wrong(Box::new(problem))));
+            }
+        }
+    });
+    value.map_err(|error| {
+        let line = error.line().map(|line| format!(", line {line}")).unwrap_or_default();
+        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        Error::new(error.kind(), format!("{entry}{line}: {detail}"))
+    })
 }
 
 struct Context(Arc<Evaluation>);
@@ -481,14 +547,35 @@ fn place_of(name: &str, node: &Node) -> Option<Span> {
 fn run_error(error: &Error, node: &Node) -> Diagnostic {
     let detail = error.detail().map(str::to_owned);
     let message = match error.kind() {
-        ErrorKind::UndefinedError => detail.unwrap_or_else(|| "a value is undefined".to_owned()),
+        ErrorKind::UndefinedError => match detail {
+            // The engine writes `d.b`.
+            Some(detail) => detail.replace('`', "'"),
+            None => "a value is undefined".to_owned(),
+        },
         ErrorKind::OutOfFuel => "the template does too much work".to_owned(),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => return unknown_name(error, node),
         kind => match detail {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),
         },
     };
     Diagnostic::error(message).at(node.span.as_ref())
+}
+
+/// A filter or a test that is not there, with the nearest that is.
+fn unknown_name(error: &Error, node: &Node) -> Diagnostic {
+    let detail = error.detail().unwrap_or_default();
+    let name = detail.split(' ').nth(1).unwrap_or_default();
+    let (what, known) = match error.kind() {
+        ErrorKind::UnknownFilter => ("filter", names::FILTERS),
+        _ => ("test", names::TESTS),
+    };
+    let problem = Diagnostic::error(format!("unknown {what} '{name}'"));
+    let problem = problem.at(place_of(name, node).as_ref());
+    match nearest(name, known.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean '{near}'?")),
+        None => problem.help(format!("{what}s: {}", known.join(", "))),
+    }
 }
 
 /// A template that does not parse.

@@ -13,6 +13,8 @@ mod error;
 mod evaluation;
 mod filters;
 mod lookups;
+mod moment;
+mod names;
 mod omit;
 mod predicates;
 mod record;
@@ -132,6 +134,9 @@ mod tests {
         let unknown = Err(TemplateError::NotYetKnown("later".to_owned()));
         assert_eq!(scope.render(&text("{{ a }}")), unknown);
         assert_eq!(scope.condition(&text("later.rc == 0")), unknown.map(|_: Json| true));
+        let named = scope.clone().mark_unknown(["now".to_owned()].into());
+        let unknown = Err(TemplateError::NotYetKnown("now".to_owned()));
+        assert_eq!(named.render(&text("{{ now.stdout }}")), unknown);
         assert!(scope.condition(&text("later is defined")).is_err());
     }
 
@@ -184,6 +189,62 @@ mod tests {
         ] {
             gives("a: 1", template, expected);
         }
+    }
+
+    #[test]
+    fn templates_and_commands_are_looked_up() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("templates")).unwrap();
+        for (name, text) in [
+            (
+                "a.j2",
+                "{% for x in l %}\n{{ x }}={{ d.q.r | default('z') }} {{ more | default('') }}\n{% endfor %}\n",
+            ),
+            ("typed.j2", "{{ l }}"),
+            ("missing.j2", "{{ nope }}"),
+            ("wrong.j2", "\n{{ l | nosuch }}"),
+            ("again.j2", "{{ lookup('template', 'again.j2') }}"),
+        ] {
+            std::fs::write(directory.path().join("templates").join(name), text).unwrap();
+        }
+        let templates =
+            Templates::new(directory.path().to_owned(), Arc::new(|_| Err("no".to_owned())));
+        let (node, _) = yaml::parse(&SourceFile::new("vars.yml", "[1, 2]")).unwrap();
+        let (mapping, _) = yaml::parse(&SourceFile::new("vars.yml", "{p: 1}")).unwrap();
+        let vars = Vars::from([("l".to_owned(), node), ("d".to_owned(), mapping)]);
+        let scope = Scope::new(templates, vec![Arc::new(vars)]);
+        let render = |template: &str| {
+            scope.render(&text(template)).map_err(|error| error.diagnostic().to_string())
+        };
+        assert_eq!(render("{{ lookup('template', 'a.j2') }}"), Ok(json!("1=z \n2=z \n\n")));
+        let more = "{{ lookup('template', 'a.j2', template_vars={'more': 'm'}) }}";
+        assert_eq!(render(more), Ok(json!("1=z m\n2=z m\n\n")));
+        assert_eq!(render("{{ lookup('template', 'typed.j2') }}"), Ok(json!([1, 2])));
+        let error = |template: &str| render(template).unwrap_err();
+        let missing = error("{{ lookup('template', 'missing.j2') }}");
+        assert!(missing.contains("'nope' is undefined in the template missing.j2"), "{missing}");
+        let wrong = error("{{ lookup('template', 'wrong.j2') }}");
+        assert!(wrong.contains("the template wrong.j2") && wrong.contains("nosuch"), "{wrong}");
+        let again = error("{{ lookup('template', 'again.j2') }}");
+        assert!(again.contains("the template again.j2 refers to itself"), "{again}");
+        assert!(error("{{ lookup('template', 'no.j2') }}").contains("no.j2"));
+        assert_eq!(render("{{ lookup('pipe', 'ls templates | head -1') }}"), Ok(json!("a.j2")));
+        assert!(error("{{ lookup('pipe', 'exit 3') }}").contains("exited with code 3"));
+        assert_eq!(render("{{ now(fmt='%Y') == now().year | string }}"), Ok(json!(true)));
+        assert_eq!(render("{{ now(utc=true).isoformat()[10] }}"), Ok(json!("T")));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let missing = fails("d: {a: 1}", "{{ d.b }}");
+        assert_eq!(missing, "'d.b' is undefined: 'd' has no 'b'");
+        assert_eq!(fails("d: {a: 1}", "x {{ d.b }} y"), "'d.b' is undefined");
+        let filter =
+            |template: &str| scope("a: 1").render(&text(template)).unwrap_err().diagnostic();
+        assert_eq!(filter("{{ a | to_nice_jsn }}").message, "unknown filter 'to_nice_jsn'");
+        assert_eq!(filter("{{ a | to_nice_jsn }}").help, ["did you mean 'to_nice_json'?"]);
+        assert!(filter("{{ a | ipaddr }}").help[0].starts_with("filters: "));
+        assert_eq!(filter("{{ a is defned }}").help, ["did you mean 'defined'?"]);
     }
 
     #[test]

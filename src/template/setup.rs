@@ -3,7 +3,7 @@
 use super::backslashes::{self, Literal};
 use super::engine::{Decrypt, Templates, is_template};
 use super::evaluation::{self, single_expression};
-use super::{collections, filters, lookups, omit, predicates, text};
+use super::{collections, filters, lookups, moment, omit, predicates, text};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -35,6 +35,7 @@ impl Templates {
             text::add_to(&mut environment);
             predicates::add_to(&mut environment);
             lookups::add_to(&mut environment, directory.clone(), Arc::clone(&decrypt));
+            moment::add_to(&mut environment);
             environment.add_global("omit", omit::value());
             environment
         };

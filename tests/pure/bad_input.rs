@@ -132,6 +132,14 @@ fn unknown_modules() {
 }
 
 #[test]
+fn templates_where_none_is_rendered() {
+    assert_snapshot!(playbook(
+        "- hosts: web\n  serial: '{{ n }}'\n  max_fail_percentage: '{{ n }}'\n  order: '{{ n }}'\n  vars: [a]\n  tasks:\n  \
+         - debug:\n    run_once: '{{ n }}'\n    no_log: '{{ n }}'\n    vars: a\n"
+    ));
+}
+
+#[test]
 fn unknown_keys() {
     assert_snapshot!(playbook(
         "- hosts: web\n  becom: true\n  tasks:\n  - certificate:\n      service: nginx\n      source: {cert: a.pem, keyy: b.pem}\n      \

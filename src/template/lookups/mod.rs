@@ -1,14 +1,18 @@
-//! `lookup('file', …)` and its relatives. `pipe` is left out: a template runs no program.
+//! `lookup('file', …)` and its relatives.
 
 mod first_found;
+mod pipe;
 mod sequence;
 
+use super::convert::json;
 use super::engine::Decrypt;
+use super::evaluation;
 use crate::load;
 use first_found::Candidates;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 use sequence::Sequence;
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +23,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf,
             name,
             move |state: &State, kind: String, terms: Rest<Value>, options: Kwargs| {
                 let directories = directories(state, &directory);
-                let files = Files { directories, decrypt: &decrypt };
+                let files = Files { directories, playbook: &directory, decrypt: &decrypt };
                 let errors = options.get::<Option<String>>("errors")?;
                 let whole = options.get::<Option<bool>>("wantlist")?.unwrap_or(name != "lookup");
                 let short = kind.rsplit('.').next().unwrap_or(&kind);
@@ -44,6 +48,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>, directory: PathBuf,
 struct Files<'a> {
     /// The first is the nearest.
     directories: Vec<PathBuf>,
+    playbook: &'a Path,
     decrypt: &'a Decrypt,
 }
 
@@ -62,9 +67,9 @@ fn directories(state: &State, playbook: &Path) -> Vec<PathBuf> {
 
 impl Files<'_> {
     /// A file's text, decrypted if it is a vault (Ansible, `plugins/lookup/file.py`).
-    fn read(&self, name: &str) -> Result<String, String> {
+    fn read(&self, folder: &str, name: &str) -> Result<String, String> {
         let beside = self.directories.last().map_or(PathBuf::from(name), |path| path.join(name));
-        let path = load::find(&self.directories, "files", name).unwrap_or(beside);
+        let path = load::find(&self.directories, folder, name).unwrap_or(beside);
         let file = load::read_text(&path).map_err(|problem| problem.message)?;
         if crate::vault::is_vault(&file.text) {
             return (self.decrypt)(&file.text).map_err(|why| format!("{}: {why}", file.name));
@@ -109,6 +114,10 @@ fn find(
     let default = options.get::<Option<Value>>("default")?;
     let strip_end = options.get::<Option<bool>>("rstrip")?.unwrap_or(true);
     let strip_start = options.get::<Option<bool>>("lstrip")?.unwrap_or(false);
+    let more = match options.get::<Option<Value>>("template_vars")? {
+        Some(vars) => json(&vars)?,
+        None => Json::Null,
+    };
     let mut found = Vec::new();
     for term in flattened(terms)? {
         let name = term.to_string();
@@ -118,7 +127,7 @@ fn find(
                 found.push(std::env::var(&name).map_or(fallback, Value::from));
             }
             "file" => {
-                let text = files.read(&name).map_err(bad)?;
+                let text = files.read("files", &name).map_err(bad)?;
                 let text = if strip_end { text.trim_end() } else { &text };
                 found.push(Value::from(if strip_start { text.trim_start() } else { text }));
             }
@@ -133,6 +142,13 @@ fn find(
                     within.map(|directory| glob(&directory, &name)).find(|list| !list.is_empty());
                 found.extend(matched.unwrap_or_default().into_iter().map(Value::from));
             }
+            "pipe" => {
+                found.push(pipe::printed(&name, files.playbook).map(Value::from).map_err(bad)?)
+            }
+            "template" => {
+                let text = files.read("templates", &name).map_err(bad)?;
+                found.push(evaluation::file(state, &name, &text, &more)?);
+            }
             "vars" => match state.lookup(&name).filter(|value| !super::record::is_missing(value)) {
                 Some(value) => found.push(value),
                 None => match &default {
@@ -143,7 +159,7 @@ fn find(
             other => {
                 return Err(bad(format!(
                     "there is no lookup '{other}': certroll has dict, env, file, fileglob, first_found, items, \
-                     list, sequence, together and vars"
+                     list, pipe, sequence, template, together and vars"
                 )));
             }
         }

@@ -223,13 +223,27 @@ const SAME: &[&str] = &[
     "lookup('items', [1, 2], 3)",
     "query('items', [1, [2]], 3)",
     "query('list', [1, [2]], 3)",
+    "lookup('pipe', 'echo a; echo b')",
+    "lookup('ansible.builtin.pipe', 'pwd') | basename | length > 0",
+    "query('pipe', 'echo a', 'echo b')",
+    "lookup('template', 'page.j2')",
+    "lookup('template', 'page.j2', template_vars={'more': 'm'})",
+    "lookup('template', 'typed.j2')",
+    "now(fmt='%Y-%m-%d') == now().strftime('%Y-%m-%d')",
+    "now(utc=true, fmt='%Y-%m-%dT%H')",
+    "now(utc=true).year",
+    "now(true, '%j')",
+    "now().isoformat()[10]",
+    "(now() ~ '')[10]",
+    "now().timestamp() > 1700000000",
+    "now().weekday()",
     "query('dict', d, {'z': 1})",
     "lookup('dict', {'z': 1})",
     "query('together', [1, 2], ['a'], [[5, 6], 7])",
     "query('sequence', '4')",
     "query('sequence', '4:host%02d')",
     "query('sequence', '2-10/2')",
-    "query('sequence', 'start=0x0f00 count=4 format=%04x')",
+    "query('sequence', 'start=3840 count=4 format=%04x')",
     "query('sequence', 'start=10 end=0 stride=-5')",
     "query('sequence', 'start=1 count=5 stride=2')",
     "query('sequence', start=1, end=3, format='%3d.')",
@@ -309,7 +323,11 @@ const FAIL: &[&str] = &[
     "d + 1",
     "lookup('file', 'missing')",
     "query('dict', l)",
+    "lookup('pipe', 'exit 3')",
+    "lookup('template', 'missing.j2')",
+    "lookup('template', 'undefined.j2')",
     "query('sequence', 'start=1')",
+    "query('sequence', 'start=0x0f00 count=4')",
     "query('sequence', 'start=5 end=1')",
     "query('sequence', 'count=1 end=2')",
     "query('sequence', 'end=2 format=%d%d')",
@@ -385,7 +403,15 @@ fn ours(scope: &Scope, expression: &str) -> Result<Json, String> {
 #[test]
 fn expressions_give_the_same_values() {
     let Some(mut ansible) = Ansible::start() else { return };
-    let site = Site::new(&[("vars.yml", VARS), ("note", "a note\n")]);
+    let site = Site::new(&[
+        ("vars.yml", VARS),
+        ("note", "a note\n"),
+        (
+            "templates/page.j2",
+            "{% for x in l | sort %}\n{{ x }} {{ nested }}\n{% endfor %}\n{{ more | default('-') }}\n",
+        ),
+        ("templates/typed.j2", "{{ d }}"),
+    ]);
     let scope = scope(&site);
     let mut found = Vec::new();
     for (expression, theirs) in SAME.iter().zip(evaluated(&mut ansible, &site, SAME)) {
@@ -412,7 +438,7 @@ fn filters_that_are_missing_are_refused() {
 #[test]
 fn expressions_fail_in_both() {
     let Some(mut ansible) = Ansible::start() else { return };
-    let site = Site::new(&[("vars.yml", VARS)]);
+    let site = Site::new(&[("vars.yml", VARS), ("templates/undefined.j2", "{{ nope }}\n")]);
     let scope = scope(&site);
     let mut found = Vec::new();
     for (expression, theirs) in FAIL.iter().zip(evaluated(&mut ansible, &site, FAIL)) {
