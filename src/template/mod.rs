@@ -17,6 +17,7 @@ mod moment;
 mod names;
 mod omit;
 mod predicates;
+mod problems;
 mod record;
 mod rendering;
 mod scope;

@@ -3,7 +3,7 @@
 use super::backslashes::{self, Literal};
 use super::engine::{Decrypt, Templates, is_template};
 use super::evaluation::{self, single_expression};
-use super::{collections, filters, lookups, moment, omit, predicates, text};
+use super::{collections, filters, lookups, moment, omit, predicates, problems, text};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -63,7 +63,7 @@ impl Templates {
                     None => self.strict.template_from_str(&text).map(drop),
                 };
                 if let Err(error) = result {
-                    found.push(evaluation::syntax_error(&error, node));
+                    found.push(problems::syntax_error(&error, node));
                 }
             }
             Source::List(items) => items.iter().for_each(|item| self.collect_syntax(item, found)),
@@ -80,6 +80,6 @@ impl Templates {
         let expression = single_expression(text).unwrap_or(text);
         let expression = backslashes::of_expression(expression, Literal::Escapes);
         let error = self.strict.compile_expression(&expression).err()?;
-        Some(evaluation::syntax_error(&error, node))
+        Some(problems::syntax_error(&error, node))
     }
 }
