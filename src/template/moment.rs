@@ -6,7 +6,7 @@ use super::filters::bad;
 use crate::clock;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use std::fmt;
@@ -24,14 +24,14 @@ fn now(utc: Option<bool>, format: Option<String>, options: Kwargs) -> Result<Val
     let nanoseconds = clock::since_epoch().as_nanos();
     let moment = i128::try_from(nanoseconds).ok().map(Timestamp::from_nanosecond);
     let moment = moment.and_then(Result::ok).ok_or_else(|| bad("the clock is wrong"))?;
-    let moment = Moment(moment.to_zoned(zone));
+    let moment = Moment(moment.to_zoned_datetime(zone));
     match format.filter(|format| !format.is_empty()) {
         Some(format) => moment.formatted(&format).map(Value::from),
         None => Ok(Value::from_object(moment)),
     }
 }
 
-struct Moment(Zoned);
+struct Moment(ZonedDateTime);
 
 impl Moment {
     /// Python's `strftime`; `%f` are microseconds.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn moment(text: &str) -> Moment {
-        Moment(text.parse::<Timestamp>().unwrap().to_zoned(TimeZone::UTC))
+        Moment(text.parse::<Timestamp>().unwrap().to_zoned_datetime(TimeZone::UTC))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: Ansible, `plugins/lookup/first_found.py`.
 
 use crate::load;
+use crate::template::filters::bad;
 use minijinja::Error;
 use minijinja::value::{Kwargs, Value, ValueKind};
 use std::path::{Path, PathBuf};
@@ -41,9 +42,7 @@ impl Candidates {
                 }
                 ValueKind::Map => self.described(term)?,
                 kind => {
-                    return Err(super::bad(format!(
-                        "first_found takes names of files, not a {kind}"
-                    )));
+                    return Err(bad(format!("first_found takes names of files, not a {kind}")));
                 }
             }
         }
@@ -53,9 +52,7 @@ impl Candidates {
     fn described(&mut self, term: &Value) -> Result<(), Error> {
         for key in term.try_iter()? {
             if !matches!(key.as_str(), Some("files" | "paths" | "skip")) {
-                return Err(super::bad(format!(
-                    "first_found takes files, paths and skip, not '{key}'"
-                )));
+                return Err(bad(format!("first_found takes files, paths and skip, not '{key}'")));
             }
         }
         let part = |name: &str| term.get_attr(name).ok().filter(|value| !value.is_undefined());
@@ -93,9 +90,7 @@ impl Candidates {
         match found {
             Some(path) => Ok(Some(Value::from(path.display().to_string()))),
             None if self.skip => Ok(None),
-            None => {
-                Err(super::bad(format!("none of these files exists: {}", self.names.join(", "))))
-            }
+            None => Err(bad(format!("none of these files exists: {}", self.names.join(", ")))),
         }
     }
 }

@@ -7,10 +7,11 @@ mod sequence;
 use super::convert::json;
 use super::engine::Decrypt;
 use super::evaluation;
+use super::filters::bad;
 use crate::load;
 use first_found::Candidates;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State};
+use minijinja::{Environment, Error, State};
 use sequence::Sequence;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -76,10 +77,6 @@ impl Files<'_> {
         }
         Ok(file.text.clone())
     }
-}
-
-fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
 /// What `lookup` gives, where `query` gives the list (Ansible, `_internal/_templating/_jinja_plugins.py`).
