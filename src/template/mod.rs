@@ -217,9 +217,9 @@ mod tests {
         let render = |template: &str| {
             scope.render(&text(template)).map_err(|error| error.diagnostic().to_string())
         };
-        assert_eq!(render("{{ lookup('template', 'a.j2') }}"), Ok(json!("1=z \n2=z \n\n")));
+        assert_eq!(render("{{ lookup('template', 'a.j2') }}"), Ok(json!("1=z \n2=z \n")));
         let more = "{{ lookup('template', 'a.j2', template_vars={'more': 'm'}) }}";
-        assert_eq!(render(more), Ok(json!("1=z m\n2=z m\n\n")));
+        assert_eq!(render(more), Ok(json!("1=z m\n2=z m\n")));
         assert_eq!(render("{{ lookup('template', 'typed.j2') }}"), Ok(json!([1, 2])));
         let error = |template: &str| render(template).unwrap_err();
         let missing = error("{{ lookup('template', 'missing.j2') }}");

@@ -76,7 +76,6 @@ pub(super) const FILTERS: &[&str] = &[
     "union",
     "unique",
     "upper",
-    "urlencode",
     "urlsplit",
     "zip",
     "zip_longest",
