@@ -84,13 +84,14 @@ pub(super) fn run_error(error: &Error, node: &Node) -> Diagnostic {
 
 /// A filter or a test that is not there, with the nearest that is.
 fn unknown_name(error: &Error, node: &Node) -> Diagnostic {
-    let detail = error.detail().unwrap_or_default();
-    let name = detail.split(' ').nth(1).unwrap_or_default();
     let (what, known) = match error.kind() {
         ErrorKind::UnknownFilter => ("filter", names::FILTERS),
         _ => ("test", names::TESTS),
     };
-    let problem = Diagnostic::error(format!("unknown {what} '{name}'"));
+    // `filter x is unknown`, perhaps behind the name of a file.
+    let detail = error.detail().unwrap_or_default().trim_end_matches(" is unknown");
+    let (place, name) = detail.rsplit_once(&format!("{what} ")).unwrap_or(("", detail));
+    let problem = Diagnostic::error(format!("{place}unknown {what} '{name}'"));
     let problem = problem.at(place_of(name, node).as_ref());
     match nearest(name, known.iter().copied()) {
         Some(near) => problem.help(format!("did you mean '{near}'?")),
