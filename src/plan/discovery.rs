@@ -78,6 +78,10 @@ fn unnamed(view: &HostView, files: &[(&FilePlan, &FileFacts)]) -> Vec<String> {
 fn discovered(service: &ServiceView<'_>) -> Option<Vec<Discovered>> {
     let how = &service.want.discover.as_ref()?.how;
     let result = service.discovery?;
+    // A service that cannot read its configuration prints nothing of it.
+    if service.prechecks.iter().any(|check| super::build::is_failed(check.result)) {
+        return None;
+    }
     // `grep` ends with 1 where it finds nothing.
     let told = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
     let text = String::from_utf8_lossy(&result.stdout);

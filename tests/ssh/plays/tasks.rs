@@ -75,6 +75,10 @@ async fn verdicts_can_be_replaced_and_failures_ignored() {
     assert_eq!(ran.code, 0, "{ran}");
     assert_eq!(ran.output("edge1", "tries"), "tries.attempts: 3");
     assert_eq!(ran.count("edge1", "ignored"), 1);
+    let shown = site.certroll(&["history", "show", "last"]).await;
+    let after = "TASK FAILED on edge1: exited with code 1 (exit code 1)";
+    assert!(shown.stdout.contains(after), "{shown}");
+    assert!(shown.stdout.contains("    outcome  rescued or ignored: the play went on\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
