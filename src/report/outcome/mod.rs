@@ -130,11 +130,7 @@ impl Page<'_> {
         groups
             .map(|group| {
                 let went_on = group.hosts.iter().all(|host| self.went_on(host));
-                let after = if went_on {
-                    "    outcome  rescued or ignored: the play went on\n"
-                } else {
-                    ""
-                };
+                let after = if went_on { "    outcome  rescued: the play went on\n" } else { "" };
                 format!("\n{}{after}", failure::block(theme, group))
             })
             .collect()
