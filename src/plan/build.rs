@@ -250,7 +250,7 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
     for service in view.services() {
         for check in &service.prechecks {
             let (label, result) = (&check.want.label, check.result);
-            if is_failed(result) {
+            if check.is_failed() {
                 let output = printed(result);
                 let why = format!(
                     "{}: `{}` fails on the untouched host{}",
@@ -265,11 +265,6 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
         }
     }
     failed
-}
-
-/// Whether a check ran and did not pass.
-pub(super) fn is_failed(result: &CommandResult) -> bool {
-    !result.success() && !result.skipped && result.rc != 127
 }
 
 fn decide(files: &[FilePlan], places: &[PlannedPlace], notes: &mut Vec<String>) -> Decision {
