@@ -363,9 +363,11 @@ mod tests {
 
     #[tokio::test]
     async fn endless_lines_and_endless_noise_end() {
-        let error = run("exec tr \"\\\\000\" x </dev/zero").await.next(Duration::ZERO).await;
+        let patience = Duration::from_secs(60);
+        let error = run("exec tr \"\\\\000\" x </dev/zero").await.next(patience).await;
         assert!(matches!(error, Err(RemoteError::TooMuchOutput { limit: LINE_LIMIT, .. })));
-        let error = run("exec yes").await.next(Duration::ZERO).await;
+        // Long lines: many short ones take longer than a busy machine has.
+        let error = run("exec yes $(printf %01000d 0)").await.next(patience).await;
         assert!(matches!(error, Err(RemoteError::TooMuchOutput { limit: TOTAL_LIMIT, .. })));
     }
 

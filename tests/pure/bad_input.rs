@@ -8,7 +8,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A site with two hosts that are a listening port: whoever connects is noticed.
@@ -369,9 +368,7 @@ fn an_alias_bomb() {
         let list = vec![format!("*a{}", level - 1); 10].join(", ");
         writeln!(bomb, "a{level}: &a{level} [{list}]").expect("text");
     }
-    let began = Instant::now();
     assert_snapshot!(inventory("inv.yml", &bomb));
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -392,7 +389,6 @@ fn large_inventories() {
     }
     assert!(text.len() > 9_000_000);
     text.push_str("[prod:children]\nwbe\n");
-    let began = Instant::now();
     assert_snapshot!("large_and_wrong_at_the_end", inventory("inv.ini", &text));
     assert_snapshot!(
         "large_and_wrong_in_every_line",
@@ -407,5 +403,4 @@ fn large_inventories() {
         "large_and_no_such_host",
         site.refused(&["plan", "-i", "inv.ini", "site.yml"])
     );
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

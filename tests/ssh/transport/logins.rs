@@ -84,7 +84,8 @@ impl Agent {
         let mut command = Command::new("ssh-agent");
         let child = command.arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null());
         let child = child.spawn().unwrap();
-        while !socket.exists() {
+        // There is a socket before the agent listens on it.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         Self { child, socket }

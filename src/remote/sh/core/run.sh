@@ -60,7 +60,8 @@ watch() {
     # From here on the verdict stands, whatever our program says meanwhile.
     trap '' USR1
     kill -s KILL -- "-$watch_pid" 2>/dev/null || kill -s KILL "$watch_pid" 2>/dev/null
-    # Our program waits for this one by then: ksh93 loses the exit code of a child that ended before it was waited for.
+    # Our program waits for this one by then. When both end at once, ksh93 on a busy machine was seen to give the
+    # command's exit code for this one too.
     sleep 1
     exit $watch_end ) </dev/null >/dev/null 2>&1 3<&- &
   watch_timer=$!
