@@ -226,7 +226,6 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
     let mut reporters = reporters(args)?;
     let mut loaded = project::load(args, task.verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
-    lists::known_tags(&given.tags, &loaded.project)?;
     if let Some((plan, path)) = &task.plan {
         saved_plan::same_sources(plan, &loaded.project)?;
         let narrowed = task.roster.as_ref().is_some_and(|roster| roster.narrowed);
@@ -239,6 +238,8 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
         session::show_warnings(&loaded.warnings, &args.output)?;
         return print(listing.as_bytes());
     }
+    // A listing of nothing says so by itself, as Ansible's does.
+    lists::known_tags(&given.tags, &loaded.project)?;
     if args.syntax_check {
         session::show_warnings(&loaded.warnings, &args.output)?;
         let names = loaded.project.books.iter().map(|book| book.playbook.name.as_str());
