@@ -60,7 +60,7 @@ pub(super) enum Command {
 /// Flags of every verb that reads a playbook.
 #[derive(Debug, Args, Clone)]
 pub(super) struct RunArgs {
-    /// Playbooks, run in the order given
+    /// Playbooks, run in the order given; apply, verify, status and recover also take one saved plan
     #[arg(required = true, value_name = "PLAYBOOK")]
     pub playbooks: Vec<PathBuf>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(super) struct RunArgs {
     /// Write Prometheus metrics of the run to this file (for node_exporter's textfile collector)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Write a report of the run to this file: .html, .md, .json, or .xml for JUnit's form; repeatable
+    /// Write a report of the run to this file: .html, .md, .json, or .xml for JUnit; repeatable
     #[arg(long = "report", value_name = "FILE")]
     pub reports: Vec<PathBuf>,
     #[command(flatten)]
@@ -190,7 +190,7 @@ pub(super) struct ApplyArgs {
     /// Dry run: the same as `plan`
     #[arg(short = 'C', long)]
     pub check: bool,
-    /// With a saved plan in place of a playbook: it may be so old
+    /// Refuse a saved plan that is older than this
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = humantime::parse_duration)]
     pub plan_max_age: Duration,
     #[command(flatten)]
@@ -272,10 +272,10 @@ pub(super) enum HistoryCommand {
 /// `show`.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// A plan that `plan --out` has saved; with --diff two
+    /// A plan saved by `plan --out`; with --diff two of them
     #[arg(required = true, value_name = "PLAN")]
     pub files: Vec<PathBuf>,
-    /// What the second plan does otherwise than the first
+    /// Show how the second plan differs from the first
     #[arg(long)]
     pub diff: bool,
     /// As a table, or as a document
@@ -307,7 +307,7 @@ pub(super) enum Format {
     Html,
     /// One JSON object with all events
     Json,
-    /// JUnit's XML, hosts as cases
+    /// JUnit's XML, each host a test case
     Junit,
 }
 
@@ -483,7 +483,7 @@ pub(super) struct ConnectionArgs {
     /// Further OpenSSH options, as in `-o ProxyJump=bastion`
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
-    /// More of the same; where both set an option, --ssh-common-args wins
+    /// Further OpenSSH options, as Ansible has them; where both set an option, --ssh-common-args wins
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_extra_args: Option<String>,
     /// OpenSSH client configuration instead of ~/.ssh/config

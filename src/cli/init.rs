@@ -1,6 +1,7 @@
 //! `certroll init`: a playbook for what hosts have, which `plan` shows as unchanged.
 
 use super::args::InitArgs;
+use super::console;
 use super::failure::Failure;
 use crate::event::found::{FoundCertificate, FoundState};
 use crate::event::{Event, Kind};
@@ -91,15 +92,13 @@ pub(super) fn write(args: &InitArgs, fleet: &Fleet, now: Timestamp) -> Result<St
     for line in left_out {
         text.push_str(&format!("left out: {line}\n"));
     }
-    let mut sources = args.inventory.sources.clone();
+    let mut inventory = args.inventory.clone();
     if is_listed {
-        sources = vec![format!("{out}/inventory.ini")];
+        inventory.sources = vec![format!("{out}/inventory.ini")];
     }
-    let sources: Vec<String> = sources
-        .iter()
-        .map(|source| format!(" -i {}", shlex::try_quote(source).unwrap_or_default()))
-        .collect();
-    text.push_str(&format!("to look: certroll plan{} {out}/renew.yml\n", sources.concat()));
+    let again = console::rerun_hosts(&format!("{out}/renew.yml"), &inventory, &args.connection);
+    let words = shlex::try_join(again.argv.iter().map(String::as_str)).unwrap_or_default();
+    text.push_str(&format!("to check it: certroll plan {words}\n"));
     Ok(text)
 }
 

@@ -49,8 +49,8 @@ fn resolve_in(store: &Store, limit: &str, playbooks: &[String]) -> Result<Limit,
         };
         let run = &listed.start.run;
         if hosts.is_empty() {
-            let problem = format!("--limit: run {run} has no host that is meant by @{word}");
-            let help = "`certroll history show` tells what became of its hosts";
+            let problem = format!("--limit: @{word} matches no host of run {run}");
+            let help = "`certroll history show RUN` shows what became of its hosts";
             return Err(Diagnostic::error(problem).help(help).into());
         }
         pinned.push(format!("@{word}:{run}"));

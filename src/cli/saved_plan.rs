@@ -1,4 +1,5 @@
-//! Saved plans: written by `plan --out`, shown by `show`, carried out by `apply FILE`.
+//! Saved plans: written by `plan --out`, shown by `show`, carried out by `apply FILE`; `verify`, `status` and `recover`
+//! take one in place of its playbooks.
 
 use super::args::{self, ApplyArgs, Cli, Command, RunArgs};
 use super::failure::Failure;
@@ -98,37 +99,20 @@ pub(super) struct ToDo {
 /// # Errors
 /// It cannot be used, is too old, or flags were given that a plan has settled.
 pub(super) fn to_do(given: &ApplyArgs, now: Timestamp) -> Result<Option<ToDo>, Failure> {
-    let Some(path) = given.run.playbooks.iter().find(|path| SavedPlan::is_one(path)) else {
+    let Some(path) = among(&given.run)? else {
         return Ok(None);
     };
-    if given.run.playbooks.len() > 1 {
-        let problem = "a saved plan is applied alone, without playbooks or other plans";
-        return Err(Diagnostic::error(problem).into());
-    }
-    let mut found = Diagnostics::default();
+    let mut found = settled(&given.run);
     if given.check {
         let problem = Diagnostic::error("--check: a saved plan has been made and reviewed already");
         found.push(problem.help(format!("`certroll show {}` prints it", path.display())));
-    }
-    for flag in settled(&given.run) {
-        let problem = Diagnostic::error(format!("{flag}: the plan has settled that"));
-        found.push(problem.help("with a plan only --limit, -e, passwords and output can be said"));
     }
     if found.has_errors() {
         return Err(found.into());
     }
     let plan = read(path)?;
-    let Some(start) = plan.start().cloned() else {
-        return Err(Diagnostic::error(format!("{}: the plan is empty", path.display())).into());
-    };
     young(path, plan.header.made, now, given.plan_max_age)?;
-    if !start.rerun.left_out.is_empty() && given.run.inventory.extra_vars.is_empty() {
-        let flags = start.rerun.left_out.join(", ");
-        let problem = format!("the plan was made with {flags}, whose values are not kept in it");
-        return Err(Diagnostic::error(problem).help("give the same values again").into());
-    }
-    enter(&start.directory);
-    let mut args = again(&start, &given.run)?;
+    let mut args = command_line(&plan, path, &given.run)?;
     args.record = given.record.clone();
     let mut view = RunView::default();
     plan.events.iter().for_each(|event| view.take(event));
@@ -138,6 +122,74 @@ pub(super) fn to_do(given: &ApplyArgs, now: Timestamp) -> Result<Option<ToDo>, F
         args.run.inventory.limit = Some(limit.clone());
     }
     Ok(Some(ToDo { args, plan, roster }))
+}
+
+/// The command line of a saved plan for a verb that only looks after its hosts, and where the plan is; none where no
+/// plan is named. It may be of any age, and its playbooks may have changed since.
+///
+/// # Errors
+/// It cannot be used, or flags were given that a plan has settled.
+pub(super) fn to_look_after(given: &RunArgs) -> Result<Option<(RunArgs, PathBuf)>, Failure> {
+    if among(given)?.is_none() {
+        return Ok(None);
+    }
+    let mut given = given.clone();
+    anchor(&mut given);
+    let found = settled(&given);
+    if found.has_errors() {
+        return Err(found.into());
+    }
+    let path = given.playbooks.swap_remove(0);
+    let mut args = command_line(&read(&path)?, &path, &given)?.run;
+    if let Some(limit) = given.inventory.limit {
+        args.inventory.limit = Some(limit);
+    }
+    Ok(Some((args, path)))
+}
+
+/// The saved plan that is named in place of playbooks.
+///
+/// # Errors
+/// It is not alone.
+fn among(given: &RunArgs) -> Result<Option<&Path>, Diagnostic> {
+    let Some(path) = given.playbooks.iter().find(|path| SavedPlan::is_one(path)) else {
+        return Ok(None);
+    };
+    if given.playbooks.len() > 1 {
+        let problem = "a saved plan stands alone, without playbooks or other plans";
+        return Err(Diagnostic::error(problem));
+    }
+    Ok(Some(path))
+}
+
+/// A verb that makes plans, or restores what was before, takes playbooks.
+///
+/// # Errors
+/// A saved plan is among them.
+pub(super) fn refuse(given: &RunArgs) -> Result<(), Diagnostic> {
+    let Some(path) = given.playbooks.iter().find(|path| SavedPlan::is_one(path)) else {
+        return Ok(());
+    };
+    let path = path.display();
+    Err(Diagnostic::error(format!("{path} is a saved plan, and this needs a playbook"))
+        .help(format!("`certroll show {path}` prints it, `certroll apply {path}` carries it out")))
+}
+
+/// The command line that made a plan, with what was given besides now, in the directory where it was typed.
+///
+/// # Errors
+/// Values are needed again; words that this version does not know.
+fn command_line(plan: &SavedPlan, path: &Path, given: &RunArgs) -> Result<ApplyArgs, Failure> {
+    let Some(start) = plan.start() else {
+        return Err(Diagnostic::error(format!("{}: the plan is empty", path.display())).into());
+    };
+    if !start.rerun.left_out.is_empty() && given.inventory.extra_vars.is_empty() {
+        let flags = start.rerun.left_out.join(", ");
+        let problem = format!("the plan was made with {flags}, whose values are not kept in it");
+        return Err(Diagnostic::error(problem).help("give the same values again").into());
+    }
+    enter(&start.directory);
+    again(start, given)
 }
 
 /// Makes the paths that were given now independent of the directory that is entered for the earlier command line.
@@ -205,7 +257,7 @@ pub(super) fn again(start: &RunStart, given: &RunArgs) -> Result<ApplyArgs, Fail
 }
 
 /// The flags that were given although an earlier run has settled what they say.
-pub(super) fn settled(run: &RunArgs) -> Vec<&'static str> {
+fn settled(run: &RunArgs) -> Diagnostics {
     let (source, link) = (&run.inventory, &run.connection);
     let all = [
         ("--inventory", !source.sources.is_empty()),
@@ -221,7 +273,13 @@ pub(super) fn settled(run: &RunArgs) -> Vec<&'static str> {
         ("--become-method", link.become_method.is_some()),
         ("--connection", link.connection.is_some()),
     ];
-    all.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect()
+    let mut found = Diagnostics::default();
+    for (flag, _) in all.into_iter().filter(|(_, given)| *given) {
+        let problem = Diagnostic::error(format!("{flag}: the saved plan already sets this"));
+        let help = "with a saved plan, only --limit, -e, passwords and output options may be given";
+        found.push(problem.help(help));
+    }
+    found
 }
 
 fn young(path: &Path, made: Timestamp, now: Timestamp, most: Duration) -> Result<(), Diagnostic> {
@@ -284,13 +342,13 @@ pub(super) fn same_sources(plan: &SavedPlan, project: &Project) -> Result<(), Di
                 "{} was modified since the plan was made (sha256 {}, then {})",
                 source.file, source.sha256, then.sha256
             ),
-            None => format!("{} is no part of the plan", source.file),
+            None => format!("{} is not part of the plan", source.file),
         };
         found.push(Diagnostic::error(problem).help("make a new plan and have it reviewed"));
     }
     for then in &plan.header.sources {
         if !now.iter().any(|source| source.file == then.file) {
-            let problem = format!("{} of the plan is not there any more", then.file);
+            let problem = format!("{}, which is part of the plan, is no longer there", then.file);
             found.push(Diagnostic::error(problem).help("make a new plan and have it reviewed"));
         }
     }

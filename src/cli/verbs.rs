@@ -14,6 +14,7 @@ use crate::clock;
 use crate::engine::exit;
 use crate::inputs::roster::Roster;
 use crate::inputs::verb::Verb;
+use crate::inventory::Inventory;
 use crate::journal::SavedPlan;
 use crate::report::document::{Document, Form};
 use crate::report::{Metrics, Reporter};
@@ -87,10 +88,10 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             let task = Task::new(Verb::Rollback { to });
             on_playbooks(&run, task.recorded(&record)).await
         }
-        Command::Verify(run) => on_playbooks(&run, Task::new(Verb::Verify)).await,
-        Command::Status(run) => on_playbooks(&run, Task::new(Verb::Status)).await,
+        Command::Verify(run) => look_after(&run, Task::new(Verb::Verify)).await,
+        Command::Status(run) => look_after(&run, Task::new(Verb::Status)).await,
         Command::Recover(RecoverArgs { run, record }) => {
-            on_playbooks(&run, Task::new(Verb::Recover).recorded(&record)).await
+            look_after(&run, Task::new(Verb::Recover).recorded(&record)).await
         }
         Command::Ping(args) => ping(&args).await,
         Command::Discover(args) => discover(&args).await,
@@ -137,12 +138,14 @@ struct Task {
     roster: Option<Roster>,
     /// The plan that is carried out, and where it is.
     plan: Option<(SavedPlan, PathBuf)>,
+    /// The plan whose hosts are only looked after, and whether a limit was given besides.
+    looked_after: Option<(PathBuf, bool)>,
 }
 
 impl Task {
     fn new(verb: Verb) -> Self {
         let (pending_exit_code, out, record, roster, plan) = (false, None, None, None, None);
-        Self { verb, pending_exit_code, out, record, roster, plan }
+        Self { verb, pending_exit_code, out, record, roster, plan, looked_after: None }
     }
 
     fn recorded(self, flags: &RecordArgs) -> Self {
@@ -164,6 +167,15 @@ async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
     let task = Task::new(Verb::Apply).recorded(&args.record);
     let task = Task { roster: Some(roster), plan: Some((plan, path)), ..task };
     on_playbooks(&planned.run, task).await
+}
+
+/// What looks at hosts or recovers them, for playbooks or for a saved plan.
+async fn look_after(given: &RunArgs, task: Task) -> Result<u8, Failure> {
+    let Some((planned, path)) = saved_plan::to_look_after(given)? else {
+        return on_playbooks(given, task).await;
+    };
+    let looked_after = Some((path, given.inventory.limit.is_some()));
+    on_playbooks(&planned, Task { looked_after, ..task }).await
 }
 
 /// The flags with what environment and ansible.cfg say where they say nothing.
@@ -199,6 +211,7 @@ fn with_settings(given: &RunArgs) -> Result<(RunArgs, Diagnostics), Failure> {
 }
 
 async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
+    saved_plan::refuse(given)?;
     let (mut args, warnings) = with_settings(given)?;
     let mut rerun = console::rerun(given);
     let playbooks: Vec<String> =
@@ -213,16 +226,20 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
     let mut reporters = reporters(args)?;
     let mut loaded = project::load(args, task.verb)?;
     loaded.warnings.0.splice(0..0, warnings.0);
-    lists::known_tags(&given.tags, &loaded.project)?;
     if let Some((plan, path)) = &task.plan {
         saved_plan::same_sources(plan, &loaded.project)?;
         let narrowed = task.roster.as_ref().is_some_and(|roster| roster.narrowed);
         rerun = console::rerun_plan(path, narrowed, rerun);
     }
+    if let Some((path, narrowed)) = &task.looked_after {
+        rerun = console::rerun_plan(path, *narrowed, rerun);
+    }
     if let Some(listing) = lists::listing(args, &loaded.project)? {
         session::show_warnings(&loaded.warnings, &args.output)?;
         return print(listing.as_bytes());
     }
+    // A listing of nothing says so by itself, as Ansible's does.
+    lists::known_tags(&given.tags, &loaded.project)?;
     if args.syntax_check {
         session::show_warnings(&loaded.warnings, &args.output)?;
         let names = loaded.project.books.iter().map(|book| book.playbook.name.as_str());
@@ -259,7 +276,7 @@ fn reporters(args: &RunArgs) -> Result<Vec<Box<dyn Reporter + Send>>, Diagnostic
     let mut reporters: Vec<Box<dyn Reporter + Send>> = metrics.into_iter().collect();
     for path in &args.reports {
         let Some(form) = Form::of(path) else {
-            let problem = format!("--report {}: its ending tells no form", path.display());
+            let problem = format!("--report {}: no format has this extension", path.display());
             return Err(Diagnostic::error(problem)
                 .help("name it .html, .md (Markdown), .json, or .xml (JUnit)"));
         };
@@ -339,6 +356,7 @@ impl BareHosts<'_> {
         let sources = project::sources(&inventory, Vec::new())?;
         let mut warnings = settings.warnings;
         warnings.extend(sources.warnings.clone());
+        some_host(&sources.inventory, self.pattern)?;
         let limit = inventory.limit.clone();
         let mut project =
             project::hosts_only(sources, verb, self.pattern, limit, inventory.shard, forks)?;
@@ -355,6 +373,22 @@ impl BareHosts<'_> {
         };
         Ok(session.run(project, warnings).await?.exit_code)
     }
+}
+
+/// There is somebody to visit: a check of nobody would pass, in cron too.
+///
+/// # Errors
+/// The pattern leaves no host.
+fn some_host(inventory: &Inventory, pattern: &str) -> Result<(), Diagnostic> {
+    // A pattern that is wrong is told with the others.
+    if !inventory.select(pattern).is_ok_and(|hosts| hosts.is_empty()) {
+        return Ok(());
+    }
+    let problem = Diagnostic::error(format!("the pattern '{pattern}' matches no host"));
+    Err(match inventory.sources.as_slice() {
+        [] => problem.help("no inventory was given: `-i FILE`"),
+        sources => problem.help(format!("inventory: {}", sources.join(", "))),
+    })
 }
 
 fn inventory(args: &InventoryArgs) -> Result<u8, Failure> {

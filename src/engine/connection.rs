@@ -54,6 +54,9 @@ impl ConnectionError {
     /// The end of `task` on the host: it could not be reached as the account that was asked for.
     pub(crate) fn ended(self, task: &str) -> HostFailure {
         match self {
+            Self::Connect(ref error) if error.is_final() => {
+                failure::turned_away(task, self.to_string())
+            }
             Self::Connect(_) => failure::unreachable(task, self.to_string()),
             Self::Start(_) => failure::refused(task, self.to_string()),
         }

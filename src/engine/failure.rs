@@ -70,6 +70,14 @@ pub(crate) fn unreachable(task: &str, message: impl Into<String>) -> HostFailure
     HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new() }
 }
 
+/// The host answered, and it or its key was refused: another attempt would end alike.
+pub(crate) fn turned_away(task: &str, message: impl Into<String>) -> HostFailure {
+    let mut ended = unreachable(task, message);
+    ended.failure.advice =
+        vec!["correct what the message names, then run the same command again".to_owned()];
+    ended
+}
+
 /// The host could be reached, but not as the account that was asked for. The message says what to do.
 pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable as this account: this task changed nothing there";

@@ -252,6 +252,7 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
     let status = host_status(&observed.view, context.identity.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
+        false if status.lock.is_some() => "another run is at work on the host",
         false => "asked",
     };
     let kind = Kind::HostStatus { task: job.task().to_owned(), status: Box::new(status) };

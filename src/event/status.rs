@@ -22,7 +22,13 @@ pub(crate) struct HostStatus {
 impl HostStatus {
     /// Whether an interrupted transaction waits to be settled.
     pub(crate) fn is_unfinished(&self) -> bool {
-        !self.journals.is_empty()
+        self.journals.iter().any(|journal| !self.is_under_way(journal))
+    }
+
+    /// Whether the run that began this transaction is still at work on the host.
+    pub(crate) fn is_under_way(&self, journal: &JournalStatus) -> bool {
+        let (Some(lock), Some(by)) = (&self.lock, &journal.by) else { return false };
+        journal.state == UnfinishedState::Undo && lock.contains(by.as_str())
     }
 }
 

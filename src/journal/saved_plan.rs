@@ -65,7 +65,7 @@ pub(crate) enum BadPlan {
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
     /// Something else.
-    #[error("it is no saved plan")]
+    #[error("this is not a saved plan")]
     Other,
     /// Written by a version with another form.
     #[error("it has format {0} of saved plans, and this certroll reads format {FORMAT}")]

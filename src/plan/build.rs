@@ -250,7 +250,7 @@ fn failed_prechecks(view: &HostView) -> Vec<(String, FailedCheck)> {
     for service in view.services() {
         for check in &service.prechecks {
             let (label, result) = (&check.want.label, check.result);
-            if !result.success() && !result.skipped && result.rc != 127 {
+            if check.is_failed() {
                 let output = printed(result);
                 let why = format!(
                     "{}: `{}` fails on the untouched host{}",

@@ -2,7 +2,7 @@
 //! the rights of its user say about the destinations.
 
 use super::host_plan::{FileAction, FilePlan};
-use super::inspection::{HostView, ServiceView};
+use super::inspection::{HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
 use crate::services::Discovered;
@@ -78,6 +78,10 @@ fn unnamed(view: &HostView, files: &[(&FilePlan, &FileFacts)]) -> Vec<String> {
 fn discovered(service: &ServiceView<'_>) -> Option<Vec<Discovered>> {
     let how = &service.want.discover.as_ref()?.how;
     let result = service.discovery?;
+    // A service that cannot read its configuration prints nothing of it.
+    if service.prechecks.iter().any(PrecheckView::is_failed) {
+        return None;
+    }
     // `grep` ends with 1 where it finds nothing.
     let told = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
     let text = String::from_utf8_lossy(&result.stdout);

@@ -179,6 +179,13 @@ pub struct PrecheckView<'a> {
     pub result: &'a CommandResult,
 }
 
+impl PrecheckView<'_> {
+    /// Whether it ran and did not pass.
+    pub(super) fn is_failed(&self) -> bool {
+        !self.result.success() && !self.result.skipped && self.result.rc != 127
+    }
+}
+
 /// A place to look at, and what it showed.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceView<'a> {

@@ -17,9 +17,15 @@ pub(crate) fn table(theme: &Theme, host: &HostName, task: &str, status: &HostSta
     let head = format!("HOST [{}] {}", line(host.as_str()), line(task));
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, head));
     for journal in &status.journals {
-        let head =
-            format!("UNFINISHED: {} {}", line(&journal.id), words::unfinished(journal.state));
-        text.push_str(&format!("{}\n", theme.paint(theme::LOUD, head)));
+        let id = line(&journal.id);
+        let head = match status.is_under_way(journal) {
+            true => theme.paint(theme::WARNING, format!("UNDER WAY: {id}")),
+            false => {
+                let state = words::unfinished(journal.state);
+                theme.paint(theme::LOUD, format!("UNFINISHED: {id} {state}"))
+            }
+        };
+        text.push_str(&format!("{head}\n"));
         if let Some(by) = &journal.by {
             text.push_str(&format!("  begun by: {}\n", line(by)));
         }
@@ -156,7 +162,12 @@ mod tests {
     #[test]
     fn drift_and_unfinished_work_are_loud() {
         let theme = Theme { color: true, ..Theme::PLAIN };
-        let text = table(&theme, &HostName::new("edge1"), TASK, &status());
+        let at_work = status();
+        let text = table(&theme, &HostName::new("edge1"), TASK, &at_work);
+        assert!(text.contains("UNDER WAY: ") && !text.contains("UNFINISHED"), "{text:?}");
+        let ended = HostStatus { lock: None, ..at_work };
+        let text = table(&theme, &HostName::new("edge1"), TASK, &ended);
         assert!(text.contains("\u{1b}[41mUNFINISHED"), "{text:?}");
+        assert!(text.contains("will be rolled back by the next contact"), "{text:?}");
     }
 }

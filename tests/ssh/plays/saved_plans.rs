@@ -69,6 +69,21 @@ async fn a_plan_is_applied_to_the_letter_and_again() {
     assert!(["edge1", "edge2", "edge3"].iter().all(|host| site.serves_new(host)));
     let again = applied(&site, "a.plan", &[]).await;
     assert_eq!(again.outcomes(), "edge1=unchanged edge2=unchanged edge3=unchanged");
+
+    // What looks after its hosts takes the plan too, from any directory: `apply` names these commands.
+    let plan = site.lab.directory().join("a.plan");
+    let plan = plan.to_str().unwrap();
+    let told = site.certroll(&["apply", "a.plan"]).await;
+    assert!(told.stdout.contains(&format!("certroll verify {plan}\n")), "{told}");
+    for verb in ["verify", "status", "recover"] {
+        let ran = site.certroll(&[verb, plan, "--limit", "edge2"]).await;
+        assert!(ran.code == 0 && ran.stdout.contains("edge2"), "{verb}: {ran}");
+        assert!(!ran.stdout.contains("edge1"), "{verb}: {ran}");
+    }
+    for verb in ["plan", "rollback"] {
+        let ran = site.certroll(&[verb, plan]).await;
+        assert!(ran.code == 1 && ran.stderr.contains("is a saved plan, and this needs"), "{ran}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +149,10 @@ async fn nothing_else_than_what_was_reviewed_reaches_a_host() {
     fs::write(&plan, &whole).unwrap();
     // Too old, and flags that it has settled.
     refused(&applied(&site, "a.plan", &["--plan-max-age", "0s"]).await, "is older than 0s");
-    refused(&applied(&site, "a.plan", &["--tags", "x"]).await, "--tags: the plan has settled that");
+    refused(
+        &applied(&site, "a.plan", &["--tags", "x"]).await,
+        "--tags: the saved plan already sets this",
+    );
     refused(&applied(&site, "a.plan", &["--check"]).await, "has been made and reviewed already");
     // Another playbook.
     rewrite(&directory.join("play.yml"), "serial: [1", "serial: [2");

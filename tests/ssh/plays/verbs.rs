@@ -145,6 +145,21 @@ async fn ping_and_recover_change_nothing_where_nothing_is_to_be_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_nobody_is_an_error() {
+    let site = Site::good(1).await;
+    let empty = site.lab.directory().join("empty.ini");
+    std::fs::write(&empty, "[web]\n").unwrap();
+    for arguments in
+        [&["ping", "web"][..], &["discover", "--exit-code"], &["init", "--out", "ours"]]
+    {
+        let ran = site.certroll(&[arguments, &["-i", "empty.ini"]].concat()).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran}");
+        assert!(ran.stderr.contains("' matches no host\n"), "{ran}");
+    }
+    assert!(!site.lab.directory().join("ours").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whose_run_left_a_transaction_unfinished_is_told_by_plan_status_and_recover() {
     use std::os::unix::fs::DirBuilderExt;
     let site = Site::good(1).await;

@@ -58,6 +58,7 @@ tell_holds() {
   n_own=0 own_words= own_known=$nl
   for i in $regular; do
     get real $i; own_file=$v
+    case $own_known in *"$nl$own_file$nl"*) put own_of $i '';; *) put own_of $i $n_own;; esac
     while :; do
       case $own_known in *"$nl$own_file$nl"*) break;; esac
       own_known=$own_known$own_file$nl
@@ -68,6 +69,7 @@ tell_holds() {
     done
   done
   hold_ids own "$own_words"
+  chain_of=-
   for i in $regular; do tell_holds_of $i; done
 }
 own_id_of() { # PATH -> v
@@ -75,10 +77,24 @@ own_id_of() { # PATH -> v
   while [ $own_n -lt $n_own ]; do get own_path $own_n; [ "$v" != "$1" ] || { get own_id $own_n; return 0; }; own_n=$((own_n+1)); done
   v=
 }
+# The directories above $hold_real, the nearest first -> chain: inode and path in a line each. Files mostly share it.
+directories_above() {
+  chain_of=${hold_real%/*} chain=$nl
+  chain_dir=$chain_of
+  case $chain_dir in *"$nl"*) chain_dir=;; esac
+  while [ -n "$chain_dir" ]; do
+    own_id_of "$chain_dir"
+    [ -z "$v" ] || chain="$chain$v $chain_dir$nl"
+    chain_dir=${chain_dir%/*}
+  done
+}
 tell_holds_of() {
   get real $1; hold_real=$v hold_told=' '
-  own_id_of "$hold_real"; hold_own=$v
+  get own_of $1
+  if [ -n "$v" ]; then get own_id $v; else own_id_of "$hold_real"; fi
+  hold_own=$v
   [ -n "$hold_own" ] || return 0
+  [ "$chain_of" = "${hold_real%/*}" ] || directories_above
   pinned_prefix "$hold_real"; hold_text=${hold_real#"$v"}
   c=0
   while [ $c -lt $n_holds ]; do
@@ -93,13 +109,10 @@ tell_holds_of() {
       if [ "$hold_id" = "$hold_own" ]; then hold_kind='file'
       elif [ "$hold_root" = "$hold_text" ]; then hold_kind=old; fi;;
     ?*)
+      case $chain in *"$nl$hold_id "*) ;; *) continue;; esac
       [ ! "/proc/$hold_pid/root/." -ef / ] || continue
-      hold_dir=${hold_real%/*}
-      while [ -n "$hold_dir" ]; do
-        own_id_of "$hold_dir"
-        if [ "$v" = "$hold_id" ]; then hold_kind=dir hold_at=${hold_at%/}${hold_real#"$hold_dir"}; break; fi
-        hold_dir=${hold_dir%/*}
-      done;;
+      hold_dir=${chain#*"$nl$hold_id "}; hold_dir=${hold_dir%%"$nl"*}
+      hold_kind=dir hold_at=${hold_at%/}${hold_real#"$hold_dir"};;
     esac
     [ -n "$hold_kind" ] || continue
     hold_told="$hold_told$hold_pid "
