@@ -100,6 +100,9 @@ impl<'a> Findings<'a> {
             };
             // A file that nobody is known to read is what the unknown reader has.
             if let Some(one) = found.iter_mut().find(|one| same(one)) {
+                if one.service.is_none() {
+                    one.remarks.push("no configuration that was read names the file".to_owned());
+                }
                 one.service = one.service.take().or(owner);
                 one.state = FoundState::Served;
                 one.endpoints.push(endpoint);
@@ -162,7 +165,8 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The file with the key that fits a row's leaf: one that the service names, else one in the same directory, else any.
+    /// The file with the key that fits a row's leaf: one that the service names; where it names none, one in the same
+    /// directory, else any.
     fn key_of(&self, row: &Row<'_>) -> Option<&FileFacts> {
         let leaf = row.leaf?;
         let fits = |file: &&FileFacts| {
@@ -174,9 +178,10 @@ impl<'a> Findings<'a> {
         let directory = |file: &FileFacts| {
             file.path.to_string().rsplit_once('/').map(|(directory, _)| directory.to_owned())
         };
-        let fitting = self.readings.files.iter().filter(fits);
-        fitting
-            .min_by_key(|file| (!self.is_key_of(file, row), directory(file) != directory(row.file)))
+        let files = || self.readings.files.iter();
+        let names_keys = files().any(|file| self.is_key_of(file, row));
+        let candidates = files().filter(|file| !names_keys || self.is_key_of(file, row));
+        candidates.filter(fits).min_by_key(|file| directory(file) != directory(row.file))
     }
 
     /// Whether the row's service names the file for its key.
@@ -211,17 +216,7 @@ impl<'a> Findings<'a> {
             remarks.push(unreadable(row.file).to_owned());
         }
         remarks.extend(row.leaf.and_then(Certificate::weakness));
-        let named: Vec<&FileFacts> =
-            self.readings.files.iter().filter(|file| self.is_key_of(file, row)).collect();
-        let told =
-            |file: &&FileFacts| file.file().is_some_and(|file| file.public_key_pem.is_some());
-        if row.leaf.is_some()
-            && !named.is_empty()
-            && named.iter().all(told)
-            && self.key_of(row).is_none()
-        {
-            remarks.push("no key that the service names fits it".to_owned());
-        }
+        remarks.extend(self.unfitting_key(row));
         let real = |file: &FileFacts| file.real_path.clone().unwrap_or_else(|| file.path.clone());
         let others: Vec<&str> = self
             .rows
@@ -240,6 +235,22 @@ impl<'a> Findings<'a> {
             remarks.push("it holds a private key that everybody can read".to_owned());
         }
         remarks
+    }
+
+    /// Why no key that the row's service names fits its leaf; none: one does, or it cannot be told.
+    fn unfitting_key(&self, row: &Row<'_>) -> Option<String> {
+        if row.leaf.is_none() || self.key_of(row).is_some() {
+            return None;
+        }
+        let files = self.readings.files.iter();
+        let named: Vec<&FileFacts> = files.filter(|file| self.is_key_of(file, row)).collect();
+        if let Some(file) = named.iter().find(|file| file.file().is_none()) {
+            return Some(format!("its key {}: {}", file.path, unreadable(file)));
+        }
+        let told =
+            |file: &&&FileFacts| file.file().is_some_and(|file| file.public_key_pem.is_some());
+        let all_told = !named.is_empty() && named.iter().filter(told).count() == named.len();
+        all_told.then(|| "no key that the service names fits it".to_owned())
     }
 
     /// What is known of the host beyond its certificates.

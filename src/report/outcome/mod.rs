@@ -127,7 +127,23 @@ impl Page<'_> {
         let theme = &self.end.theme;
         let shown = self.end.failures_shown;
         let groups = self.view.failures.iter().filter(|group| !shown || group.hosts.len() > 1);
-        groups.map(|group| format!("\n{}", failure::block(theme, group))).collect()
+        groups
+            .map(|group| {
+                let went_on = group.hosts.iter().all(|host| self.went_on(host));
+                let after = if went_on {
+                    "    outcome  rescued or ignored: the play went on\n"
+                } else {
+                    ""
+                };
+                format!("\n{}{after}", failure::block(theme, group))
+            })
+            .collect()
+    }
+
+    /// Whether a host has failed in nothing that counts.
+    fn went_on(&self, host: &HostName) -> bool {
+        let end = self.summary.hosts.get(host).map(|counts| counts.outcome);
+        matches!(end, Some(Outcome::Changed | Outcome::Unchanged))
     }
 
     fn table(&self) -> String {

@@ -78,6 +78,20 @@ async fn verdicts_can_be_replaced_and_failures_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_was_rescued_is_told_as_such() {
+    let site = Site::good(1).await;
+    let tasks = "    - block:\n        - {name: breaks, command: [\"false\"]}\n      rescue:\n        - debug: {}\n";
+    let ran = site.play("apply", "", tasks, &[]).await;
+    assert_eq!(ran.code, 0, "{ran}");
+    let shown = site.certroll(&["history", "show", "last"]).await;
+    assert!(shown.stdout.contains("TASK FAILED on edge1: exited with code 1"), "{shown}");
+    assert!(
+        shown.stdout.contains("\n    outcome  rescued or ignored: the play went on\n"),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_command_says_what_it_ran_and_what_it_printed() {
     let site = Site::good(1).await;
     let ran = site
