@@ -5,7 +5,7 @@ use super::console;
 use super::failure::Failure;
 use crate::event::found::{FoundCertificate, FoundState};
 use crate::event::{Event, Kind};
-use crate::model::{HostName, Timestamp};
+use crate::model::{Fingerprint, HostName, Timestamp};
 use crate::report::{Reporter, RunView};
 use crate::services::Profiles;
 use crate::source::Diagnostic;
@@ -90,7 +90,7 @@ pub(super) fn write(args: &InitArgs, fleet: &Fleet, now: Timestamp) -> Result<St
     let out = args.out.display();
     let mut text = format!("written: {out}/renew.yml and the certificates that it names\n");
     for line in left_out {
-        text.push_str(&format!("left out: {line}\n"));
+        text.push_str(&format!("left out: {}\n", crate::report::theme::line(&line)));
     }
     let mut inventory = args.inventory.clone();
     if is_listed {
@@ -164,10 +164,13 @@ fn drafts(
     (drafts, left_out)
 }
 
+/// The name of a certificate's file: no two paths of a host have the same, and none is too long for a file system.
 fn file_of(layout: &Layout) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let path: String = layout.cert.trim_start_matches('/').chars().map(plain).collect();
-    format!("{}-{path}.pem", layout.service)
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let path: String = layout.cert.trim_start_matches('/').chars().map(plain).take(100).collect();
+    let path = path.trim_end_matches(".pem");
+    let digest = Fingerprint::of(layout.cert.as_bytes());
+    format!("{}-{path}-{}.pem", layout.service, digest.short())
 }
 
 /// How a task for this certificate looks; `Err(None)`: it needs none.

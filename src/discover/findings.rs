@@ -3,12 +3,12 @@
 use super::places::{Place, SCANNED};
 use super::questions::{MOST_FILES, Readings, Running};
 use crate::event::found::{FoundCertificate, FoundEndpoint, FoundState};
-use crate::host::{FileFacts, FileState, RegularFile};
+use crate::host::{FileFacts, FileRole, FileState, RegularFile};
 use crate::material::{Certificate, PublicKey};
-use crate::model::{Endpoint, Fingerprint, Timestamp};
+use crate::model::{Endpoint, Fingerprint, RemotePath, Timestamp};
 use crate::plan::row::brief;
 use crate::verify::{Served, SignatureChoice, missing_issuer};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A handshake to make on the host itself.
@@ -30,9 +30,21 @@ pub(crate) type Answers = IndexMap<Asked, Result<Served, String>>;
 /// The certificates of a host, before the handshakes.
 pub(crate) struct Findings<'a> {
     readings: &'a Readings<'a>,
+    files: Vec<Known<'a>>,
     rows: Vec<Row<'a>>,
     /// Ports that no service of a row is looked for on.
     elsewhere: Vec<Asked>,
+}
+
+/// More than this a host is not asked; and ports of one service that are looked at. A host says what it likes.
+const MOST_HANDSHAKES: usize = 1000;
+const MOST_PORTS: usize = 64;
+
+/// A file that was read: who names it for what, and the public half of the key in it.
+struct Known<'a> {
+    file: &'a FileFacts,
+    readers: Vec<(&'a Running<'a>, FileRole)>,
+    key: Option<PublicKey>,
 }
 
 /// A certificate file and the service that reads it.
@@ -46,10 +58,17 @@ struct Row<'a> {
 impl<'a> Findings<'a> {
     /// Of what was read.
     pub(crate) fn of(readings: &'a Readings<'a>) -> Self {
+        let known = |file: &'a FileFacts| {
+            let told = file.file().and_then(|file| file.public_key_pem.as_deref());
+            let text = told.map(String::from_utf8_lossy);
+            let key = text.and_then(|text| PublicKey::from_text(&text));
+            Known { file, readers: readings.readers(&file.path), key }
+        };
+        let files: Vec<Known<'a>> = readings.files.iter().map(known).collect();
         let mut rows = Vec::new();
-        for file in &readings.files {
+        for Known { file, readers, .. } in &files {
+            let file: &'a FileFacts = file;
             let leaf = file.leaf().map(AsRef::as_ref);
-            let readers = readings.readers(&file.path);
             let is_chain_or_key =
                 !readers.is_empty() && !readers.iter().any(|(_, role)| role.holds_leaf());
             // What a directory holds are rows of their own; roots and intermediates are read by nobody as a leaf.
@@ -62,7 +81,7 @@ impl<'a> Findings<'a> {
                 }
                 continue;
             }
-            for (service, role) in readers {
+            for &(service, role) in readers {
                 if role.holds_leaf() {
                     let asked =
                         leaf.map(|leaf| handshakes(readings, service, leaf)).unwrap_or_default();
@@ -71,18 +90,14 @@ impl<'a> Findings<'a> {
             }
         }
         let elsewhere = elsewhere(readings, &rows);
-        Self { readings, rows, elsewhere }
+        Self { readings, files, rows, elsewhere }
     }
 
-    /// Every handshake to make, each once.
+    /// The handshakes to make, each once.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        let mut all: Vec<Asked> = Vec::new();
-        for asked in self.rows.iter().flat_map(|row| &row.asked).chain(&self.elsewhere) {
-            if !all.contains(asked) {
-                all.push(asked.clone());
-            }
-        }
-        all
+        let all = self.rows.iter().flat_map(|row| &row.asked).chain(&self.elsewhere);
+        let once: IndexSet<&Asked> = all.collect();
+        once.into_iter().take(MOST_HANDSHAKES).cloned().collect()
     }
 
     /// Puts files and answers together; those with the fewest days left come first.
@@ -169,28 +184,14 @@ impl<'a> Findings<'a> {
     /// directory, else any.
     fn key_of(&self, row: &Row<'_>) -> Option<&FileFacts> {
         let leaf = row.leaf?;
-        let fits = |file: &&FileFacts| {
-            let told = file.file().and_then(|file| file.public_key_pem.as_deref());
-            let text = told.map(String::from_utf8_lossy);
-            text.and_then(|text| PublicKey::from_text(&text))
-                .is_some_and(|key| key == leaf.public_key)
-        };
         let directory = |file: &FileFacts| {
             file.path.to_string().rsplit_once('/').map(|(directory, _)| directory.to_owned())
         };
-        let files = || self.readings.files.iter();
-        let names_keys = files().any(|file| self.is_key_of(file, row));
-        let candidates = files().filter(|file| !names_keys || self.is_key_of(file, row));
-        candidates.filter(fits).min_by_key(|file| directory(file) != directory(row.file))
-    }
-
-    /// Whether the row's service names the file for its key.
-    fn is_key_of(&self, file: &FileFacts, row: &Row<'_>) -> bool {
-        let own = |service: &Running<'_>| {
-            row.service.is_some_and(|one| one.profile.name == service.profile.name)
-        };
-        let readers = self.readings.readers(&file.path);
-        readers.iter().any(|(service, role)| role.holds_key() && own(service))
+        let files = || self.files.iter();
+        let names_keys = files().any(|known| known.is_key_of(row));
+        let candidates = files().filter(|known| !names_keys || known.is_key_of(row));
+        let fitting = candidates.filter(|known| known.key.as_ref() == Some(&leaf.public_key));
+        fitting.map(|known| known.file).min_by_key(|file| directory(file) != directory(row.file))
     }
 
     /// Who listens on a port: the service of that process, else the process.
@@ -217,7 +218,6 @@ impl<'a> Findings<'a> {
         }
         remarks.extend(row.leaf.and_then(Certificate::weakness));
         remarks.extend(self.unfitting_key(row));
-        let real = |file: &FileFacts| file.real_path.clone().unwrap_or_else(|| file.path.clone());
         let others: Vec<&str> = self
             .rows
             .iter()
@@ -242,8 +242,8 @@ impl<'a> Findings<'a> {
         if row.leaf.is_none() || self.key_of(row).is_some() {
             return None;
         }
-        let files = self.readings.files.iter();
-        let named: Vec<&FileFacts> = files.filter(|file| self.is_key_of(file, row)).collect();
+        let named = self.files.iter().filter(|known| known.is_key_of(row));
+        let named: Vec<&FileFacts> = named.map(|known| known.file).collect();
         if let Some(file) = named.iter().find(|file| file.file().is_none()) {
             return Some(format!("its key {}: {}", file.path, unreadable(file)));
         }
@@ -273,6 +273,21 @@ impl<'a> Findings<'a> {
     }
 }
 
+impl Known<'_> {
+    /// Whether the row's service names the file for its key.
+    fn is_key_of(&self, row: &Row<'_>) -> bool {
+        let own = |service: &Running<'_>| {
+            row.service.is_some_and(|one| one.profile.name == service.profile.name)
+        };
+        self.readers.iter().any(|(service, role)| role.holds_key() && own(service))
+    }
+}
+
+/// Where a file really is.
+fn real(file: &FileFacts) -> &RemotePath {
+    file.real_path.as_ref().unwrap_or(&file.path)
+}
+
 /// The handshakes that should show this leaf.
 fn handshakes(readings: &Readings<'_>, service: &Running<'_>, leaf: &Certificate) -> Vec<Asked> {
     if service.is_up == Some(false) {
@@ -294,6 +309,7 @@ fn places_of(readings: &Readings<'_>, service: &Running<'_>) -> Vec<(Place, IpAd
     let usual = usual.map(|usual| Place { port: usual.port, starttls: usual.starttls });
     let own = readings.listening.iter().filter(|(_, at)| service.listens(at));
     let own: Vec<(Place, IpAddr)> = own
+        .take(MOST_PORTS)
         .map(|(port, at)| {
             let known = usual.clone().find(|place| place.port == *port);
             (known.unwrap_or_else(|| Place::customary(*port)), at.address)
@@ -373,7 +389,9 @@ fn endpoint(asked: &Asked, answer: Option<&Result<Served, String>>) -> FoundEndp
         server_name: asked.server_name.clone(),
         fingerprint: answer.and_then(|answer| answer.as_ref().ok()).map(|served| served.leaf),
         problem: match answer {
-            None => Some("it was not asked: the run was interrupted".to_owned()),
+            None => Some(
+                "it was not asked: there were too many handshakes, or no time was left".to_owned(),
+            ),
             Some(answer) => answer.as_ref().err().cloned(),
         },
     }

@@ -8,13 +8,18 @@ use crate::host::{
 };
 use crate::model::{CommandLine, RemotePath};
 use crate::services::{Discovered, Profile, Profiles, Resolved, Running as Signs, choose};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// For each command: services print their configuration in less than a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Files that are read of those that no service names.
 pub(super) const MOST_FILES: usize = 300;
+/// Paths that one service may name, and directories that are listed: what a host says is bounded.
+const MOST_NAMED: usize = 600;
+const MOST_DIRECTORIES: usize = 20;
+/// Files that are read in one go.
+const MOST_READ: usize = 1500;
 
 /// Paths of files that look like certificates, outside the places where roots, and certbot's older ones, are kept.
 const CANDIDATES: &str = "find /etc /opt /srv /usr/local/etc /var/lib -xdev \
@@ -123,7 +128,11 @@ impl Questions {
             let named = how.zip(result).and_then(|(how, result)| {
                 // `grep` exits with 1 where it finds nothing.
                 let ended = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
-                ended.then(|| how.paths(&told(result)))
+                ended.then(|| {
+                    let mut paths = how.paths(&told(result));
+                    paths.truncate(MOST_NAMED);
+                    paths
+                })
             });
             let process = resolved.process.clone();
             services.push(Running { profile: &service.profile, process, is_up, named });
@@ -169,7 +178,8 @@ impl Readings<'_> {
 
     /// Takes what a later reading said; a file that was read again is known better.
     pub(crate) fn take(&mut self, facts: HostFacts) {
-        self.files.retain(|known| !facts.files.iter().any(|file| file.path == known.path));
+        let again: BTreeSet<&RemotePath> = facts.files.iter().map(|file| &file.path).collect();
+        self.files.retain(|known| !again.contains(&known.path));
         self.files.extend(facts.files);
     }
 
@@ -187,6 +197,7 @@ impl Readings<'_> {
     pub(crate) fn directories(&self) -> Option<Inspection> {
         let directories = self.files.iter().filter(|file| file.state == FileState::Directory);
         let commands: Vec<InspectCommand> = directories
+            .take(MOST_DIRECTORIES)
             .map(|file| {
                 let words =
                     ["find", "-H", &file.path.to_string(), "-maxdepth", "1", "!", "-type", "d"];
@@ -213,7 +224,9 @@ impl Readings<'_> {
     fn reading(&self, mut files: Vec<RemotePath>) -> Inspection {
         files.sort();
         files.dedup();
-        files.retain(|path| !self.files.iter().any(|known| known.path == *path));
+        let known: BTreeSet<&RemotePath> = self.files.iter().map(|file| &file.path).collect();
+        files.retain(|path| !known.contains(path));
+        files.truncate(MOST_READ);
         self.inspection(InspectionVariant { files, ..InspectionVariant::default() })
     }
 
@@ -245,4 +258,42 @@ impl Running<'_> {
 fn asked(shell: &str, only_if_running: Option<usize>) -> InspectCommand {
     let command = CommandLine::Shell(shell.to_owned());
     InspectCommand { command: TimedCommand { command, timeout: PATIENCE }, only_if_running }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::findings::Findings;
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_is_bounded() {
+        let (profiles, _) = Profiles::load(&[]).expect("the built-in profiles are right");
+        let questions = Questions::new(&profiles, None);
+        let told = |text: String| CommandResult { stdout: text.into(), ..CommandResult::default() };
+        let ports = (1..20_000)
+            .map(|port| format!("LISTEN 0 1 *:{port} *:* users:((\"nginx\",pid=1,fd=1))\n"));
+        let paths = |what: &str| {
+            (0..5000).map(|n| format!("{what}/etc/nginx/{n}.pem;\n")).collect::<String>()
+        };
+        let variant = questions.variant(HostKind::default());
+        let facts = HostFacts {
+            commands: std::iter::once(told(ports.collect()))
+                .chain(std::iter::once(told(paths("").replace(';', ""))))
+                .chain(variant.commands.iter().skip(2).map(|_| told(paths("ssl_certificate "))))
+                .collect(),
+            running: vec![Some(true); variant.running.len()],
+            ..HostFacts::default()
+        };
+
+        let readings = questions.take(&facts);
+
+        let nginx = readings.services.iter().find(|one| one.profile.name == "nginx");
+        let named = nginx.and_then(|nginx| nginx.named.as_ref()).expect("it told");
+        assert_eq!(named.len(), MOST_NAMED);
+        assert!(readings.candidates.len() <= MOST_FILES && readings.has_more);
+        assert!(readings.second().variants[0].files.len() <= MOST_READ);
+        // The control: there is something to ask.
+        let asked = Findings::of(&readings).asked().len();
+        assert!((1..=1000).contains(&asked), "{asked}");
+    }
 }

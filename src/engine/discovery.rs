@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Handshakes that one host makes at a time.
 const AT_A_TIME: usize = 8;
+/// For all handshakes of a host: one that answers slowly everywhere must not hold up the run.
+const LONGEST: Duration = Duration::from_secs(120);
 /// For each handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Days left below which `--exit-code` speaks, unless `--expiring` says otherwise: Let's Encrypt's clients renew at 30.
@@ -60,6 +62,7 @@ pub(super) async fn discover(
             (asked, answer.map_err(|refusal| refusal.describe()))
         })
         .buffer_unordered(AT_A_TIME)
+        .take_until(tokio::time::sleep(LONGEST))
         .collect::<Answers>();
     let answers = answers.await;
     running.end(many);
