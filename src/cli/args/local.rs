@@ -1,6 +1,7 @@
 //! Flags of the verbs that go to no host.
 
-use super::{Color, ConnectionArgs, Format, InventorySource, Output, OutputArgs};
+use super::output::{Color, Format, Output, OutputArgs};
+use super::sources::{ConnectionArgs, InventorySource};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

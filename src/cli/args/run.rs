@@ -1,6 +1,7 @@
 //! Flags of the verbs that read a playbook.
 
-use super::{ConnectionArgs, InventorySource, OutputArgs};
+use super::output::OutputArgs;
+use super::sources::{ConnectionArgs, InventorySource};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Where hosts and variables come from, and how to log in.
 
-use crate::cli::shard;
+use crate::cli::shard::parse;
 use crate::model::Shard;
 use clap::Args;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(in crate::cli) struct InventorySource {
     pub limit: Option<String>,
     /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of
     /// Slurm or Kubernetes, `auto` takes both from GitLab's `parallel`
-    #[arg(long, value_name = "K/N", value_parser = shard::parse)]
+    #[arg(long, value_name = "K/N", value_parser = parse)]
     pub shard: Option<Shard>,
     /// Extra variables: k=v, JSON or YAML, or @FILE; repeatable; they override all others
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]

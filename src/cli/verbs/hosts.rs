@@ -1,6 +1,6 @@
 //! The verbs that take a pattern of hosts in place of a playbook.
 
-use super::print;
+use super::print::print;
 use crate::cli::args::{
     ConnectionArgs, DiscoverArgs, InitArgs, InventorySource, Output, OutputArgs, PingArgs,
 };

@@ -1,6 +1,6 @@
 //! The verbs that go to no host.
 
-use super::print;
+use super::print::print;
 use crate::cli::args::{ConfigArgs, InventoryArgs, Output, ServicesArgs};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;

@@ -3,14 +3,14 @@
 mod hosts;
 mod local;
 mod playbooks;
+mod print;
 
 use super::args::{self, Command, PlanArgs, RecoverArgs, RollbackArgs};
 use super::failure::Failure;
 use super::{demo, history, show};
-use crate::engine::exit;
 use crate::inputs::verb::Verb;
 use playbooks::{Task, apply, look_after, on_playbooks};
-use std::io::{self, Write};
+use print::print;
 
 /// Does what the command says; returns the exit code.
 ///
@@ -51,15 +51,5 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             clap_mangen::Man::new(args::command()).render(&mut text)?;
             print(&text)
         }
-    }
-}
-
-fn print(bytes: &[u8]) -> Result<u8, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        // A reader that went away had what it wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(exit::OK),
     }
 }

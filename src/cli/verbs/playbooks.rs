@@ -1,6 +1,6 @@
 //! The verbs that read playbooks, or a saved plan in their place.
 
-use super::print;
+use super::print::print;
 use crate::cli::args::{ApplyArgs, RecordArgs, RunArgs};
 use crate::cli::failure::Failure;
 use crate::cli::saved_plan::{self, Saver, ToDo};
