@@ -517,7 +517,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let variants = certroll::testing::plan::resolve::Variants::of(&wanted).expect("complete");
+        let variants = certroll::testing::plan::variants::Variants::of(&wanted).expect("complete");
         let mut request = certroll::testing::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
