@@ -13,6 +13,8 @@ mod host;
 mod inputs;
 mod inventory;
 mod journal;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod lab;
 mod load;
 mod material;

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
 use crate::engine::identity::Identity;
-use crate::engine::rollout::targets::files::FilesOverSsh;
+use crate::engine::rollout::targets::every_kind::EveryKind;
 use crate::engine::run;
 use crate::engine::stop::Stop;
 use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
@@ -66,7 +66,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
-            Arc::new(FilesOverSsh),
+            Arc::new(EveryKind::default()),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let findings = match verb {

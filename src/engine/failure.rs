@@ -2,7 +2,7 @@
 
 use crate::event::Failure;
 use crate::host::{RolledBack, StepFailure};
-use crate::model::{HostName, Outcome, Step};
+use crate::model::{Guarantee, HostName, Outcome, Step};
 use crate::plan::host_plan::FailedCheck;
 use crate::remote::RemoteError;
 
@@ -86,10 +86,16 @@ pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
 }
 
 /// The link was cut by the operator between the commit and its confirmation.
-pub(crate) fn cut_off(task: &str) -> HostFailure {
+pub(crate) fn cut_off(task: &str, guarantee: Guarantee) -> HostFailure {
     let message = "cut off by the second interrupt, before the change was confirmed".to_owned();
-    let state =
-        "UNKNOWN: the connection is gone, and without a confirmation the host rolls back by itself";
+    let state = match guarantee {
+        Guarantee::HostUndoes => {
+            "UNKNOWN: the connection is gone, and without a confirmation the host rolls back by itself"
+        }
+        Guarantee::ControllerUndoes | Guarantee::Nothing => {
+            "UNKNOWN: whatever was changed until then stays, as only the controller could have undone it"
+        }
+    };
     let mut failure = plain(task, Step::Confirm, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());

@@ -275,13 +275,16 @@ struct Leftovers {
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
-        let files = wants::paths(chosen, spec, scope)?;
+        let wants::Places { files, cluster } = wants::paths(chosen, spec, scope)?;
         let connections = &context.connections;
         let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
         let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
-        let account = (connection.describe(), dirs.clone());
-        let target = context.targets.target(host, connection, dirs);
+        let account = match &cluster {
+            Some(secret) => (format!("{secret:?}"), None),
+            None => (connection.describe(), dirs.clone()),
+        };
+        let target = context.targets.target(host, connection, dirs, cluster.as_ref());
         Ok(Leftovers { target, account, files })
     })?;
     over(context, leftovers, |context, host, leftovers| async move {

@@ -8,9 +8,9 @@ use crate::plan::destinations::destinations;
 use crate::plan::request::{CertificateRequest, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
-    self, CertificateSpec, CertificateTask, Pair, RenderError, Trust, VerifyChoice,
+    self, CertificateSpec, CertificateTask, ClusterSecret, Pair, RenderError, Trust, VerifyChoice,
 };
-use crate::services::Profile;
+use crate::services::{self, Profile};
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::Scope;
 use crate::verify::Roots;
@@ -86,6 +86,14 @@ pub(crate) fn want(
     Ok(Want { wanted: Arc::new(wanted), variants: Arc::new(variants), warnings })
 }
 
+/// What a task may have left, and where.
+pub(crate) struct Places {
+    /// Where its files can be.
+    pub files: BTreeSet<RemotePath>,
+    /// The secret that takes the pair in place of files.
+    pub cluster: Option<ClusterSecret>,
+}
+
 /// Where the task's files can be on a host. Looks at no certificate and asks for no command: a host can
 /// be repaired without them.
 ///
@@ -95,7 +103,7 @@ pub(crate) fn paths(
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,
     scope: &Scope,
-) -> Result<BTreeSet<RemotePath>, RenderError> {
+) -> Result<Places, RenderError> {
     let book = chosen.at.book;
     let rendered = certificate::render(spec, scope, chosen.at.directory())?;
     let mut found = Diagnostics::default();
@@ -103,11 +111,21 @@ pub(crate) fn paths(
     if found.has_errors() {
         Err(RenderError::Wrong(found))
     } else {
-        Ok(destinations(&rendered, &profiles))
+        let files = destinations(&rendered, &profiles);
+        Ok(Places { files, cluster: rendered.cluster })
     }
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {
+    if rendered.cluster.is_some() {
+        return match services::of_clusters() {
+            Ok(profile) => vec![Arc::new(profile)],
+            Err(problems) => {
+                found.extend(problems);
+                Vec::new()
+            }
+        };
+    }
     let mut profiles = Vec::new();
     for name in &rendered.services {
         match book.profiles.find(name) {

@@ -34,6 +34,19 @@ pub(super) const BUILT_IN: [(&str, &str); 15] = built_in![
     "files",
 ];
 
+/// The profile of a task with `kubernetes`, which nobody names: a secret has no files and runs nothing.
+///
+/// # Errors
+/// None; a test reads it.
+pub(crate) fn of_clusters() -> Result<Profile, Diagnostics> {
+    let source = SourceFile::new("built-in profile kubernetes", include_str!("cluster.yml"));
+    let mut found = Diagnostics::default();
+    match Draft::parse(&source, true, &mut found) {
+        Some(draft) => format::read("kubernetes", &draft.root, &source, true),
+        None => Err(found),
+    }
+}
+
 /// Every profile by its name.
 #[derive(Clone, Debug)]
 pub struct Profiles {

@@ -63,6 +63,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         address: "192.0.2.1".to_owned(),
         task: "renew".to_owned(),
         certificate: CertificateTask {
+            cluster: None,
             services: services.iter().map(|&name| name.to_owned()).collect(),
             pairs: leaves.iter().map(|_| pair()).collect(),
             ownership: Ownership::default(),

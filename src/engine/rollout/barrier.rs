@@ -157,9 +157,10 @@ async fn after_barrier(
             let observed = Arc::clone(host.observed());
             let by_person = host.wants_person();
             let task = observed.view.desired().task.clone();
+            let guarantee = host.guarantee();
             let finished = tokio::select! {
                 finished = finish(host, &context) => finished,
-                () = context.stop.hard().cancelled() => Err(failure::cut_off(&task)),
+                () = context.stop.hard().cancelled() => Err(failure::cut_off(&task, guarantee)),
             };
             let end = match finished {
                 Ok(verified) if by_person => {
@@ -263,7 +264,9 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
         }
         CommitEnd::Failed(failure, observed) => (failure, observed),
         // All were confirmed or refused above; one that was not goes back by itself.
-        CommitEnd::Waiting(_, observed) => (failure::cut_off(&rollout.title), Some(observed)),
+        CommitEnd::Waiting(host, observed) => {
+            (failure::cut_off(&rollout.title, host.guarantee()), Some(observed))
+        }
     };
     if let Some(observed) = observed {
         tell_services(context, &observed, failure.outcome);

@@ -34,7 +34,8 @@ pub(crate) fn job(
         Verb::Rollback { to } => Some(Earlier(to.clone())),
         _ => None,
     };
-    let target = context.targets.target(host, connection, dirs);
+    let cluster = want.wanted.certificate.cluster.as_ref();
+    let target = context.targets.target(host, connection, dirs, cluster);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
     let (wanted, variants) = (want.wanted, want.variants);

@@ -12,7 +12,7 @@ use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
-use crate::model::{Step, Timestamp};
+use crate::model::{Guarantee, Step, Timestamp};
 use crate::plan::desired::DesiredState;
 use crate::plan::deviation::deviation;
 use crate::plan::host_plan::{Decision, HostPlan};
@@ -203,6 +203,11 @@ impl StagedHost {
     pub(crate) fn observed(&self) -> &Arc<Observed> {
         &self.observed
     }
+
+    /// What undoes its change if that is not confirmed.
+    pub(crate) fn guarantee(&self) -> Guarantee {
+        self.job.target.guarantee()
+    }
 }
 
 /// Commits, reloads, verifies and runs the operator's checks.
@@ -311,6 +316,11 @@ async fn verify(
 }
 
 impl VerifiedHost {
+    /// What undoes its change if that is not confirmed.
+    pub(crate) fn guarantee(&self) -> Guarantee {
+        self.job.target.guarantee()
+    }
+
     /// Tells the host that the change stays.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
 use crate::plan::variants::Variants;
+use crate::playbook::certificate::ClusterSecret;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,12 +143,13 @@ pub(crate) struct Recovery<'a> {
 
 /// Makes the targets of a run.
 pub(crate) trait Targets: Send + Sync {
-    /// The target of certificate tasks on one host.
+    /// The target of certificate tasks on one host: its files, or a secret of a cluster.
     fn target(
         &self,
         host: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
+        cluster: Option<&ClusterSecret>,
     ) -> Arc<dyn Target>;
 }
 

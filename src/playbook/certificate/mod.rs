@@ -1,5 +1,6 @@
 //! The `certificate` task: its keys as written, and its plain types once rendered.
 
+mod cluster;
 mod endpoints;
 mod render;
 mod spec;
@@ -13,4 +14,4 @@ pub use task::{
     CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
     VerifyChoice, VerifySpec, WhenStopped,
 };
-pub(crate) use task::{CheckOn, Passphrase, Trust};
+pub(crate) use task::{CheckOn, ClusterSecret, Passphrase, Trust};

@@ -1,5 +1,6 @@
 //! From templates to the plain types, once a host's variables are known.
 
+use super::cluster::{cluster, destinations, needs_verify};
 use super::endpoints::verify;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SOURCE, known};
 use super::task::{
@@ -33,9 +34,22 @@ pub(crate) fn render(
 ) -> Result<CertificateTask, RenderError> {
     let keys = &spec.keys;
     let mut values = Values::new(scope);
+    let cluster = cluster(keys.kubernetes.as_ref(), directory, &mut values);
+    let mut pairs = pairs(spec, directory, &mut values);
+    let verify = verify(keys.verify.as_ref(), directory, &mut values);
+    if let Some(cluster) = &cluster {
+        destinations(cluster, &mut pairs);
+    }
+    if let Some(node) = &keys.kubernetes {
+        needs_verify(&verify, keys.verify.as_ref().unwrap_or(node), &mut values);
+    }
     let task = CertificateTask {
-        services: services(keys.service.as_ref(), &mut values),
-        pairs: pairs(spec, directory, &mut values),
+        services: match &cluster {
+            Some(_) => Vec::new(),
+            None => services(keys.service.as_ref(), &mut values),
+        },
+        cluster,
+        pairs,
         ownership: Ownership {
             owner: values.text(keys.owner.as_ref()),
             group: values.text(keys.group.as_ref()),
@@ -46,7 +60,7 @@ pub(crate) fn render(
         },
         validate: validation(keys.validate.as_ref(), &mut values),
         reload: reload(keys.reload.as_ref(), &mut values),
-        verify: verify(keys.verify.as_ref(), directory, &mut values),
+        verify,
         checks: checks(keys.checks.as_ref(), &mut values),
         confirm: confirm(keys.confirm.as_ref(), &mut values),
         backups: values

@@ -1,5 +1,6 @@
 //! The keys of a certificate task as written. Unknown ones are told with the nearest right name.
 
+use super::cluster::without_meaning;
 use crate::playbook::reader::{Reader, wrong_type};
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostics, Node, Span, Value};
@@ -14,6 +15,7 @@ pub struct CertificateSpec {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     pub(super) service: Option<Node>,
+    pub(super) kubernetes: Option<Node>,
     pub(super) source: Option<Node>,
     pub(super) dest: Option<Node>,
     pub(super) certificates: Option<Node>,
@@ -68,6 +70,7 @@ impl CertificateSpec {
         let mut reader = Reader::new(node, "certificate", found)?;
         let keys = Keys {
             service: reader.node("service"),
+            kubernetes: reader.node("kubernetes"),
             source: reader.node("source"),
             dest: reader.node("dest"),
             certificates: reader.node("certificates"),
@@ -95,7 +98,9 @@ impl CertificateSpec {
         };
         reader.finish(found);
         keys.check_shape(node, found);
-        Some(Self { keys, span: node.span.clone() })
+        let spec = Self { keys, span: node.span.clone() };
+        without_meaning(&spec, found);
+        Some(spec)
     }
 }
 
@@ -103,7 +108,7 @@ impl Keys {
     /// What can be told without variables.
     fn check_shape(&self, node: &Node, found: &mut Diagnostics) {
         use crate::source::Diagnostic;
-        if self.service.is_none() {
+        if self.service.is_none() && self.kubernetes.is_none() {
             let problem = Diagnostic::error("certificate needs 'service'").at(node.span.as_ref());
             found.push(problem.help("`certroll services` lists them; `files` is the general one"));
         }

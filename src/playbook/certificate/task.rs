@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct CertificateTask {
     /// Profile names, in order.
     pub services: Vec<String>,
+    /// A secret of a cluster takes the pair, and not files on the host.
+    pub cluster: Option<ClusterSecret>,
     /// One per certificate.
     pub pairs: Vec<Pair>,
     /// Owners and modes as the task says.
@@ -63,6 +65,25 @@ pub struct Pair {
     pub dest: Dest,
     /// Where it is written.
     pub span: Option<Span>,
+}
+
+/// `kubernetes`: which secret of which cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSecret {
+    /// A kubeconfig file on the controller; `None`: the usual ones.
+    pub kubeconfig: Option<PathBuf>,
+    /// One of its contexts; `None`: its current one.
+    pub context: Option<String>,
+    /// The secret's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub secret: String,
+    /// The old pair is kept in a second secret.
+    pub keep_previous: bool,
+    /// It is written although a controller owns it.
+    pub take_over: bool,
+    /// It is created where it is absent.
+    pub create: bool,
 }
 
 /// Where a certificate, a chain or a key comes from.

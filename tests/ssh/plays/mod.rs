@@ -5,6 +5,6 @@ mod batches;
 mod history;
 mod reports;
 mod saved_plans;
-mod site;
+pub(crate) mod site;
 mod tasks;
 mod verbs;

@@ -3,13 +3,11 @@
 use super::observe::{observe, recover};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{
-    Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
-};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived, Staged, Target};
 use crate::engine::verification::Dialers;
 use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
-use crate::model::{Guarantee, HostName, Step};
+use crate::model::{Guarantee, Step};
 use crate::plan::desired::DesiredState;
 use crate::plan::host_plan::{FileAction, HostPlan};
 use crate::plan::transaction as request;
@@ -18,18 +16,9 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Every target is files on the host that a task runs on.
-pub(crate) struct FilesOverSsh;
-
-impl Targets for FilesOverSsh {
-    fn target(
-        &self,
-        _: &HostName,
-        connection: HostConnection,
-        dirs: Option<StateDirs>,
-    ) -> Arc<dyn Target> {
-        Arc::new(Files { connection, dirs })
-    }
+/// The target of tasks whose certificates are files on a host.
+pub(super) fn files(connection: HostConnection, dirs: Option<StateDirs>) -> Arc<dyn Target> {
+    Arc::new(Files { connection, dirs })
 }
 
 /// The files of a certificate task on one host.

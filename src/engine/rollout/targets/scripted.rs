@@ -1,15 +1,17 @@
 //! A target for tests: a store in memory that plays a script. `docs/adding-a-target.md` walks through it.
 
+use super::store;
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{
     Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
 };
 use crate::engine::verification::Dialers;
-use crate::host::{FileFacts, FileState, HostFacts, RegularFile, StateDirs, StepFailure, Tools};
-use crate::model::{FileMode, Fingerprint, Guarantee, HostName, Outcome, Step};
+use crate::host::{FileFacts, FileState, StateDirs, StepFailure};
+use crate::model::{Fingerprint, Guarantee, HostName, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
+use crate::playbook::certificate::ClusterSecret;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -92,7 +94,13 @@ impl Script {
 }
 
 impl Targets for Script {
-    fn target(&self, host: &HostName, _: HostConnection, _: Option<StateDirs>) -> Arc<dyn Target> {
+    fn target(
+        &self,
+        host: &HostName,
+        _: HostConnection,
+        _: Option<StateDirs>,
+        _: Option<&ClusterSecret>,
+    ) -> Arc<dyn Target> {
         let host = host.to_string();
         let machines = self.machines.lock().unwrap();
         let (machine, known) = machines.get(&host).cloned().unwrap_or((host.clone(), true));
@@ -122,7 +130,7 @@ impl Target for Store {
             let acted = self.script.play(&self.host, Step::Inspect).await;
             acted.map_err(|_| failure::unreachable(job.task(), "as the script says"))?;
             let live = self.script.live.lock().unwrap().get(&self.host).cloned();
-            let mut facts = a_host();
+            let mut facts = store::a_store();
             let desired = job.variants.desired(&facts).map_err(|why| refuse(&why.to_string()))?;
             facts.files = desired
                 .files
@@ -131,11 +139,11 @@ impl Target for Store {
                 .map(|(index, want)| FileFacts {
                     state: match live.as_ref().and_then(|live| live.get(index)) {
                         Some(digest) => {
-                            FileState::File(Box::new(a_file(*digest, want.fallback.mode)))
+                            FileState::File(Box::new(store::a_file(*digest, want.fallback.mode)))
                         }
                         None => FileState::Absent,
                     },
-                    ..an_absent_file(&want.path)
+                    ..store::an_absent_file(&want.path)
                 })
                 .collect();
             let view = HostView::read(desired, facts, Vec::new());
@@ -273,7 +281,7 @@ impl Staged for StagedStore {
     fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<(), HostFailure>> {
         Box::pin(async move {
             let acted = self.script.play(&self.host, Step::Confirm).await;
-            acted.map_err(|_| failure::cut_off(&self.task))?;
+            acted.map_err(|_| failure::cut_off(&self.task, Guarantee::ControllerUndoes))?;
             self.script.done(&self.host, "confirmed");
             Ok(())
         })
@@ -285,54 +293,5 @@ impl Staged for StagedStore {
 
     fn abort(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move { self.script.done(&self.host, "discarded") })
-    }
-}
-
-/// A host on which everything is possible.
-fn a_host() -> HostFacts {
-    let tools = Tools {
-        sha256: Some("sha256sum".to_owned()),
-        stat: Some("gnu".to_owned()),
-        sync: Some("sync".to_owned()),
-        ..Tools::default()
-    };
-    HostFacts { user: "root".to_owned(), tools, ..HostFacts::default() }
-}
-
-fn an_absent_file(path: &crate::model::RemotePath) -> FileFacts {
-    FileFacts {
-        path: path.clone(),
-        real_path: Some(path.clone()),
-        via_links: Vec::new(),
-        missing_directories: Vec::new(),
-        read_only: false,
-        writable: true,
-        free_bytes: None,
-        free_inodes: None,
-        state: FileState::Absent,
-        generations: Vec::new(),
-        orphans: Vec::new(),
-    }
-}
-
-fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
-    RegularFile {
-        sha256,
-        size: 1,
-        uid: 0,
-        gid: 0,
-        owner: "root".to_owned(),
-        group: "root".to_owned(),
-        mode: mode.unwrap_or(FileMode::new(0o644)),
-        hard_links: 1,
-        immutable: None,
-        acl: false,
-        readers: Vec::new(),
-        mount_point: false,
-        held: Vec::new(),
-        certificates: Vec::new(),
-        holds_key: false,
-        public_key_pem: None,
-        readable_by_user: None,
     }
 }

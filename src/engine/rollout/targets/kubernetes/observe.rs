@@ -1,0 +1,342 @@
+//! Looking at a secret: what it holds, whose it is, what may be done with it, and what is served.
+
+use super::previous::Previous;
+use super::{CERTIFICATE, KEY, Kubernetes, change, not_reached, read};
+use crate::engine::failure::{self, HostFailure};
+use crate::engine::rollout::target::{Earlier, Job, Observed, Target};
+use crate::engine::rollout::targets::{proof, store};
+use crate::engine::verification;
+use crate::host::{FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState};
+use crate::kubernetes::{
+    Cluster, Failed, Metadata, Sent, TlsSecret, User, gateways, gateways_path, ingresses,
+    ingresses_path, last_applied, owners, patch,
+};
+use crate::material::{Certificate, PrivateKey, PublicKey, certificates_in};
+use crate::model::{Fingerprint, Secret, Step};
+use crate::plan::desired::DesiredState;
+use crate::plan::earlier::earlier;
+use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::inspection::HostView;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
+
+/// What a look showed.
+pub(super) struct Looked {
+    pub(super) cluster: Cluster,
+    /// `None`: there is no such secret.
+    pub(super) present: Option<TlsSecret>,
+    /// The second secret, where the task keeps one or an earlier pair is wanted.
+    pub(super) previous: Option<Previous>,
+}
+
+/// Reads the secret and looks at what is served, at the same time, and plans. Changes nothing.
+pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, HostFailure> {
+    let (host, task) = (job.host(), job.task());
+    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
+    let running = job.emitter.step(host, Step::Connect);
+    let opened = target.clusters.open(&target.access).await;
+    let opened = opened.map_err(|error| failure::turned_away(task, error.to_string()))?;
+    let cluster = &opened.cluster;
+    let version = opened.version().await.map_err(|failed| not_reached(task, &failed))?;
+    running.end(format!("{} at {} ({version})", cluster.context, cluster.server));
+
+    let running = job.emitter.step(host, Step::Inspect);
+    let dialers = target.dialers();
+    let wants_previous = target.wanted.keep_previous || job.earlier.is_some();
+    let (present, right, previous, users, looks) = tokio::join!(
+        read(cluster, &target.name),
+        may(cluster, target, "patch"),
+        async {
+            match wants_previous {
+                true => Previous::read(cluster, &target.name).await,
+                false => Ok(None),
+            }
+        },
+        async { if job.plan_only { users(cluster, target).await } else { Vec::new() } },
+        verification::look(job.variants.probes(), &dialers),
+    );
+    let present = present.map_err(|failed| not_readable(target, task, &failed))?;
+    let right = right.map_err(|failed| not_reached(task, &failed))?;
+    let previous = previous.map_err(|failed| not_reached(task, &failed))?;
+
+    let mut facts = store::a_store();
+    cluster.context.clone_into(&mut facts.user);
+    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
+    tell_values(&mut facts, &desired, present.as_ref(), previous.as_ref());
+    facts.journals = previous.iter().filter_map(interrupted).collect();
+    let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
+    let view = match &job.earlier {
+        None => view,
+        Some(Earlier(to)) => {
+            let desired = earlier(&view, to.as_deref()).map_err(|why| refuse(why.to_string()))?;
+            view.with_desired(desired)
+        }
+    };
+    let (view, mut plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
+    let looked = Looked { cluster: cluster.clone(), present, previous };
+    if plan.decision == Decision::Change {
+        judge(target, &looked, right, &mut plan);
+    }
+    if plan.decision == Decision::Change
+        && job.plan_only
+        && let Err((step, why)) = change::dry_run(target, &looked, &plan).await
+    {
+        plan.decision = Decision::Blocked { step, why, check: None };
+    }
+    plan.notes.extend(about_users(target, &users, &plan));
+    running.end(match &plan.decision {
+        Decision::Unchanged => "nothing to do".to_owned(),
+        Decision::ReloadOnly => "the secret is right, but another certificate is served".to_owned(),
+        Decision::Change => "the secret will be changed".to_owned(),
+        Decision::Blocked { why, .. } => format!("blocked: {why}"),
+    });
+    target.remember(looked);
+    Ok(Observed { view, plan })
+}
+
+/// An earlier run died between its commit and its confirmation.
+fn interrupted(previous: &Previous) -> Option<JournalFacts> {
+    let unconfirmed = previous.unconfirmed.as_ref()?;
+    (!unconfirmed.is_under_way()).then(|| JournalFacts {
+        id: previous.id.to_string(),
+        state: JournalState::Undo,
+        by: unconfirmed.by.clone(),
+    })
+}
+
+fn not_readable(target: &Kubernetes, task: &str, failed: &Failed) -> HostFailure {
+    match failed.status() {
+        Some(status) if status.code == 403 => {
+            let why = format!(
+                "secret {} may not be read as '{}': {failed}",
+                target.name,
+                target.access.context.as_deref().unwrap_or("the current context")
+            );
+            let mut ended = failure::before_commit(task, Step::Inspect, why);
+            let name = &target.name;
+            ended.failure.advice.push(format!(
+                "a role with the verbs get and patch on the resource name {} in the namespace {} is enough",
+                name.name, name.namespace
+            ));
+            ended
+        }
+        _ => not_reached(task, failed),
+    }
+}
+
+/// Whether this account may do something with the secret. Says nothing of admission, nor whether the secret is there.
+async fn may(cluster: &Cluster, target: &Kubernetes, verb: &str) -> Result<bool, Failed> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Review {
+        status: Status,
+    }
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Status {
+        allowed: bool,
+    }
+    let body = patch::review(verb, &target.name.namespace, &target.name.name);
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let answer = cluster.post(path, Sent::Json(body)).await?;
+    let review: Review = serde_json::from_slice(answer.body.expose()).unwrap_or_default();
+    Ok(review.status.allowed)
+}
+
+/// What uses the secret, as far as this account may see it.
+async fn users(cluster: &Cluster, target: &Kubernetes) -> Vec<User> {
+    let (namespace, name) = (&target.name.namespace, &target.name.name);
+    let (ingress, gateway) = (ingresses_path(namespace), gateways_path(namespace));
+    let (of_ingress, of_gateway) = tokio::join!(cluster.get(&ingress), cluster.get(&gateway));
+    let mut found = Vec::new();
+    found.extend(of_ingress.iter().flat_map(|list| ingresses(&list.body, name)));
+    found.extend(of_gateway.iter().flat_map(|list| gateways(&list.body, name)));
+    found
+}
+
+fn about_users(target: &Kubernetes, users: &[User], plan: &HostPlan) -> Vec<String> {
+    let looked_at: Vec<&str> =
+        plan.places.iter().filter_map(|place| place.probe.server_name.as_deref()).collect();
+    users
+        .iter()
+        .map(|user| {
+            let unseen: Vec<&str> = user
+                .names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !looked_at.iter().any(|seen| seen.eq_ignore_ascii_case(name)))
+                .collect();
+            let names = match user.names.as_slice() {
+                [] => String::new(),
+                names => format!(" for {}", names.join(", ")),
+            };
+            let unseen = match unseen.as_slice() {
+                [] => String::new(),
+                unseen => format!("; `verify` does not look at {}", unseen.join(", ")),
+            };
+            format!("secret {} is used by {}{names}{unseen}", target.name, user.what)
+        })
+        .collect()
+}
+
+/// The values as files: their digests, the certificates in them, and what is kept of them.
+fn tell_values(
+    facts: &mut HostFacts,
+    desired: &DesiredState,
+    present: Option<&TlsSecret>,
+    previous: Option<&Previous>,
+) {
+    let files = desired.files.iter().map(|want| (&want.path, want.fallback.mode));
+    let kept = desired.kept_keys.iter().map(|kept| (&kept.path, None));
+    facts.files = files
+        .chain(kept)
+        .map(|(path, mode)| {
+            let key = value_of(path);
+            let value = present.and_then(|secret| secret.value(key));
+            let state = value.map_or(FileState::Absent, |value| {
+                let mut file = store::a_file(Fingerprint::of(value.expose()), mode);
+                file.size = value.expose().len() as u64;
+                if key == CERTIFICATE {
+                    file.certificates = leaves(value);
+                } else {
+                    file.holds_key = true;
+                    let kept = desired.kept_keys.iter().find(|kept| kept.path == *path);
+                    file.public_key_pem = kept.map(|kept| public_half(value, &kept.leaf));
+                }
+                FileState::File(Box::new(file))
+            });
+            let generations = previous.and_then(|kept| kept.generation(key)).into_iter().collect();
+            FileFacts { state, generations, ..store::an_absent_file(path) }
+        })
+        .collect();
+}
+
+/// The secret's key that a path of the plan stands for.
+pub(super) fn value_of(path: &crate::model::RemotePath) -> &'static str {
+    if path.as_bytes().ends_with(KEY.as_bytes()) { KEY } else { CERTIFICATE }
+}
+
+fn leaves(value: &Secret<Vec<u8>>) -> Vec<Arc<Certificate>> {
+    certificates_in(value.expose()).into_iter().map(Arc::new).collect()
+}
+
+/// The public half of a key that stays, in PEM as a host would show it; nothing where it is not the certificate's.
+fn public_half(key: &Secret<Vec<u8>>, leaf: &Certificate) -> Vec<u8> {
+    let of_leaf = PublicKey::from_spki(&leaf.spki);
+    let key = PrivateKey::from_pem(key, None);
+    if key.is_ok_and(|key| of_leaf.as_ref() == Some(key.public())) {
+        let body = STANDARD.encode(&leaf.spki);
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n").into_bytes()
+    } else {
+        Vec::new()
+    }
+}
+
+impl Previous {
+    /// What is kept of one value.
+    fn generation(&self, key: &str) -> Option<Generation> {
+        let value = self.value(key)?;
+        let certificates = if key == CERTIFICATE { leaves(value) } else { Vec::new() };
+        Some(Generation {
+            id: self.id.clone(),
+            sha256: Fingerprint::of(value.expose()),
+            certificates,
+        })
+    }
+}
+
+/// Whether it may be changed at all, and what has to be said of a change.
+fn judge(target: &Kubernetes, looked: &Looked, may_patch: bool, plan: &mut HostPlan) {
+    let name = &target.name;
+    let mut block = |why: String| {
+        plan.decision = Decision::Blocked { step: Step::Inspect, why, check: None };
+    };
+    if !may_patch {
+        return block(format!(
+            "secret {name} may not be patched as '{}': a role with the verbs get and patch on this name is enough",
+            looked.cluster.context
+        ));
+    }
+    let Some(present) = &looked.present else {
+        if !target.wanted.create {
+            block(format!(
+                "there is no secret {name}: correct `namespace` or `secret`, or say `create: true` in the task"
+            ));
+        } else {
+            plan.notes.push(format!(
+                "secret {name} does not exist: it is created, of type kubernetes.io/tls, and deleted again if \
+                 that fails"
+            ));
+        }
+        return;
+    };
+    if let Some(why) = unchangeable(name, present) {
+        return block(why);
+    }
+    let owners = owners(&present.metadata);
+    if let Some(owner) = owners.first().filter(|_| !target.wanted.take_over) {
+        return block(format!(
+            "secret {name} belongs to {}, which would put its own pair back: {}, or say `take_over: true` in the task",
+            owner.who, owner.instead
+        ));
+    }
+    for owner in owners {
+        plan.notes.push(format!(
+            "secret {name} belongs to {}: it may put its own pair back (take_over)",
+            owner.who
+        ));
+    }
+    plan.notes.extend(caveats(target, present));
+}
+
+fn unchangeable(name: &crate::kubernetes::SecretName, present: &TlsSecret) -> Option<String> {
+    if present.immutable == Some(true) {
+        return Some(format!(
+            "secret {name} is immutable: make one of another name, and have it used in its place"
+        ));
+    }
+    if present.metadata.deletion_timestamp.is_some() {
+        return Some(format!("secret {name} is being deleted"));
+    }
+    match present.kind.as_str() {
+        "kubernetes.io/tls" | "Opaque" | "" => None,
+        other => {
+            let other = crate::model::text::printable(other.as_bytes(), 100);
+            Some(format!("secret {name} is of type {other}, not kubernetes.io/tls"))
+        }
+    }
+}
+
+fn caveats(target: &Kubernetes, present: &TlsSecret) -> Vec<String> {
+    let name = &target.name;
+    let mut notes = Vec::new();
+    if present.kind != "kubernetes.io/tls" {
+        notes.push(format!(
+            "secret {name} is of type Opaque, and stays so: Gateways and some Ingress controllers want kubernetes.io/tls"
+        ));
+    }
+    if last_applied(&present.metadata) {
+        notes.push(format!(
+            "secret {name} was made by `kubectl apply`: an annotation of it holds a copy of the present private key, \
+             and the next `kubectl apply` puts the old pair back"
+        ));
+    }
+    if target.wanted.keep_previous {
+        notes.push(format!(
+            "the old pair, with its private key, is kept in the secret {}",
+            super::previous::name_of(name)
+        ));
+    }
+    notes
+}
+
+/// Who wrote the pair last, in words; for conflicts.
+pub(super) fn writers(metadata: &Metadata) -> String {
+    let writers = metadata.managed_fields.iter().filter(|field| field.holds_pair());
+    let names: Vec<String> = writers
+        .map(|field| crate::model::text::printable(field.manager.as_bytes(), 60))
+        .filter(|name| name != patch::MANAGER)
+        .collect();
+    if names.is_empty() { "somebody else".to_owned() } else { names.join(" or ") }
+}
