@@ -74,11 +74,11 @@ impl FakeCluster {
     }
 
     pub(super) fn knobs(&self, turn: impl FnOnce(&mut Knobs)) {
-        turn(&mut self.store.lock().unwrap().knobs);
+        turn(&mut self.store.lock().expect("not poisoned").knobs);
     }
 
     pub(super) fn log(&self) -> Vec<String> {
-        self.store.lock().unwrap().log.clone()
+        self.store.lock().expect("not poisoned").log.clone()
     }
 
     async fn answer(
@@ -110,7 +110,7 @@ impl FakeCluster {
         if head.method == Method::PATCH && code < 300 && !dry {
             self.afterwards(&path);
             let lost = {
-                let knobs = &mut self.store.lock().unwrap().knobs;
+                let knobs = &mut self.store.lock().expect("not poisoned").knobs;
                 let lost = knobs.lose_answers > 0;
                 knobs.lose_answers = knobs.lose_answers.saturating_sub(1);
                 lost
@@ -138,7 +138,7 @@ impl FakeCluster {
         kind: &str,
         body: Value,
     ) -> Told {
-        let mut store = self.store.lock().unwrap();
+        let mut store = self.store.lock().expect("not poisoned");
         if store.knobs.unauthorized {
             return refused(401, "Unauthorized", &[]);
         }
@@ -176,7 +176,7 @@ impl FakeCluster {
 
     /// What a controller does after a change.
     fn afterwards(&self, path: &str) {
-        let mut store = self.store.lock().unwrap();
+        let mut store = self.store.lock().expect("not poisoned");
         let Some(manager) = store.knobs.put_back.filter(|_| !path.ends_with("-previous")) else {
             return;
         };
@@ -187,7 +187,7 @@ impl FakeCluster {
         let fake = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let mut store = fake.store.lock().unwrap();
+            let mut store = fake.store.lock().expect("not poisoned");
             let version = store.next_version();
             let secret = store.secrets.get_mut(&key).expect("there");
             secret["data"] = old;

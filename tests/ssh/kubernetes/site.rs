@@ -228,7 +228,7 @@ struct Served {
 
 impl ResolvesServerCert for Served {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.lock().unwrap()))
+        Some(Arc::clone(&self.current.lock().expect("not poisoned")))
     }
 }
 
@@ -262,7 +262,8 @@ impl Ingress {
                         STANDARD.decode(text).unwrap_or_default()
                     };
                     let pair = certified(&value("tls.crt"), &value("tls.key"));
-                    *current.current.lock().unwrap() = pair.unwrap_or_else(|| Arc::clone(&default));
+                    *current.current.lock().expect("not poisoned") =
+                        pair.unwrap_or_else(|| Arc::clone(&default));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -285,7 +286,7 @@ impl Ingress {
     }
 
     pub(super) fn serves(&self, pair: &Pair) -> bool {
-        let current = self.served.current.lock().unwrap();
+        let current = self.served.current.lock().expect("not poisoned");
         current.cert.first().is_some_and(|leaf| leaf.as_ref() == pair.der)
     }
 }
