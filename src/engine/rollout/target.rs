@@ -75,10 +75,14 @@ pub(crate) trait Staged: Send {
     /// Keeps the stage alive while the other hosts of the batch are waited for.
     fn keep_alive(&mut self, every: Duration);
 
-    /// Makes the new certificates live. What was done, one line.
+    /// Makes the new certificates live. What was done, one line. A target that first writes and then has services
+    /// load what it wrote says so to `reloading` in between, with one line on what was written.
     ///
     /// Fails with the state in which the target is then: rolled back, or unknown.
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>>;
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>>;
 
     /// The change stays.
     ///

@@ -162,14 +162,25 @@ impl Staged for StagedFiles {
         self.transaction.keep_alive(every);
     }
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>> {
         Box::pin(async move {
             let observed = Arc::clone(&self.observed);
             let Observed { view, plan } = &*observed;
             let desired = view.desired();
-            let committed = self.transaction.commit().await;
+            let switched = plural(written(plan), "file");
+            let mut is_told = false;
+            let mut entered = |_| {
+                reloading(switched.clone());
+                is_told = true;
+            };
+            let committed = self.transaction.commit_telling(&mut entered).await;
             let committed = committed.map_err(|error| remote_failure(desired, &error))?;
-            Ok(commit_detail(desired, plan, &committed))
+            let done = commit_detail(desired, plan, &committed);
+            let switched = Some(switched).filter(|_| !is_told && written(plan) > 0);
+            Ok(switched.into_iter().chain(done).collect::<Vec<_>>().join(", "))
         })
     }
 
@@ -251,12 +262,14 @@ fn validations(desired: &DesiredState, list: &[Validation], live: &str) -> Vec<S
         .collect()
 }
 
-fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed) -> String {
-    let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
+/// How many files the plan writes.
+fn written(plan: &HostPlan) -> usize {
+    plan.files.iter().filter(|file| file.action != FileAction::Keep).count()
+}
+
+/// What was done after the files were in place.
+fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed) -> Vec<String> {
     let mut parts = Vec::new();
-    if count > 0 {
-        parts.push(plural(count, "file"));
-    }
     parts.extend(validations(desired, &committed.validations, "ok after the switch"));
     for reload in &committed.reloads {
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
@@ -265,8 +278,8 @@ fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed)
             parts.push(format!("`{}`", command.command.brief()));
         }
     }
-    if !committed.guarded && count > 0 {
+    if !committed.guarded && written(plan) > 0 {
         parts.push("no guard could be started on the host".to_owned());
     }
-    parts.join(", ")
+    parts
 }

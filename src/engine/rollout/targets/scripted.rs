@@ -257,14 +257,18 @@ impl Staged for StagedStore {
         self.script.done(&self.host, "kept alive");
     }
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>> {
         Box::pin(async move {
             let new = self.new.clone();
             self.old = Some(self.script.live.lock().unwrap().insert(self.host.clone(), new));
             self.script.done(&self.host, "committed");
+            reloading("switched".to_owned());
             let acted = self.script.play(&self.host.clone(), Step::Commit).await;
             match acted {
-                Ok(()) => Ok("switched".to_owned()),
+                Ok(()) => Ok("reloaded".to_owned()),
                 Err(_) => Err(self.rolled_back(Step::Commit, "as the script says")),
             }
         })
