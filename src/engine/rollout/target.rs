@@ -28,6 +28,11 @@ pub(crate) trait Target: Send + Sync {
     /// What machine it is, as far as that is known without asking it: two targets of the same machine take turns.
     fn machine(&self) -> Option<String>;
 
+    /// Asks what is there and looks at what is served; no more than `certroll status` tells. Changes nothing.
+    ///
+    /// Fails as [`observe`](Self::observe) does.
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>>;
+
     /// Asks what is there, looks at what is served, and plans. Changes nothing.
     ///
     /// Fails when the target cannot be reached or does not answer sensibly.

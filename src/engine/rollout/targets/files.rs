@@ -1,6 +1,6 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-use super::observe::{observe, recover};
+use super::observe::{observe, recover, status};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{
@@ -11,7 +11,8 @@ use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validatio
 use crate::model::text::plural;
 use crate::model::{Guarantee, HostName, Step};
 use crate::plan::desired::DesiredState;
-use crate::plan::host_plan::{FileAction, HostPlan};
+use crate::plan::host_plan::HostPlan;
+use crate::plan::inspection::HostView;
 use crate::plan::transaction as request;
 use crate::remote::{RemoteError, Transaction};
 use futures::future::BoxFuture;
@@ -46,6 +47,10 @@ impl Target for Files {
 
     fn machine(&self) -> Option<String> {
         Some(self.connection.machine())
+    }
+
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
+        Box::pin(status(job, &self.connection, self.dirs.as_ref()))
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
@@ -264,7 +269,7 @@ fn validations(desired: &DesiredState, list: &[Validation], live: &str) -> Vec<S
 
 /// How many files the plan writes.
 fn written(plan: &HostPlan) -> usize {
-    plan.files.iter().filter(|file| file.action != FileAction::Keep).count()
+    plan.files.iter().filter(|file| !file.action.keeps_file()).count()
 }
 
 /// What was done after the files were in place.

@@ -116,7 +116,7 @@ impl Target for Store {
         self.known.then(|| self.machine.clone())
     }
 
-    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
         Box::pin(async move {
             let refuse = |why: &str| failure::before_commit(job.task(), Step::Inspect, why);
             let acted = self.script.play(&self.host, Step::Inspect).await;
@@ -139,7 +139,13 @@ impl Target for Store {
                 })
                 .collect();
             let view = HostView::read(desired, facts, Vec::new());
-            let view = view.map_err(|why| refuse(&why.to_string()))?;
+            view.map_err(|why| refuse(&why.to_string()))
+        })
+    }
+
+    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+        Box::pin(async move {
+            let view = self.status(job).await?;
             let plan = build(&view, job.identity.now);
             self.script.done(&self.host, "observed");
             Ok(Observed { view, plan })
