@@ -11,6 +11,7 @@ use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived,
 use crate::engine::verification::Dialers;
 use crate::kubernetes::{Access, AccessError, Cluster, Failed, SecretName, TlsSecret};
 use crate::model::{Guarantee, Secret, Step};
+use crate::plan::inspection::HostView;
 use crate::playbook::certificate::ClusterSecret;
 use futures::future::BoxFuture;
 use observe::Looked;
@@ -106,6 +107,10 @@ impl Target for Kubernetes {
 
     fn machine(&self) -> Option<String> {
         Some(format!("kubernetes {:?} {}", self.access, self.name))
+    }
+
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
+        Box::pin(observe::status(self, job))
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {

@@ -16,7 +16,7 @@ use crate::model::{Fingerprint, Secret, Step};
 use crate::plan::desired::DesiredState;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
-use crate::plan::inspection::HostView;
+use crate::plan::inspection::{HostView, Look};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
@@ -30,29 +30,75 @@ pub(super) struct Looked {
     pub(super) previous: Option<Previous>,
 }
 
-/// Reads the secret and looks at what is served, at the same time, and plans. Changes nothing.
-pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, HostFailure> {
-    let (host, task) = (job.host(), job.task());
-    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
-    let running = job.emitter.step(host, Step::Connect);
+/// Connects, and asks the API server who it is.
+async fn connect(target: &Kubernetes, job: &Job) -> Result<Cluster, HostFailure> {
+    let task = job.task();
+    let running = job.emitter.step(job.host(), Step::Connect);
     let opened = target.clusters.open(&target.access).await;
     let opened = opened.map_err(|error| failure::turned_away(task, error.to_string()))?;
     let cluster = &opened.cluster;
     let version = opened.version().await.map_err(|failed| not_reached(task, &failed))?;
     running.end(format!("{} at {} ({version})", cluster.context, cluster.server));
+    Ok(cluster.clone())
+}
 
+/// Reads the secret and looks at what is served, at the same time. Changes nothing.
+pub(super) async fn status(target: &Kubernetes, job: &Job) -> Result<HostView, HostFailure> {
+    let cluster = connect(target, job).await?;
+    let running = job.emitter.step(job.host(), Step::Inspect);
+    let dialers = target.dialers();
+    let (present, previous, looks) = tokio::join!(
+        read(&cluster, &target.name),
+        kept(&cluster, target, job),
+        verification::look(job.variants.probes(), &dialers),
+    );
+    let present = present.map_err(|failed| not_readable(target, job.task(), &failed))?;
+    let previous = previous.map_err(|failed| not_reached(job.task(), &failed))?;
+    let view = view(&cluster, job, present.as_ref(), previous.as_ref(), looks)
+        .map_err(|why| failure::before_commit(job.task(), Step::Inspect, why))?;
+    running.end("asked");
+    Ok(view)
+}
+
+/// The second secret, where the task keeps one or an earlier pair is wanted.
+async fn kept(
+    cluster: &Cluster,
+    target: &Kubernetes,
+    job: &Job,
+) -> Result<Option<Previous>, Failed> {
+    match target.wanted.keep_previous || job.earlier.is_some() {
+        true => Previous::read(cluster, &target.name).await,
+        false => Ok(None),
+    }
+}
+
+/// What is wanted, and what was seen.
+fn view(
+    cluster: &Cluster,
+    job: &Job,
+    present: Option<&TlsSecret>,
+    previous: Option<&Previous>,
+    looks: Vec<Look>,
+) -> Result<HostView, String> {
+    let mut facts = store::a_store();
+    cluster.context.clone_into(&mut facts.user);
+    let desired = job.variants.desired(&facts).map_err(|why| why.to_string())?;
+    tell_values(&mut facts, &desired, present, previous);
+    facts.journals = previous.into_iter().filter_map(interrupted).collect();
+    HostView::read(desired, facts, looks).map_err(|why| why.to_string())
+}
+
+/// As [`status`], and plans.
+pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, HostFailure> {
+    let (host, task) = (job.host(), job.task());
+    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
+    let cluster = &connect(target, job).await?;
     let running = job.emitter.step(host, Step::Inspect);
     let dialers = target.dialers();
-    let wants_previous = target.wanted.keep_previous || job.earlier.is_some();
     let (present, right, previous, users, looks) = tokio::join!(
         read(cluster, &target.name),
         may(cluster, target, "patch"),
-        async {
-            match wants_previous {
-                true => Previous::read(cluster, &target.name).await,
-                false => Ok(None),
-            }
-        },
+        kept(cluster, target, job),
         async { if job.plan_only { users(cluster, target).await } else { Vec::new() } },
         verification::look(job.variants.probes(), &dialers),
     );
@@ -60,12 +106,7 @@ pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, 
     let right = right.map_err(|failed| not_reached(task, &failed))?;
     let previous = previous.map_err(|failed| not_reached(task, &failed))?;
 
-    let mut facts = store::a_store();
-    cluster.context.clone_into(&mut facts.user);
-    let desired = job.variants.desired(&facts).map_err(|why| refuse(why.to_string()))?;
-    tell_values(&mut facts, &desired, present.as_ref(), previous.as_ref());
-    facts.journals = previous.iter().filter_map(interrupted).collect();
-    let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
+    let view = view(cluster, job, present.as_ref(), previous.as_ref(), looks).map_err(refuse)?;
     let view = match &job.earlier {
         None => view,
         Some(Earlier(to)) => {
