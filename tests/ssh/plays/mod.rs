@@ -8,3 +8,4 @@ mod saved_plans;
 pub(crate) mod site;
 mod tasks;
 mod verbs;
+mod watching;
