@@ -126,6 +126,6 @@ pub mod vault {
 pub mod verify {
     pub use crate::verify::{
         Attempt, ConnectFailure, Dial, Expectation, Phase, Probe, Refusal, Resolving, Roots, Seen,
-        Served, SignatureChoice, Stream, Tcp, Verdict, ask, handshake, verify,
+        Served, SignatureChoice, Stream, Tcp, Verdict, ask, beyond_judging, handshake, verify,
     };
 }

@@ -26,6 +26,14 @@ pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     notes
 }
 
+/// Whether the service's configuration surely names this file. Where it does not tell of keys, the certificate speaks for
+/// its key.
+pub(super) fn names(service: &ServiceView<'_>, file: &FilePlan, there: &FileFacts) -> bool {
+    let Some(found) = discovered(service) else { return false };
+    let named: Vec<&Discovered> = found.iter().collect();
+    !named.is_empty() && !is_missing(file, there, &named)
+}
+
 /// Destinations that no service's configuration names, and services that name none of them.
 fn unnamed(view: &HostView, files: &[(&FilePlan, &FileFacts)]) -> Vec<String> {
     let known: Vec<(&str, Vec<Discovered>)> = view

@@ -23,8 +23,8 @@ use crate::playbook::certificate::{
     CertificateTask, CheckOn, Confirm, ReloadChoice, Validation, VerifyChoice,
 };
 use crate::services::{
-    AsUser, Covers, Files, Profile, Reads, Resolved, ResolvedReload, ResolvedSeal, ResolvedStep,
-    SelfReload, Via, choose,
+    AsUser, Covers, Files, Profile, Reads, Reload, Resolved, ResolvedReload, ResolvedSeal,
+    ResolvedStep, SelfReload, Via, choose,
 };
 use crate::verify::SignatureChoice;
 use std::time::Duration;
@@ -337,6 +337,7 @@ fn service_want(
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
         running: resolved.running(),
         process: process(service, probes),
+        workers: workers(service, probes),
         reload_reader: reload_reader(service.profile),
         discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
             |(command, how)| DiscoverWant {
@@ -382,9 +383,19 @@ fn reload_reader(profile: &Profile) -> Option<ReloadReader> {
 
 /// How its process is found: asked for where its user matters, or the unit that would have to be restarted.
 fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let matters = service.resolved.recover.is_none()
+        || reload_reader(service.profile) == Some(ReloadReader::Process);
+    if matters { main_process(service, probes) } else { None }
+}
+
+/// How the workers are found that a reload replaces.
+fn workers(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let replaces = matches!(service.profile.reload, Reload::Command { replaces_workers: true, .. });
+    if replaces { main_process(service, probes) } else { None }
+}
+
+fn main_process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
     let resolved = &service.resolved;
-    let matters =
-        resolved.recover.is_none() || reload_reader(service.profile) == Some(ReloadReader::Process);
     let ports = || {
         let own = probes.iter().filter(|probe| probe.service == service.profile.name);
         let mut ports: Vec<u16> = own.map(|probe| probe.endpoint.port).collect();
@@ -394,7 +405,7 @@ fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> 
     };
     let pidfile = || resolved.pidfile.clone().map(ProcessQuery::PidFile);
     let named = || resolved.process.clone().map(ProcessQuery::Process);
-    if matters { pidfile().or_else(named).or_else(ports) } else { None }
+    pidfile().or_else(named).or_else(ports)
 }
 
 /// Whether it reads the service's whole configuration (rather than a pair of files).

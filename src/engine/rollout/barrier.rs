@@ -104,7 +104,7 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
             None => ends.push(called_off(&host, "the run was interrupted")),
             Some(Prepared::Unchanged(observed)) => {
                 tell_services(context, &observed, Outcome::Unchanged);
-                ends.push(good(&host, &observed, false));
+                ends.push(good(&host, &observed, None));
             }
             Some(Prepared::Failed(failure, observed)) => {
                 if let Some(observed) = observed {
@@ -211,16 +211,16 @@ enum CommitEnd {
     CalledOff(StopReason),
     /// Verified; a person decides.
     Waiting(Box<VerifiedHost>, Arc<Observed>),
-    /// Confirmed.
-    Kept(Arc<Observed>),
+    /// Confirmed; why it is not proven, if nothing proves it.
+    Kept(Arc<Observed>, Vec<String>),
     /// It went wrong. What was observed, unless it is lost.
     Failed(HostFailure, Option<Arc<Observed>>),
 }
 
 impl CommitEnd {
-    fn of(end: Result<(), HostFailure>, observed: Arc<Observed>) -> Self {
+    fn of(end: Result<Vec<String>, HostFailure>, observed: Arc<Observed>) -> Self {
         match end {
-            Ok(()) => Self::Kept(observed),
+            Ok(unproven) => Self::Kept(observed, unproven),
             Err(failure) => Self::Failed(failure, Some(observed)),
         }
     }
@@ -257,9 +257,9 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
     let context = rollout.batch.context;
     let (failure, observed) = match finished {
         CommitEnd::CalledOff(reason) => return stage_discarded(host, reason),
-        CommitEnd::Kept(observed) => {
+        CommitEnd::Kept(observed, unproven) => {
             tell_services(context, &observed, Outcome::Changed);
-            return good(host, &observed, true);
+            return good(host, &observed, Some(&unproven));
         }
         CommitEnd::Failed(failure, observed) => (failure, observed),
         // All were confirmed or refused above; one that was not goes back by itself.

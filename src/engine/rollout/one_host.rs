@@ -7,13 +7,13 @@
 use super::checks;
 use super::target::{Job, NotBegun, Observed, Recovery, Staged};
 use super::way_back::looked_back;
+use super::workers::{self, NotNewer};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Step, Timestamp};
-use crate::plan::desired::DesiredState;
 use crate::plan::deviation::deviation;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::planned::planned;
@@ -66,6 +66,8 @@ pub(crate) struct VerifiedHost {
     staged: Box<dyn Staged>,
     /// When it was committed.
     since: Timestamp,
+    /// Why that is not proven to be this change, if nothing proves it.
+    unproven: Vec<String>,
 }
 
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
@@ -215,10 +217,10 @@ pub(crate) async fn finish(
 ) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut staged, waiting } = host;
     waiting.end("all hosts of the batch are ready");
-    let Observed { view, plan } = &*observed;
-    let desired = view.desired();
+    let desired = observed.view.desired();
     let running = context.emitter.step(&desired.host, Step::Commit);
     let dialers = job.target.dialers();
+    let workers = workers::before(&job, &observed).await;
     let since = crate::clock::now();
     match staged.commit().await {
         Ok(done) => running.end(done),
@@ -227,33 +229,36 @@ pub(crate) async fn finish(
         }
     }
     let looking = async {
-        match verify(desired, plan, &dialers, context).await {
-            Ok(()) => {
+        match verify(&job, &observed, &workers, &dialers, context).await {
+            Ok(unproven) => {
                 let checked = checks::run(desired, job.target.connection(), context).await;
-                checked.err().map(|failed| (failed, Vec::new()))
+                checked.map(|()| unproven).map_err(|failed| (failed, Vec::new()))
             }
             Err(unverified) => {
                 let advice = unverified.advice.clone();
-                Some((failed_step(Step::Verify, unverified.words), advice))
+                Err((failed_step(Step::Verify, unverified.words), advice))
             }
         }
     };
     // What undoes by itself once it is cut off: what it serves meanwhile proves nothing.
-    let wrong = tokio::select! {
-        wrong = looking => wrong,
+    let looked = tokio::select! {
+        looked = looking => looked,
         () = job.target.lost() => {
             let why = "the connection to the host was lost".to_owned();
-            Some((failed_step(Step::Verify, why), Vec::new()))
+            Err((failed_step(Step::Verify, why), Vec::new()))
         }
     };
-    if let Some((cause, advice)) = wrong {
-        let failure = staged.roll_back(cause).await;
-        let mut failure = looked_back(failure, &job, &observed, since, context).await;
-        let mounted = plan_mounts(&observed.plan);
-        failure.failure.advice.splice(0..0, mounted.chain(advice));
-        return Err(failure);
-    }
-    Ok(VerifiedHost { job, observed, staged, since })
+    let unproven = match looked {
+        Ok(unproven) => unproven,
+        Err((cause, advice)) => {
+            let failure = staged.roll_back(cause).await;
+            let mut failure = looked_back(failure, &job, &observed, since, context).await;
+            let mounted = plan_mounts(&observed.plan);
+            failure.failure.advice.splice(0..0, mounted.chain(advice));
+            return Err(failure);
+        }
+    };
+    Ok(VerifiedHost { job, observed, staged, since, unproven })
 }
 
 /// The likeliest cause where files are mounted into containers one by one.
@@ -268,16 +273,20 @@ fn failed_step(step: Step, why: String) -> StepFailure {
     StepFailure { step, why, service: None, check: None, rc: None, output: String::new() }
 }
 
+/// Every handshake shows the new leaf; why that is not proven to be this change, if nothing proves it.
 async fn verify(
-    desired: &DesiredState,
-    plan: &HostPlan,
+    job: &Job,
+    observed: &Observed,
+    workers: &workers::Before,
     dialers: &Dialers,
     context: &Context,
-) -> Result<(), Unverified> {
+) -> Result<Vec<String>, Unverified> {
+    let Observed { view, plan } = observed;
+    let desired = view.desired();
     if plan.places.is_empty() {
         let message = "verify is off: not verified that the new certificate is served";
         context.emitter.warn(Some(&desired.host), message);
-        return Ok(());
+        return Ok(Vec::new());
     }
     let running = context.emitter.step(&desired.host, Step::Verify);
     let sought: Vec<Sought> = plan
@@ -302,24 +311,38 @@ async fn verify(
     for note in verified.notes {
         context.emitter.warn(Some(&desired.host), note);
     }
-    running.end(match plan.unproven.as_slice() {
-        [] => verified.detail,
+    let mut unproven = plan.unproven.clone();
+    let mut detail = verified.detail;
+    let (newer, not_newer) = workers::proven(job, observed, workers).await;
+    for words in newer {
+        detail.push_str("; ");
+        detail.push_str(&words);
+    }
+    for NotNewer { proof, why } in not_newer {
+        let words = format!("{}, and its workers do not prove it: {why}", proof.why);
+        if proof.required {
+            return Err(Unverified::not_proven(format!("{}: {words}", proof.service)));
+        }
+        unproven.push(words);
+    }
+    running.end(match unproven.as_slice() {
+        [] => detail,
         // The plan's notes, told before, say why and what to do.
-        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+        _ => format!("{detail}, but that is NOT PROVEN to be this change"),
     });
-    Ok(())
+    Ok(unproven)
 }
 
 impl VerifiedHost {
-    /// Tells the host that the change stays.
+    /// Tells the host that the change stays. Why it is not proven, if nothing proves it.
     ///
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
-    pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
+    pub(crate) async fn confirm(self, context: &Context) -> Result<Vec<String>, HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         self.staged.confirm().await?;
         running.end("the change is kept");
-        Ok(())
+        Ok(self.unproven)
     }
 
     /// Rolls back because a person said no.

@@ -52,7 +52,7 @@ pub(super) async fn observe(
             view.with_desired(desired)
         }
     };
-    let (view, plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
+    let (view, plan) = proof::sought(&job.wanted, view, connection, job.identity.now).await;
     running.end(describe(&plan));
     Ok(Observed { view, plan })
 }
