@@ -7,13 +7,13 @@
 
 use super::desired::ProbeWant;
 use super::discovery;
-use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, SeenBefore, WorkersProof};
+use super::host_plan::{Decision, FilePlan, HostPlan, SeenBefore, WorkersProof};
 use super::inspection::HostView;
 use super::request::CertificateRequest;
 use crate::host::{ProcessQuery, Workers};
 use crate::material::Certificate;
 use crate::model::text::plural;
-use crate::model::{Endpoint, Fingerprint, StartTls, Step, Via};
+use crate::model::{Endpoint, FileAction, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
 
 /// A place on the host itself that may show what only this host serves.
