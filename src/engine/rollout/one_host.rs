@@ -291,7 +291,8 @@ pub(crate) async fn finish(
     let unproven = match looked {
         Ok(unproven) => unproven,
         Err((cause, advice)) => {
-            let failure = staged.roll_back(cause).await;
+            let mut failure = staged.roll_back(cause).await;
+            failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
             let mut failure = looked_back(failure, &job, &observed, since, context).await;
             let mounted = plan_mounts(&observed.plan);
             let unverified = failure.failure.step == Step::Verify;
@@ -393,7 +394,11 @@ impl VerifiedHost {
     /// The word was not acknowledged; the outcome says what is known.
     pub(crate) async fn confirm(self, context: &Context) -> Result<Vec<String>, HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
-        self.staged.confirm().await?;
+        let limit = self.observed.view.desired().confirm_timeout;
+        self.staged.confirm().await.map_err(|mut failure| {
+            failure.explain_silence(context.emitter.silence(), self.since, limit);
+            failure
+        })?;
         running.end("the change is kept");
         Ok(self.unproven)
     }
