@@ -128,6 +128,7 @@ pub mod vault {
 pub mod verify {
     pub use crate::verify::{
         Attempt, ConnectFailure, Dial, Expectation, Patience, Phase, Probe, Refusal, Resolving,
-        Roots, Seen, Served, SignatureChoice, Stream, Tcp, Verdict, ask, handshake, verify,
+        Roots, Seen, Served, SignatureChoice, Stream, Tcp, Verdict, ask, beyond_judging, handshake,
+        verify,
     };
 }

@@ -132,6 +132,9 @@ async fn verify_one(
     emitter: &Emitter,
 ) -> Result<(Vec<String>, Vec<String>), Unverified> {
     let want = &sought.probe;
+    if let Some(why) = &want.beyond_judging {
+        return Err(Unverified::beyond_judging(want, why));
+    }
     let dial = dialers.pick(want.via).map_err(|why| Unverified::unreachable(want, why))?;
     let expect = expectation(want, sought.old, now);
     let (mut places, mut told) = (Vec::new(), Vec::new());
@@ -185,6 +188,12 @@ pub(crate) async fn look(probes: &[ProbeWant], dialers: &Dialers) -> Vec<Look> {
 }
 
 impl Unverified {
+    /// Shown, but that is no proof.
+    pub(crate) fn not_proven(words: String) -> Self {
+        let advice = "name a place of this host in `verify:` (`via: host`), or let the reload start new workers";
+        Self { words, advice: vec![advice.to_owned()], cancelled: false, nothing_served: false }
+    }
+
     /// Of several places where one would have sufficed, none showed it.
     fn none_of(failed: impl Iterator<Item = Self>) -> Self {
         let failed: Vec<Self> = failed.collect();
@@ -212,6 +221,17 @@ impl Unverified {
             self.advice.insert(0, advice);
         }
         self
+    }
+
+    fn beyond_judging(want: &ProbeWant, why: &str) -> Self {
+        Self {
+            words: format!("{}: not looked at, since {why}", place(want, None)),
+            advice: vec![
+                "look with a client that knows such keys, as `openssl s_client`".to_owned(),
+            ],
+            cancelled: false,
+            nothing_served: false,
+        }
     }
 
     fn unreachable(want: &ProbeWant, why: &str) -> Self {

@@ -33,6 +33,8 @@ pub struct HostFacts {
     pub process_users: Vec<Option<String>>,
     /// The main process of each requested service, in the order of the request; `None`: not found.
     pub processes: Vec<Option<ProcessFacts>>,
+    /// The processes of each service whose workers were asked for, in the order of the request; `None`: not found.
+    pub workers: Vec<Option<Workers>>,
     /// Of the programs asked for, those that the host does not have.
     pub absent: Vec<String>,
     /// Transactions that have not ended, oldest first.
@@ -87,6 +89,24 @@ pub struct ProcessFacts {
     pub unit: Option<String>,
     /// Whether it can read each of the requested files as they are, in their order; `None`: not asked.
     pub reads: Vec<Option<bool>>,
+}
+
+/// A service's processes at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// Its main process.
+    pub main: ProcessName,
+    /// Those that the main process started.
+    pub started: Vec<ProcessName>,
+}
+
+/// A process, and not another that gets its number later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessName {
+    /// Its id on the host.
+    pub pid: u32,
+    /// When it began, in the host's own words: on Linux in ticks since the boot. Printable.
+    pub began: String,
 }
 
 /// Whether a systemd unit can settle an interrupted transaction when the host boots.

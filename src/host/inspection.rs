@@ -45,6 +45,8 @@ pub struct InspectionVariant {
     pub process_users: bool,
     /// Services whose main process is wanted.
     pub processes: Vec<ProcessQuery>,
+    /// Services of which the main process and those that it started are wanted, with their start times.
+    pub workers: Vec<ProcessQuery>,
     /// Commands to run (checks of the untouched configuration, discovery).
     pub commands: Vec<InspectCommand>,
 }

@@ -13,7 +13,7 @@ mod transaction;
 
 pub(crate) use command::CommandRequest;
 pub use command::{CommandResult, RunningCheck, TimedCommand};
-pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts};
+pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts, ProcessName, Workers};
 pub use facts::{
     FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, RegularFile, Tools,
 };

@@ -74,7 +74,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     notes.extend(discovery::warnings(view, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
-    HostPlan { files, decision, places, notes, unproven: Vec::new() }
+    HostPlan { files, decision, places, notes, unproven: Vec::new(), by_workers: Vec::new() }
 }
 
 /// The looks at the places that count.
@@ -92,8 +92,16 @@ fn looks<'a>(
     view.places().filter(counts)
 }
 
-/// A server that no handshake can judge would have to be rolled back, however good the change was.
+/// A certificate or a server that no handshake can judge would have to be rolled back, however good the change was.
 fn unverifiable(view: &HostView, places: &[PlannedPlace]) -> Option<Decision> {
+    let beyond = places.iter().find_map(|place| place.probe.beyond_judging.as_ref());
+    if let Some(why) = beyond {
+        let why = format!(
+            "{why}, so nothing could show that the new certificate is served: take another kind of key, or say \
+             `verify: false` to roll it out without a look"
+        );
+        return Some(Decision::blocked(Step::Verify, why));
+    }
     looks(view, places).find_map(|place| match place.look {
         Err(LookFailure::Refused(refusal @ Refusal::Unverifiable { .. })) => {
             let advice = refusal.advice().join("; ");

@@ -69,6 +69,8 @@ pub struct ProbeWant {
     pub proof_required: bool,
     /// The leaf that must be served.
     pub leaf: Fingerprint,
+    /// Why no handshake can judge a certificate with its key; `None`: one can.
+    pub beyond_judging: Option<String>,
     /// Its kind of key: a server with one certificate per kind is asked for this one.
     pub signature: SignatureChoice,
     /// What should be served behind the leaf, in order. `None`: not looked at.
@@ -116,6 +118,8 @@ pub struct ServiceWant {
     pub running: Option<RunningCheck>,
     /// How its main process is found, where that matters.
     pub process: Option<ProcessQuery>,
+    /// How the workers are found whose age proves that the files were read, where the service has such.
+    pub workers: Option<ProcessQuery>,
     /// Who opens the key when it is reloaded, where that is not surely root.
     pub reload_reader: Option<ReloadReader>,
     /// How the files that its configuration names are found out.

@@ -25,6 +25,14 @@ pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     notes
 }
 
+/// Whether the service's configuration surely names this file. Where it does not tell of keys, the certificate speaks for
+/// its key.
+pub(super) fn names(service: &ServiceView<'_>, file: &FilePlan, there: &FileFacts) -> bool {
+    let Some(found) = discovered(service) else { return false };
+    let named: Vec<&Discovered> = found.iter().collect();
+    !named.is_empty() && !is_missing(file, there, &named)
+}
+
 fn with_facts<'a>(view: &'a HostView, files: &'a [FilePlan]) -> Vec<(&'a FilePlan, &'a FileFacts)> {
     files.iter().filter_map(|file| Some((file, view.file_at(&file.want.path)?))).collect()
 }

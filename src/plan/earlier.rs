@@ -5,7 +5,7 @@ use super::error::NoGeneration;
 use super::inspection::{FileView, HostView};
 use crate::host::Attributes;
 use crate::material::Certificate;
-use crate::verify::SignatureChoice;
+use crate::verify::{SignatureChoice, beyond_judging};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +63,7 @@ pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState,
         if let Some(leaf) = leaves.get(&probe.pair) {
             probe.leaf = leaf.fingerprint;
             probe.signature = SignatureChoice::of(&leaf.public_key);
+            probe.beyond_judging = beyond_judging(&leaf.public_key);
             probe.chain = None;
             probe.names.retain(|name| leaf.covers(name));
         }

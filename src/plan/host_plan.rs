@@ -2,7 +2,7 @@
 
 use super::desired::{FileWant, ProbeWant};
 use crate::material::Certificate;
-use crate::model::{FileAction, FileMode, Fingerprint, RemotePath, Step};
+use crate::model::{Backoff, FileAction, FileMode, Fingerprint, RemotePath, Step};
 use crate::verify::SignatureChoice;
 use std::sync::Arc;
 
@@ -20,6 +20,21 @@ pub struct HostPlan {
     pub notes: Vec<String>,
     /// Why the change is not proven even when all `places` show the new leaf; empty when it is.
     pub unproven: Vec<String>,
+    /// What workers have to prove because no handshake can.
+    pub by_workers: Vec<WorkersProof>,
+}
+
+/// A service whose workers must be newer than the change, since the handshakes showed the new leaf before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkersProof {
+    /// The service.
+    pub service: String,
+    /// What the handshakes showed, one line.
+    pub why: String,
+    /// How often to look.
+    pub backoff: Backoff,
+    /// Without the proof the host is rolled back.
+    pub required: bool,
 }
 
 impl HostPlan {

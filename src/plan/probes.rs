@@ -10,7 +10,7 @@ use crate::material::Certificate;
 use crate::model::{Endpoint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};
 use crate::services::VerifyDefault;
-use crate::verify::SignatureChoice;
+use crate::verify::{SignatureChoice, beyond_judging};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -159,6 +159,7 @@ impl Maker<'_> {
             consecutive: spec.consecutive,
             proof_required: spec.proof_required,
             leaf: leaf.fingerprint,
+            beyond_judging: beyond_judging(&leaf.public_key),
             signature: SignatureChoice::of(&leaf.public_key),
             chain: Some(self.material.chain()),
             trust,

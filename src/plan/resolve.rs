@@ -12,7 +12,7 @@ use super::request::CertificateRequest;
 use crate::host::{Attributes, ProcessQuery, TimedCommand};
 use crate::model::{Backoff, CommandLine, RemotePath};
 use crate::playbook::certificate::{CertificateTask, CheckOn, Confirm, ReloadChoice, VerifyChoice};
-use crate::services::{Profile, Reads, Resolved, ResolvedReload, SelfReload, Via};
+use crate::services::{Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via};
 use std::time::Duration;
 
 /// What is wanted of a host for which the profiles came to `resolved`, one per service.
@@ -155,6 +155,7 @@ fn service_want(
         recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
         running: resolved.running(),
         process: process(service, probes),
+        workers: workers(service, probes),
         reload_reader: reload_reader(service.profile),
         discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
             |(command, how)| DiscoverWant {
@@ -201,9 +202,19 @@ fn reload_reader(profile: &Profile) -> Option<ReloadReader> {
 
 /// How its process is found: asked for where its user matters, or the unit that would have to be restarted.
 fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let matters = service.resolved.recover.is_none()
+        || reload_reader(service.profile) == Some(ReloadReader::Process);
+    if matters { main_process(service, probes) } else { None }
+}
+
+/// How the workers are found that a reload replaces.
+fn workers(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let replaces = matches!(service.profile.reload, Reload::Command { replaces_workers: true, .. });
+    if replaces { main_process(service, probes) } else { None }
+}
+
+fn main_process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
     let resolved = &service.resolved;
-    let matters =
-        resolved.recover.is_none() || reload_reader(service.profile) == Some(ReloadReader::Process);
     let ports = || {
         let own = probes.iter().filter(|probe| probe.service == service.profile.name);
         let mut ports: Vec<u16> = own.map(|probe| probe.endpoint.port).collect();
@@ -213,5 +224,5 @@ fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> 
     };
     let pidfile = || resolved.pidfile.clone().map(ProcessQuery::PidFile);
     let named = || resolved.process.clone().map(ProcessQuery::Process);
-    if matters { pidfile().or_else(named).or_else(ports) } else { None }
+    pidfile().or_else(named).or_else(ports)
 }

@@ -136,7 +136,7 @@ fn resolve_reload(reload: &Reload, host: HostKind) -> ResolvedReload {
     match reload {
         Reload::None => ResolvedReload::None,
         Reload::Required => ResolvedReload::Required,
-        Reload::Command { command, exit_code, can_stop_service } => match command.on(host) {
+        Reload::Command { command, exit_code, can_stop_service, .. } => match command.on(host) {
             None => ResolvedReload::Required,
             Some(command) => ResolvedReload::Command {
                 command: command.clone(),

@@ -222,6 +222,11 @@ const RELOAD: &[Key] = &[
         "what 0 proves",
     ),
     key("can_stop_service", Kind::Bool, "a bad certificate can bring the service down"),
+    key(
+        "replaces_workers",
+        Kind::Bool,
+        "only new workers of the main process serve after it, and only what they or it read anew",
+    ),
 ];
 
 const RUNNING: &[Key] = &[

@@ -365,6 +365,8 @@ pub enum Reload {
         exit_code: ExitCode,
         /// A bad certificate can end the service (Apache).
         can_stop_service: bool,
+        /// New workers of the main process read the files, and the old ones end.
+        replaces_workers: bool,
     },
 }
 

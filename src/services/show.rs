@@ -230,7 +230,7 @@ fn reload(page: &mut Page, reload: &Reload) {
     match reload {
         Reload::None => page.row("reload", "none: the service picks up new files by itself"),
         Reload::Required => page.row("reload", "each task says it"),
-        Reload::Command { command, exit_code, can_stop_service } => {
+        Reload::Command { command, exit_code, can_stop_service, replaces_workers } => {
             commands(page, "reload", command);
             page.row("", match exit_code {
                 ExitCode::ConfigLoaded => "exit code 0: the configuration was loaded",
@@ -241,6 +241,9 @@ fn reload(page: &mut Page, reload: &Reload) {
             });
             if *can_stop_service {
                 page.row("", "a bad certificate can bring the service down");
+            }
+            if *replaces_workers {
+                page.row("", "new worker processes replace the old ones");
             }
         }
     }

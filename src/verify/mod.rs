@@ -8,6 +8,7 @@
 //! and made printable before they appear in a message.
 
 mod ask;
+mod beyond;
 mod chain;
 mod dial;
 mod handshake;
@@ -21,6 +22,7 @@ mod trust;
 mod verdict;
 
 pub use ask::ask;
+pub use beyond::beyond_judging;
 pub(crate) use chain::missing_issuer;
 pub(crate) use dial::Onwards;
 pub use dial::{Dial, Resolving, Stream, Tcp};

@@ -5,10 +5,11 @@ use crate::common::daemon::{Daemon, free_port};
 use crate::common::oracle::{Opinion, s_client};
 use crate::common::pki::{Authority, Pair, openssl_key};
 use certroll::testing::clock;
+use certroll::testing::material::certificates_in;
 use certroll::testing::model::{Backoff, Endpoint};
 use certroll::testing::verify::{
     Expectation, Patience, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, ask,
-    handshake, verify,
+    beyond_judging, handshake, verify,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -376,5 +377,56 @@ async fn odd_certificates_are_seen() {
                 assert_eq!(chain, Ok(opinion.chain), "{case} {version}");
             }
         }
+    }
+}
+
+/// Plans stop at exactly those certificates that no handshake can judge.
+#[tokio::test]
+async fn keys_beyond_judging_are_those_that_no_handshake_shows() {
+    let Some(bench) = Bench::new() else { return };
+    let ec = |curve: &str| ["EC".to_owned(), format!("ec_paramgen_curve:{curve}")];
+    let rsa = |bits: &str| ["RSA".to_owned(), format!("rsa_keygen_bits:{bits}")];
+    let plain = |kind: &str| [kind.to_owned(), String::new()];
+    let kinds = [
+        (rsa("1024"), false),
+        (rsa("2048"), true),
+        (["RSA-PSS".to_owned(), "rsa_keygen_bits:2048".to_owned()], false),
+        (plain("ED448"), false),
+        (plain("ED25519"), true),
+        (ec("secp256k1"), false),
+        (ec("brainpoolP256r1"), false),
+        (ec("P-224"), false),
+        (ec("P-256"), true),
+        (ec("P-521"), true),
+    ];
+    for (index, ([kind, option], can)) in kinds.into_iter().enumerate() {
+        let (key, certificate) = (bench.path().join("kind.key"), bench.path().join("kind.pem"));
+        let mut make = Command::new("openssl");
+        make.args(["genpkey", "-quiet", "-algorithm", &kind]).arg("-out").arg(&key);
+        if kind != "ED448" && kind != "ED25519" {
+            make.args(["-pkeyopt", &option]);
+        }
+        let mut sign = Command::new("openssl");
+        sign.args(["req", "-x509", "-subj", "/CN=kind", "-days", "9"]);
+        sign.arg("-key").arg(&key).arg("-out").arg(&certificate);
+        for mut command in [make, sign] {
+            let ended = command.output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+        let pem = std::fs::read_to_string(&certificate).unwrap();
+        let leaf = certificates_in(pem.as_bytes()).remove(0);
+        let pair = Pair {
+            der: CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec(),
+            pem,
+            key_pem: std::fs::read_to_string(&key).unwrap(),
+            intermediate_der: Vec::new(),
+            intermediate_pem: String::new(),
+        };
+        let weak = ["-cipher", "ALL:@SECLEVEL=0"];
+        let (_server, endpoint) = bench.serve(&format!("kind{index}"), &pair, &[], &weak);
+        let seen = handshake(&probe(&endpoint, "kind"), &Tcp).await;
+        assert_eq!(seen.is_ok(), can, "{kind} {option}: {seen:?}");
+        let why = beyond_judging(&leaf.public_key);
+        assert_eq!(why.is_none(), can, "{kind} {option}: {why:?}");
     }
 }

@@ -105,7 +105,7 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
             None => ends.push(called_off(&host, "the run was interrupted")),
             Some(Prepared::Unchanged(observed)) => {
                 tell_services(context, &observed, Outcome::Unchanged);
-                ends.push(good(&host, &observed, false));
+                ends.push(good(&host, &observed, None));
             }
             Some(Prepared::Failed(failure, observed)) => {
                 if let Some(observed) = observed {
@@ -213,19 +213,23 @@ enum CommitEnd {
     CalledOff(StopReason),
     /// Verified; a person decides.
     Waiting(Box<VerifiedHost>, Arc<Observed>),
-    /// Confirmed, and when.
-    Kept(Arc<Observed>, Instant),
+    /// Confirmed, and when; why it is not proven, if nothing proves it.
+    Kept(Arc<Observed>, Instant, Vec<String>),
     /// It went wrong.
     Failed(HostFailure),
 }
 
 impl CommitEnd {
     /// Tells at once what the host's services serve now.
-    fn of(end: Result<(), HostFailure>, observed: &Arc<Observed>, context: &Context) -> Self {
+    fn of(
+        end: Result<Vec<String>, HostFailure>,
+        observed: &Arc<Observed>,
+        context: &Context,
+    ) -> Self {
         match end {
-            Ok(()) => {
+            Ok(unproven) => {
                 tell_services(context, observed, Outcome::Changed);
-                Self::Kept(Arc::clone(observed), Instant::now())
+                Self::Kept(Arc::clone(observed), Instant::now(), unproven)
             }
             Err(failure) => {
                 tell_services(context, observed, failure.outcome);
@@ -266,8 +270,8 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
     let context = rollout.batch.context;
     let failure = match finished {
         CommitEnd::CalledOff(reason) => return stage_discarded(host, reason),
-        CommitEnd::Kept(observed, ended) => {
-            return TaskEnd { ended: Some(ended), ..good(host, &observed, true) };
+        CommitEnd::Kept(observed, ended, unproven) => {
+            return TaskEnd { ended: Some(ended), ..good(host, &observed, Some(&unproven)) };
         }
         CommitEnd::Failed(failure) => failure,
         // All were confirmed or refused above; one that was not goes back by itself.

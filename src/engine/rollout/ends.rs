@@ -8,8 +8,10 @@ use crate::event::{Kind, TaskResult};
 use crate::model::{Fingerprint, HostName, Outcome};
 use serde_json::json;
 
-/// The end of a host where all is as wanted.
-pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskEnd {
+/// The end of a host where all is as wanted. `changed`: it was changed now, and why that is not proven, if nothing
+/// proves it.
+pub(super) fn good(host: &HostName, observed: &Observed, changed: Option<&[String]>) -> TaskEnd {
+    let (changed, unproven) = (changed.is_some(), changed.unwrap_or_default());
     let leaves: Vec<String> =
         observed.plan.places.iter().map(|place| place.probe.leaf.to_string()).collect();
     let value = json!({
@@ -17,12 +19,12 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
         "failed": false,
         "skipped": false,
         "served": leaves,
-        "proven": !leaves.is_empty() && observed.plan.unproven.is_empty(),
+        "proven": !leaves.is_empty() && unproven.is_empty(),
     });
     let result = if changed { TaskResult::Changed } else { TaskResult::Ok };
     let message = match (changed, leaves.is_empty()) {
-        (true, _) if !observed.plan.unproven.is_empty() => {
-            Some(format!("changed, not proven: {}", observed.plan.unproven.join("; ")))
+        (true, _) if !unproven.is_empty() => {
+            Some(format!("changed, not proven: {}", unproven.join("; ")))
         }
         (true, _) => None,
         (false, false) => Some("files as wanted, and served".to_owned()),

@@ -15,3 +15,4 @@ pub(crate) mod targets;
 pub(crate) mod task;
 mod turns;
 mod way_back;
+mod workers;

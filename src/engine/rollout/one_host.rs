@@ -7,13 +7,13 @@
 use super::checks;
 use super::target::{Job, NotBegun, Observed, Recovery, Staged};
 use super::way_back::looked_back;
+use super::workers::{self, NotNewer};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Guarantee, Outcome, Step, Timestamp};
-use crate::plan::desired::DesiredState;
 use crate::plan::deviation::deviation;
 use crate::plan::discovery;
 use crate::plan::host_plan::{Decision, HostPlan};
@@ -67,6 +67,8 @@ pub(crate) struct VerifiedHost {
     staged: Box<dyn Staged>,
     /// When it was committed.
     since: Timestamp,
+    /// Why that is not proven to be this change, if nothing proves it.
+    unproven: Vec<String>,
 }
 
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
@@ -253,10 +255,10 @@ pub(crate) async fn finish(
 ) -> Result<VerifiedHost, HostFailure> {
     let StagedHost { job, observed, mut staged, waiting } = host;
     waiting.end("all hosts of the batch are ready");
-    let Observed { view, plan } = &*observed;
-    let desired = view.desired();
+    let desired = observed.view.desired();
     let mut running = Some(context.emitter.step(&desired.host, Step::Commit));
     let dialers = job.target.dialers();
+    let workers = workers::before(&job, &observed).await;
     let since = crate::clock::now();
     let mut reloading = |switched: String| {
         if let Some(commit) = running.take() {
@@ -272,36 +274,39 @@ pub(crate) async fn finish(
         }
     }
     let looking = async {
-        match verify(desired, plan, &dialers, context).await {
-            Ok(()) => {
+        match verify(&job, &observed, &workers, &dialers, context).await {
+            Ok(unproven) => {
                 let checked = checks::run(desired, job.target.connection(), context).await;
-                checked.err().map(|failed| (failed, Vec::new()))
+                checked.map(|()| unproven).map_err(|failed| (failed, Vec::new()))
             }
             Err(unverified) => {
                 let advice = unverified.advice.clone();
-                Some((failed_step(Step::Verify, unverified.words), advice))
+                Err((failed_step(Step::Verify, unverified.words), advice))
             }
         }
     };
     // What undoes by itself once it is cut off: what it serves meanwhile proves nothing.
-    let wrong = tokio::select! {
-        wrong = looking => wrong,
+    let looked = tokio::select! {
+        looked = looking => looked,
         () = job.target.lost() => {
             let why = "the connection to the host was lost".to_owned();
-            Some((failed_step(Step::Verify, why), Vec::new()))
+            Err((failed_step(Step::Verify, why), Vec::new()))
         }
     };
-    if let Some((cause, advice)) = wrong {
-        let mut failure = staged.roll_back(cause).await;
-        failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
-        let mut failure = looked_back(failure, &job, &observed, since, context).await;
-        let mounted = plan_mounts(&observed.plan);
-        let unverified = failure.failure.step == Step::Verify;
-        let named = if unverified { unnamed_files(&job, &observed).await } else { Vec::new() };
-        failure.failure.advice.splice(0..0, mounted.chain(named).chain(advice));
-        return Err(failure);
-    }
-    Ok(VerifiedHost { job, observed, staged, since })
+    let unproven = match looked {
+        Ok(unproven) => unproven,
+        Err((cause, advice)) => {
+            let mut failure = staged.roll_back(cause).await;
+            failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
+            let mut failure = looked_back(failure, &job, &observed, since, context).await;
+            let mounted = plan_mounts(&observed.plan);
+            let unverified = failure.failure.step == Step::Verify;
+            let named = if unverified { unnamed_files(&job, &observed).await } else { Vec::new() };
+            failure.failure.advice.splice(0..0, mounted.chain(named).chain(advice));
+            return Err(failure);
+        }
+    };
+    Ok(VerifiedHost { job, observed, staged, since, unproven })
 }
 
 /// The likeliest cause where files are mounted into containers one by one.
@@ -327,16 +332,20 @@ fn failed_step(step: Step, why: String) -> StepFailure {
     StepFailure { step, why, service: None, check: None, rc: None, output: String::new() }
 }
 
+/// Every handshake shows the new leaf; why that is not proven to be this change, if nothing proves it.
 async fn verify(
-    desired: &DesiredState,
-    plan: &HostPlan,
+    job: &Job,
+    observed: &Observed,
+    workers: &workers::Before,
     dialers: &Dialers,
     context: &Context,
-) -> Result<(), Unverified> {
+) -> Result<Vec<String>, Unverified> {
+    let Observed { view, plan } = observed;
+    let desired = view.desired();
     if plan.places.is_empty() {
         let message = "verify is off: not verified that the new certificate is served";
         context.emitter.warn(Some(&desired.host), message);
-        return Ok(());
+        return Ok(Vec::new());
     }
     let running = context.emitter.step(&desired.host, Step::Verify);
     let sought: Vec<Sought> = plan
@@ -361,12 +370,26 @@ async fn verify(
     for note in verified.notes {
         context.emitter.warn(Some(&desired.host), note);
     }
-    running.end(match plan.unproven.as_slice() {
-        [] => verified.detail,
+    let mut unproven = plan.unproven.clone();
+    let mut detail = verified.detail;
+    let (newer, not_newer) = workers::proven(job, observed, workers).await;
+    for words in newer {
+        detail.push_str("; ");
+        detail.push_str(&words);
+    }
+    for NotNewer { proof, why } in not_newer {
+        let words = format!("{}, and its workers do not prove it: {why}", proof.why);
+        if proof.required {
+            return Err(Unverified::not_proven(format!("{}: {words}", proof.service)));
+        }
+        unproven.push(words);
+    }
+    running.end(match unproven.as_slice() {
+        [] => detail,
         // The plan's notes, told before, say why and what to do.
-        _ => format!("{}, but that is NOT PROVEN to be this change", verified.detail),
+        _ => format!("{detail}, but that is NOT PROVEN to be this change"),
     });
-    Ok(())
+    Ok(unproven)
 }
 
 impl VerifiedHost {
@@ -375,11 +398,11 @@ impl VerifiedHost {
         self.job.target.guarantee()
     }
 
-    /// Tells the host that the change stays.
+    /// Tells the host that the change stays. Why it is not proven, if nothing proves it.
     ///
     /// # Errors
     /// The word was not acknowledged; the outcome says what is known.
-    pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
+    pub(crate) async fn confirm(self, context: &Context) -> Result<Vec<String>, HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
         let limit = self.observed.view.desired().confirm_timeout;
         self.staged.confirm().await.map_err(|mut failure| {
@@ -387,7 +410,7 @@ impl VerifiedHost {
             failure
         })?;
         running.end("the change is kept");
-        Ok(())
+        Ok(self.unproven)
     }
 
     /// Rolls back because a person said no.

@@ -10,7 +10,7 @@ use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
 use crate::event::planned::PlannedTask;
-use crate::host::{StateDirs, StepFailure};
+use crate::host::{StateDirs, StepFailure, Workers};
 use crate::model::{Guarantee, HostName, RemotePath};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
@@ -64,6 +64,15 @@ pub(crate) trait Target: Send + Sync {
         observed: &'a Observed,
         services: &'a [String],
     ) -> BoxFuture<'a, Result<Option<Revived>, String>>;
+
+    /// The processes of `services` now, in that order; `None` where there are none. For a proof that handshakes cannot give.
+    ///
+    /// Fails with why nobody knows.
+    fn workers<'a>(
+        &'a self,
+        view: &'a HostView,
+        services: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>>;
 
     /// The ways to look at what it serves.
     fn dialers(&self) -> Dialers;

@@ -103,7 +103,14 @@ async fn old_is_served(
         let Some(leaf) = place.before.leaf() else { continue };
         // Asked as before the change, for the new leaf's kind of key: the same question has the same answer.
         let probe = place.probe.clone();
-        let probe = ProbeWant { leaf, chain: None, trust: None, names: Vec::new(), ..probe };
+        let probe = ProbeWant {
+            leaf,
+            beyond_judging: None,
+            chain: None,
+            trust: None,
+            names: Vec::new(),
+            ..probe
+        };
         let sought = Sought { probe, old: None, old_kind: None };
         let name = place.probe.service.as_str();
         match services.iter_mut().find(|(known, _)| *known == name) {

@@ -9,7 +9,7 @@ use super::program::{INSPECTING, Then, nonce};
 use crate::host::{
     BootGuard, CommandResult, Family, FileFacts, FileState, Generation, Held, HeldAs, HostFacts,
     HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
-    TransactionId,
+    TransactionId, Workers,
 };
 use crate::host::{Inspection, InspectionVariant, ProcessQuery, RunningCheck};
 use crate::model::text::printable;
@@ -17,7 +17,9 @@ use crate::model::{FileMode, RemotePath, Step};
 use crate::transport::Process;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use values::{Taken, bytes, certificates, list, number, peeked, pem_block, product, text};
+use values::{
+    Taken, bytes, certificates, list, number, peeked, pem_block, process_names, product, text,
+};
 
 /// For everything but commands, which have limits of their own: a slow disk, or a busy machine, may have many files to read.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -94,16 +96,8 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
     for check in &variant.running {
         lines.push(format!("running {}", running_words(check)?));
     }
-    for query in &variant.processes {
-        lines.push(match query {
-            ProcessQuery::PidFile(path) => format!("who pidfile {}", encode(path.as_bytes())),
-            ProcessQuery::Process(name) => format!("who process {}", encode(name.as_bytes())),
-            ProcessQuery::Listening(ports) => {
-                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-                format!("who port {}", ports.join(" "))
-            }
-        });
-    }
+    lines.extend(variant.processes.iter().map(|query| format!("who {}", query_words(query))));
+    lines.extend(variant.workers.iter().map(|query| format!("workers {}", query_words(query))));
     for command in &variant.commands {
         let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
         let text = timed(&command.command)?;
@@ -112,6 +106,17 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
         lines.push(format!("cmd {seconds} {needs} {unless} {rest}"));
     }
     Ok(())
+}
+
+fn query_words(query: &ProcessQuery) -> String {
+    match query {
+        ProcessQuery::PidFile(path) => format!("pidfile {}", encode(path.as_bytes())),
+        ProcessQuery::Process(name) => format!("process {}", encode(name.as_bytes())),
+        ProcessQuery::Listening(ports) => {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            format!("port {}", ports.join(" "))
+        }
+    }
 }
 
 /// As the script tells kinds apart.
@@ -142,7 +147,9 @@ impl Reader<'_> {
         if self.facts.files.len() < chosen.files.len() {
             return LIMIT;
         }
-        if self.facts.processes.len() < chosen.processes.len() {
+        if self.facts.processes.len() < chosen.processes.len()
+            || self.facts.workers.len() < chosen.workers.len()
+        {
             return LIMIT;
         }
         let running = chosen.running.get(self.facts.running.len()).map(|check| match check {
@@ -175,6 +182,7 @@ impl Reader<'_> {
             }
             "held" => self.held(reply).map(|()| false),
             "process" => self.process(reply).map(|()| false),
+            "workers" => self.workers(reply).map(|()| false),
             "cmd" => self.command(reply).map(|()| false),
             "boot_guard" => {
                 self.facts.boot_guard = match text(reply, "way")?.as_str() {
@@ -331,6 +339,14 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn workers(&mut self, reply: &Reply) -> Taken<()> {
+        self.in_order(reply, self.facts.workers.len(), |chosen| chosen.workers.len())?;
+        let main = process_names(reply, "main")?.pop();
+        let started = process_names(reply, "started")?;
+        self.facts.workers.push(main.map(|main| Workers { main, started }));
+        Ok(())
+    }
+
     fn process(&mut self, reply: &Reply) -> Taken<()> {
         self.in_order(reply, self.facts.processes.len(), |chosen| chosen.processes.len())?;
         let Some(pid) = reply.maybe_number("pid").map_err(BadReply::into_words)? else {
@@ -389,6 +405,7 @@ impl Reader<'_> {
         if self.facts.files.len() != chosen.files.len()
             || self.facts.running.len() != chosen.running.len()
             || self.facts.processes.len() != chosen.processes.len()
+            || self.facts.workers.len() != chosen.workers.len()
             || self.facts.commands.len() != chosen.commands.len()
         {
             return Err("the end came before all answers".to_owned());

@@ -1,10 +1,13 @@
 //! Values in the replies of an inspection: texts, lists, PEM blocks, ends of commands.
 
-use crate::host::CommandResult;
+use crate::host::{CommandResult, ProcessName};
 use crate::material::{Certificate, certificates_in};
 use crate::model::text::printable;
 use crate::remote::conversation::{BadReply, Reply};
 use std::sync::Arc;
+
+/// Processes of one service.
+const MOST_PROCESSES: usize = 65_536;
 
 pub(super) type Taken<T> = Result<T, String>;
 
@@ -30,6 +33,20 @@ pub(super) fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {
     }
     pem.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
     Ok(pem)
+}
+
+/// `PID:BEGAN,PID:BEGAN`; of a service with very many, not all.
+pub(super) fn process_names(reply: &Reply, name: &str) -> Taken<Vec<ProcessName>> {
+    let words = reply.find(name).unwrap_or_default().split(',').filter(|word| !word.is_empty());
+    let read = |word: &str| {
+        let (pid, began) = word.split_once(':')?;
+        let began = printable(began.as_bytes(), 100);
+        Some(ProcessName { pid: pid.parse().ok()?, began })
+    };
+    words
+        .take(MOST_PROCESSES)
+        .map(|word| read(word).ok_or("an invalid process".to_owned()))
+        .collect()
 }
 
 /// As much of a command's output is told.

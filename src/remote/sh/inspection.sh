@@ -4,11 +4,11 @@
 #   inspect NONCE | state DIR | run DIR | boot_guard
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME | users
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
-#   who pidfile PATH | who process NAME | who port N...
+#   who pidfile PATH | who process NAME | who port N... | workers (as who)
 #   cmd SECONDS RUNNING# UNLESS ARG...              (UNLESS mounts: not where commands can have mounts of their own)
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -39,6 +39,7 @@ parse() {
   users) asked_users=1;;
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
   who) put who $n_processes "$*"; n_processes=$((n_processes+1));;
+  workers) put workers $n_workers "$*"; n_workers=$((n_workers+1));;
   cmd) put cmd $n_commands "$*"; n_commands=$((n_commands+1));;
   esac
 }
@@ -181,6 +182,27 @@ tell_processes() {
   done
 }
 
+# The main process of a service and those that it started, each with when it began.
+tell_workers() {
+  p=0
+  while [ $p -lt $n_workers ]; do
+    get workers $p; service_process $v; workers_main=$v workers_began= workers_started=
+    if [ -n "$workers_main" ]; then
+      start_time "$workers_main"; workers_began=$v
+      started_by "$workers_main"
+      for workers_pid in $processes; do
+        start_time "$workers_pid"
+        [ -z "$v" ] || workers_started=$workers_started,$workers_pid:$v
+      done
+    fi
+    # It may have ended meanwhile.
+    [ -z "$workers_began" ] || workers_main=$workers_main:$workers_began
+    [ -n "$workers_began" ] || workers_main= workers_started=
+    say workers i=$p main=$workers_main started=${workers_started#,}
+    p=$((p+1))
+  done
+}
+
 look_at_services() {
   i=0
   while [ $i -lt $n_running ]; do
@@ -254,6 +276,7 @@ inspect() {
   tell_files
   tell_holds
   tell_processes
+  tell_workers
   look_at_services
   run_commands
   tell_journals

@@ -140,6 +140,7 @@ pub(super) fn read_reload(node: Option<&Node>) -> Reload {
                 _ => ExitCode::Meaningless,
             },
             can_stop_service: flag(node, "can_stop_service"),
+            replaces_workers: flag(node, "replaces_workers"),
         },
     }
 }

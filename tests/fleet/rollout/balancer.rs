@@ -79,6 +79,39 @@ fn a_member_behind_a_balancer_is_proven_by_itself() {
     let apply = only(&site, &play, "apply");
     assert_eq!(apply.outcome("h001"), "changed", "{apply}");
     site.fleet.expect("h001", "nginx", "gen2");
+    proven_by_its_workers(&site, &play);
+}
+
+/// The balancer shows the new certificate already, and the host's service is nowhere to be looked at: its workers have to
+/// be newer than the change.
+fn proven_by_its_workers(site: &Site, play: &str) {
+    const MOVE: &str = "sed -i 's/443/9443/' /etc/nginx/sites-enabled/fleet.conf; nginx -s reload";
+    site.fleet.fleet(&["put", "h001", "nginx", "gen1"]);
+    site.fleet.sh("h001", MOVE);
+    let required = play.replace("attempts: 5", "attempts: 2\n          proof: required");
+
+    let idle = required.replace("verify:", "reload: [/bin/true]\n        verify:");
+    let apply = only(site, &idle, "apply");
+    assert_eq!((apply.code, apply.outcome("h001").as_str()), (2, "rolled_back"), "{apply}");
+    assert!(apply.stdout.contains("its workers do not prove it: 0 of "), "{apply}");
+    let elsewhere = required.replace("/etc/nginx/tls/", "/etc/nginx/elsewhere/");
+    let apply = only(site, &elsewhere, "apply");
+    assert_eq!((apply.code, apply.outcome("h001").as_str()), (2, "failed"), "{apply}");
+    assert!(apply.stdout.contains("no handshake could prove the change"), "{apply}");
+    let apply = only(site, &idle.replace("required", "auto"), "apply");
+    assert_eq!((apply.code, apply.outcome("h001").as_str()), (0, "changed"), "{apply}");
+    assert!(apply.stdout.contains("NOT PROVEN"), "{apply}");
+
+    site.fleet.fleet(&["put", "h001", "nginx", "gen1"]);
+    let plan = only(site, &required, "plan");
+    assert!(plan.stdout.contains("nginx has to have new workers after it"), "{plan}");
+    let apply = only(site, &required, "apply");
+    assert_eq!((apply.code, apply.outcome("h001").as_str()), (0, "changed"), "{apply}");
+    assert!(apply.stdout.contains(" newer than the change"), "{apply}");
+    assert!(!apply.stdout.contains("NOT PROVEN"), "{apply}");
+    site.fleet
+        .sh("h001", "sed -i 's/9443/443/' /etc/nginx/sites-enabled/fleet.conf; nginx -s reload");
+    site.fleet.expect("h001", "nginx", "gen2");
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn base() -> Value {
             "tmpfs": ["/var/x"], "mkdir": [{"path": "/var/x/y", "owner": "a:a", "mode": "0700"}],
             "start": ["svc"], "port": 4443, "starttls": "none"
         },
-        "reload": {"command": ["load"], "exit_code": "config_loaded", "can_stop_service": false},
+        "reload": {"command": ["load"], "exit_code": "config_loaded", "can_stop_service": false,
+            "replaces_workers": false},
         "program": "svc", "reload_costs": "nothing",
         "running": {"pidfile": "/run/p.pid", "process": "svc", "unit": "svc"},
         "verify": [{"port": 443, "starttls": "none", "settle": "1s"}],
@@ -87,6 +88,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "reload.command" => plain(json!(["other"])),
         "reload.exit_code" => plain(json!("meaningless")),
         "reload.can_stop_service" => plain(json!(true)),
+        "reload.replaces_workers" => plain(json!(true)),
         "recover" => plain(json!(["start"])),
         "program" => plain(json!("other")),
         "reload_costs" => plain(json!("everything")),

@@ -2,8 +2,8 @@
 
 use crate::common::world::{AUTHORITY, desired, facts, nothing, plan, put, wanted, wanted_for};
 use certroll::testing::host::ValidateVia;
-use certroll::testing::model::StartTls;
-use certroll::testing::plan::host_plan::SeenBefore;
+use certroll::testing::model::{StartTls, Step};
+use certroll::testing::plan::host_plan::{Decision, SeenBefore};
 use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::playbook::certificate::{Dest, Validation, VerifyChoice, VerifySpec};
 use certroll::testing::verify::SignatureChoice;
@@ -63,6 +63,21 @@ fn a_name_with_an_rsa_and_an_ecdsa_pair_is_looked_at_for_each() {
     let [Some(rsa)] = &boots(&mut wanted)[..] else { panic!() };
     assert!(rsa.split(':').all(|one| one.starts_with("RSA")), "{rsa}");
     assert_eq!(boots(&mut wanted_for(&["apache"], &leaves[..1], true)), [None]);
+}
+
+#[test]
+fn a_certificate_that_no_handshake_can_judge_is_blocked_before_anything_is_staged() {
+    let mut desired = desired(&wanted(&["nginx"]));
+    let facts = facts(&desired);
+    assert!(matches!(plan(&desired, &facts, &[nothing()]).decision, Decision::Change));
+    desired.probes[0].beyond_judging = Some("such keys are unknown".to_owned());
+    let Decision::Blocked { step, why, .. } = plan(&desired, &facts, &[nothing()]).decision else {
+        panic!("not blocked")
+    };
+    assert_eq!(step, Step::Verify);
+    assert!(why.contains("such keys are unknown") && why.contains("verify: false"), "{why}");
+    desired.probes.clear();
+    assert!(matches!(plan(&desired, &facts, &[]).decision, Decision::Change), "nobody looks");
 }
 
 #[test]

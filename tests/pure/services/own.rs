@@ -28,7 +28,7 @@ services/own.yml:5:14: `key` is octal digits in quotes, such as "0640", not an i
 services/own.yml:5:25: `dir` is octal digits in quotes, such as "0640", not 'rwx'
 services/own.yml:6:15: `key` is user:group, such as root:ssl-cert, not 'root'
 services/own.yml:6:27: `cert` is user:group, such as root:ssl-cert, not 'root:'
-services/own.yml:8:3: `reload` has no key 'comand' [did you mean 'command'?] (keys: command, exit_code, can_stop_service)
+services/own.yml:8:3: `reload` has no key 'comand' [did you mean 'command'?] (keys: command, exit_code, can_stop_service, replaces_workers)
 services/own.yml:8:3: `reload` needs `command`: makes the service load the files
 services/own.yml:9:16: 70000 is not a TCP port
 services/own.yml:9:33: `starttls` cannot be 'smpt' [did you mean 'smtp'?] (allowed: none, smtp, lmtp, imap, pop3, sieve, ldap, ftp, postgres, mysql, xmpp)

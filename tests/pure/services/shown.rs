@@ -64,6 +64,7 @@ fn showing_a_profile_tells_what_matters() {
                     alpine: httpd -k graceful
                     exit code 0 proves nothing; the handshake tells
                     a bad certificate can bring the service down
+                    new worker processes replace the old ones
                     those who are connected: requests are finished by the old processes, idle connections are closed
       recover       default, with systemd: systemctl restart httpd
                     default, without systemd: httpd -k start

@@ -1,11 +1,14 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
 use super::observe::{observe, recover, status};
+use super::proof;
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived, Staged, Target};
 use crate::engine::verification::Dialers;
-use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
+use crate::host::{
+    self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay, Workers,
+};
 use crate::model::text::plural;
 use crate::model::{Guarantee, Step};
 use crate::plan::desired::DesiredState;
@@ -88,6 +91,21 @@ impl Target for Files {
         services: &'a [String],
     ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
         Box::pin(self.start_anew(job, observed, services))
+    }
+
+    fn workers<'a>(
+        &'a self,
+        view: &'a HostView,
+        services: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
+        Box::pin(async move {
+            let known = |name: &str| {
+                let mut services = view.desired().services.iter();
+                services.find(|service| service.name == name)?.workers.clone()
+            };
+            let queries = services.iter().filter_map(|name| known(name)).collect();
+            proof::workers(&self.connection, queries).await
+        })
     }
 
     fn dialers(&self) -> Dialers {

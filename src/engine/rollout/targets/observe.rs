@@ -8,6 +8,7 @@ use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed, Recovery}
 use crate::engine::verification;
 use crate::host::{HostFacts, Inspection, Recovered, RecoveredEnd, StateDirs};
 use crate::model::Step;
+use crate::plan::desired::ServiceWant;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
@@ -27,7 +28,6 @@ pub(super) async fn observe(
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<(Observed, Shell), HostFailure> {
-    let dialers = connection.dialers();
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
     let request =
         if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
@@ -45,9 +45,25 @@ pub(super) async fn observe(
             view.with_desired(desired)
         }
     };
-    let (view, plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
+    let (view, plan) = proof::sought(&job.wanted, view, connection, job.identity.now).await;
+    if !job.tries_garbage() && !plan.unproven.is_empty() && workers_might_prove(&view) {
+        running.end("no handshake can prove the change: the service's configuration is read");
+        shell.end().await;
+        let job = Job { plan_only: true, ..job.clone() };
+        return Box::pin(observe(&job, connection, dirs)).await;
+    }
     running.end(describe(&plan));
     Ok((Observed { view, plan }, shell))
+}
+
+/// Whether a service's workers could prove what no handshake does, if it was known which files its configuration names: a
+/// rollout does not ask that before.
+fn workers_might_prove(view: &HostView) -> bool {
+    let unasked = |service: &ServiceWant| {
+        let discover = service.discover.as_ref();
+        service.workers.is_some() && discover.is_some_and(|discover| discover.handshake_tells)
+    };
+    view.desired().services.iter().any(unasked)
 }
 
 /// What the files and the places of a task are like, and no more. Changes nothing, and runs no command of the task.

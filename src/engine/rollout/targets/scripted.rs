@@ -7,7 +7,7 @@ use crate::engine::rollout::target::{
     Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
 };
 use crate::engine::verification::Dialers;
-use crate::host::{FileFacts, FileState, StateDirs, StepFailure};
+use crate::host::{FileFacts, FileState, StateDirs, StepFailure, Workers};
 use crate::model::{Fingerprint, Guarantee, HostName, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
@@ -208,6 +208,14 @@ impl Target for Store {
     ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
         // A store runs nothing.
         Box::pin(async { Ok(None) })
+    }
+
+    fn workers<'a>(
+        &'a self,
+        _: &'a HostView,
+        services: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
+        Box::pin(async move { Ok(vec![None; services.len()]) })
     }
 
     fn dialers(&self) -> Dialers {

@@ -54,6 +54,18 @@ eldest() {
   v=
 }
 
+# PID -> processes: those that it started
+started_by() {
+  processes= started_parent=$1
+  set +f; set -- /proc/[0-9]*/stat; set -f
+  for started_file; do
+    first_line "$started_file"
+    set -- ${v##*")"}
+    [ "${2-}" = "$started_parent" ] || continue
+    v=${started_file#/proc/}; processes="$processes ${v%/stat}"
+  done
+}
+
 # PID -> process_uid, process_gid, process_groups (each after a comma), process_caps (1: it may read any file); 1: it has gone
 process_rights() {
   process_uid= process_gid= process_groups= process_caps=0
