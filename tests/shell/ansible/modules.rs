@@ -84,8 +84,7 @@ fn alike(tasks: &str, more: &[(&str, &str)]) {
 fn shown(tasks: &str, keys: &str) -> String {
     let mut text = String::new();
     for (index, task) in tasks.lines().filter(|line| !line.trim().is_empty()).enumerate() {
-        let task = task.trim().trim_start_matches("- ");
-        let body = task.trim_start_matches('{').trim_end_matches('}');
+        let body = task.trim();
         text.push_str(&format!(
             "  - {{name: t{index}, register: r, ignore_errors: true, {body}}}\n  \
              - {{name: s{index}, debug: {{msg: \"{{{{ r | dict2items | selectattr('key', 'in', {keys}) | sort(attribute='key') | list }}}}\"}}}}\n"
@@ -167,8 +166,8 @@ fn stat_and_slurp_look() {
         let keys = "['exists', 'isreg', 'isdir', 'islnk', 'mode', 'size', 'uid', 'gid', 'nlink', 'pw_name', 'gr_name', 'checksum', \
                     'lnk_target', 'lnk_source', 'path', 'wusr', 'xoth', 'isuid', 'readable', 'writeable', 'executable', 'issock']";
         format!(
-            "  - {{name: stat {path}, stat: {{path: '{{{{ D }}}}/{path}'{more}}}, register: r}}\n  \
-             - {{name: shows {path}{more}, debug: {{msg: \"{{{{ r.stat | dict2items | selectattr('key', 'in', {keys}) | sort(attribute='key') | list }}}}\"}}}}\n"
+            "  - {{name: 'stat {path}{more}', stat: {{path: '{{{{ D }}}}/{path}'{more}}}, register: r}}\n  \
+             - {{name: 'shows {path}{more}', debug: {{msg: \"{{{{ r.stat | dict2items | selectattr('key', 'in', {keys}) | sort(attribute='key') | list }}}}\"}}}}\n"
         )
     };
     let made = "  - {name: a, copy: {content: abc, dest: '{{ D }}/a', mode: '2750'}}\n  \
@@ -517,6 +516,7 @@ fn a_plan_shows_what_would_change_and_no_key() {
         let said = run(verb);
         if verb == "plan" {
             assert_eq!(tree(directory.path()), before, "a plan changes nothing");
+            assert!(said.contains("\"pending\":1"), "{said}");
         }
         assert!(said.contains("-b\\n+c"), "{said}");
         assert!(said.contains("mode 0644 → 0600"), "{said}");

@@ -1,7 +1,8 @@
 //! `user` and `group`.
 
 use super::super::action::{Action, Done, Failed};
-use super::{ask, result};
+use super::ask::ask;
+use super::result;
 use crate::host::{ModuleReply, ModuleRequest, Verb};
 use crate::playbook::modules::Arguments;
 use serde_json::{Map, Value as Json, json};

@@ -1,8 +1,9 @@
 //! `copy` and `template`: a file's content, from here or from another file of the host.
 
 use super::super::action::{Action, Done, Failed};
+use super::ask::ask;
 use super::difference::{SHOWN, difference};
-use super::{ask, result};
+use super::result;
 use crate::host::{ModuleReply, ModuleRequest, Verb};
 use crate::model::{Fingerprint, Secret};
 use crate::playbook::modules::{Arguments, FileContent, ModuleTask, content};

@@ -1,7 +1,8 @@
 //! `file`: directories, links, attributes, and what is to be gone.
 
 use super::super::action::{Action, Done, Failed};
-use super::{ask, result};
+use super::ask::ask;
+use super::result;
 use crate::host::{ModuleRequest, Verb};
 use crate::playbook::modules::Arguments;
 use serde_json::json;

@@ -2,8 +2,9 @@
 //! unless somebody else changed it meanwhile.
 
 use super::super::action::{Action, Done, Failed};
+use super::ask::ask;
 use super::copy::{Put, validation};
-use super::{ask, look};
+use super::look;
 use crate::model::{Fingerprint, Secret};
 use crate::playbook::modules::{Arguments, FileContent, ModuleTask};
 use crate::source::Node;

@@ -1,7 +1,7 @@
 //! `stat` and `slurp`: what a path is, and what is in it. They change nothing, so they run in `plan` too.
 
 use super::super::action::{Action, Done, Failed};
-use super::ask;
+use super::ask::ask;
 use crate::host::{ModuleReply, ModuleRequest, Verb};
 use crate::model::Secret;
 use crate::playbook::modules::Arguments;

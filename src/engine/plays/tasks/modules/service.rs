@@ -1,7 +1,8 @@
 //! `service` and `systemd`: whether a service runs, and whether it begins with the host.
 
 use super::super::action::{Action, Done, Failed};
-use super::{ask, result};
+use super::ask::ask;
+use super::result;
 use crate::host::{ModuleRequest, Verb};
 use crate::model::text::printable;
 use crate::playbook::modules::{Arguments, ModuleTask};
