@@ -3,7 +3,7 @@
 use super::conversation::{BadReply, Conversation, Reply};
 use super::encode::{body, decode, encode, encode_all, is_plain_text};
 use super::error::RemoteError;
-use super::program::{module, nonce};
+use super::program::{Then, module, nonce};
 use crate::host::{ModuleRefusal, ModuleReply, ModuleRequest};
 use crate::model::text::printable;
 use crate::model::{Secret, Step};
@@ -25,7 +25,8 @@ pub(crate) async fn run(
     let nonce = nonce();
     let text = words(request, &nonce);
     let program = module(request.verb);
-    let mut host = Conversation::open(process, program, &nonce, &text, Step::Task).await?;
+    let mut host =
+        Conversation::open(process.into(), program, &nonce, &text, Step::Task, Then::End).await?;
     host.may_have_changed = !request.check;
     let mut content: Option<Zeroizing<Vec<u8>>> = None;
     loop {
