@@ -287,7 +287,8 @@ pub(crate) async fn finish(
         }
     };
     if let Some((cause, advice)) = wrong {
-        let failure = staged.roll_back(cause).await;
+        let mut failure = staged.roll_back(cause).await;
+        failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
         let mut failure = looked_back(failure, &job, &observed, since, context).await;
         let mounted = plan_mounts(&observed.plan);
         let unverified = failure.failure.step == Step::Verify;
@@ -370,7 +371,11 @@ impl VerifiedHost {
     /// The word was not acknowledged; the outcome says what is known.
     pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
-        self.staged.confirm().await?;
+        let limit = self.observed.view.desired().confirm_timeout;
+        self.staged.confirm().await.map_err(|mut failure| {
+            failure.explain_silence(context.emitter.silence(), self.since, limit);
+            failure
+        })?;
         running.end("the change is kept");
         Ok(())
     }

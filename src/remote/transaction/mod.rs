@@ -159,7 +159,10 @@ impl Transaction {
                 Ok(replies.back)
             }
             // It had gone back by itself, which is what was wanted.
-            Err(RemoteError::RolledBack { rollback, .. }) => Ok(rollback),
+            Err(RemoteError::RolledBack { failure, mut rollback }) => {
+                rollback.by_itself = Some(failure.why);
+                Ok(rollback)
+            }
             Err(error) => Err(error),
         }
     }
