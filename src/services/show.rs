@@ -2,7 +2,7 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reload,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, InContainer, KeyPlace, Paths, Profile, Reload,
     SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
@@ -76,6 +76,13 @@ pub fn show(profile: &Profile) -> String {
         page.row("", &format!("handshake inside on port {}{}", seal.port, starttls(seal.starttls)));
     }
     reload(&mut page, &profile.reload);
+    match &profile.in_container {
+        Some(InContainer::Reload(command)) => page.row("in container", &command.brief()),
+        Some(InContainer::Signal(signal)) => {
+            page.row("in container", &format!("{signal} to its first process"));
+        }
+        None => {}
+    }
     if let Some(costs) = &profile.reload_costs {
         page.row("", &format!("those who are connected: {costs}"));
     }

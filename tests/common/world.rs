@@ -14,7 +14,8 @@ use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
 use certroll::testing::plan::request::{CertificateRequest, Material};
 use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
-    CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice, WhenStopped,
+    CertificateTask, Confirm, Dest, Ownership, Pair, ServiceUse, SourceText, VerifyChoice,
+    WhenStopped,
 };
 use certroll::testing::services::Profiles;
 use certroll::testing::verify::Served;
@@ -63,7 +64,10 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         address: "192.0.2.1".to_owned(),
         task: "renew".to_owned(),
         certificate: CertificateTask {
-            services: services.iter().map(|&name| name.to_owned()).collect(),
+            services: services
+                .iter()
+                .map(|&name| ServiceUse { name: name.to_owned(), container: None })
+                .collect(),
             pairs: leaves.iter().map(|_| pair()).collect(),
             ownership: Ownership::default(),
             validate: None,
@@ -152,6 +156,7 @@ fn absent(path: &RemotePath) -> FileFacts {
         free_inodes: None,
         state: FileState::Absent,
         generations: Vec::new(),
+        held: Vec::new(),
         orphans: Vec::new(),
     }
 }
@@ -171,7 +176,6 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,

@@ -10,7 +10,7 @@ mod tests;
 pub(crate) use render::{RenderError, render};
 pub(crate) use spec::CertificateSpec;
 pub use task::{
-    CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
-    VerifyChoice, VerifySpec, WhenStopped,
+    CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
+    SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
 };
 pub(crate) use task::{CheckOn, Passphrase, Trust};

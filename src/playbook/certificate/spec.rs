@@ -40,6 +40,7 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
+pub(super) const SERVICE: [&str; 5] = ["name", "container", "engine", "user", "restart"];
 pub(super) const SOURCE: [&str; 5] =
     ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
 pub(super) const CONTENT: [&str; 1] = ["content"];

@@ -1,5 +1,6 @@
 //! Plans: what is resolved for each kind of host, which handshakes count, what the table says.
 
+mod containers;
 mod discovery;
 mod keys;
 mod looks;

@@ -311,6 +311,7 @@ fn an_absent_file(path: &crate::model::RemotePath) -> FileFacts {
         free_inodes: None,
         state: FileState::Absent,
         generations: Vec::new(),
+        held: Vec::new(),
         orphans: Vec::new(),
     }
 }
@@ -329,7 +330,6 @@ fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile {
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,
