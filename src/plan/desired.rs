@@ -4,7 +4,8 @@
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{
-    Attributes, Container, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId, ValidateStep,
+    Attributes, Container, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId,
+    ValidateStep,
 };
 use crate::material::Certificate;
 use crate::model::command::CommandLine;

@@ -7,7 +7,8 @@ use super::checks::{checks_of, counter_checks, prechecks};
 use super::command::names_files;
 use super::container::{engine_exec, is_engine_command};
 use super::desired::{
-    CheckWant, DesiredState, DiscoverWant, ProbeWant, ReloadReader, ServiceContainer, ServiceWant, Told,
+    CheckWant, DesiredState, DiscoverWant, ProbeWant, ReloadReader, ServiceContainer, ServiceWant,
+    Told,
 };
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};

@@ -2,8 +2,8 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, InContainer, KeyPlace, Paths, Profile, Reload,
-    SelfReload, ValidateStep, VerifyDefault,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, InContainer, KeyPlace, Paths,
+    Profile, Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
 use crate::host::{Family, FileRole};
@@ -76,15 +76,15 @@ pub fn show(profile: &Profile) -> String {
         page.row("", &format!("handshake inside on port {}{}", seal.port, starttls(seal.starttls)));
     }
     reload(&mut page, &profile.reload);
+    if let Some(costs) = &profile.reload_costs {
+        page.row("", &format!("those who are connected: {costs}"));
+    }
     match &profile.in_container {
         Some(InContainer::Reload(command)) => page.row("in container", &command.brief()),
         Some(InContainer::Signal(signal)) => {
             page.row("in container", &format!("{signal} to its first process"));
         }
         None => {}
-    }
-    if let Some(costs) = &profile.reload_costs {
-        page.row("", &format!("those who are connected: {costs}"));
     }
     if let Some(recover) = &profile.recover {
         commands(&mut page, "recover", recover);

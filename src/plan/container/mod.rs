@@ -14,8 +14,7 @@ pub(super) use obstacles::{fault, remarks};
 
 use super::desired::{DesiredState, ServiceContainer, ServiceWant, Told};
 use crate::host::{
-    Container, ContainerFacts, ContainerState, Engine, HeldAs, HostFacts, StepFailure,
-    TimedCommand, ValidateVia,
+    ContainerFacts, ContainerState, HostFacts, StepFailure, TimedCommand, ValidateVia,
 };
 use crate::model::{CommandLine, Step};
 use crate::playbook::certificate::SingleFiles;

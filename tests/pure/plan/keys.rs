@@ -167,9 +167,13 @@ fn becomes(text: &Value, path: &str) -> String {
         if path.starts_with("container.") {
             let container = Container { name: "web".to_owned(), engine: None, user: None };
             let single_files = SingleFiles::Block;
-            wanted.certificate.services[0].container = Some(InContainer { container, single_files });
+            wanted.certificate.services[0].container =
+                Some(InContainer { container, single_files });
             let variants = Variants::of(&wanted).expect("complete");
-            return format!("{:?}", variants.of_kind(DEBIAN).expect("complete").services[0].container);
+            return format!(
+                "{:?}",
+                variants.of_kind(DEBIAN).expect("complete").services[0].container
+            );
         }
         wanted.certificate.validate = validate;
         wanted.certificate.verify = verify;
