@@ -168,7 +168,7 @@ pub struct FileFacts {
     /// What else has it mounted: other mount namespaces, as of containers. Empty where only root could tell. Of what
     /// is not there yet, only where a requested container would see it.
     pub held: Vec<Held>,
-    /// Directories of interrupted stagings that no journal knows; the next transaction removes them.
+    /// Directories of interrupted stagings that no journal knows; `certroll recover` removes them.
     pub orphans: Vec<Vec<u8>>,
 }
 

@@ -1,7 +1,7 @@
 //! Whether these are the right files: what the service's own configuration, the links on the way and
 //! the rights of its user say about the destinations.
 
-use super::host_plan::{FileAction, FilePlan};
+use super::host_plan::FilePlan;
 use super::inspection::{HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
@@ -176,7 +176,7 @@ fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<Str
         let remedy = "mount its directory instead, or restart the container in place of a reload";
         match held.kind {
             HeldAs::File | HeldAs::Older if restarts(held) => {
-                (file.action != FileAction::Keep || held.kind == HeldAs::Older).then(|| {
+                (!file.action.keeps_file() || held.kind == HeldAs::Older).then(|| {
                     format!(
                         "{path} is mounted into {by} as a single file, {inside}: the container is restarted, and \
                          sees the new one then"
@@ -187,11 +187,11 @@ fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<Str
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"
             )),
-            HeldAs::File if file.action != FileAction::Keep => Some(format!(
+            HeldAs::File if !file.action.keeps_file() => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
                  until it is restarted; {remedy}"
             )),
-            HeldAs::Directory if file.action != FileAction::Keep => Some(format!(
+            HeldAs::Directory if !file.action.keeps_file() => Some(format!(
                 "{path} is {inside} in {by}, in a mounted directory: the new file is seen there"
             )),
             HeldAs::File | HeldAs::Directory => None,

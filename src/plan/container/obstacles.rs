@@ -4,7 +4,7 @@ use super::engines::{engine_exec, is_engine_command};
 use crate::host::{ContainerFacts, ContainerState, Engine, Held, HeldAs};
 use crate::model::{CommandLine, Step};
 use crate::plan::desired::ServiceContainer;
-use crate::plan::host_plan::{Decision, FileAction, FilePlan};
+use crate::plan::host_plan::{Decision, FilePlan};
 use crate::plan::inspection::{HostView, ServiceView};
 use crate::playbook::certificate::SingleFiles;
 
@@ -84,7 +84,7 @@ fn unseen(
                  into it, or name in `dest` the host's path of what it has mounted"
             ));
         };
-        let changes = plan.action != FileAction::Keep || held.kind == HeldAs::Older;
+        let changes = !plan.action.keeps_file() || held.kind == HeldAs::Older;
         if held.kind.is_single() && changes && container.single_files == SingleFiles::Block {
             return Some(format!("{path} {}; {}", single(held), ways_out(name)));
         }
@@ -126,7 +126,7 @@ fn told_by_engine(view: &HostView, files: &[FilePlan]) -> Option<String> {
     }
     files.iter().zip(view.files()).find_map(|(plan, file)| {
         let held = file.there.held.iter().find(|held| held.kind.is_single() && held.container.is_some())?;
-        let changes = plan.action != FileAction::Keep || held.kind == HeldAs::Older;
+        let changes = !plan.action.keeps_file() || held.kind == HeldAs::Older;
         changes.then(|| {
             format!(
                 "{} {}; mount its directory instead, or give the task a `reload` that restarts the container",
