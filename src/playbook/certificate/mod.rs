@@ -9,6 +9,7 @@ mod tests;
 
 pub(crate) use render::{RenderError, render};
 pub(crate) use spec::CertificateSpec;
+pub(crate) use task::AcmePart;
 pub use task::{
     CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
     SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
