@@ -20,6 +20,7 @@ mod fan_out;
 pub(crate) mod identity;
 pub(crate) mod ledger;
 pub(crate) mod plays;
+pub(crate) mod pulse;
 pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod stop;

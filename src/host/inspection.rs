@@ -75,4 +75,7 @@ pub struct InspectCommand {
     /// `certroll_pid` and `certroll_started`, `USER:GROUP` or `-` in `certroll_as`, and the path in there of file N, where
     /// it has one, in `certroll_at_N`. Skipped when it does not run or cannot be entered.
     pub in_container: Option<usize>,
+    /// Skipped on hosts whose transactions can give commands mounts of their own
+    /// ([`Tools::mount_namespace`](super::Tools::mount_namespace)).
+    pub unless_mounts: bool,
 }

@@ -274,22 +274,22 @@ pub(super) fn prechecks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<PrecheckWant> {
-    let mut commands: Vec<(CommandLine, String, bool)> = Vec::new();
+    let mut commands: Vec<(CommandLine, String, bool, bool)> = Vec::new();
     if let Some((command, private_net)) = in_container(wanted, service, first) {
         if !names_files(&command) {
             let label = label_of_task(&wanted.certificate);
-            commands.push((untouched(&command, private_net), label, true));
+            commands.push((untouched(&command, private_net), label, true, true));
         }
     } else if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
     {
-        commands.push((command.clone(), label(command), false));
+        commands.push((command.clone(), label(command), false, true));
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
         let about = &step.step;
         if service.is_in_container() {
             let command = untouched(&step.command, about.net_private);
-            commands.push((command, label(&step.command), true));
+            commands.push((command, label(&step.command), true, true));
             continue;
         }
         // Paths first: what is wrapped around them quotes them once more.
@@ -297,15 +297,16 @@ pub(super) fn prechecks(
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let user = word_for_user(service, about.as_user.as_ref());
         let command = unseen(command, about.scratch_home, user.as_deref());
-        commands.push((command, label(&step.command), false));
+        commands.push((command, label(&step.command), false, about.via == Via::MountNamespace));
     }
     let timeout = wanted.certificate.validate_timeout;
     commands
         .into_iter()
-        .map(|(command, label, in_container)| PrecheckWant {
+        .map(|(command, label, in_container, staged_tells)| PrecheckWant {
             command: TimedCommand { command, timeout },
             label,
             in_container,
+            staged_tells,
         })
         .collect()
 }

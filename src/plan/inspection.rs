@@ -12,7 +12,7 @@ use super::host_plan::SeenBefore;
 use super::variants::Variants;
 use crate::host::{
     CommandResult, ContainerFacts, ContainerState, FileFacts, HostFacts, HostKind, InspectCommand,
-    Inspection, InspectionVariant, ProcessFacts, RunningCheck,
+    Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
 };
 use crate::model::{Fingerprint, RemotePath};
 use crate::playbook::certificate::{SingleFiles, WhenStopped};
@@ -25,7 +25,7 @@ pub fn ask(variants: &Variants) -> Inspection {
 }
 
 /// As [`ask`], with the checks over garbage: the answers belong to what [`Variants::desired_for_plan`] gives.
-pub(crate) fn ask_for_plan(variants: &Variants) -> Inspection {
+pub fn ask_for_plan(variants: &Variants) -> Inspection {
     let kinds: Vec<_> = variants.all_for_plan().collect();
     asked(
         variants,
@@ -85,19 +85,24 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
         variant.processes.extend(service.process.clone());
-        let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let counter_checks = service.counter_checks.iter();
         let container = service.container.as_ref().map(|_| variant.containers.len());
         variant.containers.extend(service.container.iter().map(|known| known.container.clone()));
-        let commands = service.prechecks.iter().map(|check| (&check.command, check.in_container));
-        let counter_checks = counter_checks.map(|check| (&check.command, check.in_container));
-        let commands =
-            commands.chain(counter_checks).chain(discover.map(|command| (command, false)));
-        variant.commands.extend(commands.map(|(command, inside)| InspectCommand {
+        let asked = |command: &TimedCommand, unless_mounts, inside| InspectCommand {
             command: command.clone(),
             only_if_running,
+            unless_mounts,
             in_container: container.filter(|_| inside),
-        }));
+        };
+        let prechecks = service.prechecks.iter();
+        variant
+            .commands
+            .extend(prechecks.map(|one| asked(&one.command, one.staged_tells, one.in_container)));
+        let counter_checks =
+            service.counter_checks.iter().map(|check| (&check.command, check.in_container));
+        let discover = service.discover.as_ref().filter(|discover| !discover.handshake_tells);
+        let discover = discover.map(|discover| (&discover.command, false));
+        let commands = counter_checks.chain(discover);
+        variant.commands.extend(commands.map(|(command, inside)| asked(command, false, inside)));
         variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
         let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in optional.chain(&service.program) {
@@ -351,7 +356,11 @@ impl HostView {
                     .iter()
                     .filter_map(|want| Some((want, results.next()?)))
                     .collect(),
-                discovery: want.discover.as_ref().and_then(|_| results.next()),
+                discovery: want
+                    .discover
+                    .as_ref()
+                    .filter(|discover| !discover.handshake_tells)
+                    .and_then(|_| results.next()),
                 up: running(want).and_then(|_| up.next().copied().flatten()),
                 process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
             })

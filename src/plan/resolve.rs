@@ -227,6 +227,7 @@ fn service_want(
             .map(|(command, how)| DiscoverWant {
                 command: limited(command, task.validate_timeout),
                 how: how.clone(),
+                handshake_tells: !probes.is_empty(),
             })
             .filter(|_| here),
         watches_renames: service.profile.self_reload == SelfReload::OnRename,

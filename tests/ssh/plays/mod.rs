@@ -8,3 +8,4 @@ mod saved_plans;
 mod site;
 mod tasks;
 mod verbs;
+mod watching;
