@@ -5,12 +5,12 @@ pub mod clock {
 }
 pub mod host {
     pub use crate::host::{
-        Attributes, BootRecipe, CommandResult, Committed, Content, Family, FileChange, FileFacts,
-        FileRole, FileState, Held, HeldAs, HostFacts, HostKind, InspectCommand, Inspection,
-        InspectionVariant, JournalState, Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd,
-        RegularFile, RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure,
-        TimedCommand, Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
-        ValidationWay,
+        Attributes, BootRecipe, CommandResult, Committed, Container, ContainerFacts,
+        ContainerState, Content, Engine, Family, FileChange, FileFacts, FileRole, FileState, Held,
+        HeldAs, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant, JournalState,
+        Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd, RegularFile, RolledBack,
+        RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools,
+        TransactionId, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
     };
 }
 pub mod inventory {
@@ -73,8 +73,8 @@ pub mod playbook {
     pub use crate::playbook::{Playbook, parse};
     pub mod certificate {
         pub use crate::playbook::certificate::{
-            CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
-            VerifyChoice, VerifySpec, WhenStopped,
+            CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
+            SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
         };
     }
 }

@@ -104,6 +104,7 @@ impl Questions {
                 variant.commands.push(InspectCommand {
                     command: TimedCommand { command: command.clone(), timeout: PATIENCE },
                     only_if_running: place,
+                    in_container: None,
                     unless_mounts: false,
                 });
             }
@@ -204,7 +205,12 @@ impl Readings<'_> {
                     ["find", "-H", &file.path.to_string(), "-maxdepth", "1", "!", "-type", "d"];
                 let command = CommandLine::Argv(words.map(str::to_owned).to_vec());
                 let command = TimedCommand { command, timeout: PATIENCE };
-                InspectCommand { command, only_if_running: None, unless_mounts: false }
+                InspectCommand {
+                    command,
+                    only_if_running: None,
+                    in_container: None,
+                    unless_mounts: false,
+                }
             })
             .collect();
         let variant = InspectionVariant { commands, ..InspectionVariant::default() };
@@ -259,7 +265,7 @@ impl Running<'_> {
 fn asked(shell: &str, only_if_running: Option<usize>) -> InspectCommand {
     let command = CommandLine::Shell(shell.to_owned());
     let command = TimedCommand { command, timeout: PATIENCE };
-    InspectCommand { command, only_if_running, unless_mounts: false }
+    InspectCommand { command, only_if_running, in_container: None, unless_mounts: false }
 }
 
 #[cfg(test)]

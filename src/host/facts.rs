@@ -4,6 +4,7 @@
 //! that holds a key only digest, owner, mode and its CERTIFICATE blocks ever leave the host.
 
 use super::command::CommandResult;
+use super::container::ContainerFacts;
 use super::kind::HostKind;
 use super::transaction::TransactionId;
 use crate::material::Certificate;
@@ -35,6 +36,8 @@ pub struct HostFacts {
     pub processes: Vec<Option<ProcessFacts>>,
     /// The processes of each service whose workers were asked for, in the order of the request; `None`: not found.
     pub workers: Vec<Option<Workers>>,
+    /// The requested containers, in the order of the request.
+    pub containers: Vec<ContainerFacts>,
     /// Of the programs asked for, those that the host does not have.
     pub absent: Vec<String>,
     /// Transactions that have not ended, oldest first.
@@ -182,6 +185,9 @@ pub struct FileFacts {
     pub state: FileState,
     /// Earlier generations kept beside the file, oldest first.
     pub generations: Vec<Generation>,
+    /// What else has it mounted: other mount namespaces, as of containers. Empty where only root could tell. Of what
+    /// is not there yet, only where a requested container would see it.
+    pub held: Vec<Held>,
     /// Directories of interrupted stagings that no journal knows; `certroll recover` removes them.
     pub orphans: Vec<Vec<u8>>,
 }
@@ -256,8 +262,6 @@ pub struct RegularFile {
     pub readers: Vec<String>,
     /// Something is mounted on this very path (a container's bind): it cannot be replaced.
     pub mount_point: bool,
-    /// What else has it mounted: other mount namespaces, as of containers. Empty where only root could tell.
-    pub held: Vec<Held>,
     /// The certificates in it, in file order; at most 64 KiB of them are told.
     pub certificates: Vec<Arc<Certificate>>,
     /// Whether the file holds a private key block.
@@ -281,6 +285,8 @@ pub struct Held {
     pub container: Option<String>,
     /// Where it is in there. Printable.
     pub path: String,
+    /// Which of the requested containers it is.
+    pub asked: Option<usize>,
 }
 
 impl Held {
@@ -303,6 +309,13 @@ pub enum HeldAs {
     Older,
     /// In a mounted directory: a rename is seen there.
     Directory,
+}
+
+impl HeldAs {
+    /// By itself: what is renamed over it is another file than the one that is seen there.
+    pub fn is_single(self) -> bool {
+        matches!(self, Self::File | Self::Older)
+    }
 }
 
 /// A kept earlier state of a file.

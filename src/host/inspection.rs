@@ -1,6 +1,7 @@
 //! What to read on a host before anything is decided. Nothing of it changes the host.
 
 use super::command::{RunningCheck, TimedCommand};
+use super::container::Container;
 use super::kind::HostKind;
 use crate::model::RemotePath;
 
@@ -47,6 +48,8 @@ pub struct InspectionVariant {
     pub processes: Vec<ProcessQuery>,
     /// Services of which the main process and those that it started are wanted, with their start times.
     pub workers: Vec<ProcessQuery>,
+    /// Containers to look for.
+    pub containers: Vec<Container>,
     /// Commands to run (checks of the untouched configuration, discovery).
     pub commands: Vec<InspectCommand>,
 }
@@ -70,6 +73,10 @@ pub struct InspectCommand {
     /// Skipped when this service (an index into `running`) is known not to run: the checks of some
     /// (`nginx -t`) leave files behind then.
     pub only_if_running: Option<usize>,
+    /// It enters this container (an index into `containers`): it finds its first process and that one's start in
+    /// `certroll_pid` and `certroll_started`, `USER:GROUP` or `-` in `certroll_as`, and the path in there of file N, where
+    /// it has one, in `certroll_at_N`. Skipped when it does not run or cannot be entered.
+    pub in_container: Option<usize>,
     /// Skipped on hosts whose transactions can give commands mounts of their own
     /// ([`Tools::mount_namespace`](super::Tools::mount_namespace)).
     pub unless_mounts: bool,

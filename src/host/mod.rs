@@ -5,6 +5,7 @@
 //! conversation. Nothing here does anything.
 
 mod command;
+mod container;
 mod facts;
 mod inspection;
 mod kind;
@@ -14,6 +15,7 @@ mod transaction;
 
 pub(crate) use command::CommandRequest;
 pub use command::{CommandResult, RunningCheck, TimedCommand};
+pub use container::{Container, ContainerFacts, ContainerState, Engine};
 pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts, ProcessName, Workers};
 pub use facts::{
     FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, RegularFile, Tools,

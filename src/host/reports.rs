@@ -68,6 +68,10 @@ pub enum ValidationWay {
     UserNamespace,
     /// As arguments.
     Staged,
+    /// Mounted over the live paths in a private copy of a container's mounts.
+    Container,
+    /// In another container of the same image, over the live paths.
+    Throwaway,
     /// The service itself was started in private namespaces and served the new certificate.
     Boot,
     /// After the renames and before the reload; in a [`Staged`] report: still to come.
@@ -86,6 +90,8 @@ impl ValidationWay {
             Self::MountAndNetNamespace => "in a mount and net namespace",
             Self::UserNamespace => "in a user namespace",
             Self::Staged => "on the staged files",
+            Self::Container => "in a private copy of the container's mounts",
+            Self::Throwaway => "in a throwaway container",
             Self::Boot => "by a sealed boot",
             Self::Live => "after the switch",
             Self::Inconclusive => "inconclusive",

@@ -220,6 +220,10 @@ pub enum ValidateVia {
     MountNamespace,
     /// The command takes the staged paths as arguments.
     Staged,
+    /// The same, and it shows them to the service's program in a private copy of a container's mounts.
+    Container,
+    /// The same in another container of the image, where no such copy can be made.
+    Throwaway,
     /// Only after the renames and before the reload.
     Live,
     /// The service itself is started in private namespaces and must serve the new certificate there. If it

@@ -127,8 +127,8 @@ fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) ->
         };
     }
     let mut profiles = Vec::new();
-    for name in &rendered.services {
-        match book.profiles.find(name) {
+    for service in &rendered.services {
+        match book.profiles.find(&service.name) {
             Ok(profile) => profiles.push(Arc::new(profile.clone())),
             Err(problem) => found.push(problem.at(rendered.span.as_ref())),
         }

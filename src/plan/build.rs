@@ -4,6 +4,7 @@
 //! facts that its own execution leaves behind it plans nothing.
 
 use super::alternatives;
+use super::container;
 use super::discovery;
 use super::file_plan::plan_file;
 use super::host_plan::{Decision, FilePlan, HostPlan, PlannedPlace, SeenBefore};
@@ -55,6 +56,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     if decision != Decision::Unchanged {
         notes.extend(about_places);
         blind_checks(view, &mut notes);
+        notes.extend(container::remarks(view));
         aging(&files, now, &mut notes);
         if let Some(locked) = &view.facts().lock {
             notes.push(format!(
@@ -147,7 +149,7 @@ fn wrong_names(view: &HostView, places: &[PlannedPlace]) -> Vec<String> {
 /// The services that do not run, in words.
 fn stopped(view: &HostView) -> Option<String> {
     let stopped = view.services().filter(|service| service.up == Some(false));
-    let names: Vec<&str> = stopped.map(|service| service.want.name.as_str()).collect();
+    let names: Vec<String> = stopped.map(|service| service.want.shown()).collect();
     (!names.is_empty()).then(|| names.join(" and "))
 }
 

@@ -2,6 +2,7 @@
 //! garbage that show whether a check looks at the new files at all.
 
 use super::command::{boot, names_files, prepared, unseen, with_garbage};
+use super::container::{engine_exec, entered_with_garbage, untouched};
 use super::desired::{CounterCheck, PrecheckWant, ProbeWant, ValidateWant};
 use super::error::PlanError;
 use super::layout::{Layout, Service};
@@ -23,7 +24,10 @@ fn reads_configuration(step: &ResolvedStep) -> bool {
 
 /// The profile's checks that stand beside the task's own.
 fn steps<'a>(wanted: &CertificateRequest, service: &'a Service<'_>) -> Vec<&'a ResolvedStep> {
-    let all = service.resolved.validate.iter();
+    // In a container only those over the mounted files: nothing else of it can be run there.
+    let fits =
+        |step: &&ResolvedStep| !service.is_in_container() || step.step.via == Via::MountNamespace;
+    let all = service.resolved.validate.iter().filter(fits);
     match wanted.certificate.validate {
         Some(Validation::Off) => Vec::new(),
         Some(Validation::Command(_)) => all.filter(|step| !reads_configuration(step)).collect(),
@@ -42,7 +46,15 @@ pub(super) fn checks_of(
     let timeout = task.validate_timeout;
     let pairs = wanted.materials.len();
     let mut checks = Vec::new();
-    if let (Some(Validation::Command(command)), true) = (&task.validate, first) {
+    if let Some((command, private_net)) = in_container(wanted, service, first) {
+        checks.push(container_check(
+            &command,
+            private_net,
+            Vec::new(),
+            timeout,
+            label_of_task(task),
+        ));
+    } else if let (Some(Validation::Command(command)), true) = (&task.validate, first) {
         let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
         let about_files = names_files(command);
         // With a path in it, it wants the new file; without, it reads the configuration.
@@ -64,6 +76,20 @@ pub(super) fn checks_of(
         }));
     }
     for step in steps(wanted, service) {
+        if service.is_in_container() {
+            let about = &step.step;
+            let label = label(&step.command);
+            let mut check = container_check(
+                &step.command,
+                about.net_private,
+                about.covers.clone(),
+                timeout,
+                label,
+            );
+            check.step.refuse_output.clone_from(&about.refuse_output);
+            checks.push(check);
+            continue;
+        }
         // The configuration names every pair; a loader is shown them one by one.
         let count = if reads_configuration(step) { 1 } else { pairs };
         let profile = service.profile;
@@ -75,6 +101,57 @@ pub(super) fn checks_of(
         checks.extend(boot_check(wanted, probes, service.profile, seal));
     }
     Ok(checks)
+}
+
+/// The task's own check, where it is one of a container's program, and whether it wants a network of its own.
+fn in_container(
+    wanted: &CertificateRequest,
+    service: &Service<'_>,
+    first: bool,
+) -> Option<(CommandLine, bool)> {
+    let Some(Validation::Command(command)) = wanted.certificate.validate.as_ref().filter(|_| first)
+    else {
+        return None;
+    };
+    service.container.as_ref()?;
+    let command = match engine_exec(command) {
+        Some((_, command)) => command,
+        None => command.clone(),
+    };
+    // A check may take the ports of what runs.
+    Some((command, true))
+}
+
+fn label_of_task(task: &crate::playbook::certificate::CertificateTask) -> String {
+    match &task.validate {
+        Some(Validation::Command(command)) => label(command),
+        _ => String::new(),
+    }
+}
+
+/// What the host runs, and with which files, is known when the container is.
+fn container_check(
+    command: &CommandLine,
+    private_net: bool,
+    covers: Vec<Covers>,
+    timeout: Duration,
+    label: String,
+) -> ValidateWant {
+    ValidateWant {
+        label,
+        covers,
+        as_process_user: false,
+        step: ValidateStep {
+            command: command.clone(),
+            names: Vec::new(),
+            via: ValidateVia::Container,
+            private_net,
+            user: None,
+            timeout,
+            refuse_output: Vec::new(),
+            optional: None,
+        },
+    }
 }
 
 /// Who is assumed to run the service where no process of it tells.
@@ -197,29 +274,41 @@ pub(super) fn prechecks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<PrecheckWant> {
-    let timeout = wanted.certificate.validate_timeout;
-    let mut prechecks = Vec::new();
-    if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
+    let mut commands: Vec<(CommandLine, String, bool, bool)> = Vec::new();
+    if let Some((command, private_net)) = in_container(wanted, service, first) {
+        if !names_files(&command) {
+            let label = label_of_task(&wanted.certificate);
+            commands.push((untouched(&command, private_net), label, true, true));
+        }
+    } else if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
     {
-        let label = label(command);
-        let command = TimedCommand { command: command.clone(), timeout };
-        prechecks.push(PrecheckWant { command, label, staged_tells: true });
+        commands.push((command.clone(), label(command), false, true));
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
         let about = &step.step;
+        if service.is_in_container() {
+            let command = untouched(&step.command, about.net_private);
+            commands.push((command, label(&step.command), true, true));
+            continue;
+        }
         // Paths first: what is wrapped around them quotes them once more.
         let command = layout.filled(&step.command);
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let user = word_for_user(service, about.as_user.as_ref());
         let command = unseen(command, about.scratch_home, user.as_deref());
-        prechecks.push(PrecheckWant {
-            command: TimedCommand { command, timeout },
-            label: label(&step.command),
-            staged_tells: about.via == Via::MountNamespace,
-        });
+        commands.push((command, label(&step.command), false, about.via == Via::MountNamespace));
     }
-    prechecks
+    let timeout = wanted.certificate.validate_timeout;
+    commands
+        .into_iter()
+        .map(|(command, label, in_container, staged_tells)| PrecheckWant {
+            command: TimedCommand { command, timeout },
+            label,
+            in_container,
+            staged_tells,
+        })
+        .collect()
 }
 
 /// The user of a check, as a word of shell text.
@@ -243,7 +332,23 @@ pub(super) fn counter_checks(
     let files: Vec<&RemotePath> = of_pair.map(|file| &file.path).collect();
     let timeout = wanted.certificate.validate_timeout;
     let mut checks = Vec::new();
-    if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first) {
+    let pair_files = layout.files.iter().enumerate().filter(|(_, file)| file.pair == 0);
+    let numbers: Vec<usize> = pair_files.map(|(index, _)| index).collect();
+    let inside = |command: &CommandLine, private_net, label| CounterCheck {
+        command: TimedCommand {
+            command: entered_with_garbage(command, private_net, &numbers),
+            timeout,
+        },
+        label,
+        refuse_output: Vec::new(),
+        in_container: true,
+    };
+    if let Some((command, private_net)) = in_container(wanted, service, first) {
+        if !names_files(&command) {
+            checks.push(inside(&command, private_net, label_of_task(&wanted.certificate)));
+        }
+    } else if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
+    {
         let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
         let private_net = configuration.is_some_and(|step| step.step.net_private);
         let garbled = with_garbage(&layout.filled(command), &files, false, private_net, None);
@@ -251,10 +356,17 @@ pub(super) fn counter_checks(
             command: TimedCommand { command: garbled, timeout },
             label: label(command),
             refuse_output: Vec::new(),
+            in_container: false,
         }));
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_contents(step)) {
         let about = &step.step;
+        if service.is_in_container() {
+            let mut check = inside(&step.command, about.net_private, label(&step.command));
+            check.refuse_output.clone_from(&about.refuse_output);
+            checks.push(check);
+            continue;
+        }
         let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
         let scratch = about.scratch_home || matches!(about.via, Via::Template(_));
         let user = word_for_user(service, about.as_user.as_ref());
@@ -264,6 +376,7 @@ pub(super) fn counter_checks(
             command: TimedCommand { command: garbled, timeout },
             label: label(&step.command),
             refuse_output: about.refuse_output.clone(),
+            in_container: false,
         }));
     }
     checks

@@ -4,14 +4,15 @@
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{
-    Attributes, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId, ValidateStep,
+    Attributes, Container, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId,
+    ValidateStep,
 };
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{
     Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, StartTls, Via,
 };
-use crate::playbook::certificate::WhenStopped;
+use crate::playbook::certificate::{SingleFiles, WhenStopped};
 use crate::services::{Covers, Discover};
 use crate::verify::{Roots, SignatureChoice};
 use std::sync::Arc;
@@ -104,6 +105,8 @@ pub struct CheckWant {
 pub struct ServiceWant {
     /// Its profile's name.
     pub name: String,
+    /// The container that it runs in, or that one of its checks enters.
+    pub container: Option<ServiceContainer>,
     /// Checks over the staged files, in order.
     pub validate: Vec<ValidateWant>,
     /// Checks of the untouched configuration, made at inspect: why fails before is not this change's fault.
@@ -134,6 +137,37 @@ pub struct ServiceWant {
     pub caveats: Vec<String>,
 }
 
+/// A service's container, and how it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceContainer {
+    /// Which.
+    pub container: Container,
+    /// How the service loads the files.
+    pub told: Told,
+    /// What is done about files that are mounted by themselves.
+    pub single_files: SingleFiles,
+    /// The task names it in its `validate` alone (`podman exec NAME …`): nothing else is about it.
+    pub in_check_only: bool,
+}
+
+/// How a service in a container is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is not; or a command of the host does it, which the task gave.
+    Otherwise,
+    /// By a program in there.
+    Program(CommandLine),
+    /// By a signal to its first process.
+    Signal(String),
+}
+
+impl ServiceContainer {
+    /// `container web`.
+    pub fn describe(&self) -> String {
+        format!("container {}", self.container.name)
+    }
+}
+
 /// Who opens the key at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadReader {
@@ -161,6 +195,8 @@ pub struct PrecheckWant {
     pub command: TimedCommand,
     /// The same as the profile or the task spells it, for people.
     pub label: String,
+    /// It enters the service's container.
+    pub in_container: bool,
     /// The same check over the staged files tells as much, on hosts where those can lie over the live ones: there it is
     /// not run on the untouched configuration, unless this is a plan.
     pub staged_tells: bool,
@@ -175,6 +211,8 @@ pub struct CounterCheck {
     pub label: String,
     /// Output that means refused, whatever the exit code.
     pub refuse_output: Vec<String>,
+    /// It enters the service's container.
+    pub in_container: bool,
 }
 
 /// A check over the staged files.

@@ -19,7 +19,7 @@ pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     for (file, there) in files {
         notes.extend(shared_by_link(file, there));
         notes.extend(certbot(file, there));
-        notes.extend(mounted_alone(file, there));
+        notes.extend(mounted_alone(view, file, there));
         notes.extend(unreadable(reader, file, there));
     }
     notes
@@ -180,12 +180,21 @@ fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
 
 /// Containers that have it mounted as a single file: what is renamed over it is not seen there, whatever the reload says.
 /// Said also when nothing is written: an older file in there is the commonest cause of drift.
-fn mounted_alone(file: &FilePlan, there: &FileFacts) -> Vec<String> {
-    let held = there.file().map(|now| now.held.as_slice()).unwrap_or_default();
+fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<String> {
+    let held = there.held.as_slice();
+    let restarts = |held: &Held| view.services().any(|service| service.restarts_for(held.asked));
     let words = |held: &Held| {
         let (path, by, inside) = (&file.want.path, held.by(), &held.path);
         let remedy = "mount its directory instead, or restart the container in place of a reload";
         match held.kind {
+            HeldAs::File | HeldAs::Older if restarts(held) => {
+                (!file.action.keeps_file() || held.kind == HeldAs::Older).then(|| {
+                    format!(
+                        "{path} is mounted into {by} as a single file, {inside}: the container is restarted, and \
+                         sees the new one then"
+                    )
+                })
+            }
             HeldAs::Older => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"

@@ -4,17 +4,18 @@
 //! else counts positions.
 
 use super::desired::{
-    CounterCheck, DesiredState, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceWant,
+    CounterCheck, DesiredState, FileWant, KeptKey, PrecheckWant, ProbeWant, ServiceContainer,
+    ServiceWant,
 };
 use super::error::PlanError;
 use super::host_plan::SeenBefore;
 use super::variants::Variants;
 use crate::host::{
-    CommandResult, FileFacts, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant,
-    ProcessFacts, RunningCheck, TimedCommand,
+    CommandResult, ContainerFacts, ContainerState, FileFacts, HostFacts, HostKind, InspectCommand,
+    Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
 };
 use crate::model::{Fingerprint, RemotePath};
-use crate::playbook::certificate::WhenStopped;
+use crate::playbook::certificate::{SingleFiles, WhenStopped};
 use crate::verify::{Refusal, Served};
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
@@ -84,18 +85,24 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
         variant.processes.extend(service.process.clone());
-        let asked = |command: &TimedCommand, unless_mounts| InspectCommand {
+        let container = service.container.as_ref().map(|_| variant.containers.len());
+        variant.containers.extend(service.container.iter().map(|known| known.container.clone()));
+        let asked = |command: &TimedCommand, unless_mounts, inside| InspectCommand {
             command: command.clone(),
             only_if_running,
             unless_mounts,
+            in_container: container.filter(|_| inside),
         };
         let prechecks = service.prechecks.iter();
-        variant.commands.extend(prechecks.map(|one| asked(&one.command, one.staged_tells)));
-        let counter_checks = service.counter_checks.iter().map(|check| &check.command);
+        variant
+            .commands
+            .extend(prechecks.map(|one| asked(&one.command, one.staged_tells, one.in_container)));
+        let counter_checks =
+            service.counter_checks.iter().map(|check| (&check.command, check.in_container));
         let discover = service.discover.as_ref().filter(|discover| !discover.handshake_tells);
-        let discover = discover.map(|discover| &discover.command);
+        let discover = discover.map(|discover| (&discover.command, false));
         let commands = counter_checks.chain(discover);
-        variant.commands.extend(commands.map(|command| asked(command, false)));
+        variant.commands.extend(commands.map(|(command, inside)| asked(command, false, inside)));
         variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
         let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in optional.chain(&service.program) {
@@ -112,8 +119,10 @@ fn paths(desired: &DesiredState) -> impl Iterator<Item = &RemotePath> {
     desired.files.iter().map(|file| &file.path).chain(kept)
 }
 
+/// Of a container the engine is asked instead.
 fn running(service: &ServiceWant) -> Option<&RunningCheck> {
-    service.running.as_ref()
+    let in_container = service.container.as_ref().is_some_and(|known| !known.in_check_only);
+    service.running.as_ref().filter(|_| !in_container)
 }
 
 /// What a look at a place showed; `Err` says why there was nothing.
@@ -186,6 +195,9 @@ pub struct ServiceView<'a> {
     pub up: Option<bool>,
     /// Its main process, where it was asked for and found.
     pub process: Option<&'a ProcessFacts>,
+    /// Which of the host's containers is its own.
+    pub(super) container_index: Option<usize>,
+    containers: &'a [ContainerFacts],
 }
 
 /// A check of the untouched configuration, and how it went.
@@ -214,6 +226,37 @@ pub struct PlaceView<'a> {
 }
 
 impl<'a> ServiceView<'a> {
+    /// The container of its checks or its own, and what is known of it.
+    pub(super) fn container(&self) -> Option<(&'a ServiceContainer, &'a ContainerFacts)> {
+        let index = self.container_index?;
+        Some((self.want.container.as_ref()?, self.containers.get(index)?))
+    }
+
+    /// Whether the requested container with this number is its own, and is restarted for files that it has mounted by
+    /// themselves.
+    pub(super) fn restarts_for(&self, asked: Option<usize>) -> bool {
+        let restarts =
+            |(container, _): (&ServiceContainer, _)| container.single_files == SingleFiles::Restart;
+        asked.is_some()
+            && asked == self.container_index
+            && self.in_container().is_some_and(restarts)
+    }
+
+    /// Whether its container runs, where it has one.
+    fn container_up(&self) -> Option<Option<bool>> {
+        let (_, there) = self.in_container()?;
+        Some(match there.state {
+            ContainerState::Running | ContainerState::Paused => Some(true),
+            ContainerState::Stopped => Some(false),
+            _ => None,
+        })
+    }
+
+    /// The container that it runs in.
+    pub(super) fn in_container(&self) -> Option<(&'a ServiceContainer, &'a ContainerFacts)> {
+        self.container().filter(|(container, _)| !container.in_check_only)
+    }
+
     /// The checks that pass with garbage in place of the new files: they see the live ones only.
     pub fn blind_checks(&self) -> impl Iterator<Item = &'a str> {
         let passed = |(check, result): &&(&CounterCheck, &CommandResult)| {
@@ -258,6 +301,7 @@ impl HostView {
         let fits = told.eq(asked.files.iter())
             && facts.running.len() == asked.running.len()
             && facts.commands.len() == asked.commands.len()
+            && facts.containers.len() == asked.containers.len()
             && looks.len() == desired.probes.len();
         if fits { Ok(Self { desired, facts, looks }) } else { Err(Unanswered) }
     }
@@ -294,26 +338,36 @@ impl HostView {
         let mut results = self.facts.commands.iter();
         let mut up = self.facts.running.iter();
         let mut processes = self.facts.processes.iter();
-        self.desired.services.iter().map(move |want| ServiceView {
-            want,
-            prechecks: want
-                .prechecks
-                .iter()
-                .filter_map(|want| Some(PrecheckView { want, result: results.next()? }))
-                .collect(),
-            counter_checks: want
-                .counter_checks
-                .iter()
-                .filter_map(|want| Some((want, results.next()?)))
-                .collect(),
-            discovery: want
-                .discover
-                .as_ref()
-                .filter(|discover| !discover.handshake_tells)
-                .and_then(|_| results.next()),
-            up: running(want).and_then(|_| up.next().copied().flatten()),
-            process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
-        })
+        let mut containers = 0..self.facts.containers.len();
+        self.desired
+            .services
+            .iter()
+            .map(move |want| ServiceView {
+                container_index: want.container.as_ref().and_then(|_| containers.next()),
+                containers: &self.facts.containers,
+                want,
+                prechecks: want
+                    .prechecks
+                    .iter()
+                    .filter_map(|want| Some(PrecheckView { want, result: results.next()? }))
+                    .collect(),
+                counter_checks: want
+                    .counter_checks
+                    .iter()
+                    .filter_map(|want| Some((want, results.next()?)))
+                    .collect(),
+                discovery: want
+                    .discover
+                    .as_ref()
+                    .filter(|discover| !discover.handshake_tells)
+                    .and_then(|_| results.next()),
+                up: running(want).and_then(|_| up.next().copied().flatten()),
+                process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
+            })
+            .map(|service| ServiceView {
+                up: service.container_up().unwrap_or(service.up),
+                ..service
+            })
     }
 
     /// Services that do not run and get their files all the same (`when_stopped: deploy`): they are neither told nor

@@ -1,12 +1,13 @@
 //! Which files a task makes on a kind of host: paths, contents, owners, modes.
 
 use super::command::mentions;
-use super::desired::{FileWant, KeptKey};
+use super::desired::{FileWant, KeptKey, ServiceContainer, Told};
 use super::error::PlanError;
 use super::request::{CertificateRequest, Material, Shape};
 use crate::host::{Attributes, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath};
 use crate::playbook::certificate::Pair;
+use crate::playbook::certificate::SingleFiles;
 use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
 use std::collections::HashSet;
 
@@ -14,6 +15,23 @@ use std::collections::HashSet;
 pub(super) struct Service<'a> {
     pub profile: &'a Profile,
     pub resolved: Resolved,
+    /// The container that it runs in, or that one of its checks enters.
+    pub container: Option<ServiceContainer>,
+}
+
+impl Service<'_> {
+    /// Whether its commands are those of a container.
+    pub(super) fn is_in_container(&self) -> bool {
+        self.container.as_ref().is_some_and(|container| !container.in_check_only)
+    }
+
+    /// Whether its reload is made once the container is known.
+    pub(super) fn is_told_in_container(&self) -> bool {
+        let told = |container: &ServiceContainer| {
+            container.told != Told::Otherwise || container.single_files == SingleFiles::Restart
+        };
+        self.is_in_container() && self.container.as_ref().is_some_and(told)
+    }
 }
 
 /// The files of all pairs.

@@ -4,6 +4,7 @@ mod alternatives;
 pub(crate) mod build;
 mod checks;
 mod command;
+pub(crate) mod container;
 pub(crate) mod desired;
 pub(crate) mod destinations;
 pub(crate) mod deviation;

@@ -1,5 +1,6 @@
 //! Why nothing can be done on a host: what is missing or in the way, and checks that its untouched configuration fails.
 
+use super::container;
 use super::host_plan::{Decision, FailedCheck, FilePlan};
 use super::inspection::HostView;
 use super::reload_reader;
@@ -49,6 +50,9 @@ pub(super) fn obstacle_to_all(
     }
     if let Some(why) = not_installed(view) {
         return Some(Decision::blocked(Step::Inspect, why));
+    }
+    if let Some(decision) = container::fault(view, files) {
+        return Some(decision);
     }
     for file in files {
         if let FileAction::Blocked(why) = &file.action {

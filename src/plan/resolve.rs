@@ -5,14 +5,23 @@
 
 use super::checks::{checks_of, counter_checks, prechecks};
 use super::command::names_files;
-use super::desired::{CheckWant, DesiredState, DiscoverWant, ProbeWant, ReloadReader, ServiceWant};
+use super::container::{engine_exec, is_engine_command};
+use super::desired::{
+    CheckWant, DesiredState, DiscoverWant, ProbeWant, ReloadReader, ServiceContainer, ServiceWant,
+    Told,
+};
 use super::error::PlanError;
 use super::layout::{Layout, Service, lay_out};
 use super::request::CertificateRequest;
 use crate::host::{Attributes, ProcessQuery, TimedCommand};
 use crate::model::{Backoff, CommandLine, RemotePath};
-use crate::playbook::certificate::{CertificateTask, CheckOn, Confirm, ReloadChoice, VerifyChoice};
-use crate::services::{Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via};
+use crate::playbook::certificate::{
+    CertificateTask, CheckOn, Confirm, ReloadChoice, ServiceUse, SingleFiles, Validation,
+    VerifyChoice,
+};
+use crate::services::{
+    InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
+};
 use std::time::Duration;
 
 /// What is wanted of a host for which the profiles came to `resolved`, one per service.
@@ -22,9 +31,14 @@ pub(super) fn resolve(
     resolved: Vec<Resolved>,
 ) -> Result<DesiredState, PlanError> {
     let task = &wanted.certificate;
-    let services = wanted.profiles.iter().zip(resolved);
-    let services: Vec<Service<'_>> =
-        services.map(|(profile, resolved)| Service { profile, resolved }).collect();
+    let services = wanted.profiles.iter().zip(resolved).zip(&task.services);
+    let services: Vec<Service<'_>> = services
+        .enumerate()
+        .map(|(index, ((profile, resolved), used))| {
+            let container = container_of(task, profile, &resolved, used, index == 0);
+            Service { profile, resolved, container }
+        })
+        .collect();
     let layout = lay_out(wanted, &services)?;
     let mut wants = Vec::new();
     for (index, service) in services.iter().enumerate() {
@@ -35,7 +49,8 @@ pub(super) fn resolve(
         group: Some(service.resolved.owners.dir.group.clone()),
         mode: Some(service.profile.modes.dir),
     });
-    let reader = services.iter().find_map(|service| match &service.profile.reads {
+    let on_host = services.iter().filter(|service| !service.is_in_container());
+    let reader = on_host.clone().find_map(|service| match &service.profile.reads {
         Reads::User(user) if user != "root" => Some(user.clone()),
         _ => None,
     });
@@ -54,7 +69,7 @@ pub(super) fn resolve(
     let mut notes = wanted.notes.clone();
     notes.extend(layout.notes);
     notes.extend(services.iter().filter_map(|service| unseen_reload(task, service)));
-    notes.extend(services.iter().filter_map(deadly_reload));
+    notes.extend(on_host.filter_map(deadly_reload));
     Ok(DesiredState {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
@@ -73,6 +88,46 @@ pub(super) fn resolve(
         allow_input_log: task.allow_input_log,
         when_stopped: task.when_stopped,
         notes,
+    })
+}
+
+/// The container of a service, and how it is told there.
+fn container_of(
+    task: &CertificateTask,
+    profile: &Profile,
+    resolved: &Resolved,
+    used: &ServiceUse,
+    first: bool,
+) -> Option<ServiceContainer> {
+    let Some(named) = &used.container else {
+        // `validate: podman exec NAME …` is about what a container would read.
+        let Some(Validation::Command(command)) = task.validate.as_ref().filter(|_| first) else {
+            return None;
+        };
+        let (container, _) = engine_exec(command)?;
+        let (told, single_files) = (Told::Otherwise, SingleFiles::Block);
+        return Some(ServiceContainer { container, told, single_files, in_check_only: true });
+    };
+    let told = match &task.reload {
+        Some(ReloadChoice::None) => Told::Otherwise,
+        Some(ReloadChoice::Command(command)) if first && !is_engine_command(command) => {
+            Told::Program(command.clone())
+        }
+        Some(ReloadChoice::Command(_)) => Told::Otherwise,
+        None => match (&profile.in_container, &resolved.reload) {
+            (Some(InContainer::Signal(signal)), _) => Told::Signal(signal.clone()),
+            (Some(InContainer::Reload(command)), _) => Told::Program(command.clone()),
+            (None, ResolvedReload::Command { command: command @ CommandLine::Argv(_), .. }) => {
+                Told::Program(command.clone())
+            }
+            (None, _) => Told::Otherwise,
+        },
+    };
+    Some(ServiceContainer {
+        container: named.container.clone(),
+        told,
+        single_files: named.single_files,
+        in_check_only: false,
     })
 }
 
@@ -138,6 +193,11 @@ fn service_want(
             first.then(|| limited(command, task.reload_timeout))
         }
         (None, ResolvedReload::None) => None,
+        // What it is exactly is known when the container is.
+        (None, _) if service.is_told_in_container() => Some(TimedCommand {
+            command: CommandLine::Argv(Vec::new()),
+            timeout: task.reload_timeout,
+        }),
         (None, ResolvedReload::Required) => {
             return Err(PlanError::NoReload(service.profile.name.clone()));
         }
@@ -146,26 +206,35 @@ fn service_want(
         }
     };
     fits_templates(layout, service)?;
+    let here = !service.is_in_container();
     Ok(ServiceWant {
         name: service.profile.name.clone(),
         validate: checks_of(wanted, layout, service, probes, first)?,
         prechecks: prechecks(wanted, layout, service, first),
         counter_checks: counter_checks(wanted, layout, service, first),
         reload,
-        recover: resolved.recover.as_ref().map(|command| limited(command, task.reload_timeout)),
-        running: resolved.running(),
-        process: process(service, probes),
-        workers: workers(service, probes),
-        reload_reader: reload_reader(service.profile),
-        discover: resolved.discover.as_ref().zip(service.profile.discover.as_ref()).map(
-            |(command, how)| DiscoverWant {
+        recover: resolved
+            .recover
+            .as_ref()
+            .filter(|_| here)
+            .map(|command| limited(command, task.reload_timeout)),
+        container: service.container.clone(),
+        running: resolved.running().filter(|_| here),
+        process: process(service, probes).filter(|_| here),
+        workers: workers(service, probes).filter(|_| here),
+        reload_reader: reload_reader(service.profile).filter(|_| here),
+        discover: resolved
+            .discover
+            .as_ref()
+            .zip(service.profile.discover.as_ref())
+            .map(|(command, how)| DiscoverWant {
                 command: limited(command, task.validate_timeout),
                 how: how.clone(),
                 handshake_tells: !probes.is_empty(),
-            },
-        ),
+            })
+            .filter(|_| here),
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
-        program: resolved.program.clone(),
+        program: resolved.program.clone().filter(|_| here),
         reload_costs: service.profile.reload_costs.clone(),
         caveats: service.profile.caveats.clone(),
     })

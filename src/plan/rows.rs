@@ -91,7 +91,7 @@ fn real_path(file: &FilePlan) -> Option<String> {
 }
 
 fn services(desired: &DesiredState) -> String {
-    let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
+    let names: Vec<String> = desired.services.iter().map(ServiceWant::shown).collect();
     names.join(", ")
 }
 
@@ -130,6 +130,8 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
         }
         ValidateVia::MountNamespace | ValidateVia::Live => "after the switch, before the reload",
         ValidateVia::Staged => "on the staged files",
+        ValidateVia::Throwaway => "in a throwaway container",
+        ValidateVia::Container => "in a private copy of the container's mounts",
         ValidateVia::Boot(_) if facts.tools.mount_namespace => "in private namespaces",
         ValidateVia::Boot(_) => "(this host cannot make namespaces)",
     }

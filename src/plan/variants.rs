@@ -1,5 +1,6 @@
 //! A request made concrete for every kind of host, before any host has answered.
 
+use super::container;
 use super::desired::{CounterCheck, DesiredState, ProbeWant};
 use super::error::PlanError;
 use super::probes;
@@ -28,8 +29,14 @@ impl Variants {
         let probes = probes::probes(wanted)?;
         let mut chosen: Vec<(Vec<HostKind>, Vec<Resolved>)> = Vec::new();
         for kind in HostKind::all() {
-            let here: Vec<Resolved> =
-                wanted.profiles.iter().map(|profile| choose(profile, kind)).collect();
+            let services = wanted.profiles.iter().zip(&wanted.certificate.services);
+            let here: Vec<Resolved> = services
+                .map(|(profile, service)| match service.container {
+                    // What is in a container is another system than the host.
+                    Some(_) => choose(profile, HostKind::default()),
+                    None => choose(profile, kind),
+                })
+                .collect();
             match chosen.iter_mut().find(|(_, known)| *known == here) {
                 Some((kinds, _)) => kinds.push(kind),
                 None => chosen.push((vec![kind], here)),
@@ -131,6 +138,7 @@ impl Variants {
         left_out.dedup();
         desired.notes.extend(left_out);
         as_the_process(&mut desired, facts);
+        container::settle(&mut desired, facts);
         if desired.boot_guard
             && let Some(why) = facts.boot_guard.obstacle()
         {
@@ -155,7 +163,11 @@ fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> Desi
 /// The user who runs a service checks the new files, and reads the key.
 fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
     let mut users = facts.process_users.iter();
-    for service in desired.services.iter_mut().filter(|service| service.running.is_some()) {
+    for service in desired
+        .services
+        .iter_mut()
+        .filter(|service| service.running.is_some() && service.container.is_none())
+    {
         let Some(Some(user)) = users.next() else { continue };
         let checks = service.validate.iter_mut().filter(|check| check.as_process_user);
         let mut usual = None;

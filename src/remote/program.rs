@@ -91,6 +91,7 @@ pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
         LOCK,
         LINKS,
         part!("core/processes"),
+        part!("core/engines"),
         part!("files/containers"),
         part!("files/inspect"),
     ];

@@ -106,6 +106,11 @@ pub(super) const PROFILE: &[Key] = &[
         "how the service loads the files",
     ),
     key(
+        "container",
+        Kind::Map(CONTAINER),
+        "how it is told in a container, where that is not by the reload without systemd, run in there",
+    ),
+    key(
         "recover",
         Kind::WordOr(&["none"], &Kind::Command),
         "run when the service was up before and is down now",
@@ -226,6 +231,15 @@ const RELOAD: &[Key] = &[
         "replaces_workers",
         Kind::Bool,
         "only new workers of the main process serve after it, and only what they or it read anew",
+    ),
+];
+
+const CONTAINER: &[Key] = &[
+    key("reload", Kind::Command, "a program in there"),
+    key(
+        "signal",
+        Kind::Word(&["HUP", "USR1", "USR2", "TERM", "WINCH"]),
+        "to its first process, from the host",
     ),
 ];
 

@@ -17,8 +17,8 @@ pub(crate) use choose::{Resolved, ResolvedSeal, ResolvedStep};
 pub use family::ByFamily;
 pub use keys::json_schema;
 pub(crate) use profile::{
-    AsUser, CertFile, ChainPlace, Discover, Discovered, MakeDir, Owner, Running, SelfReload,
-    VerifyDefault, Via,
+    AsUser, CertFile, ChainPlace, Discover, Discovered, InContainer, MakeDir, Owner, Running,
+    SelfReload, VerifyDefault, Via,
 };
 pub use profile::{CommandSpec, Covers, ExitCode, KeyPlace, Owners, Paths, Profile, Reads, Reload};
 pub use registry::Profiles;

@@ -43,6 +43,8 @@ pub struct Profile {
     pub seal: Option<SealedBoot>,
     /// How the service is made to load the files.
     pub reload: Reload,
+    /// How it is told in a container, where that is not by the `plain` reload.
+    pub in_container: Option<InContainer>,
     /// Run instead of another reload when the service was up before and is down now.
     pub recover: Option<CommandSpec>,
     /// The program without which the service is not installed.
@@ -368,6 +370,15 @@ pub enum Reload {
         /// New workers of the main process read the files, and the old ones end.
         replaces_workers: bool,
     },
+}
+
+/// How a service in a container is told to load the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InContainer {
+    /// A program in there.
+    Reload(CommandLine),
+    /// A signal to its first process: its name, without `SIG`.
+    Signal(String),
 }
 
 /// What a reload's exit code 0 proves. Failure always means failed.

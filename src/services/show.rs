@@ -2,8 +2,8 @@
 
 use super::family::ByFamily;
 use super::profile::{
-    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, KeyPlace, Paths, Profile, Reload,
-    SelfReload, ValidateStep, VerifyDefault,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, InContainer, KeyPlace, Paths,
+    Profile, Reload, SelfReload, ValidateStep, VerifyDefault,
 };
 use super::registry::Profiles;
 use crate::host::{Family, FileRole};
@@ -78,6 +78,13 @@ pub fn show(profile: &Profile) -> String {
     reload(&mut page, &profile.reload);
     if let Some(costs) = &profile.reload_costs {
         page.row("", &format!("those who are connected: {costs}"));
+    }
+    match &profile.in_container {
+        Some(InContainer::Reload(command)) => page.row("in container", &command.brief()),
+        Some(InContainer::Signal(signal)) => {
+            page.row("in container", &format!("{signal} to its first process"));
+        }
+        None => {}
     }
     if let Some(recover) = &profile.recover {
         commands(&mut page, "recover", recover);

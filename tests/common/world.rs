@@ -14,7 +14,8 @@ use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
 use certroll::testing::plan::request::{CertificateRequest, Material};
 use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
-    CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice, WhenStopped,
+    CertificateTask, Confirm, Dest, Ownership, Pair, ServiceUse, SourceText, VerifyChoice,
+    WhenStopped,
 };
 use certroll::testing::services::Profiles;
 use certroll::testing::verify::Served;
@@ -64,7 +65,10 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         task: "renew".to_owned(),
         certificate: CertificateTask {
             cluster: None,
-            services: services.iter().map(|&name| name.to_owned()).collect(),
+            services: services
+                .iter()
+                .map(|&name| ServiceUse { name: name.to_owned(), container: None })
+                .collect(),
             pairs: leaves.iter().map(|_| pair()).collect(),
             ownership: Ownership::default(),
             validate: None,
@@ -158,6 +162,7 @@ fn absent(path: &RemotePath) -> FileFacts {
         free_inodes: None,
         state: FileState::Absent,
         generations: Vec::new(),
+        held: Vec::new(),
         orphans: Vec::new(),
     }
 }
@@ -177,7 +182,6 @@ pub(crate) fn file(bytes: &[u8], mode: u16) -> RegularFile {
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,

@@ -5,6 +5,7 @@
 mod common;
 
 mod chaos;
+mod containers;
 mod discover;
 mod releases;
 mod rollout;

@@ -56,7 +56,7 @@ pub(super) async fn plan(
                 }
                 Err(failure) => {
                     if failure.outcome != Outcome::Unreachable {
-                        let service = job.wanted.certificate.services.join(", ");
+                        let service = job.wanted.certificate.service_names();
                         let row = blocked_row(&host, &service, &failure.failure.message);
                         let (place, guarantee) = (place.clone(), job.target.guarantee());
                         let (task, rows) = (job.task().to_owned(), vec![row]);

@@ -2,11 +2,12 @@
 
 use super::cluster::{cluster, destinations, needs_verify};
 use super::endpoints::verify;
-use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SOURCE, known};
+use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
-    AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase,
-    ReloadChoice, SourceText, Validation, WhenStopped,
+    AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Ownership, Pair,
+    Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation, WhenStopped,
 };
+use crate::host::{Container, Engine};
 use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, written};
 use crate::source::{Diagnostics, Node, Value};
@@ -119,24 +120,82 @@ fn limit(node: Option<&Node>, default: u64, values: &mut Values<'_>) -> Duration
     limit
 }
 
-fn services(node: Option<&Node>, values: &mut Values<'_>) -> Vec<String> {
+fn services(node: Option<&Node>, values: &mut Values<'_>) -> Vec<ServiceUse> {
     let Some(node) = node else { return Vec::new() };
-    let names = match values.json(node) {
-        Some(serde_json::Value::String(name)) => vec![name],
-        Some(serde_json::Value::Array(items)) if !items.is_empty() => {
-            items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    // A list may have mappings in it; a template may give the list, or a mapping.
+    let given;
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Map(_) => std::slice::from_ref(node),
+        _ => {
+            let Some(value) = values.json(node) else { return Vec::new() };
+            given = Node::from_json(&value, node.span.as_ref());
+            match &given.value {
+                Value::List(items) => items.as_slice(),
+                _ => std::slice::from_ref(&given),
+            }
         }
-        Some(_) => {
+    };
+    if items.is_empty() {
+        values.wrong(node, SERVICES, "`certroll services` lists them");
+    }
+    items.iter().filter_map(|item| service(item, values)).collect()
+}
+
+const SERVICES: &str =
+    "'service' takes a name, a mapping such as {name: nginx, container: web}, or a list of these";
+
+fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
+    if node.as_map().is_none() {
+        let Some(serde_json::Value::String(name)) = values.json(node) else {
+            values.wrong(node, SERVICES, "`certroll services` lists them");
+            return None;
+        };
+        return Some(ServiceUse { name: name.trim().to_owned(), container: None });
+    }
+    known(Some(node), "service", &SERVICE, &mut values.found);
+    let Some(name) = values.text(node.entry("name")) else {
+        values.wrong(
+            node,
+            "'service' as a mapping needs 'name'",
+            "service: {name: nginx, container: web}",
+        );
+        return None;
+    };
+    let container = values.text(node.entry("container"));
+    let only_there = ["engine", "user", "restart"];
+    if container.is_none()
+        && let Some(other) = only_there.into_iter().find(|key| node.entry(key).is_some())
+    {
+        values.wrong(node, format!("'{other}' goes with 'container', and only with it"), "");
+    }
+    let engine = word(node.entry("engine"), "engine", &["podman", "docker"], values);
+    let user = values.text(node.entry("user"));
+    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let container = container.map(|container| {
+        if !is_container_name(&container) {
             values.wrong(
                 node,
-                "'service' takes a name or a list of names",
-                "`certroll services` lists them",
+                format!("'{container}' is no container's name"),
+                "letters, digits, _ . and -",
             );
-            Vec::new()
         }
-        None => Vec::new(),
-    };
-    names.iter().map(|name| name.trim().to_owned()).collect()
+        InContainer {
+            container: Container {
+                name: container,
+                engine: engine.as_deref().and_then(Engine::of_program),
+                user,
+            },
+            single_files: if restart { SingleFiles::Restart } else { SingleFiles::Block },
+        }
+    });
+    Some(ServiceUse { name: name.trim().to_owned(), container })
+}
+
+/// As podman and docker have it.
+fn is_container_name(name: &str) -> bool {
+    let more = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && name.bytes().all(more)
 }
 
 fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> Vec<Pair> {

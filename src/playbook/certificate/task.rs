@@ -1,5 +1,6 @@
 //! What a certificate task says for one host: plain types, everything rendered.
 
+use crate::host::Container;
 use crate::model::{Backoff, CommandLine, Endpoint, FileMode, RemotePath, StartTls, Via};
 use crate::source::Span;
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::time::Duration;
 /// The task for one host, rendered.
 #[derive(Clone, Debug)]
 pub struct CertificateTask {
-    /// Profile names, in order.
-    pub services: Vec<String>,
+    /// The services, in order.
+    pub services: Vec<ServiceUse>,
     /// A secret of a cluster takes the pair, and not files on the host.
     pub cluster: Option<ClusterSecret>,
     /// One per certificate.
@@ -48,6 +49,42 @@ pub struct CertificateTask {
     pub expiry_warning: Duration,
     /// Where the task is.
     pub span: Option<Span>,
+}
+
+impl CertificateTask {
+    /// `postfix, dovecot`.
+    pub fn service_names(&self) -> String {
+        let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+/// One service of the task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceUse {
+    /// Its profile's name.
+    pub name: String,
+    /// The container that it runs in.
+    pub container: Option<InContainer>,
+}
+
+/// A service in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InContainer {
+    /// Which.
+    pub container: Container,
+    /// What is done about files that are mounted there by themselves.
+    pub single_files: SingleFiles,
+}
+
+/// A file that a container has mounted by itself goes on being the old one there after a rename.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SingleFiles {
+    /// Nothing is done to the host.
+    #[default]
+    Block,
+    /// `restart: true`: the container is restarted in place of a reload.
+    Restart,
 }
 
 /// One certificate: files here, and there.

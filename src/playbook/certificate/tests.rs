@@ -119,7 +119,7 @@ fn every_key_becomes_its_type() {
             .as_str(),
     )
     .unwrap();
-    assert_eq!(task.services, ["postfix", "dovecot"]);
+    assert_eq!(task.service_names(), "postfix, dovecot");
     assert_eq!(task.pairs[0].cert.label(), "/play/c/h1.pem");
     assert_eq!(task.pairs[0].key.as_ref().unwrap().label(), "/k.pem");
     assert_eq!(task.ownership.key_mode, Some(FileMode::new(0o600)));

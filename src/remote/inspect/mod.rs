@@ -7,11 +7,13 @@ use super::encode::{BadRequest, encode, places, running_words, timed};
 use super::error::RemoteError;
 use super::program::{INSPECTING, Then, nonce};
 use crate::host::{
-    BootGuard, CommandResult, Family, FileFacts, FileState, Generation, Held, HeldAs, HostFacts,
-    HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
+    BootGuard, CommandResult, Engine, Family, FileFacts, FileState, Generation, Held, HeldAs,
+    HostFacts, HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
     TransactionId, Workers,
 };
-use crate::host::{Inspection, InspectionVariant, ProcessQuery, RunningCheck};
+use crate::host::{
+    ContainerFacts, ContainerState, Inspection, InspectionVariant, ProcessQuery, RunningCheck,
+};
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
 use crate::transport::Process;
@@ -98,12 +100,18 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
     }
     lines.extend(variant.processes.iter().map(|query| format!("who {}", query_words(query))));
     lines.extend(variant.workers.iter().map(|query| format!("workers {}", query_words(query))));
+    for container in &variant.containers {
+        let engine = container.engine.map_or("-", Engine::program);
+        let user = container.user.as_ref().map_or("-".to_owned(), |user| encode(user.as_bytes()));
+        lines.push(format!("container {engine} {user} {}", encode(container.name.as_bytes())));
+    }
     for command in &variant.commands {
         let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
         let text = timed(&command.command)?;
         let (seconds, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let unless = if command.unless_mounts { "mounts" } else { "-" };
-        lines.push(format!("cmd {seconds} {needs} {unless} {rest}"));
+        let inside = command.in_container.map_or("-".to_owned(), |index| index.to_string());
+        lines.push(format!("cmd {seconds} {needs} {unless} {inside} {rest}"));
     }
     Ok(())
 }
@@ -181,6 +189,7 @@ impl Reader<'_> {
                 Ok(false)
             }
             "held" => self.held(reply).map(|()| false),
+            "container" => self.container(reply).map(|()| false),
             "process" => self.process(reply).map(|()| false),
             "workers" => self.workers(reply).map(|()| false),
             "cmd" => self.command(reply).map(|()| false),
@@ -299,6 +308,7 @@ impl Reader<'_> {
             free_inodes: reply.maybe_number("inodes").map_err(BadReply::into_words)?,
             state,
             generations: Vec::new(),
+            held: Vec::new(),
             orphans: list(reply, "orphans")?,
         });
         self.files.push(BTreeMap::new());
@@ -319,10 +329,12 @@ impl Reader<'_> {
 
     fn held(&mut self, reply: &Reply) -> Taken<()> {
         let index: usize = number(reply, "i")?;
-        let file = self.facts.files.get_mut(index).map(|file| &mut file.state);
-        let Some(FileState::File(file)) = file else {
-            return Err("held, and not a file".to_owned());
-        };
+        let containers = self.facts.containers.len();
+        let file = self.facts.files.get_mut(index).ok_or("held, and not a file")?;
+        let asked: Option<usize> = reply.maybe_number("asked").map_err(BadReply::into_words)?;
+        if asked.is_some_and(|asked| asked >= containers) {
+            return Err("held by a container that was not asked for".to_owned());
+        }
         let container = text(reply, "container")?;
         file.held.push(Held {
             kind: match text(reply, "kind")?.as_str() {
@@ -335,6 +347,43 @@ impl Reader<'_> {
             process: printable(text(reply, "comm")?.as_bytes(), 100),
             container: (!container.is_empty()).then(|| container.chars().take(12).collect()),
             path: printable(&bytes(reply, "path")?, 4096),
+            asked,
+        });
+        Ok(())
+    }
+
+    fn container(&mut self, reply: &Reply) -> Taken<()> {
+        self.in_order(reply, self.facts.containers.len(), |chosen| chosen.containers.len())?;
+        let pair = |name: &str| -> Taken<Option<(u32, u32)>> {
+            let text = text(reply, name)?;
+            let numbers = text.split_once(':');
+            Ok(numbers.and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?))))
+        };
+        let asked =
+            self.chosen.and_then(|chosen| chosen.containers.get(self.facts.containers.len()));
+        let uid: Option<u32> = reply.maybe_number("uid").map_err(BadReply::into_words)?;
+        let home = text(reply, "home")?;
+        self.facts.containers.push(ContainerFacts {
+            state: match text(reply, "state")?.as_str() {
+                "running" => ContainerState::Running,
+                "stopped" => ContainerState::Stopped,
+                "paused" => ContainerState::Paused,
+                "missing" => ContainerState::Missing,
+                "no_engine" => ContainerState::NoEngine,
+                "failed" => {
+                    ContainerState::EngineFailed(reply.words("out").map_err(BadReply::into_words)?)
+                }
+                _ => return Err("a container in an unknown state".to_owned()),
+            },
+            engine: Engine::of_program(&text(reply, "engine")?),
+            user: uid
+                .filter(|_| asked.is_some_and(|asked| asked.user.is_some()))
+                .map(|uid| (home, uid)),
+            pid: number(reply, "pid")?,
+            started: text(reply, "start")?,
+            root: pair("root")?.unwrap_or_default(),
+            runs_as: pair("runs_as")?,
+            can_enter: reply.maybe_bool("enter").map_err(BadReply::into_words)? == Some(true),
         });
         Ok(())
     }
@@ -454,7 +503,6 @@ fn regular(reply: &Reply) -> Taken<FileState> {
             readers.iter().map(|name| printable(name, 100)).collect()
         },
         mount_point: flag("mounted")? == Some(true),
-        held: Vec::new(),
         certificates: certificates(reply)?,
         holds_key: flag("holds_key")? == Some(true),
         public_key_pem: match public_key {

@@ -5,10 +5,11 @@
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME | users
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N... | workers (as who)
-#   cmd SECONDS RUNNING# UNLESS ARG...              (UNLESS mounts: not where commands can have mounts of their own)
+#   container ENGINE USER NAME
+#   cmd SECONDS RUNNING# UNLESS CONTAINER# ARG... (UNLESS mounts: not where commands can have mounts of their own)
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_containers=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -40,6 +41,7 @@ parse() {
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
   who) put who $n_processes "$*"; n_processes=$((n_processes+1));;
   workers) put workers $n_workers "$*"; n_workers=$((n_workers+1));;
+  container) put asked $n_containers "$*"; n_containers=$((n_containers+1));;
   cmd) put cmd $n_commands "$*"; n_commands=$((n_commands+1));;
   esac
 }
@@ -236,10 +238,11 @@ process_user() {
 run_commands() {
   i=0
   while [ $i -lt $n_commands ]; do
-    get cmd $i; set -- $v; service_limit=$1 command_needs=$2 command_unless=$3; shift 3
+    get cmd $i; set -- $v; service_limit=$1 command_needs=$2 command_unless=$3 command_inside=$4; shift 4
     v=; [ "$command_needs" = - ] || get user $command_needs
     certroll_user=$v; [ -z "$asked_users" ] || export certroll_user
     v=1; [ "$command_needs" = - ] || get up $command_needs
+    [ "$command_inside" = - ] || enter_words $command_inside
     [ "$command_unless:$host_mountns" != mounts:1 ] || v=0
     if [ "$v" = 0 ]; then say cmd i=$i skipped=1
     else
@@ -274,6 +277,7 @@ inspect() {
   list_generations
   read_files
   tell_files
+  tell_containers
   tell_holds
   tell_processes
   tell_workers

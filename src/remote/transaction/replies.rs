@@ -228,6 +228,8 @@ fn way(name: &str) -> Result<ValidationWay, BadReply> {
         "net" => ValidationWay::MountAndNetNamespace,
         "user" => ValidationWay::UserNamespace,
         "staged" => ValidationWay::Staged,
+        "container" => ValidationWay::Container,
+        "throwaway" => ValidationWay::Throwaway,
         "boot" => ValidationWay::Boot,
         "live" | "later" => ValidationWay::Live,
         "inconclusive" => ValidationWay::Inconclusive,

@@ -287,6 +287,8 @@ fn check_lines(
         ValidateVia::MountNamespace => ("mnt", expand(step, |path| Some(path.clone()))?),
         ValidateVia::Live => ("live", expand(step, |path| Some(path.clone()))?),
         ValidateVia::Staged => ("staged", expand(step, |path| staged(path, request))?),
+        ValidateVia::Throwaway => ("throwaway", expand(step, |path| staged(path, request))?),
+        ValidateVia::Container => ("container", expand(step, |path| staged(path, request))?),
         ValidateVia::Boot(recipe) => {
             let word = |text: &Option<String>| {
                 text.as_deref().map_or("-".to_owned(), |text| encode(text.as_bytes()))

@@ -11,9 +11,9 @@ use crate::source::{Diagnostic, Diagnostics, Mapping, Node, SourceFile, Value};
 use std::sync::Arc;
 use table::check_map;
 use values::{
-    by_family, one_or_list, read_command, read_discover, read_layout, read_modes, read_order,
-    read_owners, read_paths, read_reload, read_running, read_seal, read_settings, read_step,
-    read_verify, text, texts,
+    by_family, one_or_list, read_command, read_discover, read_in_container, read_layout,
+    read_modes, read_order, read_owners, read_paths, read_reload, read_running, read_seal,
+    read_settings, read_step, read_verify, text, texts,
 };
 
 /// Checks one file's nodes against the table. The file is one mapping.
@@ -88,6 +88,7 @@ pub(super) fn read(
         validate: one_or_list(root.entry("validate")).iter().filter_map(read_step).collect(),
         seal: root.entry("seal").and_then(read_seal),
         reload: read_reload(root.entry("reload")),
+        in_container: root.entry("container").and_then(read_in_container),
         recover: root.entry("recover").and_then(read_command),
         program: by_family(root.entry("program"), |node| node.as_str().map(str::to_owned)),
         reload_costs: text(root, "reload_costs"),
@@ -140,6 +141,15 @@ fn check_together(profile: &Profile, root: &Node, found: &mut Diagnostics) {
                 .at(place("dest")),
             );
         }
+    }
+    if let Some(container) = root.entry("container")
+        && (container.entry("reload").is_some() == container.entry("signal").is_some()
+            || read_in_container(container).is_none())
+    {
+        found.push(
+            Diagnostic::error("`container` takes either `reload`, one command, or `signal`")
+                .at(container.span.as_ref()),
+        );
     }
     let steps = one_or_list(root.entry("validate"));
     for node in steps {

@@ -5,9 +5,9 @@ use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
-    AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, KeyPlace, Layout,
-    MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot, ValidateStep,
-    VerifyDefault, Via,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, InContainer, KeyPlace,
+    Layout, MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
+    ValidateStep, VerifyDefault, Via,
 };
 use crate::source::{Node, Value};
 use std::time::Duration;
@@ -30,6 +30,11 @@ pub(super) fn read_layout(node: Option<&Node>) -> Layout {
             _ => KeyPlace::Separate,
         },
     }
+}
+
+pub(super) fn read_in_container(node: &Node) -> Option<InContainer> {
+    let signal = text(node, "signal").map(InContainer::Signal);
+    signal.or_else(|| Some(InContainer::Reload(command_line(node.entry("reload")?)?)))
 }
 
 pub(super) fn read_settings(node: Option<&Node>) -> Vec<(String, String)> {

@@ -158,8 +158,8 @@ fn certbot_would_put_its_own_back() {
 fn a_container_keeps_a_file_that_it_has_mounted() {
     let wanted = wanted(&["caddy"]);
     let mut facts = told(&wanted, &[CADDY]);
-    let FileState::File(cert) = &mut facts.files[1].state else { panic!() };
-    cert.held.push(Held {
+    facts.files[1].held.push(Held {
+        asked: None,
         kind: HeldAs::Older,
         pid: 812,
         process: "caddy".to_owned(),

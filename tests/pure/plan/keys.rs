@@ -2,13 +2,15 @@
 //! the plan tells.
 
 use crate::common::world::{DEBIAN, NOW, facts, nothing, resolve, view, wanted};
-use certroll::testing::host::{CommandResult, HostFacts};
+use certroll::testing::host::{CommandResult, Container, HostFacts};
 use certroll::testing::plan::build::build;
 use certroll::testing::plan::inspection::ask_for_plan;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
 use certroll::testing::plan::variants::Variants;
-use certroll::testing::playbook::certificate::{Validation, VerifyChoice};
+use certroll::testing::playbook::certificate::{
+    InContainer, SingleFiles, Validation, VerifyChoice,
+};
 use certroll::testing::services::{Profile, Profiles, json_schema, list};
 use certroll::testing::source::SourceFile;
 use serde_json::{Value, json};
@@ -56,7 +58,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "extends" => plain(json!("nginx")),
         "settings" => plain(json!({"socket": "/run/b"})),
         "layout" | "dest" | "modes" | "owners" | "validate" | "seal" | "reload" | "running"
-        | "verify" | "discover" | "seal.mkdir" => return None,
+        | "verify" | "discover" | "seal.mkdir" | "container" => return None,
         "layout.cert" => (json!("fullchain"), Vec::new()),
         // The task names the files then: what `dest` has must go with the layout.
         "layout.chain" => {
@@ -89,6 +91,8 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "reload.exit_code" => plain(json!("meaningless")),
         "reload.can_stop_service" => plain(json!(true)),
         "reload.replaces_workers" => plain(json!(true)),
+        "container.reload" => (json!(["other"]), vec![("container", json!({"reload": ["one"]}))]),
+        "container.signal" => (json!("USR2"), vec![("container", json!({"signal": "HUP"}))]),
         "recover" => plain(json!(["start"])),
         "program" => plain(json!("other")),
         "reload_costs" => plain(json!("everything")),
@@ -161,6 +165,17 @@ fn becomes(text: &Value, path: &str) -> String {
             dest.cert = Some("/t/c.pem".parse().expect("a path"));
             let key = "/t/k.pem".parse().expect("a path");
             dest.key = Some(key).filter(|_| path == "layout.chain");
+        }
+        if path.starts_with("container.") {
+            let container = Container { name: "web".to_owned(), engine: None, user: None };
+            let single_files = SingleFiles::Block;
+            wanted.certificate.services[0].container =
+                Some(InContainer { container, single_files });
+            let variants = Variants::of(&wanted).expect("complete");
+            return format!(
+                "{:?}",
+                variants.of_kind(DEBIAN).expect("complete").services[0].container
+            );
         }
         wanted.certificate.validate = validate;
         wanted.certificate.verify = verify;

@@ -1,6 +1,7 @@
 //! Plans: what is resolved for each kind of host, which handshakes count, what the table says.
 
 mod building;
+mod containers;
 mod discovery;
 mod keys;
 mod looks;

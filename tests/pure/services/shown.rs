@@ -66,6 +66,7 @@ fn showing_a_profile_tells_what_matters() {
                     a bad certificate can bring the service down
                     new worker processes replace the old ones
                     those who are connected: requests are finished by the old processes, idle connections are closed
+      in container  USR1 to its first process
       recover       default, with systemd: systemctl restart httpd
                     default, without systemd: httpd -k start
                     debian, with systemd: systemctl restart apache2

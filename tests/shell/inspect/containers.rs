@@ -1,7 +1,7 @@
 //! Files that processes in other mount namespaces hold.
 
 use super::place::Place;
-use super::{regular, shells};
+use super::shells;
 use certroll::testing::host::InspectionVariant;
 use certroll::testing::host::{FileFacts, HeldAs};
 use std::fs;
@@ -58,7 +58,7 @@ fn what_containers_have_mounted_is_told() {
     let told = |shell: &str| -> Vec<Vec<(u32, HeldAs, String)>> {
         let facts = place.inspect(shell, &request);
         let of = |file: &FileFacts| {
-            let held = regular(file).held.iter();
+            let held = file.held.iter();
             let mut held: Vec<_> = held.map(|one| (one.pid, one.kind, one.path.clone())).collect();
             held.sort_by_key(|one| one.0 != alone.0.id());
             held

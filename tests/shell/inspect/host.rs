@@ -87,6 +87,7 @@ fn commands_are_bounded_and_services_looked_for() {
     let command = |words: &[&str], only_if_running| InspectCommand {
         command: timed(words, 2),
         only_if_running,
+        in_container: None,
         unless_mounts: false,
     };
     let request = place.request(InspectionVariant {

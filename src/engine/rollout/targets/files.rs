@@ -11,6 +11,7 @@ use crate::host::{
 };
 use crate::model::text::plural;
 use crate::model::{Guarantee, Step};
+use crate::plan::container;
 use crate::plan::desired::DesiredState;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::HostView;
@@ -270,7 +271,34 @@ fn remote_failure(desired: &DesiredState, error: &RemoteError) -> HostFailure {
         }
         _ => None,
     };
-    failure::remote(&desired.task, &desired.host, error, command)
+    let mut failure = failure::remote(&desired.task, &desired.host, error, command);
+    if let RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } = error {
+        of_containers(desired, inner, &mut failure);
+    }
+    failure
+}
+
+/// What a failure means where the service runs in a container.
+fn of_containers(desired: &DesiredState, inner: &StepFailure, failure: &mut HostFailure) {
+    let mut services = desired.services.iter();
+    let service = services.find(|service| Some(&service.name) == inner.service.as_ref());
+    if let Some(service) = service
+        && let Some(meaning) = container::meaning(service, inner)
+    {
+        failure.failure.message = format!("{}: {meaning}", service.name);
+        // Its own words say what to do, and the service refused nothing.
+        if matches!(inner.rc, Some(120..=123 | 126 | 127)) {
+            failure.failure.advice.clear();
+        }
+    }
+    if inner.step == Step::Verify {
+        for name in container::compared(desired) {
+            failure.failure.advice.push(format!(
+                "the container {name} saw the new files, that was compared at the reload: its service goes on serving \
+                 another certificate, so read its log"
+            ));
+        }
+    }
 }
 
 fn undone(desired: &DesiredState, failure: StepFailure, rollback: RolledBack) -> HostFailure {

@@ -27,6 +27,7 @@ pub(super) fn an_absent_file(path: &RemotePath) -> FileFacts {
         free_inodes: None,
         state: FileState::Absent,
         generations: Vec::new(),
+        held: Vec::new(),
         orphans: Vec::new(),
     }
 }
@@ -46,7 +47,6 @@ pub(super) fn a_file(sha256: Fingerprint, mode: Option<FileMode>) -> RegularFile
         acl: false,
         readers: Vec::new(),
         mount_point: false,
-        held: Vec::new(),
         certificates: Vec::new(),
         holds_key: false,
         public_key_pem: None,

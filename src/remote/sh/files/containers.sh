@@ -75,9 +75,12 @@ hold_ids() {
 # Who holds the files: told for each, one line per namespace. `file`: this very inode is mounted by itself. `old`: a file
 # of its name that is another inode already. `dir`: it lies in a mounted directory of another root, and where.
 tell_holds() {
-  [ $n_holds -gt 0 ] && [ $n_reg -gt 0 ] || return 0
+  hold_files=$regular
+  # Of what is not there yet only where a container that was asked for will see it.
+  [ $n_containers = 0 ] || hold_files=$(i=0; while [ $i -lt $n_files ]; do get st $i; case $v in 'file'|absent|dangling) echo $i;; esac; i=$((i+1)); done)
+  [ $n_holds -gt 0 ] && [ -n "$hold_files" ] || return 0
   n_own=0 own_words= own_known=$nl
-  for i in $regular; do
+  for i in $hold_files; do
     get real $i; own_file=$v
     case $own_known in *"$nl$own_file$nl"*) put own_of $i '';; *) put own_of $i $n_own;; esac
     while :; do
@@ -92,13 +95,13 @@ tell_holds() {
   hold_ids own "$own_words"
   chain_of=- hold_above=-
   holds_of_these_files
-  [ -z "$hold_candidates" ] || for i in $regular; do tell_holds_of $i; done
+  [ -z "$hold_candidates" ] || for i in $hold_files; do tell_holds_of $i; done
 }
 # Machines with many namespaces have thousands of mounts, of which few hold one of many files -> hold_candidates
 holds_of_these_files() {
   hold_inodes=$nl hold_texts=$nl c=0
   while [ $c -lt $n_own ]; do get own_id $c; hold_inodes=$hold_inodes$v$nl; c=$((c+1)); done
-  for i in $regular; do hold_text_of $i; hold_texts=$hold_texts$hold_text$nl; done
+  for i in $hold_files; do hold_text_of $i; hold_texts=$hold_texts$hold_text$nl; done
   hold_candidates= c=0
   while [ $c -lt $n_holds ]; do
     get hold_id $c
@@ -143,7 +146,8 @@ tell_holds_of() {
   get own_of $1
   if [ -n "$v" ]; then get own_id $v; else own_id_of "$hold_real"; fi
   hold_own=$v
-  [ -n "$hold_own" ] || return 0
+  get st $1; hold_there=$v
+  [ -n "$hold_own" ] || [ "$hold_there" != 'file' ] || return 0
   [ "$chain_of" = "${hold_real%/*}" ] || directories_above
   for c in $hold_candidates; do
     get hold_pid $c; hold_pid=$v; get hold_id $c; hold_id=$v; get hold_root $c; hold_root=$v; get hold_at $c; hold_at=$v
@@ -151,6 +155,7 @@ tell_holds_of() {
     hold_kind=
     case $hold_id in
     *f)
+      [ "$hold_there" = 'file' ] || continue
       # What is mounted on the destination itself here is told elsewhere.
       if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ] && [ "$hold_at" = "$hold_real" ]; then continue; fi
       if [ "$hold_id" = "$hold_own" ]; then hold_kind='file'
@@ -162,10 +167,13 @@ tell_holds_of() {
       hold_kind=dir hold_at=${hold_at%/}${hold_real#"$hold_dir"};;
     esac
     [ -n "$hold_kind" ] || continue
+    hold_asked "$hold_pid"; hold_by=$v
+    [ "$hold_there" = 'file' ] || [ "$hold_by" != - ] || continue
+    [ "$hold_by" = - ] || put at_$hold_by $1 "$hold_at"
     hold_told="$hold_told$hold_pid "
     hold_container "$hold_pid"; hold_name=$v
     first_line "/proc/$hold_pid/comm"; enc "$v"; hold_comm=$v; enc "$hold_at"
-    say held i=$1 kind=$hold_kind pid=$hold_pid container=$hold_name comm=$hold_comm path=$v
+    say held i=$1 kind=$hold_kind pid=$hold_pid container=$hold_name comm=$hold_comm asked=$hold_by path=$v
   done
 }
 

@@ -127,6 +127,7 @@ one_check() {
     get check_net $c
     if [ "$v" = 1 ] && [ "$uid" = 0 ]; then enter 1 ' ' && { check_way=staged; return 0; }; fi
     eval "run $check_limit $as_words $cmd";;
+  container|throwaway) check_way=$v; eval "run $check_limit $cmd";;
   live)
     if [ $validate_live = yes ]; then check_way=live; eval "run $check_limit $as_words $cmd"
     else check_way=later; fi;;
