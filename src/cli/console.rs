@@ -43,13 +43,15 @@ pub(super) fn rerun(args: &RunArgs) -> Rerun {
     words.option("--start-at-task", args.start_at_task.clone());
     words.flag("--force-handlers", args.force_handlers);
     words.flag("--allow-empty", args.allow_empty);
+    let patience = args.lock_timeout.map(|time| humantime::format_duration(time).to_string());
+    words.option("--lock-timeout", patience.map(|time| time.replace(' ', "")));
     words.rerun(&args.inventory)
 }
 
 /// The words that carry out a saved plan again.
 pub(super) fn rerun_plan(path: &Path, narrowed: bool, rerun: Rerun) -> Rerun {
     let argv = vec![path.display().to_string()];
-    Rerun { argv, limit: rerun.limit.filter(|_| narrowed), left_out: rerun.left_out }
+    Rerun { argv, limit: rerun.limit.filter(|_| narrowed), ..rerun }
 }
 
 /// The same for verbs that take a pattern of hosts in place of a playbook.
@@ -77,7 +79,7 @@ impl Words {
     fn rerun(self, source: &InventorySource) -> Rerun {
         let secret = source.extra_vars.iter().any(|vars| !vars.starts_with('@'));
         let left_out = secret.then(|| "-e".to_owned()).into_iter().collect();
-        Rerun { argv: self.0, limit: source.limit.clone(), left_out }
+        Rerun { argv: self.0, limit: source.limit.clone(), left_out, own: Vec::new() }
     }
 
     fn option(&mut self, flag: &str, value: Option<String>) {

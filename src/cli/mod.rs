@@ -5,6 +5,8 @@ mod args;
 mod console;
 mod demo;
 mod discover;
+mod earlier;
+mod following;
 mod extra_vars;
 mod failure;
 mod history;

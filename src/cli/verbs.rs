@@ -6,14 +6,15 @@ use super::args::{
     RecoverArgs, RollbackArgs, RunArgs, ServicesArgs,
 };
 use super::failure::Failure;
+use super::following::{self, Following};
 use super::saved_plan::{self, Saver, ToDo};
-use super::session::{self, Session};
+use super::session::{self, Followed, Session};
 use super::settings::Settings;
 use super::{console, demo, discover, history, init, limit, lists, project, show};
 use crate::clock;
 use crate::engine::exit;
 use crate::inputs::roster::Roster;
-use crate::inputs::verb::Verb;
+use crate::inputs::verb::{Back, Verb};
 use crate::inventory::Inventory;
 use crate::journal::SavedPlan;
 use crate::report::document::{Document, Form};
@@ -84,10 +85,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             on_playbooks(&run, task).await
         }
         Command::Apply(args) => apply(args).await,
-        Command::Rollback(RollbackArgs { run, to, record }) => {
-            let task = Task::new(Verb::Rollback { to });
-            on_playbooks(&run, task.recorded(&record)).await
-        }
+        Command::Rollback(args) => rollback(args).await,
         Command::Verify(run) => look_after(&run, Task::new(Verb::Verify)).await,
         Command::Status(run) => look_after(&run, Task::new(Verb::Status)).await,
         Command::Recover(RecoverArgs { run, record }) => {
@@ -138,6 +136,8 @@ struct Task {
     roster: Option<Roster>,
     /// The plan that is carried out, and where it is.
     plan: Option<(SavedPlan, PathBuf)>,
+    /// The run that it follows.
+    follows: Option<Followed>,
     /// The plan whose hosts are only looked after, and whether a limit was given besides.
     looked_after: Option<(PathBuf, bool)>,
 }
@@ -145,7 +145,14 @@ struct Task {
 impl Task {
     fn new(verb: Verb) -> Self {
         let (pending_exit_code, out, record, roster, plan) = (false, None, None, None, None);
-        Self { verb, pending_exit_code, out, record, roster, plan, looked_after: None }
+        let (follows, looked_after) = (None, None);
+        Self { verb, pending_exit_code, out, record, roster, plan, follows, looked_after }
+    }
+
+    /// Follows an earlier run.
+    fn following(self, following: Following) -> (RunArgs, Self) {
+        let Following { run, roster, plan, followed } = following;
+        (run, Self { roster: Some(roster), plan, follows: Some(followed), ..self })
     }
 
     fn recorded(self, flags: &RecordArgs) -> Self {
@@ -154,6 +161,12 @@ impl Task {
 }
 
 async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
+    if let Some(run) = &args.resume {
+        let task = Task::new(if args.check { Verb::Plan } else { Verb::Apply });
+        let task = if args.check { task } else { task.recorded(&args.record) };
+        let (run, task) = task.following(following::resume(run, &args, clock::now())?);
+        return on_playbooks(&run, task).await;
+    }
     if args.run.playbooks.iter().any(|path| SavedPlan::is_one(path)) {
         saved_plan::anchor(&mut args.run);
     }
@@ -167,6 +180,18 @@ async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
     let task = Task::new(Verb::Apply).recorded(&args.record);
     let task = Task { roster: Some(roster), plan: Some((plan, path)), ..task };
     on_playbooks(&planned.run, task).await
+}
+
+async fn rollback(args: RollbackArgs) -> Result<u8, Failure> {
+    let check = args.check;
+    let recorded = |task: Task| if check { task } else { task.recorded(&args.record) };
+    let Some(run) = &args.of_run else {
+        let back = Back::To(args.to.clone());
+        return on_playbooks(&args.run, recorded(Task::new(Verb::Rollback { back, check }))).await;
+    };
+    let task = recorded(Task::new(Verb::Rollback { back: Back::Run, check }));
+    let (run, task) = task.following(following::take_back(run, &args)?);
+    on_playbooks(&run, task).await
 }
 
 /// What looks at hosts or recovers them, for playbooks or for a saved plan.
@@ -214,6 +239,9 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
     saved_plan::refuse(given)?;
     let (mut args, warnings) = with_settings(given)?;
     let mut rerun = console::rerun(given);
+    if let Verb::Rollback { back: Back::To(Some(to)), .. } = &task.verb {
+        rerun.own = vec!["--to".to_owned(), to.clone()];
+    }
     let playbooks: Vec<String> =
         args.playbooks.iter().map(|path| path.display().to_string()).collect();
     if let Some(limit) = &args.inventory.limit
@@ -260,6 +288,7 @@ async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Failure> {
         rerun,
         out: task.out.as_ref().map(|out| out.display().to_string()),
         plan: task.plan.as_ref().map(|(plan, _)| plan.digest),
+        follows: task.follows.as_ref(),
         record: task.record.as_ref(),
         reporters,
     };
@@ -368,6 +397,7 @@ impl BareHosts<'_> {
             rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
             out: None,
             plan: None,
+            follows: None,
             record: None,
             reporters,
         };

@@ -101,6 +101,6 @@ pub(crate) struct Options {
 impl Options {
     /// Whether nothing may be changed.
     pub(crate) fn is_plan(&self) -> bool {
-        self.verb == Verb::Plan
+        self.verb.is_dry()
     }
 }

@@ -4,6 +4,7 @@
 //! those are kept that say what would be done: no output of a task, and so nothing that one has printed.
 //! `docs/saved-plans.md` describes the file and what its digest proves.
 
+pub(crate) use crate::event::run::Source;
 use crate::event::{Event, Kind, RunStart, Summary, json};
 use crate::model::{Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -31,15 +32,6 @@ pub(crate) struct Header {
     pub version: String,
     /// The playbooks and what they include.
     pub sources: Vec<Source>,
-}
-
-/// A file that the plan was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Source {
-    /// As it is named in messages.
-    pub file: String,
-    /// SHA-256 of its text.
-    pub sha256: Fingerprint,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::model::{Fingerprint, HostName, Outcome};
 use serde_json::json;
 
 /// The end of a host where all is as wanted.
-pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskEnd {
+pub(crate) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskEnd {
     let leaves: Vec<String> =
         observed.plan.places.iter().map(|place| place.probe.leaf.to_string()).collect();
     let value = json!({
@@ -32,7 +32,7 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: bool) -> TaskE
 }
 
 /// Tells what each service of the task serves now.
-pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
+pub(crate) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
     let Observed { view, plan } = observed;
     let desired = view.desired();
     let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);

@@ -205,7 +205,16 @@ impl Page<'_> {
         let command = start.command.as_str();
         let again = || {
             let also = rerun::left_out(start);
-            format!("`certroll {command} {}`{also}", rerun::left(start, &left))
+            format!("`certroll {}`{also}", rerun::again(start, &left))
+        };
+        // A resumed run does the same as the one before; whoever has to change something for it begins anew.
+        let otherwise = || {
+            let also = rerun::left_out(start);
+            let arguments = rerun::left(start, &left);
+            format!(
+                "if the playbook, the inventory or a certificate has to change for that, run `certroll apply \
+                 {arguments}`{also} instead\n"
+            )
         };
         let mut text = String::new();
         if !unknown.is_empty() {
@@ -222,6 +231,9 @@ impl Page<'_> {
                 text.push_str("; hosts that are done stay untouched");
             }
             text.push('\n');
+            if command == "apply" && start.recorded {
+                text.push_str(&otherwise());
+            }
         } else if stopped && !is_plan && !left.is_empty() {
             text.push_str(&format!("run {} to continue\n", again()));
         } else if command == "apply" && !stopped && self.summary.hosts.len() > left.len() {

@@ -98,15 +98,11 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
         }
     }
     let rest = if rest.is_empty() { rest.concat() } else { format!("; {}", rest.join(", ")) };
-    let text = format!("apply would {would}{rest}");
+    let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
+    let text = format!("{verb} would {would}{rest}");
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, text));
     if totals.pending() > 0 {
-        let arguments = match &view.start.out {
-            Some(file) => rerun::quoted(file),
-            None => rerun::all(&view.start),
-        };
-        let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
-        text.push_str(&format!("to do it: certroll {verb} {arguments}\n"));
+        text.push_str(&format!("to do it: certroll {}\n", rerun::for_real(&view.start)));
     }
     text
 }
