@@ -53,8 +53,8 @@ pub mod plan {
     pub mod inspection {
         pub use crate::plan::inspection::{HostView, Look, LookFailure, ask};
     }
-    pub mod resolve {
-        pub use crate::plan::resolve::Variants;
+    pub mod variants {
+        pub use crate::plan::variants::Variants;
     }
     pub mod row {
         pub use crate::plan::row::CertBrief;

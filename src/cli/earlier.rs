@@ -81,8 +81,11 @@ impl Earlier {
         let name = &listed.start.run;
         let command = &listed.start.command;
         if !verbs.contains(&command.as_str()) {
-            let problem = format!("run {name} was `certroll {command}`, not {}", verbs.join(" or "));
-            return Err(Diagnostic::error(problem).help("`certroll history` lists the runs").into());
+            let problem =
+                format!("run {name} was `certroll {command}`, not {}", verbs.join(" or "));
+            return Err(Diagnostic::error(problem)
+                .help("`certroll history` lists the runs")
+                .into());
         }
         if !is_of(&listed.start, playbooks) {
             let its = listed.start.playbooks.join(" ");
@@ -99,7 +102,10 @@ impl Earlier {
     fn read(store: &Store, run: &str) -> Result<Self, Failure> {
         let listed = history::find(store, run, |_| true)?;
         let reading = store.read(&listed).map_err(|error| {
-            Diagnostic::error(format!("{}: the record cannot be read: {error}", listed.path.display()))
+            Diagnostic::error(format!(
+                "{}: the record cannot be read: {error}",
+                listed.path.display()
+            ))
         })?;
         Ok(Self::of(&reading.events))
     }
@@ -128,7 +134,8 @@ impl Earlier {
             }
             (Kind::BatchEnd { .. }, _) => {
                 let complete = !self.stopping;
-                if let Some(batch) = self.plays.last_mut().and_then(|play| play.batches.last_mut()) {
+                if let Some(batch) = self.plays.last_mut().and_then(|play| play.batches.last_mut())
+                {
                     (batch.ended, batch.complete) = (true, complete);
                 }
             }
@@ -233,8 +240,7 @@ impl Earlier {
                 .filter(|change| change.play == number)
                 .map(|change| &change.host)
                 .collect();
-            let takes_part =
-                |host: &&HostName| !play.certificates || changed.contains(*host);
+            let takes_part = |host: &&HostName| !play.certificates || changed.contains(*host);
             let batches = play.batches.iter().rev().map(|batch| {
                 batch.hosts.iter().filter(takes_part).cloned().collect::<Vec<HostName>>()
             });
@@ -252,9 +258,10 @@ fn add(play: &mut RosterPlay, before: RosterPlay) {
     let begun: HashSet<HostName> = play.batches.iter().flatten().cloned().collect();
     let known: HashSet<HostName> = play.names.iter().cloned().collect();
     let not_begun = |host: &HostName| !begun.contains(host);
-    let batches = before.batches.into_iter().map(|batch| {
-        batch.into_iter().filter(|host| not_begun(host)).collect::<Vec<HostName>>()
-    });
+    let batches = before
+        .batches
+        .into_iter()
+        .map(|batch| batch.into_iter().filter(|host| not_begun(host)).collect::<Vec<HostName>>());
     play.batches.extend(batches.filter(|batch| !batch.is_empty()));
     play.done.extend(before.done.into_iter().filter(|host| not_begun(host)));
     play.in_flight.extend(before.in_flight.into_iter().filter(|host| not_begun(host)));

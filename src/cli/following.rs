@@ -74,7 +74,9 @@ pub(super) fn take_back(run: &str, given: &RollbackArgs) -> Result<Following, Fa
     let (start, name) = (&earlier.start, &earlier.start.run);
     let (undo, plays) = earlier.to_undo();
     if undo.is_empty() {
-        let problem = format!("run {name} has changed no certificate on any host: nothing is to be taken back");
+        let problem = format!(
+            "run {name} has changed no certificate on any host: nothing is to be taken back"
+        );
         let help = format!("`certroll history show {name}` shows what became of its hosts");
         return Err(Diagnostic::error(problem).help(help).into());
     }
@@ -85,12 +87,8 @@ pub(super) fn take_back(run: &str, given: &RollbackArgs) -> Result<Following, Fa
     }
     let roster =
         Roster { origin: format!("run {name}"), plays, undo: Some(undo), ..Roster::default() };
-    let followed = Followed {
-        run: name.clone(),
-        inputs: None,
-        narrowed: false,
-        remedy: String::new(),
-    };
+    let followed =
+        Followed { run: name.clone(), inputs: None, narrowed: false, remedy: String::new() };
     let mut following = Following { run: args.run, roster, plan: None, followed };
     following.narrow(&given_run);
     Ok(following)
@@ -107,12 +105,7 @@ impl Following {
 }
 
 /// Finds the run, and sees that nothing was given that it has settled.
-fn begin(
-    run: &str,
-    given: &mut RunArgs,
-    what: &str,
-    verbs: &[&str],
-) -> Result<Earlier, Failure> {
+fn begin(run: &str, given: &mut RunArgs, what: &str, verbs: &[&str]) -> Result<Earlier, Failure> {
     let found = saved_plan::settled(given, what);
     if found.has_errors() {
         return Err(found.into());

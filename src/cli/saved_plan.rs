@@ -182,7 +182,11 @@ pub(super) fn refuse(given: &RunArgs) -> Result<(), Diagnostic> {
 ///
 /// # Errors
 /// Values are needed again; words that this version does not know.
-pub(super) fn command_line(plan: &SavedPlan, path: &Path, given: &RunArgs) -> Result<ApplyArgs, Failure> {
+pub(super) fn command_line(
+    plan: &SavedPlan,
+    path: &Path,
+    given: &RunArgs,
+) -> Result<ApplyArgs, Failure> {
     let Some(start) = plan.start() else {
         return Err(Diagnostic::error(format!("{}: the plan is empty", path.display())).into());
     };
@@ -288,7 +292,8 @@ pub(super) fn settled(run: &RunArgs, what: &str) -> Diagnostics {
     let mut found = Diagnostics::default();
     for (flag, _) in all.into_iter().filter(|(_, given)| *given) {
         let problem = Diagnostic::error(format!("{flag}: {what} already sets this"));
-        let help = format!("with {what}, only --limit, -e, passwords and output options may be given");
+        let help =
+            format!("with {what}, only --limit, -e, passwords and output options may be given");
         found.push(problem.help(help));
     }
     found
@@ -333,6 +338,7 @@ fn roster(plan: &SavedPlan, view: &RunView) -> Roster {
             apart: failed.collect::<IndexMap<_, _>>(),
             names: play.names.clone(),
             batches: play.batches.iter().map(|batch| batch.hosts.clone()).collect(),
+            ..RosterPlay::default()
         }
     });
     let plays = plays.collect();

@@ -2,8 +2,9 @@
 
 use super::connection::HostConnection;
 use crate::host::StateDirs;
+use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
-use crate::inputs::variables::{PlayScope, Variables, node};
+use crate::inputs::variables::{Variables, node};
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};

@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use crate::inputs::iteration::{all_true, iterations};
+use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::{ChosenTask, PlayAt};
-use crate::inputs::variables::PlayScope;
 use crate::model::HostName;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
@@ -41,8 +41,9 @@ pub(super) fn each_task<T>(
                 Ok(Foreseen { made, unknown }) => {
                     mine.extend(made);
                     for (title, name) in unknown {
-                        let words =
-                            format!("task '{title}' is left out: '{name}' is not known outside a run");
+                        let words = format!(
+                            "task '{title}' is left out: '{name}' is not known outside a run"
+                        );
                         context.emitter.warn(Some(host), words);
                     }
                 }

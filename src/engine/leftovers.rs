@@ -4,8 +4,8 @@ use super::context::Context;
 use super::failure::HostFailure;
 use super::rollout::target::{NotBegun, Recovery, Target};
 use crate::host::StateDirs;
+use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
-use crate::inputs::variables::PlayScope;
 use crate::inputs::wants;
 use crate::model::{HostName, RemotePath};
 use crate::playbook::certificate::{CertificateSpec, RenderError};
@@ -81,4 +81,3 @@ pub(super) async fn recover(
     }
     Ok(words)
 }
-

@@ -8,7 +8,7 @@ use super::foreseen::{self, Foreseen};
 use super::rollout::job::job;
 use super::rollout::target::Job;
 use crate::event::{Kind, TaskResult};
-use crate::inputs::variables::PlayScope;
+use crate::inputs::play_scope::PlayScope;
 use crate::model::{HostName, Step};
 use crate::source::Diagnostics;
 use indexmap::IndexMap;
@@ -27,9 +27,10 @@ pub(super) async fn look(context: &Arc<Context>) {
         let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
         let vars = PlayScope::new(at.book, at.play, &hosts);
         for host in &hosts {
-            let made = foreseen::of_host(context, at, &vars, host, |chosen, spec, vars, host, scope| {
-                job(context, chosen, spec, vars, host, scope)
-            });
+            let made =
+                foreseen::of_host(context, at, &vars, host, |chosen, spec, vars, host, scope| {
+                    job(context, chosen, spec, vars, host, scope)
+                });
             match made {
                 // What only the run tells is looked at in its turn.
                 Ok(Foreseen { made, .. }) => items.entry(host.clone()).or_default().extend(made),

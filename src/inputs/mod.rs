@@ -12,11 +12,13 @@ pub(crate) mod given;
 pub(crate) mod growth;
 pub(crate) mod iteration;
 mod place;
+pub(crate) mod play_scope;
 pub(crate) mod preflight;
 pub(crate) mod project;
 pub(crate) mod roster;
 pub(crate) mod selection;
 pub(crate) mod variables;
+pub(crate) mod vars_files;
 pub(crate) mod verb;
 pub(crate) mod wants;
 

@@ -3,9 +3,9 @@
 use super::Inputs;
 use super::given::Given;
 use super::iteration::{all_true, iterations};
+use super::play_scope::PlayScope;
 use super::project::Options;
 use super::selection::{ChosenTask, PlayAt};
-use super::variables::PlayScope;
 use super::wants;
 use crate::event::RunInputs;
 use crate::event::planned::PlanRow;
@@ -58,7 +58,7 @@ pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnos
         }
     }
     let Preflight { mut report, given, .. } = preflight;
-    let odd = inputs.variables.take_warnings().0;
+    let odd = inputs.variables.files.take_warnings().0;
     report.warn(odd.into_iter().map(|warning| warning.to_string()));
     if inputs.project.options.verb.runs_plays() {
         inputs.variables.begin();

@@ -60,11 +60,6 @@ impl Undo {
         self.tasks.get(host).cloned().unwrap_or_default()
     }
 
-    /// Whether something was done on a host.
-    pub(crate) fn concerns(&self, host: &HostName) -> bool {
-        self.tasks.contains_key(host)
-    }
-
     /// Whether nothing was done at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()

@@ -2,8 +2,9 @@
 
 use super::growth::{self, inclusions};
 pub(crate) use super::place::{Place, Section};
+use super::play_scope::PlayScope;
 use super::project::{Book, Options, Project};
-use super::variables::{PlayScope, Variables};
+use super::variables::Variables;
 use crate::model::HostName;
 use crate::model::glob::Glob;
 use crate::playbook::{Meta, Part, Play, Task, TaskKind};
@@ -236,7 +237,7 @@ impl<'p> PlayAt<'p> {
                     }
                 }
                 (TaskKind::IncludeVars(include), Ok(scope)) => {
-                    match variables.include_vars(include, &task, scope) {
+                    match variables.files.for_host(include, &task, scope) {
                         Ok(Some(values)) => {
                             for (name, value) in values {
                                 variables.set(host, &name, value);

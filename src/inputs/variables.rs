@@ -4,16 +4,16 @@
 //! `set_fact`, loop, extra variables, and above all the names that the run itself gives (`inventory_hostname`,
 //! `groups`, …), which nobody overrides.
 
-use super::iteration::{all_true, iterations};
+use super::play_scope::{PlayScope, names};
 use super::project::{Book, Project};
+use super::vars_files::VarsFiles;
 use crate::inventory::Inventory;
-use crate::load;
 use crate::model::HostName;
-use crate::playbook::{IncludeVars, Play, Task};
-use crate::source::{Diagnostic, Diagnostics, Mapping, Node, Value, Vars};
-use crate::template::{Decrypt, HostVars, Scope, TemplateError, Templates};
+use crate::playbook::{Play, Task};
+use crate::source::{Diagnostics, Mapping, Node, Value, Vars};
+use crate::template::{HostVars, Scope};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What hosts know: the inventory's variables and what tasks have set since.
@@ -28,10 +28,8 @@ pub(crate) struct Variables {
     unknown: Mutex<HashMap<HostName, Arc<HashSet<String>>>>,
     /// Names that plays will set, while the run is only looked at.
     foreseen: Mutex<Foreseen>,
-    decrypt: Decrypt,
-    files: Mutex<HashMap<PathBuf, Arc<Vars>>>,
-    /// What is odd in files of variables.
-    warnings: Mutex<Diagnostics>,
+    /// Files of variables.
+    pub files: VarsFiles,
 }
 
 /// What hosts will know, from the tasks that have not run.
@@ -41,82 +39,6 @@ struct Foreseen {
     earlier: HashMap<HostName, HashSet<String>>,
     /// With the present play.
     all: HashMap<HostName, HashSet<String>>,
-}
-
-/// What a play adds to the variables of its hosts.
-#[derive(Clone)]
-pub(crate) struct PlayScope {
-    templates: Arc<Templates>,
-    directory: PathBuf,
-    /// Defaults and variables of the play's roles, which all its tasks see.
-    defaults: Arc<[Arc<Vars>]>,
-    of_roles: Arc<[Arc<Vars>]>,
-    vars: Arc<Vars>,
-    files: Vec<Node>,
-    magic: Arc<Vars>,
-    title: Option<Arc<str>>,
-    everyone: Arc<[HostName]>,
-}
-
-impl PlayScope {
-    /// The variables of `play`, which has these hosts.
-    pub(crate) fn new(book: &Book, play: &Play, hosts: &[HostName]) -> Self {
-        let directory = play.directory.as_ref().unwrap_or(&book.playbook.directory).clone();
-        let absolute = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
-        let magic = Vars::from([
-            ("playbook_dir".to_owned(), Node::text(absolute.display().to_string())),
-            ("ansible_play_name".to_owned(), Node::text(&play.name)),
-            ("ansible_play_hosts_all".to_owned(), names(hosts)),
-            ("ansible_play_hosts".to_owned(), names(hosts)),
-            ("play_hosts".to_owned(), names(hosts)),
-            ("ansible_play_batch".to_owned(), names(hosts)),
-            (
-                "ansible_search_path".to_owned(),
-                Node::made(Value::List(vec![Node::text(absolute.display().to_string())])),
-            ),
-            ("ansible_play_role_names".to_owned(), role_names(play)),
-        ]);
-        Self {
-            templates: Arc::clone(&book.templates),
-            directory,
-            defaults: play.roles.iter().flat_map(|role| role.defaults.iter().cloned()).collect(),
-            of_roles: play.roles.iter().flat_map(|role| role.exports.iter().cloned()).collect(),
-            vars: Arc::new(play.vars.clone()),
-            files: play.vars_files.clone(),
-            magic: Arc::new(magic),
-            title: None,
-            everyone: hosts.into(),
-        }
-    }
-
-    /// Every host of the play.
-    pub(crate) fn everyone(&self) -> &[HostName] {
-        &self.everyone
-    }
-
-    /// The same play at a task with this rendered name.
-    pub(crate) fn with_title(&self, title: &str) -> Self {
-        Self { title: Some(Arc::from(title)), ..self.clone() }
-    }
-
-    /// What the task at work is called: its name as rendered, else as written.
-    pub(crate) fn title(&self, task: &Task) -> String {
-        self.title.as_deref().map_or_else(|| task.title(), str::to_owned)
-    }
-
-    /// The same play with the hosts that are still in it, and those of the batch.
-    pub(crate) fn with_hosts(&self, active: &[HostName], batch: &[HostName]) -> Self {
-        let mut magic = Vars::clone(&self.magic);
-        magic.insert("ansible_play_hosts".to_owned(), names(active));
-        magic.insert("play_hosts".to_owned(), names(batch));
-        magic.insert("ansible_play_batch".to_owned(), names(batch));
-        Self { magic: Arc::new(magic), ..self.clone() }
-    }
-}
-
-/// A list of host names as a value.
-pub(crate) fn names<'a>(hosts: impl IntoIterator<Item = &'a HostName>) -> Node {
-    Node::made(Value::List(hosts.into_iter().map(|host| Node::text(host.as_str())).collect()))
 }
 
 impl Variables {
@@ -166,9 +88,7 @@ impl Variables {
             made: Mutex::default(),
             unknown: Mutex::default(),
             foreseen: Mutex::default(),
-            warnings: Mutex::default(),
-            decrypt: Arc::clone(&project.decrypt),
-            files: Mutex::default(),
+            files: VarsFiles::new(Arc::clone(&project.decrypt)),
         }
     }
 
@@ -213,11 +133,6 @@ impl Variables {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What was odd in the files of variables that were read since the last call.
-    pub(crate) fn take_warnings(&self) -> Diagnostics {
-        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// What `host` sees in a play.
     ///
     /// # Errors
@@ -256,7 +171,7 @@ impl Variables {
         layers.push(Arc::clone(&play.vars));
         if !play.files.is_empty() {
             let scope = self.finish(play, host, layers.clone(), None);
-            layers.extend(self.vars_files(play, &scope)?);
+            layers.extend(self.files.of_play(play, &scope)?);
         }
         Ok(self.finish(play, host, layers, task))
     }
@@ -324,146 +239,6 @@ impl Variables {
         own.extend(file);
         own
     }
-
-    fn vars_files(&self, play: &PlayScope, scope: &Scope) -> Result<Vec<Arc<Vars>>, Diagnostics> {
-        let mut layers = Vec::new();
-        let mut found = Diagnostics::default();
-        for entry in &play.files {
-            match self.vars_file(play, scope, entry) {
-                Ok(Some(layer)) => layers.push(layer),
-                Ok(None) => {}
-                Err(problems) => found.extend(problems),
-            }
-        }
-        if found.has_errors() { Err(found) } else { Ok(layers) }
-    }
-
-    /// What `include_vars` sets on a host, once for each item of its loop; `None`: only the run can tell.
-    ///
-    /// # Errors
-    /// A file that is not there or cannot be read.
-    pub(crate) fn include_vars(
-        &self,
-        include: &IncludeVars,
-        task: &Task,
-        scope: &Scope,
-    ) -> Result<Option<Vars>, Diagnostics> {
-        let mut vars = Vars::new();
-        let told = |error: TemplateError| match error {
-            TemplateError::NotYetKnown(_) => Ok(None),
-            TemplateError::Wrong(problem) => Err(Diagnostics(vec![*problem])),
-        };
-        let list = match iterations(task.looping.as_ref(), scope) {
-            Ok(list) => list,
-            Err(error) => return told(error),
-        };
-        for (scope, _) in list {
-            match all_true(&task.when, &scope) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) => return told(error),
-            }
-            match self.vars_of(include, &scope) {
-                Ok(more) => vars.extend(more),
-                Err(error) => return error.map_or(Ok(None), Err),
-            }
-        }
-        Ok(Some(vars))
-    }
-
-    /// What `include_vars` sets in one scope.
-    ///
-    /// # Errors
-    /// As [`include_vars`](Self::include_vars); nothing: only the run can tell.
-    pub(crate) fn vars_of(
-        &self,
-        include: &IncludeVars,
-        scope: &Scope,
-    ) -> Result<Vars, Option<Diagnostics>> {
-        let text = scope.text(&include.path).map_err(|error| match error {
-            TemplateError::NotYetKnown(_) => None,
-            TemplateError::Wrong(problem) => Some(Diagnostics(vec![*problem])),
-        })?;
-        let path =
-            vars_path(&include.path, &text, scope).map_err(|problem| Some(problem.into()))?;
-        let files = match include.directory {
-            false => vec![path],
-            true => load::files_below(&path).map_err(|problem| Some(problem.into()))?,
-        };
-        let mut vars = Vars::new();
-        for file in files {
-            let read = self.read(file, &include.path).map_err(Some)?;
-            vars.extend(Vars::clone(&read));
-        }
-        Ok(match &include.name {
-            None => vars,
-            Some(name) => {
-                let entries = vars.into_iter().map(|(key, value)| (Node::text(key), value));
-                Vars::from([(name.clone(), Node::made(Value::Map(entries.collect())))])
-            }
-        })
-    }
-
-    /// One entry: a file, or a list of which the first that exists counts.
-    fn vars_file(
-        &self,
-        play: &PlayScope,
-        scope: &Scope,
-        entry: &Node,
-    ) -> Result<Option<Arc<Vars>>, Diagnostics> {
-        let choices = entry.as_list().unwrap_or_else(|| std::slice::from_ref(entry));
-        let mut missing = Vec::new();
-        for choice in choices {
-            let name = match scope.text(choice) {
-                Ok(name) => name,
-                // A name that only the run sets: Ansible reads the file then, so do we.
-                Err(TemplateError::NotYetKnown(_)) => return Ok(None),
-                Err(error) => return Err(Diagnostics(vec![error.diagnostic()])),
-            };
-            let path = play.directory.join(&name);
-            if choices.len() > 1 && !path.exists() {
-                missing.push(name);
-                continue;
-            }
-            return self.read(path, choice).map(Some);
-        }
-        let problem = format!("none of the files exists: {}", missing.join(", "));
-        Err(Diagnostics(vec![Diagnostic::error(problem).at(entry.span.as_ref())]))
-    }
-
-    fn read(&self, path: PathBuf, named: &Node) -> Result<Arc<Vars>, Diagnostics> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = files.get(&path) {
-            return Ok(Arc::clone(known));
-        }
-        let (vars, warnings) = load::vars_file(&path, &*self.decrypt).map_err(|problems| {
-            let place = |problem: Diagnostic| match problem.span {
-                Some(_) => problem,
-                None => problem.at(named.span.as_ref()),
-            };
-            Diagnostics(problems.0.into_iter().map(place).collect())
-        })?;
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
-        let vars = Arc::new(vars);
-        files.insert(path, Arc::clone(&vars));
-        Ok(vars)
-    }
-}
-
-/// The file of variables that a task names, as `load` finds it.
-fn vars_path(name: &Node, text: &str, scope: &Scope) -> Result<PathBuf, Diagnostic> {
-    let path = Path::new(text);
-    if path.is_absolute() {
-        return Ok(path.to_owned());
-    }
-    let directories = scope.search_path();
-    load::find(&directories, "vars", text).ok_or_else(|| {
-        let looked: Vec<String> =
-            directories.iter().map(|directory| directory.display().to_string()).collect();
-        Diagnostic::error(format!("there is no file of variables '{text}'"))
-            .at(name.span.as_ref())
-            .help(format!("looked in {}, each with `vars/` before it", looked.join(", ")))
-    })
 }
 
 /// The names that the run gives a task by its place: its role, and where its files are looked for.
@@ -484,17 +259,6 @@ fn of_task(task: &Task, playbook: &Path) -> Vars {
         ]);
     }
     vars
-}
-
-fn role_names(play: &Play) -> Node {
-    let mut names: Vec<Node> = Vec::new();
-    for role in &play.roles {
-        let name = Node::text(&role.name);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Node::made(Value::List(names))
 }
 
 /// `hostvars`: what other hosts have, without the variables of plays.

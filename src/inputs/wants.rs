@@ -6,7 +6,7 @@ use super::selection::ChosenTask;
 use crate::model::{HostName, RemotePath};
 use crate::plan::destinations::destinations;
 use crate::plan::request::{CertificateRequest, Material};
-use crate::plan::resolve::Variants;
+use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, Pair, RenderError, Trust, VerifyChoice,
 };

@@ -1,6 +1,6 @@
 //! What one certificate task wants of one host that is known, with every path and command chosen.
 //!
-//! Made by [`Variants`](super::resolve::Variants) of what is wanted of any host
+//! Made by [`Variants`](super::variants::Variants) of what is wanted of any host
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{

@@ -3,7 +3,7 @@
 use super::desired::{DesiredState, FileWant};
 use super::error::NoGeneration;
 use super::inspection::{FileView, HostView};
-use super::resolve::Variants;
+use super::variants::Variants;
 use crate::event::planned::PlannedTask;
 use crate::host::{Attributes, Generation};
 use crate::material::Certificate;
@@ -31,7 +31,12 @@ impl Earlier {
         let Self::Before(tasks) = self else { return true };
         let done = || tasks.iter().flat_map(|task| &task.rows).map(|row| row.file.as_str());
         let kinds = variants.all().filter_map(|(_, desired)| desired.ok());
-        kinds.flat_map(|desired| &desired.files).any(|file| done().any(|it| it == file.path.as_str()))
+        kinds
+            .flat_map(|desired| &desired.files)
+            .any(|file| {
+            let path = file.path.to_string();
+            done().any(|it| it == path)
+        })
     }
 }
 
@@ -142,10 +147,10 @@ fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
 /// One file as it was before `tasks` changed it. One that something else has changed since is nobody's to restore.
 fn before(file: FileView<'_>, tasks: &[PlannedTask]) -> Result<FileWant, NoGeneration> {
     let path = &file.want.path;
-    let mut rows =
-        tasks.iter().flat_map(|task| &task.rows).filter(|row| row.file == path.as_str());
+    let name = path.to_string();
+    let mut rows = tasks.iter().flat_map(|task| &task.rows).filter(|row| row.file == name);
     let Some(first) = rows.next() else { return wants(file, None) };
-    let after = rows.last().unwrap_or(first).after;
+    let after = rows.next_back().unwrap_or(first).after;
     let now = file.there.sha256();
     if first.before == after || now == first.before {
         return wants(file, None);

@@ -8,7 +8,7 @@ use super::desired::{
 };
 use super::error::PlanError;
 use super::host_plan::SeenBefore;
-use super::resolve::Variants;
+use super::variants::Variants;
 use crate::host::{
     CommandResult, FileFacts, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant,
     ProcessFacts, RunningCheck,

@@ -2,6 +2,7 @@
 
 mod alternatives;
 pub(crate) mod build;
+mod checks;
 mod command;
 pub(crate) mod desired;
 pub(crate) mod destinations;
@@ -9,15 +10,18 @@ pub(crate) mod deviation;
 pub(crate) mod discovery;
 pub(crate) mod earlier;
 pub(crate) mod error;
+mod file_plan;
 pub(crate) mod host_plan;
 pub(crate) mod inspection;
 mod layout;
+mod obstacles;
 pub(crate) mod planned;
 pub(crate) mod probes;
 pub(crate) mod proof;
 mod reload_reader;
 pub(crate) mod request;
-pub(crate) mod resolve;
+mod resolve;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod transaction;
+pub(crate) mod variants;

@@ -3,14 +3,18 @@
 //! [`parse()`] gives a [`Playbook`] whose values are still templates; [`certificate::render`] turns the
 //! flagship task into plain types once a host's variables are known. `docs/playbook.md` lists every key.
 
+mod arguments;
 mod around;
+mod batches;
 mod becoming;
 pub(crate) mod certificate;
 mod include;
 pub(crate) mod model;
+mod modules;
 mod parse;
 mod reader;
 mod role;
+mod roles;
 mod task;
 mod tasks;
 mod unsupported;

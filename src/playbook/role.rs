@@ -58,6 +58,19 @@ pub(crate) struct RoleName {
     pub handlers: Option<String>,
 }
 
+/// What a role gets where it is named.
+#[derive(Default)]
+pub(super) struct Given {
+    /// `{role: x, port: 80}`.
+    pub(super) params: Vars,
+    /// `vars:`.
+    pub(super) vars: Vars,
+    /// All that tells two entries of one role apart.
+    pub(super) how: String,
+    /// A second time it is left out.
+    pub(super) once: bool,
+}
+
 /// What a role's files say.
 #[derive(Debug, Default)]
 pub(super) struct Contents {

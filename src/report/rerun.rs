@@ -34,7 +34,9 @@ pub(super) fn left(start: &RunStart, hosts: &[&HostName]) -> String {
 pub(super) fn again(start: &RunStart, hosts: &[&HostName]) -> String {
     let own = start.rerun.own.iter().map(|word| quoted(word) + " ").collect::<String>();
     match (start.command.as_str(), &start.follows) {
-        ("apply", _) if start.recorded && !start.check => format!("apply --resume {}", name(&start.run)),
+        ("apply", _) if start.recorded && !start.check => {
+            format!("apply --resume {}", name(&start.run))
+        }
         ("rollback", Some(run)) => format!("rollback --run {}", name(run)),
         (command, _) => format!("{command} {own}{}", left(start, hosts)),
     }

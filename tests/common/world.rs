@@ -12,7 +12,7 @@ use certroll::testing::plan::error::PlanError;
 use certroll::testing::plan::host_plan::{HostPlan, SeenBefore};
 use certroll::testing::plan::inspection::{HostView, Look, LookFailure};
 use certroll::testing::plan::request::{CertificateRequest, Material};
-use certroll::testing::plan::resolve::Variants;
+use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
     CertificateTask, Confirm, Dest, Ownership, Pair, SourceText, VerifyChoice, WhenStopped,
 };

@@ -69,9 +69,10 @@ fn questions(batch: &Batch<'_>) -> Vec<(HostName, Question)> {
     let mut questions = Vec::new();
     for host in &batch.active() {
         if play.done.contains(host) && !(sets_names && goes_on(context, at, host)) {
-            let jobs = foreseen::of_host(context, at, vars, host, |chosen, spec, vars, host, scope| {
-                job(context, chosen, spec, vars, host, scope)
-            });
+            let jobs =
+                foreseen::of_host(context, at, vars, host, |chosen, spec, vars, host, scope| {
+                    job(context, chosen, spec, vars, host, scope)
+                });
             // What is wrong with its values is told where they are used.
             if let Ok(Foreseen { made, unknown }) = jobs
                 && unknown.is_empty()
@@ -79,9 +80,10 @@ fn questions(batch: &Batch<'_>) -> Vec<(HostName, Question)> {
                 questions.push((host.clone(), Question::IsDone(made)));
             }
         } else if play.in_flight.contains(host) {
-            let left = foreseen::of_host(context, at, vars, host, |chosen, spec, vars, host, scope| {
-                Leftovers::of(context, chosen, spec, vars, host, scope)
-            });
+            let left =
+                foreseen::of_host(context, at, vars, host, |chosen, spec, vars, host, scope| {
+                    Leftovers::of(context, chosen, spec, vars, host, scope)
+                });
             if let Ok(Foreseen { made, .. }) = left
                 && !made.is_empty()
             {
@@ -162,7 +164,8 @@ async fn settle(context: &Context, host: &HostName, leftovers: Vec<Leftovers>) {
     match leftovers::recover(context, host, LOOK, leftovers).await {
         Ok(words) => words.into_iter().for_each(|line| context.emitter.warn(Some(host), line)),
         Err(failure) => {
-            let words = format!("in flight when the resumed run ended: {}", failure.failure.message);
+            let words =
+                format!("in flight when the resumed run ended: {}", failure.failure.message);
             context.emitter.info(Some(host), words);
         }
     }

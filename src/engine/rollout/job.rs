@@ -2,8 +2,8 @@
 
 use super::target::Job;
 use crate::engine::context::Context;
+use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
-use crate::inputs::variables::PlayScope;
 use crate::inputs::verb::{Back, Verb};
 use crate::inputs::wants;
 use crate::model::HostName;

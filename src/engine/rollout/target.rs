@@ -16,7 +16,7 @@ use crate::plan::earlier::Earlier;
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
-use crate::plan::resolve::Variants;
+use crate::plan::variants::Variants;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use values::{Taken, bytes, certificates, list, number, peeked, pem_block, product, text};
 
-/// For the files: a slow disk may have to read many.
-const FILES_LIMIT: Duration = Duration::from_secs(60);
+/// For everything but commands, which have limits of their own: a slow disk, or a busy machine, may have many files to read.
+const LIMIT: Duration = Duration::from_secs(60);
 /// What a host may tell about journals, generations and orphans in all.
 const MOST_ITEMS: usize = 100_000;
 /// Groups of one process; Linux knows no more.
@@ -124,12 +124,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// How long the next reply may take.
     fn limit(&self) -> Duration {
-        let Some(chosen) = self.chosen else { return FILES_LIMIT };
+        let Some(chosen) = self.chosen else { return LIMIT };
         if self.facts.files.len() < chosen.files.len() {
-            return FILES_LIMIT;
+            return LIMIT;
         }
         if self.facts.processes.len() < chosen.processes.len() {
-            return FILES_LIMIT;
+            return LIMIT;
         }
         let running = chosen.running.get(self.facts.running.len()).map(|check| match check {
             RunningCheck::Command(command) => command.timeout,
@@ -137,7 +137,7 @@ impl Reader<'_> {
         });
         let command = || chosen.commands.get(self.facts.commands.len());
         let limit = running.or_else(|| command().map(|command| command.command.timeout));
-        limit.unwrap_or_default() + Duration::from_secs(5)
+        limit.unwrap_or_default() + LIMIT
     }
 
     /// Takes one reply; true for the terminal one.

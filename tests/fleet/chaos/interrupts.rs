@@ -24,7 +24,7 @@ fn two_interrupts_cut_the_links_and_hosts_undo_themselves() {
     let Some(ground) = ground() else { return };
     let moment = end_of("postfix", "verify", 0);
     let strikes = [Strike { host: "h001", moment, blow: Blow::InterruptedTwice }];
-    let slow = "checks: [{command: ['sleep', '20'], on: controller, timeout: 40s}]";
+    let slow = "checks: [{command: ['sleep', '200'], on: controller, timeout: 400s}]";
     let postfix_is_slow = |play: Play| Play::postfix(&play.generation).with(slow);
 
     let ran = round_of(&ground, &HOSTS[..3], &strikes, Next::Nothing, postfix_is_slow);
@@ -32,5 +32,5 @@ fn two_interrupts_cut_the_links_and_hosts_undo_themselves() {
     assert_eq!(ran.code, 130, "{ran}");
     assert_eq!(ran.outcome("h001"), "unknown", "{ran}");
     let took = ran.events().last().unwrap()["elapsed_ms"].as_u64().unwrap();
-    assert!(took < 20_000, "the check was waited for: {ran}");
+    assert!(took < 150_000, "the check was waited for: {ran}");
 }

@@ -298,6 +298,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.bring_in(&mut Vec::new(), &item.tree, passes_on);
     }
 
+    /// `pub(in crate::cli)` uses nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let written: Names =
             path.segments.iter().map(|segment| segment.ident.to_string()).collect();

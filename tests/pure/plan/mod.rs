@@ -18,8 +18,8 @@ use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::host_plan::{Decision, FileAction, SeenBefore};
 use certroll::testing::plan::inspection::ask;
 use certroll::testing::plan::request::CertificateRequest;
-use certroll::testing::plan::resolve::Variants;
 use certroll::testing::plan::rows::{blocked_row, rows};
+use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
 use proptest::prelude::*;
 

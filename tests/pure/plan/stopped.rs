@@ -8,9 +8,9 @@ use certroll::testing::model::RemotePath;
 use certroll::testing::plan::build::build;
 use certroll::testing::plan::host_plan::{Decision, FileAction, HostPlan};
 use certroll::testing::plan::request::CertificateRequest;
-use certroll::testing::plan::resolve::Variants;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
+use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::WhenStopped;
 use std::time::Duration;
 

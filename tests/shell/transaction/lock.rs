@@ -26,7 +26,7 @@ async fn a_lock_is_waited_for() {
         let host = Host::new(shell);
         let (transaction, _) = host.begin(host.request()).await.unwrap();
         let mut request = host.request();
-        request.limits.lock = Duration::from_secs(20);
+        request.limits.lock = Duration::from_secs(60);
         let second = async {
             let (second, _) = host.begin(request).await.unwrap();
             second.abort().await.unwrap();

@@ -239,7 +239,7 @@ fn sealed(host: &Host, port: u16, leaf: Fingerprint, start: &str) -> ValidateSte
             leaf,
         }),
     );
-    step.timeout = Duration::from_secs(10);
+    step.timeout = Duration::from_secs(60);
     step
 }
 

@@ -110,7 +110,7 @@ impl Scene {
             via: ValidateVia::Live,
             private_net: false,
             user: None,
-            timeout: std::time::Duration::from_secs(20),
+            timeout: std::time::Duration::from_secs(60),
             refuse_output: Vec::new(),
             optional: None,
         });

@@ -153,7 +153,7 @@ impl World {
         request.services[0].reload =
             Some(timed(&["/bin/sh", "-c", RELOAD, "reload", root, cert, key], 20));
         // A program whose controller has just gone may still be at work.
-        request.limits.lock = Duration::from_secs(20);
+        request.limits.lock = Duration::from_secs(60);
         self.ledger.begins(rollout.ours, &before, &new);
         self.dies(rollout.death, rollout.guarded);
         let process = self.host.sh().await;
@@ -256,7 +256,7 @@ impl World {
     async fn contact(&self) -> Result<(), RemoteError> {
         let files = self.paths.each_ref().map(|path| remote(path));
         let dirs = self.host.dirs();
-        let (program, lock) = (&self.programs.recovery, Duration::from_secs(20));
+        let (program, lock) = (&self.programs.recovery, Duration::from_secs(60));
         let process = self.host.sh().await;
         certroll::testing::remote::transaction::recover_with(
             program,

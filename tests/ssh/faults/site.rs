@@ -68,7 +68,7 @@ impl Site {
         let [certificate, key] = Host::files(directory).map(|path| remote(&path));
         let command = |words: &[&str]| TimedCommand {
             command: CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect()),
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
         };
         let file = |index: usize, path: &RemotePath, role| FileChange {
             path: path.clone(),
@@ -86,7 +86,7 @@ impl Site {
             via: ValidateVia::Staged,
             private_net: false,
             user: None,
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
             refuse_output: Vec::new(),
             optional: None,
         };

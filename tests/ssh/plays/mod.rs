@@ -4,7 +4,9 @@
 mod batches;
 mod history;
 mod reports;
+mod resume;
 mod saved_plans;
 mod site;
+mod taking_back;
 mod tasks;
 mod verbs;

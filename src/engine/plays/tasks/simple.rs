@@ -85,7 +85,7 @@ pub(super) fn set_fact(action: &Action<'_>, vars: &Vars) -> Result<Done, Failed>
 }
 
 pub(super) fn include_vars(action: &Action<'_>, include: &IncludeVars) -> Result<Done, Failed> {
-    let vars = match action.context.inputs.variables.vars_of(include, action.scope) {
+    let vars = match action.context.inputs.variables.files.in_scope(include, action.scope) {
         Ok(vars) => vars,
         Err(Some(problems)) => {
             let words: Vec<String> = problems.0.iter().map(ToString::to_string).collect();

@@ -69,8 +69,37 @@ tell_holds() {
     done
   done
   hold_ids own "$own_words"
-  chain_of=-
-  for i in $regular; do tell_holds_of $i; done
+  chain_of=- hold_above=-
+  holds_of_these_files
+  [ -z "$hold_candidates" ] || for i in $regular; do tell_holds_of $i; done
+}
+# Machines with many namespaces have thousands of mounts, of which few hold one of many files -> hold_candidates
+holds_of_these_files() {
+  hold_inodes=$nl hold_texts=$nl c=0
+  while [ $c -lt $n_own ]; do get own_id $c; hold_inodes=$hold_inodes$v$nl; c=$((c+1)); done
+  for i in $regular; do hold_text_of $i; hold_texts=$hold_texts$hold_text$nl; done
+  hold_candidates= c=0
+  while [ $c -lt $n_holds ]; do
+    get hold_id $c
+    if [ -n "$v" ]; then
+      case $hold_inodes in
+      *"$nl$v$nl"*) hold_candidates="$hold_candidates $c";;
+      *)
+        get hold_root $c
+        case $hold_texts in *"$nl$v$nl"*) hold_candidates="$hold_candidates $c";; esac;;
+      esac
+    fi
+    c=$((c+1))
+  done
+}
+# What mountinfo would call file $1 within its file system -> hold_text; hold_real is its path
+hold_text_of() {
+  get real $1; hold_real=$v
+  if [ "$hold_above" != "${hold_real%/*}" ]; then
+    hold_above=${hold_real%/*}
+    pinned_prefix "$hold_real"; hold_mount=$v
+  fi
+  hold_text=${hold_real#"$hold_mount"}
 }
 own_id_of() { # PATH -> v
   own_n=0
@@ -89,17 +118,14 @@ directories_above() {
   done
 }
 tell_holds_of() {
-  get real $1; hold_real=$v hold_told=' '
+  hold_text_of $1; hold_told=' '
   get own_of $1
   if [ -n "$v" ]; then get own_id $v; else own_id_of "$hold_real"; fi
   hold_own=$v
   [ -n "$hold_own" ] || return 0
   [ "$chain_of" = "${hold_real%/*}" ] || directories_above
-  pinned_prefix "$hold_real"; hold_text=${hold_real#"$v"}
-  c=0
-  while [ $c -lt $n_holds ]; do
+  for c in $hold_candidates; do
     get hold_pid $c; hold_pid=$v; get hold_id $c; hold_id=$v; get hold_root $c; hold_root=$v; get hold_at $c; hold_at=$v
-    c=$((c+1))
     case $hold_told in *" $hold_pid "*) continue;; esac
     hold_kind=
     case $hold_id in

@@ -1,0 +1,94 @@
+//! Flags of the verbs that take a pattern of hosts in place of a playbook.
+
+use super::output::OutputArgs;
+use super::sources::{ConnectionArgs, InventorySource};
+use clap::Args;
+use std::path::PathBuf;
+
+/// `ping`.
+#[derive(Debug, Args, Clone)]
+pub(in crate::cli) struct PingArgs {
+    /// Host pattern
+    #[arg(default_value = "all")]
+    pub pattern: String,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// How many hosts to work on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// `discover`.
+#[derive(Debug, Args, Clone)]
+pub(in crate::cli) struct DiscoverArgs {
+    /// Host pattern
+    #[arg(default_value = "all", conflicts_with = "scan")]
+    pub pattern: String,
+    /// Only make handshakes with these: HOST:PORT, or a file with one per line; repeatable
+    #[arg(long, value_name = "HOST:PORT|FILE", num_args = 1.., conflicts_with_all = ["sources", "limit", "shard"])]
+    pub scan: Vec<String>,
+    /// Show only what has less time left than this, or a problem: `21d`, `12h`
+    #[arg(long, value_name = "TIME", value_parser = days)]
+    pub expiring: Option<i64>,
+    /// Exit with code 3 when something needs attention; without --expiring, that is less than 21 days left
+    #[arg(long)]
+    pub exit_code: bool,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// How many hosts to work on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+impl DiscoverArgs {
+    /// Days left below which a certificate wants attention.
+    pub(in crate::cli) fn days(&self) -> i64 {
+        self.expiring.unwrap_or(crate::engine::USUAL_DAYS)
+    }
+}
+
+/// `init`.
+#[derive(Debug, Args, Clone)]
+pub(in crate::cli) struct InitArgs {
+    /// Host pattern
+    #[arg(default_value = "all")]
+    pub pattern: String,
+    /// A new directory for the playbook and the certificates that it names
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    /// Inventory flags
+    pub inventory: InventorySource,
+    #[command(flatten)]
+    /// Connection flags
+    pub connection: ConnectionArgs,
+    /// Hosts worked on at the same time [default: 50]
+    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: Option<u16>,
+    #[command(flatten)]
+    /// Output flags
+    pub output: OutputArgs,
+}
+
+/// A time in whole days, rounded up; a bare number counts days.
+fn days(text: &str) -> Result<i64, String> {
+    if let Ok(days) = text.parse::<u32>() {
+        return Ok(i64::from(days));
+    }
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    i64::try_from(time.as_secs().div_ceil(86_400)).map_err(|error| error.to_string())
+}

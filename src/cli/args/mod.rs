@@ -1,0 +1,129 @@
+//! The command line as typed. Flags carry the names that Ansible's users know.
+
+mod hosts;
+mod local;
+mod output;
+mod run;
+mod sources;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs};
+pub(super) use local::{
+    ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ServicesArgs, ShowArgs,
+};
+pub(super) use output::{Color, Format, Output, OutputArgs};
+pub(super) use run::{ApplyArgs, PlanArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs};
+pub(super) use sources::{ConnectionArgs, InventorySource};
+
+/// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
+#[derive(Debug, Parser)]
+#[command(name = "certroll", version, max_term_width = 100, arg_required_else_help = true)]
+pub(super) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what `apply` would do on each host, and change nothing
+    Plan(PlanArgs),
+    /// Roll certificates out
+    Apply(ApplyArgs),
+    /// Check by TLS handshakes which certificates are served; needs no SSH
+    Verify(RunArgs),
+    /// Print the inventory, as ansible-inventory does
+    Inventory(InventoryArgs),
+    /// Connect to each host and log in, with `become` if asked for; change nothing
+    Ping(PingArgs),
+    /// Show what each host holds: files, served certificates, locks, unfinished transactions
+    Status(RunArgs),
+    /// Recover from interrupted transactions, and do nothing else
+    Recover(RecoverArgs),
+    /// Restore an earlier generation, reload and verify
+    Rollback(RollbackArgs),
+    /// Print a saved plan, or compare two
+    Show(ShowArgs),
+    /// Find the certificates on hosts: files, who reads them, what is served, days left
+    Discover(DiscoverArgs),
+    /// Write a playbook for the certificates that hosts have, which plan shows as unchanged
+    Init(InitArgs),
+    /// List past runs, or show one of them
+    History(HistoryArgs),
+    /// List the service profiles
+    Services(ServicesArgs),
+    /// Print the Ansible settings that apply here, their values, and where each comes from
+    Config(ConfigArgs),
+    /// Run a rollout on a simulated fleet: no set-up, no root, nothing left behind
+    Demo(DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// The command line.
+pub(super) fn command() -> clap::Command {
+    // The command line of an earlier run has its playbooks.
+    let or = |flag: &'static str| {
+        move |verb: clap::Command| {
+            let optional = |arg: clap::Arg| arg.required(false).required_unless_present(flag);
+            verb.mut_arg("playbooks", optional)
+        }
+    };
+    Cli::command().mut_subcommand("apply", or("resume")).mut_subcommand("rollback", or("of_run"))
+}
+
+impl Command {
+    /// The verb.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Apply(args) if args.check => "plan",
+            Self::Apply(_) => "apply",
+            Self::Verify(_) => "verify",
+            Self::Inventory(_) => "inventory",
+            Self::Ping(_) => "ping",
+            Self::Status(_) => "status",
+            Self::Recover(_) => "recover",
+            Self::Rollback(_) => "rollback",
+            Self::Show(_) => "show",
+            Self::Discover(_) => "discover",
+            Self::Init(_) => "init",
+            Self::History(_) => "history",
+            Self::Services(_) => "services",
+            Self::Config(_) => "config",
+            Self::Demo(_) => "demo",
+            Self::Completions { .. } => "completions",
+            Self::Man => "man",
+        }
+    }
+
+    /// Its output flags.
+    pub(super) fn output(&self) -> Option<&OutputArgs> {
+        match self {
+            Self::Plan(args) => Some(&args.run.output),
+            Self::Apply(args) => Some(&args.run.output),
+            Self::Rollback(args) => Some(&args.run.output),
+            Self::Recover(args) => Some(&args.run.output),
+            Self::Verify(run) | Self::Status(run) => Some(&run.output),
+            Self::History(args) => Some(match &args.what {
+                Some(HistoryCommand::Show { output, .. }) => output,
+                None => &args.output,
+            }),
+            Self::Inventory(args) => Some(&args.output),
+            Self::Ping(args) => Some(&args.output),
+            Self::Discover(args) => Some(&args.output),
+            Self::Init(args) => Some(&args.output),
+            Self::Services(args) => Some(&args.output),
+            Self::Config(args) => Some(&args.output),
+            Self::Demo(args) => Some(&args.output),
+            Self::Show(_) | Self::Completions { .. } | Self::Man => None,
+        }
+    }
+}

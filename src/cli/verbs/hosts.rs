@@ -1,0 +1,121 @@
+//! The verbs that take a pattern of hosts in place of a playbook.
+
+use super::print::print;
+use crate::cli::args::{
+    ConnectionArgs, DiscoverArgs, InitArgs, InventorySource, Output, OutputArgs, PingArgs,
+};
+use crate::cli::failure::Failure;
+use crate::cli::session::Session;
+use crate::cli::settings::Settings;
+use crate::cli::{console, discover, init, project};
+use crate::inputs::verb::Verb;
+use crate::inventory::Inventory;
+use crate::report::Reporter;
+use crate::source::Diagnostic;
+
+pub(super) async fn ping(given: &PingArgs) -> Result<u8, Failure> {
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
+    };
+    hosts.visit(Verb::Ping, false, Vec::new()).await
+}
+
+pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
+    if !given.scan.is_empty() {
+        let (text, code) = discover::scan(given).await?;
+        return print(&text).map(|_| code);
+    }
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
+    };
+    let verb = Verb::Discover { expiring: given.expiring };
+    hosts.visit(verb, given.exit_code, Vec::new()).await
+}
+
+pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {
+    init::check(&given.out)?;
+    let hosts = BareHosts {
+        pattern: &given.pattern,
+        inventory: &given.inventory,
+        connection: &given.connection,
+        forks: given.forks,
+        output: &given.output,
+    };
+    let collected = init::Collected::default();
+    let reporters: Vec<Box<dyn Reporter + Send>> = vec![Box::new(collected.clone())];
+    let code = hosts.visit(Verb::Discover { expiring: None }, false, reporters).await?;
+    let text = init::write(given, &collected.take(), crate::clock::now())?;
+    if given.output.output == Output::Table {
+        print(text.as_bytes())?;
+    }
+    Ok(code)
+}
+
+/// The hosts of a verb without a playbook.
+struct BareHosts<'a> {
+    pattern: &'a str,
+    inventory: &'a InventorySource,
+    connection: &'a ConnectionArgs,
+    forks: Option<u16>,
+    output: &'a OutputArgs,
+}
+
+impl BareHosts<'_> {
+    /// Does what the verb asks of each.
+    async fn visit(
+        self,
+        verb: Verb,
+        exit_code: bool,
+        reporters: Vec<Box<dyn Reporter + Send>>,
+    ) -> Result<u8, Failure> {
+        let settings = Settings::read()?;
+        let (mut inventory, mut connection) = (self.inventory.clone(), self.connection.clone());
+        settings.fill_sources(&mut inventory);
+        settings.fill_connection(&mut connection);
+        let forks = self.forks.or(settings.of_run().forks);
+        let sources = project::sources(&inventory, Vec::new())?;
+        let mut warnings = settings.warnings;
+        warnings.extend(sources.warnings.clone());
+        some_host(&sources.inventory, self.pattern)?;
+        let limit = inventory.limit.clone();
+        let mut project =
+            project::hosts_only(sources, verb, self.pattern, limit, inventory.shard, forks)?;
+        project.options.pending_exit_code = exit_code;
+        let session = Session {
+            connection: &connection,
+            output: self.output,
+            diff: false,
+            rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
+            out: None,
+            plan: None,
+            follows: None,
+            record: None,
+            reporters,
+        };
+        Ok(session.run(project, warnings).await?.exit_code)
+    }
+}
+
+/// There is somebody to visit: a check of nobody would pass, in cron too.
+///
+/// # Errors
+/// The pattern leaves no host.
+fn some_host(inventory: &Inventory, pattern: &str) -> Result<(), Diagnostic> {
+    // A pattern that is wrong is told with the others.
+    if !inventory.select(pattern).is_ok_and(|hosts| hosts.is_empty()) {
+        return Ok(());
+    }
+    let problem = Diagnostic::error(format!("the pattern '{pattern}' matches no host"));
+    Err(match inventory.sources.as_slice() {
+        [] => problem.help("no inventory was given: `-i FILE`"),
+        sources => problem.help(format!("inventory: {}", sources.join(", "))),
+    })
+}

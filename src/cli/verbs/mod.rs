@@ -1,0 +1,52 @@
+//! What each verb does.
+
+mod hosts;
+mod local;
+mod playbooks;
+mod print;
+
+use super::args::{self, Command, PlanArgs, RecoverArgs};
+use super::failure::Failure;
+use super::{demo, history, show};
+use crate::inputs::verb::Verb;
+use playbooks::{Task, apply, look_after, on_playbooks, rollback};
+use print::print;
+
+/// Does what the command says; returns the exit code.
+///
+/// # Errors
+/// What stopped it before any host was touched.
+pub(super) async fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Plan(PlanArgs { run, exit_code, out }) => {
+            let task = Task { pending_exit_code: exit_code, out, ..Task::new(Verb::Plan) };
+            on_playbooks(&run, task).await
+        }
+        Command::Apply(args) => apply(args).await,
+        Command::Rollback(args) => rollback(args).await,
+        Command::Verify(run) => look_after(&run, Task::new(Verb::Verify)).await,
+        Command::Status(run) => look_after(&run, Task::new(Verb::Status)).await,
+        Command::Recover(RecoverArgs { run, record }) => {
+            look_after(&run, Task::new(Verb::Recover).recorded(&record)).await
+        }
+        Command::Ping(args) => hosts::ping(&args).await,
+        Command::Discover(args) => hosts::discover(&args).await,
+        Command::Init(args) => hosts::init(&args).await,
+        Command::Inventory(args) => local::inventory(&args),
+        Command::Show(args) => print(&show::run(&args)?),
+        Command::History(args) => print(&history::run(&args)?),
+        Command::Services(args) => local::services(&args),
+        Command::Config(args) => local::config(&args),
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut args::command(), "certroll", &mut text);
+            print(&text)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(args::command()).render(&mut text)?;
+            print(&text)
+        }
+    }
+}

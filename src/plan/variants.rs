@@ -1,0 +1,177 @@
+//! A request made concrete for every kind of host, before any host has answered.
+
+use super::desired::{CounterCheck, DesiredState, ProbeWant};
+use super::error::PlanError;
+use super::probes;
+use super::request::CertificateRequest;
+use super::resolve::resolve;
+use crate::host::{HostFacts, HostKind};
+use crate::services::{Resolved, choose};
+
+/// A request made concrete for every kind of host, each different one once; most are the same everywhere.
+#[derive(Debug)]
+pub struct Variants {
+    probes: Vec<ProbeWant>,
+    boot_guard: bool,
+    kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)>,
+    /// For each of `kinds`, service by service, the checks over garbage.
+    counter_checks: Vec<Vec<Vec<CounterCheck>>>,
+}
+
+impl Variants {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// What is wrong with it whatever the kind of host. What is missing for one kind alone is told by
+    /// [`desired`](Self::desired).
+    pub fn of(wanted: &CertificateRequest) -> Result<Self, PlanError> {
+        let probes = probes::probes(wanted)?;
+        let mut chosen: Vec<(Vec<HostKind>, Vec<Resolved>)> = Vec::new();
+        for kind in HostKind::all() {
+            let here: Vec<Resolved> =
+                wanted.profiles.iter().map(|profile| choose(profile, kind)).collect();
+            match chosen.iter_mut().find(|(_, known)| *known == here) {
+                Some((kinds, _)) => kinds.push(kind),
+                None => chosen.push((vec![kind], here)),
+            }
+        }
+        let resolved =
+            chosen.into_iter().map(|(kinds, here)| (kinds, resolve(wanted, &probes, here)));
+        let mut kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)> = resolved.collect();
+        let take = |desired: &mut DesiredState| {
+            let services = desired.services.iter_mut();
+            services.map(|service| std::mem::take(&mut service.counter_checks)).collect()
+        };
+        let counter_checks =
+            kinds.iter_mut().map(|(_, desired)| desired.as_mut().map(take).unwrap_or_default());
+        let counter_checks = counter_checks.collect();
+        let boot_guard = wanted.certificate.boot_guard;
+        Ok(Self { boot_guard, kinds, counter_checks, probes })
+    }
+
+    /// As [`all`](Self::all), with the checks over garbage.
+    pub(super) fn all_for_plan(
+        &self,
+    ) -> impl Iterator<Item = (&[HostKind], Result<DesiredState, &PlanError>)> {
+        self.kinds.iter().zip(&self.counter_checks).map(|((kinds, desired), checks)| {
+            (kinds.as_slice(), desired.as_ref().map(|desired| with(desired.clone(), checks)))
+        })
+    }
+
+    /// As [`desired`](Self::desired), with the checks over garbage.
+    ///
+    /// # Errors
+    /// As [`of_kind`](Self::of_kind).
+    pub(crate) fn desired_for_plan(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
+        let desired = self.desired(facts)?;
+        let of_kind = self.kinds.iter().position(|(kinds, _)| kinds.contains(&facts.kind));
+        let checks = of_kind.and_then(|index| self.counter_checks.get(index));
+        Ok(match checks {
+            Some(checks) => with(desired, checks),
+            None => desired,
+        })
+    }
+
+    /// The places to look at before the change; the same for every kind of host.
+    pub fn probes(&self) -> &[ProbeWant] {
+        &self.probes
+    }
+
+    /// Whether the next boot should settle an interrupted transaction as well.
+    pub(super) fn wants_boot_guard(&self) -> bool {
+        self.boot_guard
+    }
+
+    /// Kinds of host, and what is wanted of each.
+    pub(super) fn all(
+        &self,
+    ) -> impl Iterator<Item = (&[HostKind], Result<&DesiredState, &PlanError>)> {
+        self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_ref()))
+    }
+
+    /// Why the task cannot be done on any kind of host; `None`: it can.
+    pub fn impossible(&self) -> Option<&PlanError> {
+        let mut errors = self.kinds.iter().map(|(_, desired)| desired.as_ref().err());
+        let first = errors.next()??;
+        errors.all(|error| error.is_some()).then_some(first)
+    }
+
+    /// What is wanted of hosts of a kind.
+    ///
+    /// # Errors
+    /// What the task leaves open and no profile knows for such a host.
+    pub fn of_kind(&self, kind: HostKind) -> Result<&DesiredState, &PlanError> {
+        let of_kind = self.kinds.iter().find(|(kinds, _)| kinds.contains(&kind));
+        // `of` resolves every kind that there is.
+        of_kind.expect("every kind is there").1.as_ref()
+    }
+
+    /// What is wanted of the host that answered with `facts`, without the optional checks that it has no
+    /// program for and without a boot guard that it cannot have.
+    ///
+    /// # Errors
+    /// As [`of_kind`](Self::of_kind).
+    pub fn desired(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
+        let mut desired = self.of_kind(facts.kind).map_err(Clone::clone)?.clone();
+        let mut left_out = Vec::new();
+        for service in &mut desired.services {
+            let name = &service.name;
+            service.validate.retain(|step| {
+                let absent =
+                    step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
+                if let Some(program) = absent {
+                    left_out.push(format!(
+                        "{name}: the host has no {program}, so `{}` is left out",
+                        step.label
+                    ));
+                }
+                absent.is_none()
+            });
+        }
+        left_out.dedup();
+        desired.notes.extend(left_out);
+        as_the_process(&mut desired, facts);
+        if desired.boot_guard
+            && let Some(why) = facts.boot_guard.obstacle()
+        {
+            desired.boot_guard = false;
+            desired.notes.push(format!(
+                "boot_guard: {why}; after a power loss in the middle the next contact settles it"
+            ));
+        }
+        Ok(desired)
+    }
+}
+
+fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> DesiredState {
+    for (service, checks) in desired.services.iter_mut().zip(counter_checks) {
+        service.counter_checks.clone_from(checks);
+    }
+    desired
+}
+
+/// The user who runs a service checks the new files, and reads the key.
+fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
+    let mut users = facts.process_users.iter();
+    for service in desired.services.iter_mut().filter(|service| service.running.is_some()) {
+        let Some(Some(user)) = users.next() else { continue };
+        let checks = service.validate.iter_mut().filter(|check| check.as_process_user);
+        let mut usual = None;
+        for check in checks {
+            usual = check.step.user.replace(user.clone()).filter(|usual| usual != user);
+        }
+        let Some(usual) = usual else { continue };
+        if desired.reader.as_ref() == Some(&usual) {
+            // Whether another one can read them was not asked; the check will tell.
+            desired.reader = None;
+        }
+        // What is made for the usual one's group is the other one's own.
+        for file in desired.files.iter_mut().filter(|file| file.role.holds_key()) {
+            let fallback = &mut file.fallback;
+            if fallback.group.as_ref() == Some(&usual) {
+                fallback.owner = Some(user.clone());
+                fallback.group = Some("root".to_owned());
+            }
+        }
+    }
+}
