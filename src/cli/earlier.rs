@@ -23,6 +23,8 @@ pub(super) struct Earlier {
     /// Certificate tasks of hosts, in the order in which they were begun.
     changes: Vec<Change>,
     summary: Option<Summary>,
+    /// It takes back what it had confirmed: its plays are over.
+    taking_back: bool,
     /// It had been told to stop: what came then was no more the whole of a batch.
     stopping: bool,
 }
@@ -121,6 +123,9 @@ impl Earlier {
     fn take(&mut self, event: &Event) {
         let play = self.plays.len().saturating_sub(1);
         match (&event.kind, &event.host) {
+            (Kind::Summary(summary), _) => self.summary = Some(summary.clone()),
+            (Kind::TakingBack { .. }, _) => self.taking_back = true,
+            _ if self.taking_back => {}
             (Kind::RunStart(start), _) => self.start = (**start).clone(),
             (Kind::Inputs(inputs), _) => self.inputs = Some((**inputs).clone()),
             (Kind::PlayStart { names, .. }, _) => {
@@ -162,7 +167,6 @@ impl Earlier {
                     change.end = Some(*outcome);
                 }
             }
-            (Kind::Summary(summary), _) => self.summary = Some(summary.clone()),
             _ => {}
         }
     }

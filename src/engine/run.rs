@@ -11,6 +11,7 @@ use crate::inputs::preflight::Findings;
 use crate::inputs::selection::PlayAt;
 use crate::inputs::verb::{Back, Verb};
 use crate::model::Outcome;
+use crate::playbook::OnFailure;
 use crate::source::Diagnostics;
 use std::sync::Arc;
 
@@ -36,7 +37,15 @@ pub(crate) async fn run(
             undo::look(context).await;
             plays(context).await;
         }
-        Verb::Plan | Verb::Apply | Verb::Rollback { .. } => plays(context).await,
+        Verb::Plan | Verb::Apply | Verb::Rollback { .. } => {
+            let stopped = plays(context).await;
+            if let Some(at) = stopped.filter(|at| at.play.on_failure == OnFailure::RollbackRun)
+                && context.may_take_back()
+                && !context.stop.is_interrupt()
+            {
+                take_back(context, at).await;
+            }
+        }
         Verb::Verify | Verb::Status | Verb::Recover | Verb::Ping | Verb::Discover { .. } => {
             survey::run(context).await?
         }
@@ -44,8 +53,8 @@ pub(crate) async fn run(
     Ok(summary(context))
 }
 
-/// Runs every play of every playbook.
-async fn plays(context: &Arc<Context>) {
+/// Runs every play of every playbook. The one in which the run was stopped, if it was.
+async fn plays(context: &Arc<Context>) -> Option<PlayAt<'_>> {
     let mut book = 0;
     let mut earlier_failed = false;
     let failed_before = context.ledger().tally.failures();
@@ -62,10 +71,26 @@ async fn plays(context: &Arc<Context>) {
         }
         play::run(context, at).await;
         if context.stop.is_requested() {
-            break;
+            enter_remaining(context);
+            return Some(at);
         }
     }
-    enter_remaining(context);
+    None
+}
+
+/// Takes back what the run has confirmed, as its play asks.
+async fn take_back(context: &Arc<Context>, at: PlayAt<'_>) {
+    if context.ledger().confirmed().is_empty() {
+        return;
+    }
+    match undo::of_run(context, at) {
+        Some(back) => {
+            undo::look(&back).await;
+            plays(&back).await;
+            undo::enter(context, &back);
+        }
+        None => undo::enter_none(context),
+    }
 }
 
 /// Hosts of plays that never began appear in the summary too, as skipped.

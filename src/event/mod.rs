@@ -191,6 +191,12 @@ pub(crate) enum Kind {
         /// Why.
         reason: StopReason,
     },
+    /// The run takes back what it has confirmed (`on_failure: rollback_run`). The plays that follow are those of the
+    /// way back.
+    TakingBack {
+        /// The hosts that go back.
+        hosts: Vec<HostName>,
+    },
     /// A host is done with the run.
     HostEnd {
         /// How it ended, as the fields `outcome` and, where it failed, `step`.

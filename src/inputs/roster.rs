@@ -45,10 +45,17 @@ pub(crate) struct RosterPlay {
 /// What a run has changed on each host, in the order in which it did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Undo {
+    /// The run takes back its own changes, and nobody is asked.
+    pub by_itself: bool,
     tasks: IndexMap<HostName, Arc<Vec<PlannedTask>>>,
 }
 
 impl Undo {
+    /// Nothing yet, of a run that takes back its own changes.
+    pub(crate) fn by_itself() -> Self {
+        Self { by_itself: true, ..Self::default() }
+    }
+
     /// Adds a task that has changed, or may have changed, a host.
     pub(crate) fn add(&mut self, host: &HostName, task: PlannedTask) {
         let tasks = self.tasks.entry(host.clone()).or_default();
@@ -60,7 +67,10 @@ impl Undo {
         self.tasks.get(host).cloned().unwrap_or_default()
     }
 
-    /// Whether nothing was done at all.
+    /// The hosts on which something was done.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.tasks.keys()
+    }
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

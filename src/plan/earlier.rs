@@ -31,9 +31,7 @@ impl Earlier {
         let Self::Before(tasks) = self else { return true };
         let done = || tasks.iter().flat_map(|task| &task.rows).map(|row| row.file.as_str());
         let kinds = variants.all().filter_map(|(_, desired)| desired.ok());
-        kinds
-            .flat_map(|desired| &desired.files)
-            .any(|file| {
+        kinds.flat_map(|desired| &desired.files).any(|file| {
             let path = file.path.to_string();
             done().any(|it| it == path)
         })

@@ -147,6 +147,10 @@ impl Writer {
                 let text = format!("STOPPING: {}\n", stop_words(*reason));
                 self.theme.paint(theme::LOUD, text.trim_end()) + "\n"
             }
+            Kind::TakingBack { hosts } => {
+                let text = format!("TAKING BACK: {}", words::hosts(hosts, 8));
+                self.theme.paint(theme::LOUD, text) + "\n"
+            }
             Kind::HostEnd { outcome: Outcome::Skipped, reason } if steps => {
                 let reason = reason.as_deref().map(line).unwrap_or_default();
                 self.row(host, "-", ("skipped", theme::QUIET), &reason)

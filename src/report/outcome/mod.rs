@@ -200,8 +200,9 @@ impl Page<'_> {
         let left =
             self.of_outcome(|outcome| !matches!(outcome, Outcome::Changed | Outcome::Unchanged));
         let failed = left.iter().any(|host| self.summary.hosts[*host].outcome.is_failure());
-        // One that was cut off has left all that its last batch had not come to the end of.
-        let cut_off = self.view.summary.is_none();
+        // One that was cut off has said of no host how it ended.
+        let mut ends = self.view.hosts.values().map(|run| &run.end);
+        let cut_off = ends.all(Option::is_none) && !self.summary.hosts.is_empty();
         let stopped = self.summary.stopped.is_some() || cut_off;
         let (start, is_plan) = (&self.view.start, self.view.is_plan());
         let command = start.command.as_str();
@@ -236,7 +237,7 @@ impl Page<'_> {
             if command == "apply" && start.recorded {
                 text.push_str(&otherwise());
             }
-        } else if stopped && !is_plan && !(left.is_empty() && self.view.left().is_empty()) {
+        } else if stopped && !is_plan && (cut_off || !left.is_empty()) {
             text.push_str(&format!("run {} to continue\n", again()));
         } else if command == "apply" && !stopped && self.summary.hosts.len() > left.len() {
             let arguments = rerun::all(start);

@@ -187,6 +187,7 @@ pub(in crate::report) fn every_kind() -> Vec<Event> {
         plays: vec![names(&["edge1", "edge2"])],
         hosts: [(HostName::new("edge1"), one)].into(),
     })));
+    script.run(Kind::TakingBack { hosts: names(&["edge1", "edge2"]) });
     let status = Box::new(status());
     script.host("edge1", Kind::HostStatus { task: TASK.into(), status });
     script.host("edge1", Kind::HostCertificates { certificates: found() });

@@ -8,7 +8,8 @@ use std::fs;
 const BATCHES: &str = "- name: play\n  hosts: web\n  serial: 2\n  tasks:\n";
 
 fn playbook() -> String {
-    let log = "    - {name: out, shell: \"echo out >>{{ host_dir }}/log.txt\", changed_when: false}\n";
+    let log =
+        "    - {name: out, shell: \"echo out >>{{ host_dir }}/log.txt\", changed_when: false}\n";
     format!("{BATCHES}{log}{CERTIFICATE}")
 }
 
@@ -51,10 +52,17 @@ async fn what_a_run_changed_goes_back_and_what_something_else_changed_stays() {
     let plan = taken_back(&site, &run, &["--check"]).await;
     assert_eq!(plan.code, 2, "{plan}");
     assert!(changed.iter().all(|host| site.serves_new(host)), "a plan changes nothing: {plan}");
-    let rows: Vec<Value> = plan.events().into_iter().filter(|it| it["event"] == "plan_host").collect();
+    let rows: Vec<Value> =
+        plan.events().into_iter().filter(|it| it["event"] == "plan_host").collect();
     let acts: Vec<String> = rows
         .iter()
-        .map(|it| format!("{} {}", it["host"].as_str().unwrap(), it["rows"][0]["action"].as_str().unwrap()))
+        .map(|it| {
+            format!(
+                "{} {}",
+                it["host"].as_str().unwrap(),
+                it["rows"][0]["action"].as_str().unwrap()
+            )
+        })
         .collect();
     assert_eq!(acts, ["edge7 replace", "edge5 blocked", "edge2 replace"], "{plan}");
     let shown = site.certroll(&["rollback", "--run", &run, "--check"]).await;
@@ -62,7 +70,11 @@ async fn what_a_run_changed_goes_back_and_what_something_else_changed_stays() {
     assert!(shown.stdout.contains(&next), "{shown}");
 
     let back = taken_back(&site, &run[..8], &[]).await;
-    assert_eq!((back.code, back.outcomes().as_str()), (2, "edge5=failed edge7=changed edge2=changed"), "{back}");
+    assert_eq!(
+        (back.code, back.outcomes().as_str()),
+        (2, "edge5=failed edge7=changed edge2=changed"),
+        "{back}"
+    );
     assert_eq!(batches(&back), [r#"["edge7"]"#, r#"["edge2"]"#], "in reverse order");
     let events = back.events();
     assert_eq!(events[0]["follows"], run.as_str());
@@ -78,10 +90,18 @@ async fn what_a_run_changed_goes_back_and_what_something_else_changed_stays() {
 
     // Once more: those that are back stay so.
     let again = taken_back(&site, &run, &["--limit", "edge2,edge7"]).await;
-    assert_eq!((again.code, again.outcomes().as_str()), (0, "edge7=unchanged edge2=unchanged"), "{again}");
+    assert_eq!(
+        (again.code, again.outcomes().as_str()),
+        (0, "edge7=unchanged edge2=unchanged"),
+        "{again}"
+    );
     // And the way back can be taken back.
     let forth = taken_back(&site, &run_of(&back), &[]).await;
-    assert_eq!((forth.code, forth.outcomes().as_str()), (0, "edge2=changed edge7=changed"), "{forth}");
+    assert_eq!(
+        (forth.code, forth.outcomes().as_str()),
+        (0, "edge2=changed edge7=changed"),
+        "{forth}"
+    );
     assert!(site.serves_new("edge2") && site.serves_new("edge7"));
 }
 
@@ -116,8 +136,21 @@ async fn a_rollback_can_be_planned() {
     let plan = site.run("rollback", &playbook(), &["--check", "--to", "previous"]).await;
     assert_eq!((plan.code, plan.summary()["pending"].as_u64()), (0, Some(2)), "{plan}");
     assert!(site.serves_new("edge1") && site.serves_new("edge2"), "{plan}");
-    let shown = site.certroll(&["rollback", "play.yml", "-i", "inventory.ini", "--ssh-config", "none", "-C", "--to", "previous"]).await;
-    let next = "to do it: certroll rollback --to previous play.yml -i inventory.ini --ssh-config none";
+    let shown = site
+        .certroll(&[
+            "rollback",
+            "play.yml",
+            "-i",
+            "inventory.ini",
+            "--ssh-config",
+            "none",
+            "-C",
+            "--to",
+            "previous",
+        ])
+        .await;
+    let next =
+        "to do it: certroll rollback --to previous play.yml -i inventory.ini --ssh-config none";
     assert!(shown.stdout.contains(next) && shown.stdout.contains("rollback would "), "{shown}");
     let runs = site.certroll(&["history", "-o", "json"]).await;
     assert_eq!(runs.stdout.lines().count(), 1, "a dry run leaves no record: {runs}");
@@ -125,3 +158,43 @@ async fn a_rollback_can_be_planned() {
     assert_eq!((back.code, back.outcomes().as_str()), (0, "edge1=changed edge2=changed"), "{back}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_exceeds_its_tolerance_takes_itself_back() {
+    let mut stories = vec![Scenario::None; 8];
+    stories[7] = Scenario::BrokenConfiguration;
+    let site = Site::new(&stories).await;
+    let log =
+        "    - {name: out, shell: \"echo out >>{{ host_dir }}/log.txt\", changed_when: false}\n";
+    let head = "  serial: 2\n  max_fail_percentage: 0\n  on_failure: rollback_run\n";
+    let ran = site.play("apply", head, &format!("{log}{CERTIFICATE}"), &[]).await;
+    assert_eq!(ran.code, 2, "{ran}");
+    let back: String = (1..=6).map(|number| format!("edge{number}=rolled_back ")).collect();
+    assert_eq!(ran.outcomes(), format!("{back}edge7=skipped edge8=failed"), "{ran}");
+    assert!((1..=8).all(|number| !site.serves_new(&format!("edge{number}"))), "{ran}");
+    let all = batches(&ran);
+    assert_eq!(all[4..], [r#"["edge5","edge6"]"#, r#"["edge3","edge4"]"#, r#"["edge1","edge2"]"#]);
+    let reason = ran.summary()["hosts"]["edge1"]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason.starts_with("taken back: more hosts failed than the play tolerates"),
+        "{reason}"
+    );
+    let told = ran.events().into_iter().find(|event| event["event"] == "taking_back").unwrap();
+    assert_eq!(told["hosts"].as_array().unwrap().len(), 6);
+    assert_eq!(site.log("edge1"), "out\nout\n");
+
+    // The record of it reads, and knows that nothing of it is left to take back.
+    let shown = site.certroll(&["history", "show", "last"]).await;
+    assert!(shown.stdout.contains("6 rolled back, 1 failed, 1 skipped"), "{shown}");
+    let again = taken_back(&site, "last", &[]).await;
+    assert_eq!(again.code, 0, "{again}");
+    assert!((1..=6).all(|number| again.count(&format!("edge{number}"), "changed") == 0), "{again}");
+    // Once mended, the same run goes on: what went back is done again.
+    let settings = site.file("edge8", "service.conf");
+    let text = fs::read_to_string(&settings).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("max_")).collect();
+    fs::write(settings, lines.join("\n")).unwrap();
+    let run = run_of(&ran);
+    let forth = site.certroll(&["apply", "--resume", &run, "-o", "json"]).await;
+    assert_eq!(forth.code, 0, "{forth}");
+    assert!((1..=8).all(|number| site.serves_new(&format!("edge{number}"))), "{forth}");
+}
