@@ -1,9 +1,11 @@
 //! From the output flags to reporters, and the thread on which they write.
 
-use super::args::{Color, ConnectionArgs, InventorySource, Output, OutputArgs, RunArgs};
-use crate::engine::emit::{Inbox, dispatch};
+use super::args::{
+    Color, ConnectionArgs, InventorySource, Output, OutputArgs, RunArgs, WatchArgs, WatchedAs,
+};
+use crate::engine::emit::{Beat, Inbox, dispatch};
 use crate::event::Rerun;
-use crate::report::console::{Console, Options};
+use crate::report::console::{Console, Options, Watching};
 use crate::report::{self, Pause, Reporter};
 use anstream::ColorChoice;
 use std::io;
@@ -27,6 +29,19 @@ pub(super) fn options(flags: &OutputArgs, diff: bool) -> Options {
         diff,
         ..Options::detect(color)
     }
+}
+
+/// The same for a run that is watched.
+pub(super) fn watched(flags: &OutputArgs, watch: &WatchArgs, diff: bool) -> Options {
+    let mut options = options(flags, diff);
+    options.watching = match watch.progress {
+        WatchedAs::Auto => options.watching,
+        WatchedAs::Plain => Watching::Plain,
+        WatchedAs::Grouped => Watching::Grouped,
+        WatchedAs::None => Watching::None,
+    };
+    (options.quiet, options.stamped) = (watch.quiet, watch.timestamps);
+    options
 }
 
 /// The words after the verb that lead to the same hosts and tasks. Values given with `-e` may be
@@ -139,7 +154,7 @@ impl Words {
 /// The thread that writes what happens.
 pub(super) struct Writer {
     thread: JoinHandle<io::Result<()>>,
-    /// Stops the bars while somebody asks the operator.
+    /// Takes the board away while somebody asks the operator.
     pub(super) pause: Pause,
 }
 
@@ -158,8 +173,11 @@ pub(super) fn start(
         let mut console = Console::new(&options, more);
         // The receiver waits for exactly this.
         let _ = send.send(console.pause());
-        let written = runtime.block_on(dispatch(inbox, |event| {
-            console.on_event(event);
+        let written = runtime.block_on(dispatch(inbox, |beat| {
+            match beat {
+                Beat::Event(event) => console.on_event(event),
+                Beat::Tick(now) => console.on_tick(now),
+            }
             Ok(())
         }));
         written.and(console.finish())

@@ -82,6 +82,7 @@ async fn stage(
     let session = Session {
         connection: &run.connection,
         output: &args.output,
+        watch: &args.watch,
         diff: false,
         rerun: console::rerun(&run),
         out: None,

@@ -151,7 +151,7 @@ fn show(
         return Ok(show::documented(&reading.events, form, &heading)?);
     }
     let mut options = console::options(output, diff);
-    options.quiet_side = true;
+    options.watching = crate::report::console::Watching::None;
     // One that has not said how it ended: what is known of its hosts is shown in place of that.
     let cut_off =
         (output.output == Output::Table && view.summary.is_none()).then(|| view.summary_so_far());

@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
 }
 
 fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
-    let plain = OutputArgs { output: Output::Table, color: args::Color::Auto, verbose: 0 };
+    let plain = OutputArgs::table(args::Color::Auto);
     let flags = output.unwrap_or(&plain);
     let options = console::options(flags, false);
     let text = failure.render(options.stderr.color, options.stderr.columns());

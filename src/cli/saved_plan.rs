@@ -269,6 +269,7 @@ pub(super) fn again(start: &RunStart, given: &RunArgs) -> Result<ApplyArgs, Fail
     run.metrics.clone_from(&given.metrics);
     run.reports.clone_from(&given.reports);
     run.output = given.output.clone();
+    run.watch = given.watch.clone();
     Ok(args)
 }
 

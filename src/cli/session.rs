@@ -1,6 +1,6 @@
 //! One run from flags to exit code: reading, preflight, reporters, signals.
 
-use super::args::{ConnectionArgs, Output, OutputArgs, RecordArgs};
+use super::args::{ConnectionArgs, Output, OutputArgs, RecordArgs, WatchArgs};
 use super::failure::Failure;
 use super::{console, history, project, prompt, signals};
 use crate::clock;
@@ -38,6 +38,8 @@ pub(super) struct Session<'a> {
     pub(super) connection: &'a ConnectionArgs,
     /// How to print.
     pub(super) output: &'a OutputArgs,
+    /// How it is watched.
+    pub(super) watch: &'a WatchArgs,
     /// `--diff`.
     pub(super) diff: bool,
     /// What to repeat to reach the same hosts.
@@ -96,7 +98,7 @@ impl Session<'_> {
         } else {
             show_warnings(&warnings, self.output)?;
         }
-        let options = console::options(self.output, self.diff);
+        let options = console::watched(self.output, self.watch, self.diff);
         let mut reporters = std::mem::take(&mut self.reporters);
         let mut trouble = None;
         match self.record.map(|flags| history::begin(flags, &start, now)) {
@@ -197,7 +199,7 @@ fn whoami() -> String {
     format!("{}@{}", controller.user, controller.hostname)
 }
 
-/// Asks on the terminal, with the bars out of the way.
+/// Asks on the terminal, with the board out of the way.
 #[derive(Default)]
 struct Terminal(Mutex<Option<Pause>>);
 

@@ -66,7 +66,7 @@ fn print(
         return Ok(documented(events, form, heading)?);
     }
     let mut options = console::options(&args.output(), args.details);
-    options.quiet_side = true;
+    options.watching = crate::report::console::Watching::None;
     let text = replayed(events, &options, None)?;
     let head = format!(
         "{}\n{}\n",

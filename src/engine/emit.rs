@@ -34,7 +34,8 @@ impl Emitter {
     /// An emitter and the end that [`dispatch`] reads.
     pub(crate) fn channel(clock: Clock) -> (Self, Inbox) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, clock, begun: Instant::now() }, Inbox { receiver })
+        let begun = Instant::now();
+        (Self { sender, clock, begun }, Inbox { receiver, begun })
     }
 
     fn send(&self, host: Option<HostName>, kind: Kind) {
@@ -111,24 +112,46 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     receiver: mpsc::UnboundedReceiver<Fact>,
+    begun: Instant,
 }
 
-/// Numbers the facts and hands each to `sink` until every emitter is gone.
+/// What a sink is told.
+#[derive(Debug)]
+pub(crate) enum Beat<'a> {
+    /// The next event.
+    Event(&'a Event),
+    /// Time goes on without one; since the run began.
+    Tick(Duration),
+}
+
+/// How often time goes on.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Numbers the facts and hands each to `sink` until every emitter is gone, and the time meanwhile.
 ///
 /// A sink that fails (a closed pipe) is not called again, and its error is returned at the end: a
 /// dead terminal must not end a rollout.
 pub(crate) async fn dispatch(
     mut inbox: Inbox,
-    mut sink: impl FnMut(&Event) -> io::Result<()>,
+    mut sink: impl FnMut(Beat<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut broken = None;
     let mut seq = 0;
-    while let Some(Fact { moment, elapsed, host, kind }) = inbox.receiver.recv().await {
-        let event = Event { seq, moment, elapsed, host, kind };
-        seq += 1;
-        if broken.is_none()
-            && let Err(error) = sink(&event)
-        {
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let told = tokio::select! {
+            biased;
+            fact = inbox.receiver.recv() => {
+                let Some(Fact { moment, elapsed, host, kind }) = fact else { break };
+                let event = Event { seq, moment, elapsed, host, kind };
+                seq += 1;
+                if broken.is_some() { continue; }
+                sink(Beat::Event(&event))
+            }
+            _ = clock.tick(), if broken.is_none() => sink(Beat::Tick(inbox.begun.elapsed())),
+        };
+        if let Err(error) = told {
             broken = Some(error);
         }
     }
@@ -147,7 +170,8 @@ mod tests {
         emitter.step(&HostName::new("h"), Step::Stage).end("three");
         drop(emitter);
         let mut seen = Vec::new();
-        let result = dispatch(inbox, |event| {
+        let result = dispatch(inbox, |beat| {
+            let Beat::Event(event) = beat else { return Ok(()) };
             seen.push(event.seq);
             if event.seq == 2 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         })

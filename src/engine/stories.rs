@@ -2,7 +2,7 @@
 
 use super::connections::Connections;
 use super::context::{Context, Operator};
-use super::emit::{Emitter, dispatch};
+use super::emit::{Beat, Emitter, dispatch};
 use super::identity::Identity;
 use super::rollout::targets::scripted::{Act, Script};
 use super::run;
@@ -111,7 +111,8 @@ impl Story {
         ));
         let events: Arc<Mutex<Vec<(String, Kind)>>> = Arc::default();
         let kept = Arc::clone(&events);
-        let listening = tokio::spawn(dispatch(inbox, move |event| {
+        let listening = tokio::spawn(dispatch(inbox, move |beat| {
+            let Beat::Event(event) = beat else { return Ok(()) };
             let host = event.host.as_ref().map(ToString::to_string).unwrap_or_default();
             kept.lock().unwrap().push((host, event.kind.clone()));
             Ok(())

@@ -180,6 +180,9 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
         false if status.lock.is_some() => "another run is at work on the host",
         false => "asked",
     };
+    if status.deviates() {
+        context.ledger().mark_pending(job.host());
+    }
     let kind = Kind::HostStatus { task: job.task().to_owned(), status: Box::new(status) };
     context.emitter.host(job.host(), kind);
     Ok(ok(job.host(), words))

@@ -25,6 +25,13 @@ impl HostStatus {
         self.journals.iter().any(|journal| !self.is_under_way(journal))
     }
 
+    /// Whether the host is not as it should be: its files, what it serves, or work that was not ended.
+    pub(crate) fn deviates(&self) -> bool {
+        let file = |file: &FileStatus| file.problem.is_some() || file.as_wanted == Some(false);
+        let served = |one: &ServedStatus| one.problem.is_some() || one.as_in_file == Some(false);
+        self.is_unfinished() || self.files.iter().any(file) || self.served.iter().any(served)
+    }
+
     /// Whether the run that began this transaction is still at work on the host.
     pub(crate) fn is_under_way(&self, journal: &JournalStatus) -> bool {
         let (Some(lock), Some(by)) = (&self.lock, &journal.by) else { return false };

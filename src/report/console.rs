@@ -2,15 +2,19 @@
 //!
 //! Standard output carries what was asked for: the planning table, the table of outcomes and the
 //! recap, or with [`Output::Json`] one object per line and nothing else. Standard error carries what
-//! is of interest while it happens: bars on a terminal, else one line per host and step; with JSON
+//! is of interest while it happens: a board on a terminal, else one line per host and step; with JSON
 //! nothing, unless `-v` asks for lines.
 
+use super::lines::Form;
+use super::quiet::Quiet;
 use super::{Detail, End, Json, Lines, Outcomes, Pause, PlanTable, Progress, Reporter, Tee, Theme};
 use crate::event::Event;
 use anstream::ColorChoice;
-use indicatif::ProgressDrawTarget;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Output forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +26,20 @@ pub(crate) enum Output {
     Json,
 }
 
+/// How a run is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Watching {
+    /// A board on a terminal, else the lines of each host together.
+    #[default]
+    Auto,
+    /// Lines as they come, also on a terminal.
+    Plain,
+    /// The lines of each host together, also on a terminal.
+    Grouped,
+    /// Nothing.
+    None,
+}
+
 /// What is shown and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -29,24 +47,50 @@ pub(crate) struct Options {
     pub output: Output,
     /// How standard output looks.
     pub stdout: Theme,
-    /// How standard error looks; a width means that it is a terminal and has bars.
+    /// How standard error looks; a width means that it is a terminal and may have a board.
     pub stderr: Theme,
+    /// How a run is watched.
+    pub watching: Watching,
+    /// Nothing is said where nothing was to do and all is well.
+    pub quiet: bool,
+    /// Lines begin with the moment.
+    pub stamped: bool,
+    /// Both streams lead to the same place that is no terminal: what one has told the other need not repeat.
+    pub same_place: bool,
     /// How many `-v` were given.
     pub verbosity: u8,
     /// Old and new certificates are shown field by field.
     pub diff: bool,
-    /// Nothing goes to standard error: the run is one of the past.
-    pub quiet_side: bool,
 }
 
 impl Options {
     /// For the streams of this process. [`ColorChoice::Auto`] heeds `NO_COLOR`, `CLICOLOR` and `TERM`.
     pub(crate) fn detect(color: ColorChoice) -> Self {
-        let mut stderr = Theme::of(&io::stderr(), color);
-        if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-            stderr.width = None;
+        let stderr = Theme::of(&io::stderr(), color);
+        let mut watching = Watching::Auto;
+        // It cannot move its cursor.
+        if stderr.width.is_some() && std::env::var_os("TERM").is_none_or(|term| term == "dumb") {
+            watching = Watching::Plain;
         }
-        Self { stdout: Theme::of(&io::stdout(), color), stderr, ..Self::plain() }
+        let stdout = Theme::of(&io::stdout(), color);
+        let same_place = stderr.width.is_none() && is_same_place(&io::stdout(), &io::stderr());
+        Self { stdout, stderr, watching, same_place, ..Self::plain() }
+    }
+
+    /// How the lines of a run look.
+    fn form(&self) -> Form {
+        let grouped = match self.watching {
+            Watching::Auto => self.stderr.width.is_none(),
+            Watching::Grouped => true,
+            Watching::Plain | Watching::None => false,
+        };
+        Form { grouped, stamped: self.stamped, quiet: self.quiet }
+    }
+
+    /// Whether a run is watched on a board.
+    fn has_board(&self) -> bool {
+        let wanted = self.watching == Watching::Auto && !self.quiet && !self.stamped;
+        wanted && self.stderr.width.is_some() && self.output == Output::Table
     }
 
     /// Without terminals: no colours, any width.
@@ -55,9 +99,12 @@ impl Options {
             output: Output::Table,
             stdout: Theme::PLAIN,
             stderr: Theme::PLAIN,
+            watching: Watching::Auto,
+            quiet: false,
+            stamped: false,
+            same_place: false,
             verbosity: 0,
             diff: false,
-            quiet_side: false,
         }
     }
 }
@@ -71,21 +118,20 @@ pub(crate) struct Console {
 impl Console {
     /// On the streams of this process, after `others`, which come first.
     pub(crate) fn new(options: &Options, others: Vec<Box<dyn Reporter + Send>>) -> Self {
-        let target = options.stderr.width.is_some().then(ProgressDrawTarget::stderr);
         let mut reporters = Tee::default();
         for other in others {
             reporters.add_box(other);
         }
-        Self::with(reporters, options, Box::new(io::stdout()), Box::new(io::stderr()), target)
+        Self::with(reporters, options, Box::new(io::stdout()), Box::new(io::stderr()))
     }
 
-    /// On other streams. There are no bars, only lines.
+    /// On other streams.
     pub(crate) fn on(
         options: &Options,
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
     ) -> Self {
-        Self::with(Tee::default(), options, out, err, None)
+        Self::with(Tee::default(), options, out, err)
     }
 
     fn with(
@@ -93,33 +139,37 @@ impl Console {
         options: &Options,
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
-        bars: Option<ProgressDrawTarget>,
     ) -> Self {
         if options.output == Output::Json {
             reporters.add(Json::new(out));
             if options.verbosity > 0 {
                 let detail = Detail::Events.raised(options.verbosity);
-                reporters.add(Lines::new(err, options.stderr, detail));
+                reporters.add(Lines::new(err, options.stderr, detail, options.form()));
             }
             return Self { reporters, pause: Pause::none() };
         }
         let mut pause = Pause::none();
-        // The bars come first: they leave the terminal before a table is printed.
-        if let Some(target) = bars {
+        // The board comes first: it leaves the terminal before a table is printed.
+        if options.has_board() {
             let detail = Detail::Events.raised(options.verbosity);
-            let progress = Progress::new(target, err, options.stderr, detail);
+            let progress = Progress::new(err, columns, options.stderr, detail);
             pause = progress.pause();
             reporters.add(progress);
-        } else if !options.quiet_side {
-            let detail = Detail::Steps.raised(options.verbosity);
-            reporters.add(Lines::new(err, options.stderr, detail));
+        } else if options.watching != Watching::None {
+            let least = if options.quiet { Detail::Events } else { Detail::Steps };
+            let detail = least.raised(options.verbosity);
+            reporters.add(Lines::new(err, options.stderr, detail, options.form()));
         }
-        let out = Together(Arc::new(Mutex::new(out)));
-        let terminals =
-            options.stderr.width.is_some() && options.stdout.width.is_some() && !options.quiet_side;
-        let end = End { theme: options.stdout, failures_shown: terminals };
-        reporters.add(Outcomes::new(out.clone(), end));
-        reporters.add(PlanTable::new(out, options.stdout, options.diff));
+        let terminals = options.stderr.width.is_some() && options.stdout.width.is_some();
+        let shown = (terminals || options.same_place) && options.watching != Watching::None;
+        let end = End { theme: options.stdout, failures_shown: shown };
+        if options.quiet {
+            reporters.add(Quiet::new(out, end, options.diff));
+        } else {
+            let out = Together(Arc::new(Mutex::new(out)));
+            reporters.add(Outcomes::new(out.clone(), end));
+            reporters.add(PlanTable::new(out, options.stdout, options.diff));
+        }
         Self { reporters, pause }
     }
 
@@ -128,7 +178,12 @@ impl Console {
         self.reporters.on_event(event);
     }
 
-    /// Stops the bars while somebody asks the operator.
+    /// Time goes on without an event.
+    pub(crate) fn on_tick(&mut self, now: Duration) {
+        self.reporters.on_tick(now);
+    }
+
+    /// Takes the board away while somebody asks the operator.
     pub(crate) fn pause(&self) -> Pause {
         self.pause.clone()
     }
@@ -144,6 +199,22 @@ impl Console {
             other => other,
         }
     }
+}
+
+/// Columns of the terminal at this moment.
+fn columns() -> Option<u16> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0)
+}
+
+/// Whether both lead to the same file or pipe, as with `2>&1`.
+fn is_same_place(one: &impl AsFd, other: &impl AsFd) -> bool {
+    let place = |stream: &dyn Fn() -> io::Result<std::os::fd::OwnedFd>| {
+        let file = std::fs::File::from(stream().ok()?);
+        let there = file.metadata().ok()?;
+        Some((there.dev(), there.ino()))
+    };
+    let one = place(&|| one.as_fd().try_clone_to_owned());
+    one.is_some() && one == place(&|| other.as_fd().try_clone_to_owned())
 }
 
 /// A stream that two reporters write to, one after the other.

@@ -1,12 +1,12 @@
 //! What failed, where, how the host is now, and what to do: for somebody who was just woken up.
 
+use super::alike::without_host;
 use super::theme::{self, Theme, line};
 use super::words;
 use crate::event::Failure;
 use crate::model::HostName;
 use anstyle::Style;
 use indexmap::{IndexMap, IndexSet};
-use std::net::{IpAddr, SocketAddr};
 
 /// Failures, identical ones of many hosts together, in the order of their first.
 #[derive(Debug, Default)]
@@ -70,40 +70,11 @@ impl Key {
     }
 }
 
-/// `text` without what tells one host from another: its name and addresses.
-fn without_host(text: &str, host: &HostName) -> String {
-    let text = without_name(text, host.as_str());
-    let words = text.split(' ').map(|word| {
-        let core =
-            word.trim_matches(|c: char| matches!(c, ':' | ',' | ';' | '.' | '(' | ')' | '\''));
-        if core.parse::<IpAddr>().is_ok() || core.parse::<SocketAddr>().is_ok() {
-            word.replace(core, "ADDRESS")
-        } else {
-            word.to_owned()
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// `text` with `HOST` wherever `name` stands as a word of its own.
-fn without_name(text: &str, name: &str) -> String {
-    let in_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(name).filter(|_| !name.is_empty()) {
-        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
-        let alone = !before.ends_with(in_name) && !after.starts_with(in_name);
-        out.push_str(before);
-        out.push_str(if alone { "HOST" } else { name });
-        rest = after;
-    }
-    out + rest
-}
-
 /// What went wrong in one line, with command and exit code where there are any.
 pub(super) fn headline(failure: &Failure) -> String {
     let mut text = line(&failure.message);
-    if let Some(code) = failure.exit_code {
+    let told = |code: i32| text.ends_with(&format!("exited with code {code}"));
+    if let Some(code) = failure.exit_code.filter(|code| !told(*code)) {
         text.push_str(&format!(" (exit code {code})"));
     }
     text
@@ -113,7 +84,7 @@ pub(super) fn headline(failure: &Failure) -> String {
 pub(super) fn details(theme: &Theme, failure: &Failure) -> String {
     let mut text = String::new();
     if let Some(command) = &failure.command {
-        text.push_str(&theme.hang("    command  ", Style::new(), &line(command)));
+        text.push_str(&theme.block("    command  ", Style::new(), &line(command)));
     }
     for output in &failure.output {
         text.push_str(&format!("    | {}\n", line(output)));
@@ -125,10 +96,10 @@ pub(super) fn details(theme: &Theme, failure: &Failure) -> String {
             true => theme::LOUD,
             false => theme::STRONG,
         };
-    text.push_str(&theme.hang("    host     ", style, &state));
+    text.push_str(&theme.block("    host     ", style, &state));
     for (index, advice) in failure.advice.iter().enumerate() {
         let word = if index == 0 { "next" } else { "" };
-        text.push_str(&theme.hang(&format!("    {word:<8} "), Style::new(), &line(advice)));
+        text.push_str(&theme.block(&format!("    {word:<8} "), Style::new(), &line(advice)));
     }
     theme.fit(&text)
 }
@@ -138,14 +109,16 @@ pub(super) fn block(theme: &Theme, group: &Group) -> String {
     let failure = &group.failure;
     let head = format!("{} FAILED", failure.step.name().to_uppercase());
     let hosts = words::hosts(group.hosts.first(), 1);
-    let mut text = format!("{} on {hosts}: {}\n", theme.paint(theme::BAD, head), headline(failure));
-    text.push_str(&format!("    task     {}\n", line(&failure.task)));
+    let mut text =
+        theme.block("", Style::new(), &format!("{head} on {hosts}: {}", headline(failure)));
+    text = text.replacen(&head, &theme.paint(theme::BAD, &head), 1);
+    text.push_str(&theme.block("    task     ", Style::new(), &line(&failure.task)));
     text.push_str(&details(theme, failure));
     let others = group.hosts.len() - 1;
     if others > 0 {
         let count = crate::model::text::plural(others, "more host");
         let names = words::hosts(group.hosts.iter().skip(1), 20);
-        text.push_str(&format!("    and {count}: {names}\n"));
+        text.push_str(&theme.block("    and ", Style::new(), &format!("{count}: {names}")));
     }
     theme.fit(&text)
 }
@@ -190,16 +163,6 @@ mod tests {
         groups.add(&HostName::new("edge1"), &failure);
         assert_eq!(groups.iter().count(), before + 1);
         assert_eq!(groups.of(&HostName::new("edge1"), &failure).unwrap().times, 1);
-    }
-
-    #[test]
-    fn only_whole_names_are_taken_out() {
-        let said = "edge1.example.net:443 on edge1: not edge11, not pre-edge1 (10.0.0.1:443)";
-        assert_eq!(
-            without_host(said, &HostName::new("edge1")),
-            "HOST.example.net:443 on HOST: not edge11, not pre-edge1 (ADDRESS)"
-        );
-        assert_eq!(without_host("a failed", &HostName::new("")), "a failed");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! writes to what it was given and calls nothing of the engine. Text from hosts is
 //! made printable again here, whatever its sender promised.
 
+mod alike;
+mod board;
 pub(crate) mod console;
 pub(crate) mod document;
 pub(crate) mod failure;
@@ -15,9 +17,11 @@ pub(crate) mod lines;
 pub(crate) mod list;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
+mod painter;
 pub(crate) mod plan_diff;
 pub(crate) mod plan_table;
 pub(crate) mod progress;
+mod quiet;
 mod rerun;
 pub(crate) mod run_view;
 #[cfg(test)]
@@ -39,6 +43,7 @@ pub(crate) use theme::Theme;
 
 use crate::event::Event;
 use std::io;
+use std::time::Duration;
 
 /// Shows a run to somebody.
 pub(crate) trait Reporter {
@@ -48,6 +53,15 @@ pub(crate) trait Reporter {
     /// # Errors
     /// The writer failed; the reporter should not be called again.
     fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()>;
+
+    /// Time goes on without an event: `now` is how long the run has lasted. Called a few times a second.
+    ///
+    /// # Errors
+    /// As [`on_event`](Self::on_event).
+    fn on_tick(&mut self, now: Duration, view: &RunView) -> io::Result<()> {
+        let _ = (now, view);
+        Ok(())
+    }
 }
 
 /// Tells the story of a run to several reporters. One that fails is left out from then on; the others
@@ -74,8 +88,17 @@ impl<'a> Tee<'a> {
     /// Takes the next event, in order.
     pub(crate) fn on_event(&mut self, event: &Event) {
         self.view.take(event);
+        self.each(|reporter, view| reporter.on_event(event, view));
+    }
+
+    /// Time goes on without an event.
+    pub(crate) fn on_tick(&mut self, now: Duration) {
+        self.each(|reporter, view| reporter.on_tick(now, view));
+    }
+
+    fn each(&mut self, tell: impl Fn(&mut dyn Reporter, &RunView) -> io::Result<()>) {
         let (view, broken) = (&self.view, &mut self.broken);
-        self.reporters.retain_mut(|reporter| match reporter.on_event(event, view) {
+        self.reporters.retain_mut(|reporter| match tell(reporter.as_mut(), view) {
             Ok(()) => true,
             Err(error) => {
                 broken.get_or_insert(error);

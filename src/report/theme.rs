@@ -48,12 +48,22 @@ impl Theme {
     /// A line of `prefix` and `text`; where a terminal is narrower, further lines begin below the text. Only the
     /// text is painted.
     pub(crate) fn hang(&self, prefix: &str, style: Style, text: &str) -> String {
+        self.wrapped(self.width, prefix, style, text)
+    }
+
+    /// The same, in at most [`PAGE`] columns where there is no terminal: for what is read as a page, and not line by
+    /// line by `grep`.
+    pub(crate) fn block(&self, prefix: &str, style: Style, text: &str) -> String {
+        self.wrapped(self.width.or(Some(PAGE)), prefix, style, text)
+    }
+
+    fn wrapped(&self, width: Option<u16>, prefix: &str, style: Style, text: &str) -> String {
         let indent = " ".repeat(textwrap::core::display_width(prefix));
-        let room = self.columns().saturating_sub(indent.len());
+        let room = width.map(|width| usize::from(width).saturating_sub(indent.len()));
         let text = self.fit(text);
-        let lines = match self.width {
+        let lines = match room {
             // Paths and commands stay whole, to be copied.
-            Some(_) if room >= NARROWEST => {
+            Some(room) if room >= NARROWEST => {
                 let whole = textwrap::Options::new(room)
                     .break_words(false)
                     .word_separator(textwrap::WordSeparator::AsciiSpace)
@@ -101,6 +111,9 @@ pub(crate) const QUIET: Style = AnsiColor::Cyan.on_default();
 pub(crate) const WARNING: Style = AnsiColor::Magenta.on_default();
 /// Headings and names.
 pub(crate) const STRONG: Style = Style::new().bold();
+
+/// Columns of a page where there is no terminal.
+const PAGE: u16 = 120;
 
 /// Text is not wrapped into fewer columns.
 const NARROWEST: usize = 24;

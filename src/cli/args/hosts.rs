@@ -1,6 +1,6 @@
 //! Flags of the verbs that take a pattern of hosts in place of a playbook.
 
-use super::output::OutputArgs;
+use super::output::{OutputArgs, WatchArgs};
 use super::sources::{ConnectionArgs, InventorySource};
 use clap::Args;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub(in crate::cli) struct PingArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// How it is watched
+    pub watch: WatchArgs,
 }
 
 /// `discover`.
@@ -52,6 +55,9 @@ pub(in crate::cli) struct DiscoverArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// How it is watched
+    pub watch: WatchArgs,
 }
 
 impl DiscoverArgs {
@@ -82,6 +88,9 @@ pub(in crate::cli) struct InitArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// How it is watched
+    pub watch: WatchArgs,
 }
 
 /// A time in whole days, rounded up; a bare number counts days.

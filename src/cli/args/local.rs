@@ -1,6 +1,6 @@
 //! Flags of the verbs that go to no host.
 
-use super::output::{Color, Format, Output, OutputArgs};
+use super::output::{Color, Format, OutputArgs, WatchArgs};
 use super::sources::{ConnectionArgs, InventorySource};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub(in crate::cli) struct ShowArgs {
 impl ShowArgs {
     /// The same as output flags.
     pub(in crate::cli) fn output(&self) -> OutputArgs {
-        OutputArgs { output: Output::Table, color: self.color, verbose: 0 }
+        OutputArgs::table(self.color)
     }
 }
 
@@ -136,4 +136,7 @@ pub(in crate::cli) struct DemoArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// How it is watched
+    pub watch: WatchArgs,
 }

@@ -12,8 +12,10 @@ pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs};
 pub(super) use local::{
     ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ServicesArgs, ShowArgs,
 };
-pub(super) use output::{Color, Format, Output, OutputArgs};
-pub(super) use run::{ApplyArgs, PlanArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs};
+pub(super) use output::{Color, Format, Output, OutputArgs, WatchArgs, WatchedAs};
+pub(super) use run::{
+    ApplyArgs, PlanArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs, StatusArgs,
+};
 pub(super) use sources::{ConnectionArgs, InventorySource};
 
 /// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
@@ -39,7 +41,7 @@ pub(super) enum Command {
     /// Connect to each host and log in, with `become` if asked for; change nothing
     Ping(PingArgs),
     /// Show what each host holds: files, served certificates, locks, unfinished transactions
-    Status(RunArgs),
+    Status(StatusArgs),
     /// Recover from interrupted transactions, and do nothing else
     Recover(RecoverArgs),
     /// Restore an earlier generation, reload and verify
@@ -111,7 +113,8 @@ impl Command {
             Self::Apply(args) => Some(&args.run.output),
             Self::Rollback(args) => Some(&args.run.output),
             Self::Recover(args) => Some(&args.run.output),
-            Self::Verify(run) | Self::Status(run) => Some(&run.output),
+            Self::Verify(run) => Some(&run.output),
+            Self::Status(args) => Some(&args.run.output),
             Self::History(args) => Some(match &args.what {
                 Some(HistoryCommand::Show { output, .. }) => output,
                 None => &args.output,

@@ -17,6 +17,41 @@ pub(in crate::cli) struct OutputArgs {
     pub verbose: u8,
 }
 
+impl OutputArgs {
+    /// A table in these colours.
+    pub(in crate::cli) fn table(color: Color) -> Self {
+        Self { output: Output::Table, color, verbose: 0 }
+    }
+}
+
+/// How a run is watched.
+#[derive(Debug, Args, Clone, Default)]
+pub(in crate::cli) struct WatchArgs {
+    /// How the run is shown while it goes on
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: WatchedAs,
+    /// Say nothing when nothing was to do and all is well, as in cron
+    #[arg(short = 'q', long, conflicts_with_all = ["verbose", "output"])]
+    pub quiet: bool,
+    /// Begin each line that is shown while the run goes on with the time (UTC)
+    #[arg(long)]
+    pub timestamps: bool,
+}
+
+/// How a run is shown while it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum WatchedAs {
+    /// A board on a terminal, else grouped
+    #[default]
+    Auto,
+    /// A line for each step as it ends: for screen readers, and terminals that cannot move their cursor
+    Plain,
+    /// The same lines, those of a host together: for the logs of CI systems
+    Grouped,
+    /// Only the end
+    None,
+}
+
 /// Output forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Output {

@@ -1,6 +1,6 @@
 //! Flags of the verbs that read a playbook.
 
-use super::output::OutputArgs;
+use super::output::{OutputArgs, WatchArgs};
 use super::sources::{ConnectionArgs, InventorySource};
 use clap::Args;
 use std::path::PathBuf;
@@ -78,6 +78,9 @@ pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
     /// Output flags
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// How it is watched
+    pub watch: WatchArgs,
 }
 
 /// Flags that users of ansible-playbook may give, and that are not there.
@@ -128,6 +131,18 @@ pub(in crate::cli) struct PlanArgs {
     /// Save the plan in this file, for `certroll show` and for `certroll apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StatusArgs {
+    #[command(flatten)]
+    /// Common flags
+    pub run: RunArgs,
+    /// Exit with code 3 when a host is not as the playbook wants it, serves something else than its files
+    /// hold, or has an unfinished transaction
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// `apply`.

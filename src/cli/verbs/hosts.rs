@@ -3,6 +3,7 @@
 use super::print::print;
 use crate::cli::args::{
     ConnectionArgs, DiscoverArgs, InitArgs, InventorySource, Output, OutputArgs, PingArgs,
+    WatchArgs,
 };
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
@@ -20,6 +21,7 @@ pub(super) async fn ping(given: &PingArgs) -> Result<u8, Failure> {
         connection: &given.connection,
         forks: given.forks,
         output: &given.output,
+        watch: &given.watch,
     };
     hosts.visit(Verb::Ping, false, Vec::new()).await
 }
@@ -35,6 +37,7 @@ pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
         connection: &given.connection,
         forks: given.forks,
         output: &given.output,
+        watch: &given.watch,
     };
     let verb = Verb::Discover { expiring: given.expiring };
     hosts.visit(verb, given.exit_code, Vec::new()).await
@@ -48,6 +51,7 @@ pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {
         connection: &given.connection,
         forks: given.forks,
         output: &given.output,
+        watch: &given.watch,
     };
     let collected = init::Collected::default();
     let reporters: Vec<Box<dyn Reporter + Send>> = vec![Box::new(collected.clone())];
@@ -66,6 +70,7 @@ struct BareHosts<'a> {
     connection: &'a ConnectionArgs,
     forks: Option<u16>,
     output: &'a OutputArgs,
+    watch: &'a WatchArgs,
 }
 
 impl BareHosts<'_> {
@@ -92,6 +97,7 @@ impl BareHosts<'_> {
         let session = Session {
             connection: &connection,
             output: self.output,
+            watch: self.watch,
             diff: false,
             rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
             out: None,

@@ -5,7 +5,7 @@ mod local;
 mod playbooks;
 mod print;
 
-use super::args::{self, Command, PlanArgs, RecoverArgs};
+use super::args::{self, Command, PlanArgs, RecoverArgs, StatusArgs};
 use super::failure::Failure;
 use super::{demo, history, show};
 use crate::inputs::verb::Verb;
@@ -25,7 +25,10 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         Command::Apply(args) => apply(args).await,
         Command::Rollback(args) => rollback(args).await,
         Command::Verify(run) => look_after(&run, Task::new(Verb::Verify)).await,
-        Command::Status(run) => look_after(&run, Task::new(Verb::Status)).await,
+        Command::Status(StatusArgs { run, exit_code }) => {
+            let task = Task { pending_exit_code: exit_code, ..Task::new(Verb::Status) };
+            look_after(&run, task).await
+        }
         Command::Recover(RecoverArgs { run, record }) => {
             look_after(&run, Task::new(Verb::Recover).recorded(&record)).await
         }

@@ -179,6 +179,7 @@ pub(super) async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Fail
     let session = Session {
         connection: &args.connection,
         output: &args.output,
+        watch: &args.watch,
         diff: args.diff,
         rerun,
         out: task.out.as_ref().map(|out| out.display().to_string()),

@@ -3,18 +3,21 @@
 use super::host_run::HostRun;
 use super::lines::{heading, stop_words};
 use super::run_view::RunView;
-use super::table::{self, Share, plain};
-use super::theme::{self, Theme, line, seconds};
-use super::{Reporter, failure, found, rerun, status, words};
-use crate::event::{Event, HostSummary, Kind, Summary};
+use super::theme::{self, Theme, cut, line, seconds};
+use super::{Reporter, alike, failure, found, rerun, status, words};
+use crate::event::{Event, HostSummary, Kind, StopReason, Summary};
 use crate::model::text::plural;
 use crate::model::{HostName, Outcome};
 use anstyle::Style;
 use indexmap::IndexMap;
 use std::io::{self, Write};
 
-/// From so many hosts on, those that ended well and alike share a row of the table.
+/// From so many hosts on, those that ended alike share a line, whatever their certificates.
 const CROWD: usize = 40;
+/// From so many hosts on, those with the same counts share a line of the recap.
+const MULTITUDE: usize = 200;
+/// Columns of a reason that was told in full above.
+const TOLD: usize = 90;
 
 /// How the end of a run is shown.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +76,13 @@ impl Page<'_> {
         if !view.is_plan() && !summary.hosts.is_empty() {
             // What a host holds was just told in full.
             if !["status", "discover"].contains(&view.start.command.as_str()) {
-                text.push('\n');
-                text.push_str(&self.table());
+                text.push_str(&self.outcomes());
                 text.push_str(&self.recap());
             }
             text.push_str(&format!("\n{} in {}\n", self.totals(), seconds(view.elapsed)));
         }
         if let Some(reason) = summary.stopped {
-            text.push_str(&format!("stopped early: {}\n", stop_words(reason)));
+            text.push_str(&self.stopped(reason));
         }
         text.push_str(&self.way_on());
         theme.fit(&text)
@@ -116,10 +118,13 @@ impl Page<'_> {
             return String::new();
         }
         let head = format!("UNKNOWN: {}", words::hosts(hosts.iter().copied(), 20));
+        let why = "the connection was lost before the host acknowledged the verdict; without a \
+                   confirmation it rolls back by itself";
+        let theme = self.end.theme;
         format!(
-            "\n{}\n    the connection was lost before the host acknowledged the verdict; without a \
-             confirmation it rolls back by itself\n",
-            self.end.theme.paint(theme::LOUD, head)
+            "\n{}{}",
+            theme.block("", theme::LOUD, &head),
+            theme.block("    ", Style::new(), why)
         )
     }
 
@@ -146,52 +151,110 @@ impl Page<'_> {
         matches!(end, Some(Outcome::Changed | Outcome::Unchanged))
     }
 
-    fn table(&self) -> String {
+    /// Host by host, those that need a person first; those that ended alike share a line.
+    fn outcomes(&self) -> String {
         let theme = &self.end.theme;
-        let mut hosts: Vec<(&HostName, &HostSummary)> = self.summary.hosts.iter().collect();
-        hosts.sort_by_key(|(_, counts)| words::rank(counts.outcome));
-        // Rows that are the same but for the host and the time.
-        type Row<'a> = (Option<&'a HostName>, Outcome, [String; 2]);
-        let mut rows: IndexMap<Row<'_>, Vec<&HostName>> = IndexMap::new();
-        for (host, counts) in &hosts {
-            let crowd = hosts.len() >= CROWD && !counts.outcome.is_failure();
-            let run = self.view.hosts.get(*host);
-            let serves = run.map(|run| serves(run, counts.outcome, !crowd)).unwrap_or_default();
-            let seen = run.map(|run| words::verified(&run.verified, !crowd)).unwrap_or_default();
-            let cells = [serves, seen_or_why(counts, &line(&seen))];
-            let key = ((!crowd).then_some(*host), counts.outcome, cells);
-            rows.entry(key).or_default().push(host);
+        let crowd = self.summary.hosts.len() >= CROWD;
+        let mut outcomes: IndexMap<Outcome, IndexMap<String, Vec<&HostName>>> = IndexMap::new();
+        for (host, counts) in &self.summary.hosts {
+            let words = self.end_words(host, counts, false);
+            let alike = match (crowd, counts.outcome.is_failure()) {
+                (true, _) => alike::without_certificate(&words, host),
+                (false, true) => alike::without_host(&words, host),
+                (false, false) => words,
+            };
+            let lines = outcomes.entry(counts.outcome).or_default();
+            lines.entry(alike).or_default().push(host);
         }
-        let header = [
-            ("host", Share::Whole(28)),
-            ("outcome", Share::Whole(22)),
-            ("serves", Share::Rest(12)),
-            ("seen, or why", Share::Rest(16)),
-            ("took", Share::Whole(8)),
-        ];
-        let rows = rows.into_iter().map(|((_, outcome, [serves, why]), hosts)| {
-            let runs = hosts.iter().filter_map(|host| self.view.hosts.get(*host));
-            let took = runs.map(HostRun::took).max();
-            vec![
-                (words::hosts(hosts.iter().copied(), 2), theme::STRONG),
-                (self.outcome_words(outcome), words::style(outcome)),
-                plain(serves),
-                plain(why),
-                plain(took.map(seconds).unwrap_or_default()),
-            ]
-        });
-        table::render(theme, &header, rows.collect())
+        outcomes.sort_by_key(|outcome, _| words::rank(*outcome));
+        let widest = outcomes.values().flat_map(IndexMap::values).map(|hosts| names(hosts).len());
+        let widest = widest.max().unwrap_or(0).min(28);
+        let mut text = String::new();
+        for (outcome, lines) in &outcomes {
+            let head = theme.paint(words::style(*outcome), self.outcome_words(*outcome));
+            text.push_str(&format!("\n{head}\n"));
+            for hosts in lines.values() {
+                text.push_str(&self.line(hosts, widest));
+            }
+        }
+        text
     }
 
+    /// One line for hosts that ended alike.
+    fn line(&self, hosts: &[&HostName], widest: usize) -> String {
+        let Some((host, counts)) =
+            hosts.first().and_then(|host| self.summary.hosts.get_key_value(*host))
+        else {
+            return String::new();
+        };
+        let mut words = self.end_words(host, counts, hosts.len() > 1);
+        let runs = hosts.iter().filter_map(|host| self.view.hosts.get(*host));
+        if let Some(took) = runs.map(HostRun::took).max().filter(|took| !took.is_zero()) {
+            let up_to = if hosts.len() > 1 { "up to " } else { "" };
+            let after = if words.is_empty() { "" } else { "; " };
+            words.push_str(&format!("{after}{up_to}{}", seconds(took)));
+        }
+        let prefix = format!("    {:<widest$}  ", names(hosts));
+        self.end.theme.block(&prefix, Style::new(), &words)
+    }
+
+    /// Why, what is served, what was seen. Not `exact` for several hosts: without what differs from host to host.
+    fn end_words(&self, host: &HostName, counts: &HostSummary, several: bool) -> String {
+        let Some(run) = self.view.hosts.get(host) else {
+            return counts.reason.as_deref().map(line).unwrap_or_default();
+        };
+        let failed = counts.outcome.is_failure();
+        let seen = words::verified(&run.verified, !several);
+        let mut why = seen_or_why(counts, &line(&seen));
+        if failed && !run.failures.is_empty() {
+            // The failure itself is told in full above.
+            why = cut(&why, TOLD, &self.end.theme);
+        }
+        let serves = serves(run, counts.outcome, !several);
+        let parts = if failed { [why, serves] } else { [serves, why] };
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("; ")
+    }
+
+    /// Ansible's recap; hosts of a multitude share the lines that are the same.
     fn recap(&self) -> String {
         let Self { summary, .. } = self;
         let theme = &self.end.theme;
         let mut text = format!("\n{}\n", theme.paint(theme::STRONG, heading("PLAY RECAP", "")));
-        let widest = summary.hosts.keys().map(|host| line(host.as_str()).chars().count()).max();
-        for (host, counts) in &summary.hosts {
-            text.push_str(&recap(theme, host, counts, widest.unwrap_or(0).max(26)));
+        let mut rows: IndexMap<(String, Outcome), Vec<&HostName>> = IndexMap::new();
+        for (index, (host, counts)) in summary.hosts.iter().enumerate() {
+            // Numbered, every host has a line of its own.
+            let number =
+                if summary.hosts.len() < MULTITUDE { index.to_string() } else { String::new() };
+            let key = (number + &recap_counts(theme, counts), counts.outcome);
+            rows.entry(key).or_default().push(host);
+        }
+        let widest = rows.values().map(|hosts| names(hosts).chars().count()).max();
+        let widest = widest.unwrap_or(0).max(26);
+        for hosts in rows.values() {
+            let counts = &summary.hosts[hosts[0]];
+            let name = format!("{:<widest$}", names(hosts));
+            let name = theme.paint(words::style(counts.outcome), name);
+            let row = format!("{name} : {}", recap_counts(theme, counts));
+            text.push_str(row.trim_end());
+            text.push('\n');
         }
         text
+    }
+
+    /// Why the run ended early, and how many hosts that has kept from it.
+    fn stopped(&self, reason: StopReason) -> String {
+        let not_begun = self.of_outcome(|outcome| outcome == Outcome::Skipped).len();
+        let rest = match not_begun {
+            0 => String::new(),
+            1 => "; 1 host was not begun".to_owned(),
+            more => format!("; {more} hosts were not begun"),
+        };
+        self.end.theme.block(
+            "",
+            Style::new(),
+            &format!("stopped early: {}{rest}", stop_words(reason)),
+        )
     }
 
     /// What to do next, as a command to copy. It never leaves out a host that is not done, begun or not.
@@ -230,7 +293,10 @@ impl Page<'_> {
             text.push('\n');
         } else if failed && !is_plan {
             text.push_str(&format!("once fixed, run {}", again()));
-            if command == "apply" {
+            if self.is_stale() {
+                let plan = "; what is `stale` needs a new plan: `certroll plan --out FILE`, and its review";
+                text.push_str(plan);
+            } else if command == "apply" {
                 text.push_str("; hosts that are done stay untouched");
             }
             text.push('\n');
@@ -244,6 +310,14 @@ impl Page<'_> {
             text.push_str(&format!("to check again at any time: certroll verify {arguments}\n"));
         }
         text
+    }
+
+    /// A reviewed plan no longer fits some host: to carry it out again would end alike.
+    fn is_stale(&self) -> bool {
+        let stale = |counts: &HostSummary| {
+            counts.reason.as_deref().is_some_and(|reason| reason.starts_with("stale: "))
+        };
+        self.view.start.plan.is_some() && self.summary.hosts.values().any(stale)
     }
 
     /// `unchanged` says little of a verb that never changes anything.
@@ -310,13 +384,17 @@ fn seen_or_why(counts: &HostSummary, verified: &str) -> String {
     }
 }
 
-/// A line of Ansible's recap; what only certroll counts stands behind it where there is any.
-fn recap(theme: &Theme, host: &HostName, counts: &HostSummary, width: usize) -> String {
+/// `edge1, edge2 and 58 more hosts`.
+fn names(hosts: &[&HostName]) -> String {
+    words::hosts(hosts.iter().copied(), 2)
+}
+
+/// The counts of Ansible's recap; what only certroll counts stands behind them where there is any.
+fn recap_counts(theme: &Theme, counts: &HostSummary) -> String {
     let count = |name: &str, value: u32, style: Style| {
         let text = format!("{name}={value:<4}");
         if value == 0 { text } else { theme.paint(style, text) }
     };
-    let name = format!("{:<width$}", line(host.as_str()));
     let cells = [
         count("ok", counts.ok, theme::GOOD),
         count("changed", counts.changed, theme::CHANGED),
@@ -336,8 +414,7 @@ fn recap(theme: &Theme, host: &HostName, counts: &HostSummary, width: usize) -> 
         .into_iter()
         .chain(ours.map(|(name, value, style)| count(name, value, style)))
         .collect();
-    let row = format!("{} : {}", theme.paint(words::style(counts.outcome), name), cells.join(" "));
-    row.trim_end().to_owned() + "\n"
+    cells.join(" ")
 }
 
 #[cfg(test)]

@@ -41,6 +41,45 @@ fn a_crowd_shares_a_row() {
 }
 
 #[test]
+fn ten_thousand_hosts_are_a_page_that_a_person_can_read() {
+    let mut events = many(10_000);
+    let ends = |event: &Event| matches!(event.kind, Kind::CertificateEnd { .. });
+    events.retain(|event| event.host.is_none() || ends(event));
+    for event in &mut events {
+        if let Kind::Summary(summary) = &mut event.kind {
+            for (index, counts) in summary.hosts.values_mut().enumerate() {
+                if index % 1000 == 7 {
+                    counts.outcome = Outcome::Unreachable;
+                    (counts.ok, counts.changed, counts.unreachable) = (0, 0, 1);
+                    counts.reason =
+                        Some(format!("192.0.2.{}:22: connection refused", index / 1000));
+                }
+            }
+        }
+    }
+    let text = shown(&events, end(Some(100)));
+    assert!(text.lines().count() < 40, "{} lines", text.lines().count());
+    for words in [
+        "edge008, edge1008 and 8 more hosts",
+        "edge001, edge002 and 9988 more hosts",
+        "10000 hosts: 10 unreachable, 9990 changed",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
+#[test]
+fn no_width_from_60_to_250_breaks_the_layout() {
+    for width in [60, 80, 100, 132, 180, 250] {
+        let text = shown(&apply(), end(Some(width)));
+        let table = text.split("PLAY RECAP").next().unwrap();
+        let wide = table.lines().find(|line| line.chars().count() > usize::from(width));
+        assert!(wide.is_none_or(|line| line.starts_with("    | ")), "{width}: {wide:?}");
+        assert!(table.contains("\nrolled back (verify)\n    edge5  "), "{table}");
+    }
+}
+
+#[test]
 fn a_plan_shows_failures_and_no_recap() {
     insta::assert_snapshot!(shown(&plan(), end(None)));
 }
@@ -90,5 +129,8 @@ fn verbs_that_only_look_say_ok() {
         start.command = "verify".to_owned();
     }
     let text = shown(&events, end(None));
-    assert!(text.contains("\nedge2  ok ") && text.contains("1 changed, 1 ok, 1 skipped"), "{text}");
+    assert!(
+        text.contains("\nok\n    edge2  nginx") && text.contains("1 changed, 1 ok, 1 skipped"),
+        "{text}"
+    );
 }

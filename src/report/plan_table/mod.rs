@@ -1,21 +1,24 @@
-//! The planning table: what `apply` would do, batch by batch, and what stays unknown.
+//! What `apply` would do, batch by batch, and what stays unknown: blocks that hold in every width.
 //!
-//! On a terminal each host is named once; in a pipe every line stands alone, for `grep`.
+//! Hosts for which the same would be done share a block; in a crowd also those that differ in their certificates.
 
 use super::run_view::{BatchRun, RunView};
-use super::table::{self, Share, Text, plain};
-use super::theme::{self, Theme, line};
-use super::{Reporter, rerun, words};
+use super::theme::{self, Theme, cut, line};
+use super::{Reporter, alike, rerun, words};
 use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow};
 use crate::event::{Event, Kind};
 use crate::model::text::plural;
-use crate::model::{HostName, Step};
+use crate::model::{Fingerprint, HostName, Step};
 use anstyle::Style;
 use indexmap::{IndexMap, IndexSet};
 use std::io::{self, Write};
 
-/// Terminals of so many columns get the commands in the table, others below it.
-const WIDE: u16 = 170;
+/// From so many hosts on, those that differ in nothing but their certificates share a block.
+const CROWD: usize = 40;
+/// Columns of a reason that is told in full elsewhere.
+const TOLD: usize = 90;
+/// Columns of an action.
+const ACTION: usize = 11;
 
 /// Prints the plan of each batch as it comes, and at the end what `apply` would do.
 pub(crate) struct PlanTable<W> {
@@ -53,21 +56,14 @@ pub(crate) fn batch(view: &RunView, run: &BatchRun, theme: &Theme, diff: bool) -
     let place = format!("batch {} of {}", run.number, run.of);
     let heading = format!("PLAN [{name}] {place}");
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, theme.fit(&heading)));
-    text.push_str(&batch.table(theme));
-    if !shows_commands(theme) {
-        text.push_str(&batch.commands(theme));
-    }
+    text.push_str(&batch.blocks(theme));
+    text.push_str(&batch.commands(theme));
     text.push_str(&batch.notes(theme));
     if diff {
         text.push_str(&batch.diff(theme));
     }
     text.push_str(&format!("{place}: {}\n", sums(counts)));
-    for unknown in &run.unknown {
-        text.push_str(&theme.hang("  unknown until apply: ", Style::new(), &line(unknown)));
-    }
-    for known in &run.known {
-        text.push_str(&theme.hang("  note: ", Style::new(), &line(known)));
-    }
+    text.push_str(&unknown(theme, &run.unknown));
     theme.fit(&text)
 }
 
@@ -98,9 +94,16 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
         }
     }
     let rest = if rest.is_empty() { rest.concat() } else { format!("; {}", rest.join(", ")) };
+    let known: IndexSet<&String> =
+        view.plays.iter().flat_map(|play| &play.batches).flat_map(|batch| &batch.known).collect();
+    let mut text = String::new();
+    for (index, known) in known.into_iter().enumerate() {
+        text.push_str(if index == 0 { "\n" } else { "" });
+        text.push_str(&theme.block("note: ", Style::new(), &line(known)));
+    }
     let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
-    let text = format!("{verb} would {would}{rest}");
-    let mut text = format!("\n{}\n", theme.paint(theme::STRONG, text));
+    let would = format!("{verb} would {would}{rest}");
+    text.push_str(&format!("\n{}\n", theme.paint(theme::STRONG, would)));
     if totals.pending() > 0 {
         text.push_str(&format!("to do it: certroll {}\n", rerun::for_real(&view.start)));
     }
@@ -131,10 +134,6 @@ struct Batch<'a> {
     failed: Vec<(&'a HostName, &'static str, &'a str)>,
 }
 
-fn shows_commands(theme: &Theme) -> bool {
-    theme.width.is_none_or(|width| width >= WIDE)
-}
-
 pub(super) fn sums(counts: &PlanCounts) -> String {
     format!(
         "{}: {} change, {} reload only, {} unchanged, {} blocked, {} unreachable",
@@ -161,60 +160,64 @@ impl Batch<'_> {
         self.rows.iter().any(|row| row.host == *host && row.action.is_pending())
     }
 
-    fn table(&self, theme: &Theme) -> String {
-        // Paths are hard to read when wrapped; words are not.
-        let path = theme.width.map_or(u16::MAX - 2, |width| (width / 2).saturating_sub(10));
-        let mut header = vec![
-            ("host", Share::Whole(28)),
-            ("service", Share::Whole(12)),
-            ("file", Share::Whole(path)),
-            ("action", Share::Whole(11)),
-            ("now → wanted", Share::Rest(8)),
-        ];
-        if shows_commands(theme) {
-            header.extend(["validate", "reload", "verify"].map(|name| (name, Share::Rest(8))));
-        }
-        let columns = header.len();
-        let mut rows = Vec::new();
-        let mut last: Option<&PlanRow> = None;
+    /// What would be done, a block for all hosts where it is the same.
+    fn blocks(&self, theme: &Theme) -> String {
+        let mut hosts: IndexMap<&HostName, Vec<&PlanRow>> = IndexMap::new();
         for row in &self.rows {
-            let above = last.filter(|last| theme.width.is_some() && last.host == row.host);
-            rows.push(self.row(row, above, columns));
-            last = Some(row);
+            hosts.entry(&row.host).or_default().push(row);
         }
+        let crowd = hosts.len() + self.failed.len() >= CROWD;
+        let mut groups: IndexMap<String, Vec<&HostName>> = IndexMap::new();
+        for (host, rows) in &hosts {
+            let words: Vec<String> = rows.iter().map(|row| words_of(row)).collect();
+            let words = words.join("\n");
+            let key = match crowd {
+                true => alike::without_certificate(&words, host),
+                false => alike::without_host(&words, host),
+            };
+            groups.entry(key).or_default().push(*host);
+        }
+        let mut text = String::new();
+        for group in groups.values() {
+            let rows = &hosts[group[0]];
+            let same = group.iter().all(|host| leaves(&hosts[host]) == leaves(rows));
+            let services: IndexSet<&str> = rows.iter().map(|row| row.service.as_str()).collect();
+            let mut head = words::hosts(group.iter().copied(), 8);
+            if !same {
+                head.push_str(&format!(
+                    ", each with its own certificate; {} has",
+                    line(group[0].as_str())
+                ));
+            }
+            let service = match services.len() {
+                1 => services.first().map(|name| format!(": {}", line(name))),
+                _ => None,
+            };
+            head.push_str(&service.unwrap_or_default());
+            text.push_str(&theme.block("", theme::STRONG, &head));
+            let mut above: Option<&PlanRow> = None;
+            for row in rows {
+                if services.len() > 1 && above.is_none_or(|above| above.service != row.service) {
+                    text.push_str(&format!("  {}\n", line(&row.service)));
+                }
+                text.push_str(&action(theme, row, above));
+                above = Some(row);
+            }
+        }
+        let mut failed: IndexMap<(&str, String), Vec<&HostName>> = IndexMap::new();
         for (host, word, why) in &self.failed {
-            let mut cells = vec![
-                (line(host.as_str()), theme::STRONG),
-                plain("-"),
-                plain("-"),
-                ((*word).to_owned(), theme::BAD),
-                plain(line(why)),
-            ];
-            cells.resize_with(columns, || plain(""));
-            rows.push(cells);
+            failed.entry((*word, alike::without_host(why, host))).or_default().push(host);
         }
-        table::render(theme, &header, rows)
-    }
-
-    /// `above`: the row of the same host above this one, whose words need no repeating.
-    fn row(&self, row: &PlanRow, above: Option<&PlanRow>, columns: usize) -> Vec<Text> {
-        let same_service = above.is_some_and(|above| above.service == row.service);
-        let mut cells = vec![
-            unless(above.is_some(), line(row.host.as_str()), theme::STRONG),
-            unless(same_service, line(&row.service), Style::new()),
-            plain(line(&row.file)),
-            (row.action.name().replace('_', " "), style(&row.action)),
-            plain(change(row, above)),
-        ];
-        if columns > cells.len() {
-            let commands = [&row.validate, &row.reload, &row.verify];
-            let silent = !self.is_pending(&row.host);
-            let repeated = above.is_some_and(|above| {
-                same_service && [&above.validate, &above.reload, &above.verify] == commands
-            });
-            cells.extend(commands.map(|text| unless(silent || repeated, line(text), Style::new())));
+        for ((word, alike), hosts) in failed {
+            text.push_str(&theme.block("", theme::STRONG, &words::hosts(hosts.iter().copied(), 8)));
+            let why =
+                self.failed.iter().find(|(host, ..)| *host == hosts[0]).map(|(_, _, why)| *why);
+            // In full it is told where the run ends.
+            let why = cut(&line(why.unwrap_or(&alike)), TOLD, theme);
+            let words = theme.block(&prefix(word), Style::new(), &why);
+            text.push_str(&words.replacen(word, &theme.paint(theme::BAD, word), 1));
         }
-        cells
+        text
     }
 
     /// What will be run, once for all hosts that share it.
@@ -229,30 +232,43 @@ impl Batch<'_> {
         }
         let mut text = String::new();
         for ([service, validate, reload], (hosts, endpoints)) in groups {
-            text.push_str(&format!("{} on {}\n", line(service), words::hosts(hosts, 4)));
-            text.push_str(&theme.hang("  validate  ", Style::new(), &line(validate)));
-            text.push_str(&theme.hang("  reload    ", Style::new(), &line(reload)));
+            let head = format!("{} on {}", line(service), words::hosts(hosts, 4));
+            text.push_str(&theme.block("", Style::new(), &head));
+            text.push_str(&theme.block("  validate  ", Style::new(), &line(validate)));
+            text.push_str(&theme.block("  reload    ", Style::new(), &line(reload)));
             let more = endpoints.len().saturating_sub(4);
             let shown: Vec<String> = endpoints.iter().take(4).map(|text| line(text)).collect();
             let mut places = shown.join("; ");
             if more > 0 {
                 places.push_str(&format!("; and {more} more"));
             }
-            text.push_str(&theme.hang("  verify    ", Style::new(), &places));
+            text.push_str(&theme.block("  verify    ", Style::new(), &places));
         }
         text
     }
 
+    /// Notes; those that differ in the host alone are told once, as the first of them has it.
     fn notes(&self, theme: &Theme) -> String {
-        let mut groups: IndexMap<&str, IndexSet<&HostName>> = IndexMap::new();
+        let mut groups: IndexMap<String, (&str, IndexSet<&HostName>)> = IndexMap::new();
         for row in &self.rows {
             for note in &row.notes {
-                groups.entry(note).or_default().insert(&row.host);
+                let alike = alike::without_certificate(note, &row.host);
+                groups.entry(alike).or_insert((note, IndexSet::new())).1.insert(&row.host);
             }
         }
-        let lines = groups.into_iter().map(|(note, hosts)| {
-            let text = format!("{}: {}", words::hosts(hosts, 4), line(note));
-            theme.hang("  note: ", Style::new(), &text)
+        let lines = groups.into_iter().map(|(alike, (note, hosts))| {
+            let text = match hosts.first() {
+                // As it stands it is true of all of them.
+                Some(_) if alike == note => {
+                    format!("{}: {}", words::hosts(hosts, 4), line(note))
+                }
+                Some(first) if hosts.len() > 1 => {
+                    let others = words::hosts(hosts.iter().skip(1).copied(), 4);
+                    format!("{}: {}; likewise on {others}", line(first.as_str()), line(note))
+                }
+                _ => format!("{}: {}", words::hosts(hosts, 1), line(note)),
+            };
+            theme.block("  note: ", Style::new(), &text)
         });
         lines.collect()
     }
@@ -275,15 +291,59 @@ impl Batch<'_> {
         let mut text = String::new();
         for ((service, file, now, wanted), hosts) in groups {
             let place = format!("{} {} on {}", line(service), line(file), words::hosts(hosts, 4));
-            text.push_str(&format!("{}\n", theme.paint(theme::STRONG, place)));
+            text.push_str(&theme.block("", theme::STRONG, &place));
             text.push_str(&fields(theme, now, wanted));
         }
         text
     }
 }
 
-fn unless(hidden: bool, text: String, style: Style) -> Text {
-    if hidden { plain("") } else { (text, style) }
+/// What stays unknown until `apply`; hosts of which the same is unknown together.
+fn unknown(theme: &Theme, lines: &[String]) -> String {
+    let mut groups: IndexMap<&str, Vec<HostName>> = IndexMap::new();
+    let mut text = String::new();
+    for unknown in lines {
+        match unknown.split_once(": ") {
+            Some((host, what)) => groups.entry(what).or_default().push(HostName::new(host)),
+            None => {
+                text.push_str(&theme.block("  unknown until apply: ", Style::new(), &line(unknown)))
+            }
+        }
+    }
+    for (what, hosts) in groups {
+        let words = format!("{}: {}", words::hosts(&hosts, 4), line(what));
+        text.push_str(&theme.block("  unknown until apply: ", Style::new(), &words));
+    }
+    text
+}
+
+/// The leaves that a host has and gets.
+fn leaves(rows: &[&PlanRow]) -> Vec<(Option<Fingerprint>, Option<Fingerprint>)> {
+    let leaf = |brief: &Option<CertBrief>| brief.as_ref().map(|brief| brief.fingerprint);
+    rows.iter().map(|row| (leaf(&row.now), leaf(&row.wanted))).collect()
+}
+
+/// All that a row says, whatever its host.
+fn words_of(row: &PlanRow) -> String {
+    format!("{}\t{}\t{}\t{}", row.service, row.action.name(), row.file, change(row, None))
+}
+
+fn prefix(word: &str) -> String {
+    format!("  {word:<ACTION$}  ")
+}
+
+/// `  replace      /etc/nginx/cert.pem: 83c6fff3 (7 d) → a2a91826 (46 d)`; `above`: the row of the same host above
+/// this one, whose words need no repeating.
+fn action(theme: &Theme, row: &PlanRow, above: Option<&PlanRow>) -> String {
+    let word = row.action.name().replace('_', " ");
+    let change = change(row, above);
+    let words = match (row.file.as_str(), change.as_str()) {
+        ("", change) => change.to_owned(),
+        (file, "") => line(file),
+        (file, change) => format!("{}: {change}", line(file)),
+    };
+    let text = theme.block(&prefix(&word), Style::new(), &words);
+    text.replacen(&word, &theme.paint(style(&row.action), &word), 1)
 }
 
 fn style(action: &PlanAction) -> Style {

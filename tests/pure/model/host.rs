@@ -1,6 +1,6 @@
 //! The host: its disk, its service, and the steps of the program, of its guard and of a next contact.
 
-use crate::model::protocol::Mutation;
+use crate::model::mutation::Mutation;
 
 /// The bytes under a live name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

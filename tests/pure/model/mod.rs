@@ -35,9 +35,11 @@
 )]
 
 mod host;
+mod mutation;
 mod protocol;
 
-use protocol::{Mutation, Protocol};
+use mutation::Mutation;
+use protocol::Protocol;
 use stateright::{Checker, Model};
 use std::collections::BTreeSet;
 
