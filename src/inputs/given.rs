@@ -1,6 +1,7 @@
 //! What a run is given, as digests: whether a run that follows another is given the same.
 
 use super::project::Project;
+use super::roster::shown;
 use crate::event::RunInputs;
 use crate::event::run::{HostInputs, Source};
 use crate::model::text::plural;
@@ -142,13 +143,4 @@ pub(crate) fn same(
         ));
     }
     if found.has_errors() { Err(found) } else { Ok(()) }
-}
-
-/// At most ten names.
-pub(super) fn shown(hosts: &[&HostName]) -> String {
-    const MOST: usize = 10;
-    let names: Vec<&str> = hosts.iter().take(MOST).map(|host| host.as_str()).collect();
-    let more = hosts.len().saturating_sub(MOST);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", names.join(", "))
 }

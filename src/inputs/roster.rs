@@ -1,7 +1,6 @@
 //! Who takes part in a run that follows an earlier one, play by play: in what a reviewed plan says, in a run that is
 //! resumed, in one that is taken back.
 
-use super::given::shown;
 use crate::event::planned::PlannedTask;
 use crate::model::HostName;
 use crate::model::text::plural;
@@ -201,6 +200,15 @@ impl Roster {
         };
         batches.into_iter().map(of_those).filter(|batch| !batch.is_empty()).collect()
     }
+}
+
+/// At most ten names.
+pub(super) fn shown(hosts: &[&HostName]) -> String {
+    const MOST: usize = 10;
+    let names: Vec<&str> = hosts.iter().take(MOST).map(|host| host.as_str()).collect();
+    let more = hosts.len().saturating_sub(MOST);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -302,7 +302,7 @@ mod tests {
         });
         let store = Store::at(directory.path().join("runs"));
         timed("record written in", &mut || {
-            let mut record = store.begin(&start, Timestamp::from_unix(0)).unwrap();
+            let mut record = store.begin(&start, Duration::ZERO).unwrap();
             events.iter().for_each(|event| record.take(event).unwrap());
         });
         let listed = store.find("last", |_| true).unwrap();

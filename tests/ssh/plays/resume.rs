@@ -1,6 +1,6 @@
 //! A run that goes on where another ended.
 
-use super::site::{CERTIFICATE, Ran, Site, ended};
+use super::site::{CERTIFICATE, Ran, Site};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -34,7 +34,9 @@ async fn killed_after(site: &Site, words: &str, times: usize) -> String {
     let mut child = site.start("apply", &playbook(), &[]);
     let limit = Instant::now() + Duration::from_secs(60);
     let told = |site: &Site| {
-        let text = record(site).map(|path| fs::read_to_string(path).unwrap()).unwrap_or_default();
+        let text = record(site)
+            .map(|path| fs::read_to_string(path).expect("readable"))
+            .unwrap_or_default();
         text.matches(words).count()
     };
     while told(site) < times {
@@ -43,10 +45,11 @@ async fn killed_after(site: &Site, words: &str, times: usize) -> String {
     }
     let going_on = site.certroll(&["apply", "--resume", "last"]).await;
     assert!(going_on.code == 1 && going_on.stderr.contains("is still running"), "{going_on}");
-    child.kill().await.unwrap();
-    let text = fs::read_to_string(record(site).unwrap()).unwrap();
-    let start: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    start["run"].as_str().unwrap().to_owned()
+    child.kill().await.expect("it is there");
+    let text = fs::read_to_string(record(site).expect("a record")).expect("readable");
+    let start: serde_json::Value =
+        serde_json::from_str(text.lines().next().expect("a line")).expect("an event");
+    start["run"].as_str().expect("a name").to_owned()
 }
 
 async fn resumed(site: &Site, run: &str) -> Ran {
