@@ -33,8 +33,8 @@ pub mod material {
 }
 pub mod model {
     pub use crate::model::{
-        Backoff, CommandLine, Endpoint, FileMode, Fingerprint, HostName, Outcome, RemotePath,
-        Secret, StartTls, Step, Timestamp,
+        Backoff, CommandLine, Endpoint, FileAction, FileMode, Fingerprint, HostName, Outcome,
+        RemotePath, Secret, StartTls, Step, Timestamp,
     };
 }
 pub mod plan {
@@ -48,7 +48,7 @@ pub mod plan {
         pub use crate::plan::error::PlanError;
     }
     pub mod host_plan {
-        pub use crate::plan::host_plan::{Decision, FileAction, HostPlan, SeenBefore};
+        pub use crate::plan::host_plan::{Decision, HostPlan, SeenBefore};
     }
     pub mod inspection {
         pub use crate::plan::inspection::{HostView, Look, LookFailure, ask};

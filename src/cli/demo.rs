@@ -6,12 +6,11 @@ use super::failure::Failure;
 use super::project;
 use super::session::Session;
 use crate::engine::exit;
-use crate::event::planned::PlanAction;
 use crate::event::{Event, Kind, Summary};
 use crate::inputs::verb::Verb;
 use crate::lab::story::{Expected, demo, expected};
 use crate::lab::{Lab, words};
-use crate::model::HostName;
+use crate::model::{FileAction, HostName};
 use crate::report::{Reporter, RunView};
 use anyhow::Context;
 use clap::Parser;
@@ -75,7 +74,7 @@ async fn stage(
     lab: &Lab,
     args: &DemoArgs,
     verb: Verb,
-) -> Result<(Summary, HashMap<HostName, Vec<PlanAction>>), Failure> {
+) -> Result<(Summary, HashMap<HostName, Vec<FileAction>>), Failure> {
     let run = flags(lab, args, verb.name())?;
     let loaded = project::load(&run, verb)?;
     let actions = Actions::default();
@@ -118,7 +117,7 @@ fn flags(lab: &Lab, args: &DemoArgs, verb: &str) -> anyhow::Result<RunArgs> {
 
 /// What the plan said, by host.
 #[derive(Clone, Default)]
-struct Actions(Arc<Mutex<HashMap<HostName, Vec<PlanAction>>>>);
+struct Actions(Arc<Mutex<HashMap<HostName, Vec<FileAction>>>>);
 
 impl Reporter for Actions {
     fn on_event(&mut self, event: &Event, view: &RunView) -> io::Result<()> {
@@ -136,7 +135,7 @@ impl Reporter for Actions {
 /// How the run differs from the story.
 fn differences(
     ends: &[Expected],
-    rows: &HashMap<HostName, Vec<PlanAction>>,
+    rows: &HashMap<HostName, Vec<FileAction>>,
     summary: &Summary,
 ) -> Vec<String> {
     let mut differences = Vec::new();

@@ -203,7 +203,7 @@ async fn nobody_commits_before_all_of_the_batch_have_staged() {
         assert_eq!(told.outcome(host), "changed");
         assert!(told.at(&format!("{host} committed")) > told.at("b staged"), "{:?}", told.log);
         assert!(told.did(&format!("{host} kept alive")));
-        assert_eq!(told.steps(host), [Step::Barrier, Step::Commit, Step::Confirm]);
+        assert_eq!(told.steps(host), [Step::Barrier, Step::Commit, Step::Reload, Step::Confirm]);
     }
 }
 

@@ -173,8 +173,8 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
 }
 
 async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let observed = job.target.observe(job).await?;
-    let status = host_status(&observed.view, context.identity.now);
+    let view = job.target.status(job).await?;
+    let status = host_status(&view, context.identity.now);
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false if status.lock.is_some() => "another run is at work on the host",

@@ -2,7 +2,7 @@
 //!
 //! Holds nothing secret: of a key only its kind, of a file only what changes.
 
-use crate::model::{Endpoint, Fingerprint, Guarantee, HostName, Timestamp, Validity};
+use crate::model::{Endpoint, FileAction, Fingerprint, Guarantee, HostName, Timestamp, Validity};
 use serde::{Deserialize, Serialize};
 
 /// A certificate task on one host: what would be done, file by file, command by command.
@@ -71,7 +71,7 @@ pub struct PlanRow {
     pub real_path: Option<String>,
     /// The act, as the fields `action` and, where it is blocked, `why`.
     #[serde(flatten)]
-    pub action: PlanAction,
+    pub action: FileAction,
     /// The leaf that is in the file now, where there is one.
     pub now: Option<CertBrief>,
     /// The leaf that will be in it; none for files that hold no certificate.
@@ -101,46 +101,6 @@ pub struct PlanRow {
     pub verify: String,
     /// What the operator should know, one line each.
     pub notes: Vec<String>,
-}
-
-/// What would be done with a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", content = "why", rename_all = "snake_case")]
-pub enum PlanAction {
-    /// It does not exist yet.
-    Create,
-    /// It gets other bytes.
-    Replace,
-    /// It has the right bytes and the wrong owner, group or mode.
-    RepairMode,
-    /// It is right, but the service serves something else.
-    ReloadOnly,
-    /// It is right.
-    Unchanged,
-    /// It cannot be done, and why.
-    Blocked(String),
-}
-
-impl PlanAction {
-    /// The word of JSON.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Replace => "replace",
-            Self::RepairMode => "repair_mode",
-            Self::ReloadOnly => "reload_only",
-            Self::Unchanged => "unchanged",
-            Self::Blocked(_) => "blocked",
-        }
-    }
-
-    /// Whether `apply` would do something.
-    pub fn is_pending(&self) -> bool {
-        match self {
-            Self::Create | Self::Replace | Self::RepairMode | Self::ReloadOnly => true,
-            Self::Unchanged | Self::Blocked(_) => false,
-        }
-    }
 }
 
 /// A certificate in a few words.
@@ -186,10 +146,10 @@ impl PlanCounts {
         let mut worst: indexmap::IndexMap<&HostName, u8> = indexmap::IndexMap::new();
         for row in rows {
             let rank = match row.action {
-                PlanAction::Unchanged => 0,
-                PlanAction::ReloadOnly => 1,
-                PlanAction::Create | PlanAction::Replace | PlanAction::RepairMode => 2,
-                PlanAction::Blocked(_) => 3,
+                FileAction::Unchanged => 0,
+                FileAction::ReloadOnly => 1,
+                FileAction::Create | FileAction::Replace | FileAction::RepairMode => 2,
+                FileAction::Blocked(_) => 3,
             };
             let entry = worst.entry(&row.host).or_default();
             *entry = (*entry).max(rank);

@@ -162,7 +162,7 @@ pub struct FileFacts {
     pub state: FileState,
     /// Earlier generations kept beside the file, oldest first.
     pub generations: Vec<Generation>,
-    /// Directories of interrupted stagings that no journal knows; the next transaction removes them.
+    /// Directories of interrupted stagings that no journal knows; `certroll recover` removes them.
     pub orphans: Vec<Vec<u8>>,
 }
 

@@ -244,16 +244,17 @@ mod tests {
     /// No assertion about time or size: the numbers are printed (`--nocapture`).
     #[test]
     fn ten_thousand_hosts_are_written_and_read() {
-        use crate::event::planned::{PlanAction, PlanRow, PlannedTask};
+        use crate::event::planned::{PlanRow, PlannedTask};
         use crate::event::run::{HostSummary, RunStart};
         use crate::journal::Store;
+        use crate::model::FileAction;
         const HOSTS: usize = 10_000;
         let row = |host: &str, file: &str| PlanRow {
             host: host.into(),
             service: "nginx".into(),
             file: format!("/etc/nginx/certs/{file}.pem"),
             real_path: None,
-            action: PlanAction::Replace,
+            action: FileAction::Replace,
             now: None,
             wanted: None,
             before: Some(Fingerprint::of(host.as_bytes())),

@@ -1,8 +1,7 @@
 //! What happens to each host of the demo, and how it must end.
 
 use super::pki::KeyKind;
-use crate::model::{Outcome, Step};
-use crate::plan::row::PlanAction;
+use crate::model::{FileAction, Outcome, Step};
 
 /// One host of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +106,7 @@ pub struct Expected {
     /// The host.
     pub host: String,
     /// What the plan says about its certificate file; `None`: the host has no plan.
-    pub plan: Option<PlanAction>,
+    pub plan: Option<FileAction>,
     /// How `apply` leaves it.
     pub outcome: Outcome,
     /// Whether the new certificate is served afterwards. The old one is otherwise.
@@ -119,12 +118,12 @@ pub struct Expected {
 /// How each host of a story must end, in its order.
 pub fn expected(stories: &[HostStory]) -> Vec<Expected> {
     let ends = |story: &HostStory| {
-        let replace = Some(PlanAction::Replace);
+        let replace = Some(FileAction::Replace);
         let (plan, outcome, serves_new) = match story.scenario {
             Scenario::None => (replace, Outcome::Changed, true),
             Scenario::BrokenConfiguration => (replace, Outcome::Failed(Step::Validate), false),
             Scenario::UnusableKey => (replace, Outcome::RolledBack(Step::Reload), false),
-            Scenario::Drifted => (Some(PlanAction::ReloadOnly), Outcome::Changed, true),
+            Scenario::Drifted => (Some(FileAction::ReloadOnly), Outcome::Changed, true),
             Scenario::Unreachable => (None, Outcome::Unreachable, false),
         };
         let (host, because) = (story.name.clone(), story.scenario.describe());

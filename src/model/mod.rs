@@ -5,6 +5,7 @@
 pub(crate) mod backoff;
 pub(crate) mod command;
 pub(crate) mod endpoint;
+pub(crate) mod file_action;
 pub(crate) mod fingerprint;
 pub(crate) mod glob;
 pub(crate) mod guarantee;
@@ -21,6 +22,7 @@ pub use backoff::Backoff;
 pub use command::CommandLine;
 pub(crate) use endpoint::Via;
 pub use endpoint::{Endpoint, StartTls};
+pub use file_action::FileAction;
 pub use fingerprint::Fingerprint;
 pub(crate) use guarantee::Guarantee;
 pub use host::HostName;

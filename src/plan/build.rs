@@ -6,11 +6,12 @@
 use super::alternatives;
 use super::discovery;
 use super::file_plan::plan_file;
-use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace, SeenBefore};
+use super::host_plan::{Decision, FilePlan, HostPlan, PlannedPlace, SeenBefore};
 use super::inspection::{HostView, LookFailure, PlaceView};
 use super::obstacles::obstacle_to_all;
 use crate::material::Certificate;
-use crate::model::{Step, Timestamp};
+use crate::model::text::printable;
+use crate::model::{FileAction, Step, Timestamp};
 use crate::playbook::certificate::WhenStopped;
 use crate::verify::Refusal;
 
@@ -66,6 +67,10 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
         notes.extend(wrong_names(view, &places));
         decision = unverifiable(view, &places).unwrap_or(decision);
     }
+    if decision == Decision::ReloadOnly {
+        files.iter_mut().for_each(|file| file.action = FileAction::ReloadOnly);
+    }
+    notes.extend(leftovers(view));
     notes.extend(discovery::warnings(view, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
@@ -141,14 +146,14 @@ fn stopped(view: &HostView) -> Option<String> {
 /// Nothing is done to the files.
 fn left_alone(files: &mut [FilePlan], stopped: &str) {
     for file in files {
-        file.action = FileAction::Keep;
+        file.action = FileAction::Unchanged;
         file.detail = format!("left alone: {stopped} is not running");
         (file.owner, file.group, file.mode) = (None, None, None);
     }
 }
 
 fn decide(files: &[FilePlan], places: &[PlannedPlace], notes: &mut Vec<String>) -> Decision {
-    let files_differ = files.iter().any(|file| file.action != FileAction::Keep);
+    let files_differ = files.iter().any(|file| !file.action.keeps_file());
     let mut served_otherwise = false;
     for PlannedPlace { probe, before } in places {
         match before {
@@ -187,6 +192,19 @@ fn blind_checks(view: &HostView, notes: &mut Vec<String>) {
             )
         }));
     }
+}
+
+/// What interrupted runs left beside the files. Nothing live depends on it, but a key may lie in it.
+fn leftovers(view: &HostView) -> Vec<String> {
+    let orphans = view.files().flat_map(|file| &file.there.orphans);
+    orphans
+        .map(|orphan| {
+            format!(
+                "{}: an interrupted run left this directory, perhaps with a key in it; `certroll recover` removes it",
+                printable(orphan, 4096)
+            )
+        })
+        .collect()
 }
 
 /// A new certificate that ends sooner than the one in place is seldom meant.

@@ -230,3 +230,22 @@ pub struct DesiredState {
     /// Good to know, from the material checks and the profiles.
     pub notes: Vec<String>,
 }
+
+impl DesiredState {
+    /// The files and the places alone: nothing is checked, run or asked of services.
+    #[must_use]
+    pub(crate) fn for_status(&self) -> Self {
+        let quiet = |service: &ServiceWant| ServiceWant {
+            validate: Vec::new(),
+            prechecks: Vec::new(),
+            counter_checks: Vec::new(),
+            running: None,
+            process: None,
+            discover: None,
+            program: None,
+            ..service.clone()
+        };
+        let services = self.services.iter().map(quiet).collect();
+        Self { services, reader: None, boot_guard: false, ..self.clone() }
+    }
+}

@@ -1,7 +1,7 @@
 //! Whether what would be done on a host is what somebody has reviewed.
 
-use crate::event::planned::{PlanAction, PlanRow, PlannedCommand, PlannedHandshake, PlannedTask};
-use crate::model::Fingerprint;
+use crate::event::planned::{PlanRow, PlannedCommand, PlannedHandshake, PlannedTask};
+use crate::model::{FileAction, Fingerprint};
 
 /// Why `now` is not what was `reviewed`, in an operator's words. None: it is, or less of it, because some of it is
 /// done already.
@@ -62,7 +62,7 @@ fn of_row(then: &PlanRow, now: &PlanRow) -> Option<String> {
             digest(then.before)
         ));
     }
-    let settled = matches!(now.action, PlanAction::Unchanged | PlanAction::ReloadOnly);
+    let settled = matches!(now.action, FileAction::Unchanged | FileAction::ReloadOnly);
     if done && settled {
         return None;
     }
@@ -120,7 +120,7 @@ mod tests {
     fn task() -> PlannedTask {
         let row = PlanRow {
             file: "/etc/tls/cert.pem".to_owned(),
-            action: PlanAction::Replace,
+            action: FileAction::Replace,
             before: Some(Fingerprint::of(b"old")),
             after: Some(Fingerprint::of(b"new")),
             mode: Some("0600".to_owned()),
@@ -166,13 +166,13 @@ mod tests {
                 now.rows[0].action = action;
             })
         };
-        assert_eq!(done(PlanAction::Unchanged), None);
-        assert_eq!(done(PlanAction::ReloadOnly), None);
+        assert_eq!(done(FileAction::Unchanged), None);
+        assert_eq!(done(FileAction::ReloadOnly), None);
         let mut idle = task();
         idle.rows[0].before = idle.rows[0].after;
-        idle.rows[0].action = PlanAction::Unchanged;
+        idle.rows[0].action = FileAction::Unchanged;
         let mut drifted = idle.clone();
-        drifted.rows[0].action = PlanAction::ReloadOnly;
+        drifted.rows[0].action = FileAction::ReloadOnly;
         assert!(deviation(&idle, &drifted).unwrap().contains("serves something else"));
     }
 
@@ -184,7 +184,7 @@ mod tests {
             (after(|now| now.rows[0].before = None), "was modified since the plan was made"),
             (after(|now| now.rows[0].real_path = Some("/y".into())), "leads to /y now"),
             (after(|now| now.rows[0].mode = None), "/etc/tls/cert.pem: replace now"),
-            (after(|now| now.rows[0].action = PlanAction::RepairMode), "repair mode now"),
+            (after(|now| now.rows[0].action = FileAction::RepairMode), "repair mode now"),
             (after(|now| now.rows[0].validate = "nothing".into()), "validated by nothing"),
             (
                 after(|now| now.commands[0].sha256 = Fingerprint::of(b"x")),

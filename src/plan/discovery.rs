@@ -1,7 +1,7 @@
 //! Whether these are the right files: what the service's own configuration, the links on the way and
 //! the rights of its user say about the destinations.
 
-use super::host_plan::{FileAction, FilePlan};
+use super::host_plan::FilePlan;
 use super::inspection::{HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
@@ -178,11 +178,11 @@ fn mounted_alone(file: &FilePlan, there: &FileFacts) -> Vec<String> {
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"
             )),
-            HeldAs::File if file.action != FileAction::Keep => Some(format!(
+            HeldAs::File if !file.action.keeps_file() => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
                  until it is restarted; {remedy}"
             )),
-            HeldAs::Directory if file.action != FileAction::Keep => Some(format!(
+            HeldAs::Directory if !file.action.keeps_file() => Some(format!(
                 "{path} is {inside} in {by}, in a mounted directory: the new file is seen there"
             )),
             HeldAs::File | HeldAs::Directory => None,

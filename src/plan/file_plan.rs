@@ -1,10 +1,10 @@
 //! One file: what is there against what is wanted of it.
 
 use super::desired::FileWant;
-use super::host_plan::{FileAction, FilePlan};
+use super::host_plan::FilePlan;
 use super::inspection::FileView;
 use crate::host::{FileFacts, FileState, HostFacts, RegularFile};
-use crate::model::FileMode;
+use crate::model::{FileAction, FileMode};
 
 pub(super) fn plan_file(
     file: FileView<'_>,
@@ -15,7 +15,7 @@ pub(super) fn plan_file(
     let mut plan = FilePlan {
         want: want.clone(),
         present: there.leaf().cloned(),
-        action: FileAction::Keep,
+        action: FileAction::Unchanged,
         before: there.sha256(),
         real_path: there.real_path.clone(),
         missing_directories: there.missing_directories.clone(),
@@ -41,7 +41,7 @@ pub(super) fn plan_file(
         }
         FileState::File(file) => attributes(&mut plan, want, file),
     };
-    if plan.action != FileAction::Keep
+    if !plan.action.keeps_file()
         && let Some(why) = obstacle(there, want)
     {
         plan.action = FileAction::Blocked(why);
@@ -81,7 +81,7 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
     }
     plan.detail = changes.join(", ");
     match (file.sha256 == want.digest, changes.is_empty()) {
-        (true, true) => FileAction::Keep,
+        (true, true) => FileAction::Unchanged,
         (true, false) => FileAction::RepairMode,
         (false, _) => FileAction::Replace,
     }
@@ -136,7 +136,7 @@ fn obstacle(there: &FileFacts, want: &FileWant) -> Option<String> {
 }
 
 fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<String>) {
-    if plan.action == FileAction::Keep {
+    if plan.action.keeps_file() {
         return;
     }
     let path = &want.path;

@@ -2,7 +2,7 @@
 
 use super::desired::{FileWant, ProbeWant};
 use crate::material::Certificate;
-use crate::model::{FileMode, Fingerprint, RemotePath, Step};
+use crate::model::{FileAction, FileMode, Fingerprint, RemotePath, Step};
 use crate::verify::SignatureChoice;
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl SeenBefore {
     }
 }
 
-/// What it comes to on a host.
+/// What it comes to on a host: the [`FileAction`]s of its files in one, with what stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Files as wanted, and served.
@@ -136,20 +136,4 @@ pub struct FilePlan {
     pub mode: Option<FileMode>,
     /// What changes besides the bytes, as `0644 → 0600`.
     pub detail: String,
-}
-
-/// What is done with one file. [`Decision`] sums up a host's files and adds what only a handshake shows, that a reload is
-/// needed; [`PlanAction`](crate::event::planned::PlanAction) is how a row of the plan shows the two in one word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileAction {
-    /// The file does not exist yet.
-    Create,
-    /// Other bytes.
-    Replace,
-    /// Right bytes, wrong owner, group or mode.
-    RepairMode,
-    /// As wanted.
-    Keep,
-    /// It cannot be written.
-    Blocked(String),
 }

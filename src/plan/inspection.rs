@@ -32,6 +32,19 @@ pub(crate) fn ask_for_plan(variants: &Variants) -> Inspection {
     )
 }
 
+/// What `certroll status` tells of: the files and the places, and neither commands nor processes. The answers belong to
+/// what [`DesiredState::for_status`] leaves of what is wanted.
+pub(crate) fn ask_for_status(variants: &Variants) -> Inspection {
+    let kinds =
+        variants.all().map(|(kinds, desired)| (kinds, desired.map(DesiredState::for_status)));
+    let kinds: Vec<_> = kinds.collect();
+    let asked = asked(
+        variants,
+        kinds.iter().map(|(kinds, desired)| (*kinds, desired.as_ref().map_err(|error| *error))),
+    );
+    Inspection { boot_guard: false, ..asked }
+}
+
 fn asked<'a>(
     variants: &Variants,
     kinds: impl Iterator<Item = (&'a [HostKind], Result<&'a DesiredState, &'a PlanError>)>,

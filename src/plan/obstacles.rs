@@ -1,10 +1,10 @@
 //! Why nothing can be done on a host: what is missing or in the way, and checks that its untouched configuration fails.
 
-use super::host_plan::{Decision, FailedCheck, FileAction, FilePlan};
+use super::host_plan::{Decision, FailedCheck, FilePlan};
 use super::inspection::HostView;
 use super::reload_reader;
 use crate::host::CommandResult;
-use crate::model::Step;
+use crate::model::{FileAction, Step};
 
 /// Services of which neither a program nor a process is there, in words.
 fn not_installed(view: &HostView) -> Option<String> {
@@ -25,7 +25,7 @@ fn behind_a_link(view: &HostView, files: &[FilePlan]) -> Option<String> {
     files.iter().zip(view.files()).find_map(|(plan, file)| {
         let (path, real) = (&plan.want.path, file.there.real_path.as_ref()?);
         let behind = !file.there.via_links.is_empty() && path.directory() != real.directory();
-        (behind && plan.action != FileAction::Keep).then(|| {
+        (behind && !plan.action.keeps_file()).then(|| {
             format!(
                 "{path} is a link to {real}, and {} watches the link's directory: it would not see the file \
                  behind the link change. Name files that are none in `dest`, have whoever made the links \

@@ -6,11 +6,11 @@
 //! change is called *not proven* ([`judge`]).
 
 use super::desired::ProbeWant;
-use super::host_plan::{Decision, FileAction, HostPlan, SeenBefore};
+use super::host_plan::{Decision, HostPlan, SeenBefore};
 use super::inspection::HostView;
 use super::request::CertificateRequest;
 use crate::material::Certificate;
-use crate::model::{Endpoint, Fingerprint, StartTls, Step, Via};
+use crate::model::{Endpoint, FileAction, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
 
 /// A place on the host itself that may show what only this host serves.

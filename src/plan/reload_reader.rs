@@ -4,7 +4,7 @@
 //! a good pair whose key is root's alone, ends.
 
 use super::desired::ReloadReader;
-use super::host_plan::{FileAction, FilePlan};
+use super::host_plan::FilePlan;
 use super::inspection::{HostView, ServiceView};
 use crate::host::{FileFacts, ProcessFacts, RegularFile};
 use crate::model::{CommandLine, FileMode};
@@ -19,7 +19,7 @@ pub(super) fn fault(view: &HostView, files: &[FilePlan]) -> Option<String> {
         }
         let there = files.iter().zip(view.files().map(|file| file.there)).enumerate();
         there
-            .filter(|(_, (file, _))| file.want.role.holds_key() && file.action != FileAction::Keep)
+            .filter(|(_, (file, _))| file.want.role.holds_key() && !file.action.keeps_file())
             .find_map(|(index, (file, there))| {
                 let cannot = match reader {
                     ReloadReader::User(user) => user_cannot(user, file, there),

@@ -4,7 +4,7 @@
 //! what the plan knows.
 
 pub use crate::event::planned::CertBrief;
-pub(crate) use crate::event::planned::{PlanAction, PlanRow};
+pub(crate) use crate::event::planned::PlanRow;
 use crate::material::Certificate;
 use crate::model::Timestamp;
 

@@ -1,11 +1,11 @@
 //! The rows of the planning table, made from a plan.
 
 use super::desired::{DesiredState, ProbeWant, ServiceWant, ValidateWant};
-use super::host_plan::{Decision, FileAction, FilePlan, HostPlan, PlannedPlace};
+use super::host_plan::{Decision, FilePlan, HostPlan, PlannedPlace};
 use super::inspection::HostView;
-use super::row::{PlanAction, PlanRow, brief};
+use super::row::{PlanRow, brief};
 use crate::host::{HostFacts, ValidateVia};
-use crate::model::{HostName, StartTls, Timestamp};
+use crate::model::{FileAction, HostName, StartTls, Timestamp};
 use crate::services::Covers;
 
 /// One row per file; a host whose key stays has rows for the certificates alone.
@@ -23,7 +23,7 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
             host: desired.host.clone(),
             service: service.clone(),
             file: file.want.path.to_string(),
-            action: action(file, &plan.decision),
+            action: file.action.clone(),
             now: file.present.as_ref().map(|leaf| brief(leaf, now)),
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
             real_path: real_path(file),
@@ -51,11 +51,11 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
     if let Decision::Blocked { why, .. } = &plan.decision {
         // Where one thing is in the way nothing is done.
         for row in rows.iter_mut().filter(|row| row.action.is_pending()) {
-            row.action = PlanAction::Blocked(why.clone());
+            row.action = FileAction::Blocked(why.clone());
         }
-        if !rows.iter().any(|row| matches!(row.action, PlanAction::Blocked(_))) {
+        if !rows.iter().any(|row| matches!(row.action, FileAction::Blocked(_))) {
             match rows.first_mut() {
-                Some(row) => row.action = PlanAction::Blocked(why.clone()),
+                Some(row) => row.action = FileAction::Blocked(why.clone()),
                 None => rows.push(blocked_row(&desired.host, &service, why)),
             }
         }
@@ -69,7 +69,7 @@ pub fn blocked_row(host: &HostName, service: &str, why: &str) -> PlanRow {
         host: host.clone(),
         service: service.to_owned(),
         file: String::new(),
-        action: PlanAction::Blocked(why.to_owned()),
+        action: FileAction::Blocked(why.to_owned()),
         real_path: None,
         now: None,
         wanted: None,
@@ -93,17 +93,6 @@ fn real_path(file: &FilePlan) -> Option<String> {
 fn services(desired: &DesiredState) -> String {
     let names: Vec<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     names.join(", ")
-}
-
-fn action(file: &FilePlan, decision: &Decision) -> PlanAction {
-    match &file.action {
-        FileAction::Create => PlanAction::Create,
-        FileAction::Replace => PlanAction::Replace,
-        FileAction::RepairMode => PlanAction::RepairMode,
-        FileAction::Blocked(why) => PlanAction::Blocked(why.clone()),
-        FileAction::Keep if *decision == Decision::ReloadOnly => PlanAction::ReloadOnly,
-        FileAction::Keep => PlanAction::Unchanged,
-    }
 }
 
 /// What checks the new files on this host, how, and what that truly covers.
@@ -148,7 +137,7 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
 
 /// What else there is to say about a file: what changes besides the bytes, and what they lack.
 fn detail(file: &FilePlan) -> String {
-    let issuer = file.want.missing_issuer.as_ref().filter(|_| file.action != FileAction::Keep);
+    let issuer = file.want.missing_issuer.as_ref().filter(|_| !file.action.keeps_file());
     let lacks = issuer.map(|issuer| format!("without the intermediate '{issuer}'"));
     let parts = [Some(file.detail.clone()).filter(|text| !text.is_empty()), lacks];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -1,13 +1,13 @@
 //! From a plan to the transaction that carries it out.
 
 use super::desired::{DesiredState, ServiceWant};
-use super::host_plan::{FileAction, FilePlan, HostPlan};
+use super::host_plan::{FilePlan, HostPlan};
 use super::inspection::{HostView, ServiceView};
 use crate::host::{
     Attributes, Content, FileChange, Limits, NewDirectory, ServiceCommands, StepFailure,
     TimedCommand, TransactionId, TransactionRequest,
 };
-use crate::model::{CommandLine, RemotePath, Step};
+use crate::model::{CommandLine, FileAction, RemotePath, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub fn transaction(
     moment: Duration,
 ) -> TransactionRequest {
     let desired = view.desired();
-    let changes = plan.files.iter().filter(|file| file.action != FileAction::Keep);
+    let changes = plan.files.iter().filter(|file| !file.action.keeps_file());
     TransactionRequest {
         id: TransactionId::new(moment),
         holder: holder.to_owned(),

@@ -140,7 +140,7 @@ pub(super) fn doing(step: Step) -> &'static str {
         Step::Stage => "staging",
         Step::Validate => "validating",
         Step::Barrier => "ready, waiting for the batch",
-        Step::Commit => "switching and reloading",
+        Step::Commit => "switching",
         Step::Reload => "reloading",
         Step::Verify => "verifying",
         Step::Checks => "running the checks",

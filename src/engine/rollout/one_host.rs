@@ -217,11 +217,18 @@ pub(crate) async fn finish(
     waiting.end("all hosts of the batch are ready");
     let Observed { view, plan } = &*observed;
     let desired = view.desired();
-    let running = context.emitter.step(&desired.host, Step::Commit);
+    let mut running = Some(context.emitter.step(&desired.host, Step::Commit));
     let dialers = job.target.dialers();
     let since = crate::clock::now();
-    match staged.commit().await {
-        Ok(done) => running.end(done),
+    let mut reloading = |switched: String| {
+        if let Some(commit) = running.take() {
+            commit.end(switched);
+        }
+        running = Some(context.emitter.step(&desired.host, Step::Reload));
+    };
+    let committed = staged.commit(&mut reloading).await;
+    match committed {
+        Ok(done) => drop(running.map(|running| running.end(done))),
         Err(failure) => {
             return Err(looked_back(failure, &job, &observed, since, context).await);
         }

@@ -29,6 +29,11 @@ pub(crate) trait Target: Send + Sync {
     /// What machine it is, as far as that is known without asking it: two targets of the same machine take turns.
     fn machine(&self) -> Option<String>;
 
+    /// Asks what is there and looks at what is served; no more than `certroll status` tells. Changes nothing.
+    ///
+    /// Fails as [`observe`](Self::observe) does.
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>>;
+
     /// Asks what is there, looks at what is served, and plans. Changes nothing.
     ///
     /// Fails when the target cannot be reached or does not answer sensibly.
@@ -76,10 +81,14 @@ pub(crate) trait Staged: Send {
     /// Keeps the stage alive while the other hosts of the batch are waited for.
     fn keep_alive(&mut self, every: Duration);
 
-    /// Makes the new certificates live. What was done, one line.
+    /// Makes the new certificates live. What was done, one line. A target that first writes and then has services
+    /// load what it wrote says so to `reloading` in between, with one line on what was written.
     ///
     /// Fails with the state in which the target is then: rolled back, or unknown.
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>>;
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>>;
 
     /// The change stays.
     ///

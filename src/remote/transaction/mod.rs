@@ -108,10 +108,21 @@ impl Transaction {
     /// # Errors
     /// The host went back, or its state is unknown, as the error says.
     pub async fn commit(&mut self) -> Result<Committed, RemoteError> {
+        self.commit_telling(&mut |_| {}).await
+    }
+
+    /// The same; `entered` is told when the first service is about to be reloaded.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub(crate) async fn commit_telling(
+        &mut self,
+        entered: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Committed, RemoteError> {
         self.conversation.during = Step::Commit;
         self.conversation.may_have_changed = !self.request.files.is_empty();
         self.conversation.send(b"commit\n").await?;
-        let replies = self.until("committed", self.limits.committed).await?;
+        let replies = self.follow("committed", self.limits.committed, entered).await?;
         let committed = Committed {
             validations: replies.validations,
             reloads: replies.reloads,
@@ -183,8 +194,10 @@ impl Transaction {
         let mut limit = limit;
         loop {
             let reply = self.conversation.next(limit).await?;
-            if reply.kind == "validating" {
-                entered(Step::Validate);
+            match reply.kind.as_str() {
+                "validating" => entered(Step::Validate),
+                "reloading" => entered(Step::Reload),
+                _ => {}
             }
             let ended = replies.take(&reply, kind, &self.request, &self.order, &self.checks);
             match ended {

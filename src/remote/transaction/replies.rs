@@ -88,7 +88,7 @@ impl Replies {
                 self.back.conflicts.push(path);
             }
             // A step begins; its own replies follow.
-            "validating" => {}
+            "validating" | "reloading" => {}
             kind if kind == awaited => {
                 if kind == "staged" || kind == "committed" {
                     self.files = reply.digests("files")?;

@@ -3,7 +3,7 @@
 use crate::event::planned::{CertBrief, PlanRow};
 use crate::event::{HostSummary, StopReason, Summary};
 use crate::model::text::plural;
-use crate::model::{HostName, Outcome};
+use crate::model::{FileAction, HostName, Outcome};
 use crate::report::failure;
 use crate::report::host_run::{HostRun, StepState};
 use crate::report::lines::stop_words;
@@ -319,14 +319,13 @@ fn step(run: &crate::report::host_run::StepRun) -> Step {
 }
 
 fn file(row: &PlanRow) -> File {
-    use crate::event::planned::PlanAction;
     let certificate = |brief: &CertBrief| {
         let last = brief.validity.not_after.date();
         line(&format!("{} until {last}, {}", words::certificate(brief), brief.subject))
     };
     let (class, why) = match &row.action {
-        PlanAction::Blocked(why) => ("bad", line(why)),
-        PlanAction::Unchanged => ("good", String::new()),
+        FileAction::Blocked(why) => ("bad", line(why)),
+        FileAction::Unchanged => ("good", String::new()),
         _ => ("changed", String::new()),
     };
     File {

@@ -5,10 +5,10 @@
 use super::run_view::{BatchRun, RunView};
 use super::theme::{self, Theme, cut, line};
 use super::{Reporter, alike, rerun, words};
-use crate::event::planned::{CertBrief, PlanAction, PlanCounts, PlanRow};
+use crate::event::planned::{CertBrief, PlanCounts, PlanRow};
 use crate::event::{Event, Kind};
 use crate::model::text::plural;
-use crate::model::{Fingerprint, HostName, Step};
+use crate::model::{FileAction, Fingerprint, HostName, Step};
 use anstyle::Style;
 use indexmap::{IndexMap, IndexSet};
 use std::io::{self, Write};
@@ -346,17 +346,17 @@ fn action(theme: &Theme, row: &PlanRow, above: Option<&PlanRow>) -> String {
     text.replacen(&word, &theme.paint(style(&row.action), &word), 1)
 }
 
-fn style(action: &PlanAction) -> Style {
+fn style(action: &FileAction) -> Style {
     match action {
-        PlanAction::Create | PlanAction::Replace | PlanAction::RepairMode => theme::CHANGED,
-        PlanAction::ReloadOnly => theme::WARNING,
-        PlanAction::Unchanged => theme::GOOD,
-        PlanAction::Blocked(_) => theme::BAD,
+        FileAction::Create | FileAction::Replace | FileAction::RepairMode => theme::CHANGED,
+        FileAction::ReloadOnly => theme::WARNING,
+        FileAction::Unchanged => theme::GOOD,
+        FileAction::Blocked(_) => theme::BAD,
     }
 }
 
 fn change(row: &PlanRow, above: Option<&PlanRow>) -> String {
-    if let PlanAction::Blocked(why) = &row.action {
+    if let FileAction::Blocked(why) = &row.action {
         let told = above.is_some_and(|above| above.action == row.action);
         return if told { String::new() } else { line(why) };
     }

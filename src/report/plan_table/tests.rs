@@ -45,7 +45,7 @@ fn what_hosts_say_cannot_steer_the_terminal() {
         if let Kind::PlanHost { task, .. } = &mut event.kind {
             let rows = &mut task.rows;
             rows[0].notes.push("evil \u{1b}]0;title\u{7} \u{9b}2J\nnext".into());
-            rows[0].action = PlanAction::Blocked("\u{1b}[2J".into());
+            rows[0].action = FileAction::Blocked("\u{1b}[2J".into());
         }
     }
     let text = report(&events, |out| PlanTable::new(out, Theme::PLAIN, true));

@@ -73,7 +73,8 @@ pub(super) fn stage(script: &mut Script, host: &str) {
 
 pub(super) fn commit(script: &mut Script, host: &str) {
     script.step(host, Step::Barrier, "all hosts of the batch are ready", 380);
-    script.step(host, Step::Commit, "2 files, `nginx -s reload`", 95);
+    script.step(host, Step::Commit, "2 files", 31);
+    script.step(host, Step::Reload, "`nginx -s reload`", 64);
 }
 
 pub(super) fn attempt(host: &str, number: u32, matched: bool, next: Option<u64>) -> Kind {

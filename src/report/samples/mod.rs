@@ -5,11 +5,9 @@ mod hosts;
 mod runs;
 mod status;
 
-use crate::event::planned::{
-    CertBrief, PlanAction, PlanRow, PlannedCommand, PlannedHandshake, PlannedTask,
-};
+use crate::event::planned::{CertBrief, PlanRow, PlannedCommand, PlannedHandshake, PlannedTask};
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
-use crate::model::{Fingerprint, Guarantee, HostName, Step, Timestamp, Validity};
+use crate::model::{FileAction, Fingerprint, Guarantee, HostName, Step, Timestamp, Validity};
 pub(super) use found::found;
 pub(super) use runs::{apply, every_kind, many, plan};
 pub(super) use status::status;
@@ -152,7 +150,7 @@ fn place() -> Option<String> {
 }
 
 /// The two files of a pair on `host`: `action` for the certificate, the same for the key.
-fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
+fn rows(host: &str, action: &FileAction, now: Option<i64>) -> Vec<PlanRow> {
     let site = format!("{host}.example.net");
     let cert = PlanRow {
         host: HostName::new(host),
@@ -177,9 +175,9 @@ fn rows(host: &str, action: &PlanAction, now: Option<i64>) -> Vec<PlanRow> {
         file: "/etc/nginx/certs/key.pem".into(),
         now: None,
         wanted: None,
-        mode: matches!(action, PlanAction::Replace).then(|| "0600".to_owned()),
+        mode: matches!(action, FileAction::Replace).then(|| "0600".to_owned()),
         detail: match action {
-            PlanAction::Replace => "0644 → 0600".into(),
+            FileAction::Replace => "0644 → 0600".into(),
             _ => String::new(),
         },
         ..cert.clone()

@@ -4,10 +4,10 @@ use super::hosts::*;
 use super::{
     PLAY, Script, TASK, brief, found, names, place, planned, play_start, rows, run_start, status,
 };
-use crate::event::planned::{PlanAction, PlanCounts};
+use crate::event::planned::PlanCounts;
 use crate::event::run::{HostInputs, RunInputs, Source};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, StopReason, Summary, TaskResult};
-use crate::model::{Fingerprint, HostName, Outcome, Step};
+use crate::model::{FileAction, Fingerprint, HostName, Outcome, Step};
 
 /// `plan` of six hosts in two batches: every action, one host unreachable.
 pub(in crate::report) fn plan() -> Vec<Event> {
@@ -26,26 +26,26 @@ pub(in crate::report) fn plan() -> Vec<Event> {
 
     script.run(batch(1, &["edge1"]));
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
-    let first = rows("edge1", &PlanAction::Replace, Some(12));
+    let first = rows("edge1", &FileAction::Replace, Some(12));
     script.host("edge1", host(1, first.clone()));
     script.run(sums(1, PlanCounts::of(&first, 0), vec![]));
 
     script.run(batch(2, &["edge2", "edge3", "edge4", "edge5", "edge6"]));
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
-    let mut drift = rows("edge3", &PlanAction::Unchanged, Some(89));
-    drift[0].action = PlanAction::ReloadOnly;
+    let mut drift = rows("edge3", &FileAction::Unchanged, Some(89));
+    drift[0].action = FileAction::ReloadOnly;
     drift[0]
         .notes
         .push("drift: the files are right, but edge3.example.net:443 serves 3f2a1b9c".to_owned());
     let why = "nginx: `nginx -t` fails on the untouched host: unknown directive \"lisen\"";
-    let blocked = PlanAction::Blocked(why.into());
+    let blocked = FileAction::Blocked(why.into());
     let mut all = Vec::new();
     // They answer in another order than the inventory's.
     for rows in [
         drift,
-        rows("edge2", &PlanAction::Create, None),
+        rows("edge2", &FileAction::Create, None),
         rows("edge5", &blocked, Some(-3)),
-        rows("edge4", &PlanAction::Unchanged, Some(89)),
+        rows("edge4", &FileAction::Unchanged, Some(89)),
     ] {
         let name = rows[0].host.clone();
         script.host(name.as_str(), host(2, rows.clone()));
@@ -100,7 +100,7 @@ pub(in crate::report) fn apply() -> Vec<Event> {
         prepare(&mut script, host);
     }
     for host in ["edge1", "edge5", "edge6"] {
-        let rows = rows(host, &PlanAction::Replace, Some(12));
+        let rows = rows(host, &FileAction::Replace, Some(12));
         script.host(host, Kind::PlanHost { play: PLAY.into(), batch: 1, task: planned(rows) });
     }
     let message = "the certificate expires in 12 days".into();

@@ -37,7 +37,7 @@ fn two_controllers(ground: &Ground, seconds: u32) -> (Ran, Ran, bool) {
     let (committed, wait) = mpsc::channel();
     std::thread::scope(|scope| {
         let first = scope
-            .spawn(move || apply_and(&first, "step_end", "commit", || committed.send(()).unwrap()));
+            .spawn(move || apply_and(&first, "step_end", "reload", || committed.send(()).unwrap()));
         wait.recv().unwrap();
         let ran = second.run("apply");
         let still_at_work = !first.is_finished();
@@ -96,7 +96,7 @@ fn files_that_an_acme_client_renews_before_the_confirmation_survive_a_rollback()
     let play = Play::nginx("gen2").with(refused);
     let controller = ground.controller("first", &[HOST], &play);
 
-    let ran = apply_and(&controller, "step_end", "commit", || {
+    let ran = apply_and(&controller, "step_end", "reload", || {
         ground.fleet.fleet(&["put", HOST, "nginx", "gen3-rsa"]);
     });
 
@@ -115,7 +115,7 @@ fn files_that_an_acme_client_renews_before_the_confirmation_survive_a_rollback()
 fn a_lock_from_before_a_power_loss_holds_nobody_up() {
     let Some(ground) = ground() else { return };
     let controller = ground.controller("first", &[HOST], &slow("gen2", 5));
-    let ran = apply_and(&controller, "step_end", "commit", || {
+    let ran = apply_and(&controller, "step_end", "reload", || {
         ground.sh(HOST, "cp -a /run/certroll /root/locks");
         ground.fleet.fleet(&["powerloss", HOST]);
     });

@@ -39,7 +39,6 @@ fn tasks_with<'a>(events: &'a [Value], kind: &str, step: &str) -> Vec<(&'a str, 
 fn a_run_of_eight_hosts_in_four_batches_goes_on_after_its_controller_was_killed() {
     let Some(ground) = ground() else { return };
     let seed: u64 = rand::random();
-    eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     // How many events such a run has, unharmed.
     let play = |generation: &str| Play::of(generation).impatient().keyword("serial: 2");
@@ -59,7 +58,8 @@ fn a_run_of_eight_hosts_in_four_batches_goes_on_after_its_controller_was_killed(
                 signal(pid, "KILL");
             }
         });
-        goes_on(&ground, &controller, &killed, wanted);
+        let struck = format!("seed {seed}, round {round}, killed at event {last}");
+        goes_on(&ground, &controller, &killed, wanted, &struck);
     }
 }
 
@@ -68,6 +68,7 @@ fn goes_on(
     controller: &super::ground::Controller<'_>,
     killed: &Ran,
     wanted: &str,
+    struck: &str,
 ) {
     let before = killed.events();
     let run = before[0]["run"].as_str().unwrap();
@@ -83,7 +84,7 @@ fn goes_on(
         .collect();
 
     let resumed = controller.follow(&["apply", "--resume", run]);
-    assert_eq!(resumed.code, 0, "{resumed}\nafter {killed}");
+    assert_eq!(resumed.code, 0, "{struck}: {resumed}\nafter {killed}");
     assert_eq!(resumed.events()[0]["follows"], run);
     let names: Vec<String> = resumed.outcomes().into_iter().map(|(host, _)| host).collect();
     assert_eq!(names, EVERY, "{resumed}");
@@ -93,15 +94,15 @@ fn goes_on(
         let held = ground.look_until(host, Duration::from_secs(60), |held| {
             held.litter.is_empty() && held.whole().is_some()
         });
-        assert_eq!(held.whole(), Some([wanted; 2]), "{host}: {held:?}");
+        assert_eq!(held.whole(), Some([wanted; 2]), "{struck}, {host}: {held:?}");
     }
     // What was confirmed is neither switched nor reloaded again.
     let again = resumed.events();
     let again = tasks_with(&again, "step_start", "commit");
     for one in &kept {
-        assert!(!again.contains(one), "{one:?} was confirmed: {resumed}\nafter {killed}");
+        assert!(!again.contains(one), "{struck}: {one:?} was confirmed: {resumed}\nafter {killed}");
     }
     for (host, workers_then) in running {
-        assert_eq!(workers(ground, host), workers_then, "{host} was reloaded: {resumed}");
+        assert_eq!(workers(ground, host), workers_then, "{struck}: {host} was reloaded: {resumed}");
     }
 }

@@ -97,7 +97,7 @@ fn a_controller_dies_at_any_moment() {
                 end_of(service, "stage", 0),
                 start_of(service, "commit", 40),
                 start_of(service, "commit", random()),
-                end_of(service, "commit", 0),
+                end_of(service, "reload", 0),
                 start_of(service, "verify", random() / 4),
                 start_of(service, "confirm", 0),
                 start_of(service, "confirm", random() / 10),
@@ -112,7 +112,7 @@ fn a_controller_that_freezes_is_told_that_hosts_went_back() {
     let Some(ground) = ground() else { return };
     let moments = [
         end_of("nginx", "stage", 0),
-        end_of("nginx", "commit", 0),
+        end_of("nginx", "reload", 0),
         start_of("postfix", "commit", 20),
     ];
     each_controller(&ground, &moments, Blow::ControllerFreezes);
@@ -127,7 +127,7 @@ fn a_link_is_cut_at_any_moment() {
             start_of(service, "stage", 20),
             start_of(service, "commit", 0),
             start_of(service, "commit", rand::random::<u64>() % 300),
-            end_of(service, "commit", 0),
+            end_of(service, "reload", 0),
             start_of(service, "confirm", 0),
         ];
         round(&ground, &HOSTS, &each_host(&moments, Blow::LinkIsCut), Next::Nothing);
@@ -143,7 +143,7 @@ fn power_is_lost_at_any_moment() {
             end_of(service, "stage", 0),
             start_of(service, "commit", 60),
             start_of(service, "commit", rand::random::<u64>() % 300),
-            end_of(service, "commit", 0),
+            end_of(service, "reload", 0),
             start_of(service, "confirm", 10),
         ];
         round(&ground, &HOSTS, &each_host(&moments, Blow::PowerIsLost), next);
@@ -158,7 +158,7 @@ fn the_program_on_the_host_dies_at_any_moment() {
         end_of("nginx", "stage", 0),
         start_of("nginx", "commit", 60),
         start_of("postfix", "commit", rand::random::<u64>() % 300),
-        end_of("postfix", "commit", 0),
+        end_of("postfix", "reload", 0),
         start_of("postfix", "confirm", 0),
     ];
     round(&ground, &HOSTS, &each_host(&moments, Blow::ProgramDies), Next::Recover);

@@ -4,9 +4,9 @@ use crate::common::world::{
     AUTHORITY, NOW, apply, desired, facts, file, nothing, plan, put, view, wanted, wanted_for,
 };
 use certroll::testing::host::{CommandResult, FileState, HostFacts, RegularFile};
-use certroll::testing::model::FileMode;
+use certroll::testing::model::{FileAction, FileMode};
 use certroll::testing::plan::desired::DesiredState;
-use certroll::testing::plan::host_plan::{Decision, FileAction, SeenBefore};
+use certroll::testing::plan::host_plan::{Decision, SeenBefore};
 use certroll::testing::plan::inspection::ask;
 use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::rows::{blocked_row, rows};
@@ -243,7 +243,7 @@ proptest! {
         let second = plan(&desired, &after, &seen);
         prop_assert_eq!(second.decision, Decision::Unchanged, "{:?}", second.files);
         for file in &second.files {
-            prop_assert_eq!(&file.action, &FileAction::Keep);
+            prop_assert_eq!(&file.action, &FileAction::Unchanged);
             if let Some(widest) = file.want.widest.filter(|_| file.want.wanted.mode.is_none()) {
                 let there = after.files.iter().find(|there| there.path == file.want.path);
                 let mode = there.and_then(|t| t.file()).unwrap().mode;

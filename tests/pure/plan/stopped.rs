@@ -6,7 +6,7 @@ use crate::common::world::{
 use certroll::testing::host::{FileState, HostFacts};
 use certroll::testing::model::RemotePath;
 use certroll::testing::plan::build::build;
-use certroll::testing::plan::host_plan::{Decision, FileAction, HostPlan};
+use certroll::testing::plan::host_plan::{Decision, HostPlan};
 use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
@@ -42,7 +42,7 @@ fn the_task_says_what_becomes_of_a_stopped_service() {
     wanted.certificate.when_stopped = WhenStopped::Skip;
     let plan = planned(&wanted, &facts);
     assert_eq!(plan.decision, Decision::Unchanged);
-    assert!(plan.files.iter().all(|file| file.action == FileAction::Keep), "{:?}", plan.files);
+    assert!(plan.files.iter().all(|file| file.action.keeps_file()), "{:?}", plan.files);
 
     wanted.certificate.when_stopped = WhenStopped::Deploy;
     let desired = desired(&wanted);

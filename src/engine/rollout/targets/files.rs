@@ -1,6 +1,6 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-use super::observe::{observe, recover};
+use super::observe::{observe, recover, status};
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{
@@ -11,7 +11,8 @@ use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validatio
 use crate::model::text::plural;
 use crate::model::{Guarantee, HostName, Step};
 use crate::plan::desired::DesiredState;
-use crate::plan::host_plan::{FileAction, HostPlan};
+use crate::plan::host_plan::HostPlan;
+use crate::plan::inspection::HostView;
 use crate::plan::transaction as request;
 use crate::remote::{RemoteError, Transaction};
 use futures::future::BoxFuture;
@@ -46,6 +47,10 @@ impl Target for Files {
 
     fn machine(&self) -> Option<String> {
         Some(self.connection.machine())
+    }
+
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
+        Box::pin(status(job, &self.connection, self.dirs.as_ref()))
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
@@ -162,14 +167,25 @@ impl Staged for StagedFiles {
         self.transaction.keep_alive(every);
     }
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>> {
         Box::pin(async move {
             let observed = Arc::clone(&self.observed);
             let Observed { view, plan } = &*observed;
             let desired = view.desired();
-            let committed = self.transaction.commit().await;
+            let switched = plural(written(plan), "file");
+            let mut is_told = false;
+            let mut entered = |_| {
+                reloading(switched.clone());
+                is_told = true;
+            };
+            let committed = self.transaction.commit_telling(&mut entered).await;
             let committed = committed.map_err(|error| remote_failure(desired, &error))?;
-            Ok(commit_detail(desired, plan, &committed))
+            let done = commit_detail(desired, plan, &committed);
+            let switched = Some(switched).filter(|_| !is_told && written(plan) > 0);
+            Ok(switched.into_iter().chain(done).collect::<Vec<_>>().join(", "))
         })
     }
 
@@ -251,12 +267,14 @@ fn validations(desired: &DesiredState, list: &[Validation], live: &str) -> Vec<S
         .collect()
 }
 
-fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed) -> String {
-    let count = plan.files.iter().filter(|file| file.action != FileAction::Keep).count();
+/// How many files the plan writes.
+fn written(plan: &HostPlan) -> usize {
+    plan.files.iter().filter(|file| !file.action.keeps_file()).count()
+}
+
+/// What was done after the files were in place.
+fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed) -> Vec<String> {
     let mut parts = Vec::new();
-    if count > 0 {
-        parts.push(plural(count, "file"));
-    }
     parts.extend(validations(desired, &committed.validations, "ok after the switch"));
     for reload in &committed.reloads {
         if let (Some(service), Some(_)) = (desired.services.get(reload.service), reload.rc)
@@ -265,8 +283,8 @@ fn commit_detail(desired: &DesiredState, plan: &HostPlan, committed: &Committed)
             parts.push(format!("`{}`", command.command.brief()));
         }
     }
-    if !committed.guarded && count > 0 {
+    if !committed.guarded && written(plan) > 0 {
         parts.push("no guard could be started on the host".to_owned());
     }
-    parts.join(", ")
+    parts
 }

@@ -2,14 +2,15 @@
 
 use super::proof;
 use crate::engine::connection::HostConnection;
+use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
-use crate::host::{Recovered, RecoveredEnd, StateDirs};
+use crate::host::{HostFacts, Inspection, Recovered, RecoveredEnd, StateDirs};
 use crate::model::Step;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
-use crate::plan::inspection::{HostView, ask, ask_for_plan};
+use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
 use crate::remote::{self, RemoteError};
 use std::time::Duration;
 
@@ -25,20 +26,11 @@ pub(super) async fn observe(
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Observed, HostFailure> {
-    let (host, task) = (job.host(), job.task());
-    let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
-    let mut request =
-        if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
-    request.dirs = dirs.cloned();
-    let running = job.emitter.step(host, Step::Connect);
-    let process = connection.sh().await.map_err(|error| error.ended(task))?;
-    running.end(connection.describe());
-    let running = job.emitter.step(host, Step::Inspect);
     let dialers = connection.dialers();
-    let places = job.variants.probes();
-    let (facts, looks) =
-        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
-    let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
+    let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+    let request =
+        if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
+    let (facts, looks, running) = read(job, connection, dirs, request).await?;
     let desired = match job.tries_garbage() {
         true => job.variants.desired_for_plan(&facts),
         false => job.variants.desired(&facts),
@@ -55,6 +47,45 @@ pub(super) async fn observe(
     let (view, plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
     running.end(describe(&plan));
     Ok(Observed { view, plan })
+}
+
+/// What the files and the places of a task are like, and no more. Changes nothing, and runs no command of the task.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) async fn status(
+    job: &Job,
+    connection: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<HostView, HostFailure> {
+    let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+    let request = ask_for_status(&job.variants);
+    let (facts, looks, running) = read(job, connection, dirs, request).await?;
+    let desired = job.variants.of_kind(facts.kind).map_err(|why| refuse(why.to_string()))?;
+    let view = HostView::read(desired.for_status(), facts, looks);
+    let view = view.map_err(|why| refuse(why.to_string()))?;
+    running.end("asked");
+    Ok(view)
+}
+
+/// Asks a host and looks at what is served, at the same time.
+async fn read(
+    job: &Job,
+    connection: &HostConnection,
+    dirs: Option<&StateDirs>,
+    mut request: Inspection,
+) -> Result<(HostFacts, Vec<Look>, Running), HostFailure> {
+    let (host, task) = (job.host(), job.task());
+    request.dirs = dirs.cloned();
+    let running = job.emitter.step(host, Step::Connect);
+    let process = connection.sh().await.map_err(|error| error.ended(task))?;
+    running.end(connection.describe());
+    let running = job.emitter.step(host, Step::Inspect);
+    let (places, dialers) = (job.variants.probes(), connection.dialers());
+    let (facts, looks) =
+        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
+    let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
+    Ok((facts, looks, running))
 }
 
 fn describe(plan: &HostPlan) -> String {

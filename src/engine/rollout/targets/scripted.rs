@@ -116,7 +116,7 @@ impl Target for Store {
         self.known.then(|| self.machine.clone())
     }
 
-    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+    fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
         Box::pin(async move {
             let refuse = |why: &str| failure::before_commit(job.task(), Step::Inspect, why);
             let acted = self.script.play(&self.host, Step::Inspect).await;
@@ -139,7 +139,13 @@ impl Target for Store {
                 })
                 .collect();
             let view = HostView::read(desired, facts, Vec::new());
-            let view = view.map_err(|why| refuse(&why.to_string()))?;
+            view.map_err(|why| refuse(&why.to_string()))
+        })
+    }
+
+    fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
+        Box::pin(async move {
+            let view = self.status(job).await?;
             let plan = build(&view, job.identity.now);
             self.script.done(&self.host, "observed");
             Ok(Observed { view, plan })
@@ -257,14 +263,18 @@ impl Staged for StagedStore {
         self.script.done(&self.host, "kept alive");
     }
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<String, HostFailure>> {
+    fn commit<'a>(
+        &'a mut self,
+        reloading: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<String, HostFailure>> {
         Box::pin(async move {
             let new = self.new.clone();
             self.old = Some(self.script.live.lock().unwrap().insert(self.host.clone(), new));
             self.script.done(&self.host, "committed");
+            reloading("switched".to_owned());
             let acted = self.script.play(&self.host.clone(), Step::Commit).await;
             match acted {
-                Ok(()) => Ok("switched".to_owned()),
+                Ok(()) => Ok("reloaded".to_owned()),
                 Err(_) => Err(self.rolled_back(Step::Commit, "as the script says")),
             }
         })

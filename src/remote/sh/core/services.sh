@@ -2,12 +2,14 @@
 
 # Tells each, and what came of it; the first that refuses ends it.
 reload() {
-  s=0
+  s=0 reload_told=
   while [ $s -lt $n_services ]; do
     [ $signals = 0 ] || roll_back reload signal
     get service_reload $s
     rc=- reload_out=
     if [ -n "$v" ]; then
+      [ -n "$reload_told" ] || say reloading
+      reload_told=1
       run_encoded "$v"
       step reloaded
       [ $rc = 0 ] || roll_back reload reload_failed out $rc '' $s
