@@ -6,8 +6,12 @@ use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, SourceFile, Vars, yaml};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Larger inputs are refused.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -39,6 +43,83 @@ pub fn read_text(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
 pub(crate) fn read_bytes(path: &Path) -> Result<(Secret<Vec<u8>>, FileMode), Diagnostic> {
     let (bytes, mode) = read(path)?;
     Ok((Secret::new(bytes), mode))
+}
+
+/// What a command of the controller may print, in bytes.
+const MOST_PRINTED: u64 = 1 << 20;
+
+/// What a command prints. It has no input, its messages go where those of this process go, and it is ended with all
+/// that it started when it takes longer than `limit`.
+///
+/// # Errors
+/// It does not start, fails, takes too long or prints too much. None of them names the command or what it printed:
+/// both may hold secrets.
+pub(crate) fn printed_by(
+    command: &mut Command,
+    limit: Duration,
+) -> Result<Secret<Vec<u8>>, String> {
+    let end = Instant::now() + limit;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("the command cannot be started: {error}"))?;
+    let output =
+        output(&mut child, limit).and_then(|output| ended(&mut child, end, limit).map(|()| output));
+    if output.is_err() {
+        end_group(&mut child);
+    }
+    output
+}
+
+/// All that it prints.
+fn output(child: &mut Child, limit: Duration) -> Result<Secret<Vec<u8>>, String> {
+    let stdout = child.stdout.take().ok_or("the command has no output")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = Vec::new();
+        let read = stdout.take(MOST_PRINTED + 1).read_to_end(&mut output);
+        let output = Secret::new(output);
+        // Nobody listens any more once the time is over.
+        let _ = sender.send(read.map(|_| output));
+    });
+    let output = receiver.recv_timeout(limit).map_err(|_| too_long(limit))?;
+    let output = output.map_err(|error| format!("its output cannot be read: {error}"))?;
+    if output.expose().len() as u64 > MOST_PRINTED {
+        return Err(format!("the command prints more than {MOST_PRINTED} bytes"));
+    }
+    Ok(output)
+}
+
+fn ended(child: &mut Child, end: Instant, limit: Duration) -> Result<(), String> {
+    loop {
+        let status = child.try_wait().map_err(|error| error.to_string())?;
+        match status.map(|status| (status.success(), status.code())) {
+            Some((true, _)) => return Ok(()),
+            Some((false, Some(code))) => {
+                return Err(format!("the command exited with code {code}"));
+            }
+            Some((false, None)) => return Err("the command was killed".to_owned()),
+            None if Instant::now() >= end => return Err(too_long(limit)),
+            None => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn too_long(limit: Duration) -> String {
+    format!("the command did not end within {} s", limit.as_secs())
+}
+
+/// Ends the command and what it started.
+fn end_group(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        let kill = format!("kill -9 -{}", child.id());
+        // Whether there is anything left to end does not matter.
+        let _ = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
 }
 
 /// Reads a file of variables: YAML or JSON, perhaps encrypted as a whole.

@@ -51,7 +51,7 @@ pub mod plan {
         pub use crate::plan::host_plan::{Decision, HostPlan, SeenBefore};
     }
     pub mod inspection {
-        pub use crate::plan::inspection::{HostView, Look, LookFailure, ask};
+        pub use crate::plan::inspection::{HostView, Look, LookFailure, ask, ask_for_plan};
     }
     pub mod variants {
         pub use crate::plan::variants::Variants;
@@ -79,7 +79,9 @@ pub mod playbook {
     }
 }
 pub mod remote {
-    pub use crate::remote::{BOOTSTRAP, READY, RemoteError, Transaction, inspect, launch};
+    pub use crate::remote::{
+        BOOTSTRAP, READY, RemoteError, Shell, Transaction, inspect, inspect_in, launch,
+    };
     pub mod program {
         pub use crate::remote::program::Program;
     }
@@ -125,7 +127,7 @@ pub mod vault {
 }
 pub mod verify {
     pub use crate::verify::{
-        Attempt, ConnectFailure, Dial, Expectation, Phase, Probe, Refusal, Resolving, Roots, Seen,
-        Served, SignatureChoice, Stream, Tcp, Verdict, ask, handshake, verify,
+        Attempt, ConnectFailure, Dial, Expectation, Patience, Phase, Probe, Refusal, Resolving,
+        Roots, Seen, Served, SignatureChoice, Stream, Tcp, Verdict, ask, handshake, verify,
     };
 }

@@ -6,17 +6,19 @@
 #
 #   tests/run.sh                 everything
 #   tests/run.sh --releases all  only the tests on every kind of host that there is: prints the versions, writes docs/hosts.md
+#   tests/run.sh --services all  only the services that are installed for it first, in hosts of their own
 #   CI=true tests/run.sh         as root, a test that cannot run here fails instead of being skipped
 #   tests/run.sh --no-install    installs nothing
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
-install=yes releases=usual
+install=yes releases=usual services=usual
 while [ $# -gt 0 ]; do
     case $1 in
     --no-install) install= ;;
     --releases) [ "${2:-}" = all ] || { echo "--releases takes: all" >&2; exit 2; }; releases=all; shift ;;
+    --services) [ "${2:-}" = all ] || { echo "--services takes: all" >&2; exit 2; }; services=all; shift ;;
     *) echo "unknown: $1; the first lines of this file tell what there is" >&2; exit 2 ;;
     esac
     shift
@@ -196,6 +198,8 @@ if [ "$releases" = all ]; then
     phase "every kind of host" every_host
     for release in "${bases[@]}"; do say "versions of $release"; tests/fleet/fleet versions --release "$release"; done
     phase "docs/hosts.md" python3 tests/fleet/hosts_page.py "$work/hosts"
+elif [ "$services" = all ]; then
+    phase "services that are installed first" tests fleet "$cores" --include-ignored services_rollout::apart::
 else
 
 # ---------------------------------------------------------------- checking

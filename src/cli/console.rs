@@ -58,8 +58,6 @@ pub(super) fn rerun(args: &RunArgs) -> Rerun {
     words.option("--start-at-task", args.start_at_task.clone());
     words.flag("--force-handlers", args.force_handlers);
     words.flag("--allow-empty", args.allow_empty);
-    let patience = args.lock_timeout.map(|time| humantime::format_duration(time).to_string());
-    words.option("--lock-timeout", patience.map(|time| time.replace(' ', "")));
     words.rerun(&args.inventory)
 }
 

@@ -13,6 +13,7 @@ mod history;
 mod init;
 mod limit;
 mod lists;
+mod manual;
 mod project;
 mod prompt;
 mod saved_plan;
@@ -22,6 +23,7 @@ mod settings;
 mod shard;
 mod show;
 mod signals;
+mod topics;
 mod verbs;
 
 use crate::engine::exit;
@@ -34,8 +36,18 @@ use std::process::ExitCode;
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    let parsed =
-        args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into()).collect();
+    if let Some(text) = topics::asked(&words) {
+        let written = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::from(if written.is_ok() { exit::OK } else { exit::USAGE });
+    }
+    let parsed = args::command().try_get_matches().and_then(|matches| {
+        if let Some(why) = args::refused(&matches) {
+            return Err(args::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        Cli::from_arg_matches(&matches)
+    });
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {

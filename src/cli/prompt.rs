@@ -5,11 +5,16 @@ use anyhow::Context;
 use std::io::{IsTerminal, Write};
 use zeroize::Zeroize;
 
-/// Asks for a password on the terminal, without echo.
+/// Asks for a password on the terminal, without echo. `instead`: what to do where there is none.
 ///
 /// # Errors
 /// Without a terminal.
-pub(super) fn password(prompt: &str) -> anyhow::Result<Secret<String>> {
+pub(super) fn password(prompt: &str, instead: &str) -> anyhow::Result<Secret<String>> {
+    // It asks there, wherever standard input leads.
+    if std::fs::File::open("/dev/tty").is_err() {
+        let what = prompt.to_lowercase();
+        anyhow::bail!("cannot ask for the {what}: there is no terminal; {instead}");
+    }
     let text = rpassword::prompt_password(format!("{prompt}: "))
         .with_context(|| format!("cannot ask for the {}", prompt.to_lowercase()))?;
     Ok(Secret::new(text))

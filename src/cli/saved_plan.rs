@@ -242,6 +242,9 @@ pub(super) fn enter(directory: &str) {
 pub(super) fn again(start: &RunStart, given: &RunArgs) -> Result<ApplyArgs, Failure> {
     let mut words = vec!["certroll".to_owned(), "apply".to_owned()];
     words.extend(start.rerun.argv.iter().cloned());
+    if start.command == "apply" {
+        words.extend(start.rerun.own.iter().cloned());
+    }
     if let Some(limit) = &start.rerun.limit {
         words.extend(["--limit".to_owned(), limit.clone()]);
     }

@@ -13,6 +13,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+/// Where a vault password comes from without a terminal.
+const VAULT: &str = "use --vault-password-file, or --vault-id LABEL@FILE";
+
 /// Opens vault texts with the passwords that the command line names.
 ///
 /// # Errors
@@ -32,14 +35,14 @@ pub(super) fn decrypt(source: &InventorySource) -> Result<Decrypt, Failure> {
                 Some(label) => format!("Vault password ({label})"),
                 None => "Vault password".to_owned(),
             };
-            Secret::new(prompt::password(&question)?.expose().clone().into_bytes())
+            Secret::new(prompt::password(&question, VAULT)?.expose().clone().into_bytes())
         } else {
             password_from(Path::new(named), "vault password")?
         };
         vault.add(label, password);
     }
     if source.ask_vault_pass {
-        let password = prompt::password("Vault password")?;
+        let password = prompt::password("Vault password", VAULT)?;
         vault.add(None, Secret::new(password.expose().clone().into_bytes()));
     }
     Ok(Arc::new(move |text: &str| match vault.decrypt_text(text) {
@@ -101,7 +104,7 @@ pub(super) fn ask(flags: &ConnectionArgs) -> Result<Asked, Failure> {
         Some(file) => text(password_from(file, what)?, file).map(Some),
     };
     let login = match flags.ask_pass {
-        true => Some(prompt::password("SSH password")?),
+        true => Some(prompt::password("SSH password", "use --connection-password-file")?),
         false => from_file(&flags.connection_password_file, "connection password")?,
     };
     let becoming = if flags.ask_become_pass {
@@ -110,7 +113,7 @@ pub(super) fn ask(flags: &ConnectionArgs) -> Result<Asked, Failure> {
         } else {
             "BECOME password"
         };
-        let answer = prompt::password(question)?;
+        let answer = prompt::password(question, "use --become-password-file")?;
         if answer.expose().is_empty() { login.clone() } else { Some(answer) }
     } else {
         from_file(&flags.become_password_file, "become password")?

@@ -104,6 +104,7 @@ impl Questions {
                 variant.commands.push(InspectCommand {
                     command: TimedCommand { command: command.clone(), timeout: PATIENCE },
                     only_if_running: place,
+                    unless_mounts: false,
                 });
             }
         }
@@ -203,7 +204,7 @@ impl Readings<'_> {
                     ["find", "-H", &file.path.to_string(), "-maxdepth", "1", "!", "-type", "d"];
                 let command = CommandLine::Argv(words.map(str::to_owned).to_vec());
                 let command = TimedCommand { command, timeout: PATIENCE };
-                InspectCommand { command, only_if_running: None }
+                InspectCommand { command, only_if_running: None, unless_mounts: false }
             })
             .collect();
         let variant = InspectionVariant { commands, ..InspectionVariant::default() };
@@ -257,7 +258,8 @@ impl Running<'_> {
 
 fn asked(shell: &str, only_if_running: Option<usize>) -> InspectCommand {
     let command = CommandLine::Shell(shell.to_owned());
-    InspectCommand { command: TimedCommand { command, timeout: PATIENCE }, only_if_running }
+    let command = TimedCommand { command, timeout: PATIENCE };
+    InspectCommand { command, only_if_running, unless_mounts: false }
 }
 
 #[cfg(test)]

@@ -245,8 +245,7 @@ impl<'a> Batch<'a> {
             }
             if self.context.is_plan() && end.result == TaskResult::Unreachable {
                 self.view.unreachable += 1;
-                let why = end.message.clone().unwrap_or_default();
-                self.view.unknown.push(format!("{}: unreachable: {why}", end.host));
+                self.view.unknown.push(format!("{}: unreachable", end.host));
             }
         }
         self.register(task, end, sharing);
@@ -363,7 +362,9 @@ pub(crate) fn tell(
         result: if ignored { TaskResult::Ignored } else { end.result },
         message: end.message.clone(),
         output: end.output.clone(),
-        millis: emit::millis(begun.elapsed()),
+        millis: emit::millis(
+            end.ended.unwrap_or_else(Instant::now).saturating_duration_since(begun),
+        ),
     };
     context.emitter.host(&end.host, kind);
 }

@@ -1,8 +1,10 @@
 //! From many host tasks to one ordered stream of events.
 
+use super::pulse::{Pulse, Silence};
 use crate::event::{Event, Failure, Kind, NoteLevel};
 use crate::model::{HostName, Step, Timestamp};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,6 +18,7 @@ pub(crate) struct Emitter {
     sender: mpsc::UnboundedSender<Fact>,
     clock: Clock,
     begun: Instant,
+    pulse: Arc<Pulse>,
 }
 
 /// Reads the wall clock.
@@ -35,13 +38,20 @@ impl Emitter {
     pub(crate) fn channel(clock: Clock) -> (Self, Inbox) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let begun = Instant::now();
-        (Self { sender, clock, begun }, Inbox { receiver, begun })
+        let pulse = Arc::new(Pulse::new(clock()));
+        let inbox = Inbox { receiver, begun, clock, pulse: Arc::clone(&pulse) };
+        (Self { sender, clock, begun, pulse }, inbox)
     }
 
     fn send(&self, host: Option<HostName>, kind: Kind) {
         let fact = Fact { moment: (self.clock)(), elapsed: self.begun.elapsed(), host, kind };
         // A dispatcher that is gone has nobody to tell.
         let _ = self.sender.send(fact);
+    }
+
+    /// The last time that the controller stood still, if it did.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        self.pulse.beat((self.clock)())
     }
 
     /// A fact about the whole run.
@@ -113,6 +123,8 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 pub(crate) struct Inbox {
     receiver: mpsc::UnboundedReceiver<Fact>,
     begun: Instant,
+    clock: Clock,
+    pulse: Arc<Pulse>,
 }
 
 /// What a sink is told.
@@ -127,6 +139,9 @@ pub(crate) enum Beat<'a> {
 /// How often time goes on.
 const TICK: Duration = Duration::from_millis(250);
 
+/// A silence of the controller that is told, in seconds; shorter ones are a busy machine's.
+const TOLD: i64 = 15;
+
 /// Numbers the facts and hands each to `sink` until every emitter is gone, and the time meanwhile.
 ///
 /// A sink that fails (a closed pipe) is not called again, and its error is returned at the end: a
@@ -137,6 +152,7 @@ pub(crate) async fn dispatch(
 ) -> io::Result<()> {
     let mut broken = None;
     let mut seq = 0;
+    let mut told_of = None;
     let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -149,13 +165,36 @@ pub(crate) async fn dispatch(
                 if broken.is_some() { continue; }
                 sink(Beat::Event(&event))
             }
-            _ = clock.tick(), if broken.is_none() => sink(Beat::Tick(inbox.begun.elapsed())),
+            _ = clock.tick(), if broken.is_none() => {
+                let (moment, elapsed) = ((inbox.clock)(), inbox.begun.elapsed());
+                let silence = inbox.pulse.beat(moment).filter(|one| one.seconds() >= TOLD);
+                match silence.filter(|one| told_of != Some(*one)) {
+                    None => sink(Beat::Tick(elapsed)),
+                    Some(silence) => {
+                        told_of = Some(silence);
+                        let kind = stood_still(silence);
+                        let event = Event { seq, moment, elapsed, host: None, kind };
+                        seq += 1;
+                        sink(Beat::Event(&event))
+                    }
+                }
+            }
         };
         if let Err(error) = told {
             broken = Some(error);
         }
     }
     broken.map_or(Ok(()), Err)
+}
+
+fn stood_still(silence: Silence) -> Kind {
+    let Silence { from, to } = silence;
+    let message = format!(
+        "the controller stood still for {} s, from {from} to {to} (stopped, or its machine slept): hosts that waited \
+         for its word for longer than their time limit have gone back by themselves",
+        silence.seconds()
+    );
+    Kind::Note { level: NoteLevel::Warning, message }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::playbook::Loop;
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::Scope;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 /// How a task ended on a host.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct TaskEnd {
     pub told: bool,
     /// The rollout left the host alone, as the message says.
     pub called_off: bool,
+    /// When the host was done, where that was before its task ended for the others.
+    pub ended: Option<Instant>,
 }
 
 impl TaskEnd {
@@ -117,6 +120,7 @@ impl TaskEnd {
             unknown: false,
             told: false,
             called_off: false,
+            ended: None,
         }
     }
 }

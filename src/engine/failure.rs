@@ -1,10 +1,12 @@
 //! What the operator reads when a step failed: what, where, the host's state, what next.
 
+use crate::engine::pulse::Silence;
 use crate::event::Failure;
 use crate::host::{RolledBack, StepFailure};
-use crate::model::{HostName, Outcome, Step};
+use crate::model::{HostName, Outcome, Step, Timestamp};
 use crate::plan::host_plan::FailedCheck;
 use crate::remote::RemoteError;
+use std::time::Duration;
 
 /// How a host failed, and what the operator reads of it.
 #[derive(Clone, Debug)]
@@ -15,6 +17,54 @@ pub(crate) struct HostFailure {
     pub failure: Failure,
     /// Services that were up before and are down now that the host went back.
     pub down: Vec<String>,
+    /// The host went back by itself because it heard nothing from the controller in time.
+    pub deserted: bool,
+}
+
+/// The host's word for a silence of the controller.
+const TIMEOUT: &str = "timeout";
+
+impl HostFailure {
+    /// Says that the controller was silent, where that is why: the host heard nothing for `limit` after it had switched
+    /// at `switched`, and went back; `silence`: when the controller stood still.
+    pub(crate) fn explain_silence(
+        &mut self,
+        silence: Option<Silence>,
+        switched: Timestamp,
+        limit: Duration,
+    ) {
+        let waited = humantime::format_duration(Duration::from_secs(limit.as_secs()));
+        let silence = silence.filter(|silence| silence.to >= switched);
+        let message = &mut self.failure.message;
+        match (self.deserted, silence) {
+            (true, Some(silence)) => {
+                let begun = switched.unix().min(silence.from.unix());
+                let back = Timestamp::from_unix(begun.saturating_add_unsigned(limit.as_secs()));
+                *message = format!(
+                    "the controller was silent for {} s, so the host went back by itself at {back}, {waited} after \
+                     the switch",
+                    silence.seconds()
+                );
+            }
+            (true, None) => {
+                *message = format!(
+                    "no confirmation came within {waited}, so the host went back by itself"
+                );
+            }
+            (false, Some(silence)) if matches!(self.outcome, Outcome::Unknown(_)) => {
+                message.push_str(&format!(
+                    "; the controller had been silent for {} s, and the host waits {waited} for a confirmation",
+                    silence.seconds()
+                ));
+            }
+            (false, _) => return,
+        }
+        let advice =
+            "the change can be made again: run the same command, on a controller that stays awake";
+        if self.deserted {
+            self.failure.advice.insert(0, advice.to_owned());
+        }
+    }
 }
 
 /// Nothing live was changed.
@@ -29,6 +79,7 @@ pub(crate) fn before_commit(task: &str, step: Step, message: impl Into<String>) 
         outcome: Outcome::Failed(step),
         failure: plain(task, step, message.into(), UNTOUCHED),
         down: Vec::new(),
+        deserted: false,
     }
 }
 
@@ -67,7 +118,7 @@ pub(crate) fn unreachable(task: &str, message: impl Into<String>) -> HostFailure
     let state = "unreachable: this task changed nothing there";
     let mut failure = plain(task, Step::Connect, message.into(), state);
     failure.advice.push("run the same command again when the host can be reached".to_owned());
-    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new() }
+    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new(), deserted: false }
 }
 
 /// The host answered, and it or its key was refused: another attempt would end alike.
@@ -82,7 +133,7 @@ pub(crate) fn turned_away(task: &str, message: impl Into<String>) -> HostFailure
 pub(crate) fn refused(task: &str, message: impl Into<String>) -> HostFailure {
     let state = "unreachable as this account: this task changed nothing there";
     let failure = plain(task, Step::Connect, message.into(), state);
-    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new() }
+    HostFailure { outcome: Outcome::Unreachable, failure, down: Vec::new(), deserted: false }
 }
 
 /// The link was cut by the operator between the commit and its confirmation.
@@ -93,7 +144,12 @@ pub(crate) fn cut_off(task: &str) -> HostFailure {
     let mut failure = plain(task, Step::Confirm, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("run the same command again: it settles whatever is unfinished".to_owned());
-    HostFailure { outcome: Outcome::Unknown(Step::Confirm), failure, down: Vec::new() }
+    HostFailure {
+        outcome: Outcome::Unknown(Step::Confirm),
+        failure,
+        down: Vec::new(),
+        deserted: false,
+    }
 }
 
 /// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
@@ -104,7 +160,7 @@ pub(crate) fn lost(task: &str, step: Step, why: &str) -> HostFailure {
     let mut failure = plain(task, step, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("please report this as a fault of certroll".to_owned());
-    HostFailure { outcome: Outcome::Unknown(step), failure, down: Vec::new() }
+    HostFailure { outcome: Outcome::Unknown(step), failure, down: Vec::new(), deserted: false }
 }
 
 /// A remote error, in an operator's words. `command` is what the failed step ran, if known.
@@ -134,7 +190,13 @@ pub(crate) fn remote(
         RemoteError::RolledBack { rollback, .. } => rollback.left_down(),
         _ => Vec::new(),
     };
-    HostFailure { outcome, failure, down }
+    let deserted = match error {
+        RemoteError::RolledBack { failure, rollback } => {
+            failure.why == TIMEOUT || rollback.by_itself.as_deref() == Some(TIMEOUT)
+        }
+        _ => false,
+    };
+    HostFailure { outcome, failure, down, deserted }
 }
 
 fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {
@@ -317,8 +379,36 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_heard_nothing_is_explained_by_the_controllers_silence() {
+        let at = Timestamp::from_unix;
+        let inner = StepFailure { why: "timeout".into(), ..failure(Step::Confirm) };
+        let error = RemoteError::RolledBack { failure: inner, rollback: RolledBack::default() };
+        let silence = Some(Silence { from: at(1_000), to: at(1_095) });
+        let limit = Duration::from_secs(90);
+        let mut ended = remote("t", &HostName::new("h"), &error, None);
+        ended.explain_silence(silence, at(999), limit);
+        assert_eq!(
+            ended.failure.message,
+            "the controller was silent for 95 s, so the host went back by itself at 1970-01-01T00:18:09Z, 1m 30s \
+             after the switch"
+        );
+        // A silence from before the switch explains nothing.
+        let mut ended = remote("t", &HostName::new("h"), &error, None);
+        ended.explain_silence(silence, at(1_200), limit);
+        assert!(ended.failure.message.starts_with("no confirmation came within 1m 30s"));
+        let refused = RemoteError::RolledBack {
+            failure: failure(Step::Reload),
+            rollback: RolledBack::default(),
+        };
+        let mut ended = remote("t", &HostName::new("h"), &refused, None);
+        ended.explain_silence(silence, at(999), limit);
+        assert_eq!(ended.failure.message, "nginx: refused");
+    }
+
+    #[test]
     fn a_dead_service_after_a_rollback_is_said_first() {
         let rollback = RolledBack {
+            by_itself: None,
             conflicts: Vec::new(),
             services: vec![ServiceBack {
                 service: "apache".into(),

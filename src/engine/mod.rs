@@ -22,6 +22,7 @@ pub(crate) mod identity;
 pub(crate) mod ledger;
 mod leftovers;
 pub(crate) mod plays;
+pub(crate) mod pulse;
 pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod stop;

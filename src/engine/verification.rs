@@ -6,12 +6,11 @@ use crate::model::{Endpoint, Fingerprint, HostName, Timestamp, Via};
 use crate::plan::desired::ProbeWant;
 use crate::plan::inspection::{Look, LookFailure};
 use crate::verify::{
-    Attempt, Dial, Expectation, Phase, Probe, Refusal, Seen, SignatureChoice, Tcp, Verdict, ask,
-    not_connected, verify,
+    Attempt, Dial, Expectation, Patience, Phase, Probe, Refusal, Seen, SignatureChoice, Tcp,
+    Verdict, ask, not_connected, verify,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +34,6 @@ impl Dialers {
         }
     }
 }
-
-/// When to look for the first time at a service that usually needs longer. Each later look waits twice
-/// as long.
-const EARLY_LOOK: Duration = Duration::from_millis(100);
 
 /// A probe that did not show what was wanted.
 #[derive(Clone, Debug)]
@@ -99,10 +94,8 @@ pub(crate) async fn verify_all(
         if group.is_some_and(|group| satisfied.contains(&group)) {
             continue;
         }
-        let shown = async {
-            wait_until_settled(want, began, dialers).await;
-            verify_one(host, sought, dialers, now, cancel, emitter).await
-        };
+        let early = began + want.settle;
+        let shown = verify_one(host, sought, early, dialers, now, cancel, emitter);
         match (shown.await, group) {
             (Ok((places, notes)), group) => {
                 seen.extend(places);
@@ -127,30 +120,12 @@ pub(crate) async fn verify_all(
     Ok(verified)
 }
 
-/// Waits for the time that the service usually needs, or until it shows the leaf before that.
-async fn wait_until_settled(want: &ProbeWant, began: Instant, dialers: &Dialers) {
-    let end = began + want.settle;
-    let mut pause = EARLY_LOOK;
-    let early = async {
-        loop {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            let [look] = &look(std::slice::from_ref(want), dialers).await[..] else { return };
-            if look.as_ref().is_ok_and(|served| served.leaf == want.leaf) {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = tokio::time::sleep_until(end) => {}
-        () = early => {}
-    }
-}
-
-/// One probe at every address that it asks for: the places that showed the leaf, and notes.
+/// One probe at every address that it asks for: the places that showed the leaf, and notes. `early`: until when what is
+/// wrong does not count.
 async fn verify_one(
     host: &HostName,
     sought: &Sought,
+    early: Instant,
     dialers: &Dialers,
     now: Timestamp,
     cancel: &CancellationToken,
@@ -168,23 +143,15 @@ async fn verify_one(
     for address in places_to_look {
         let probe = probe(want, address);
         let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
-        let verdict =
-            verify(&probe, &expect, want.backoff, want.consecutive, cancel, &*dial, &mut report)
-                .await;
+        let patience = Patience { early, ..Patience::new(want.backoff, want.consecutive) };
+        let verdict = verify(&probe, &expect, patience, cancel, &*dial, &mut report).await;
         match verdict {
             Verdict::Verified { notes, .. } => {
                 if let Some(kind) = sought.old_kind {
                     let probe = Probe { signature: kind, ..probe };
                     let expect = Expectation { chain: None, ..expect.clone() };
-                    let verdict = verify(
-                        &probe,
-                        &expect,
-                        want.backoff,
-                        want.consecutive,
-                        cancel,
-                        &*dial,
-                        &mut report,
-                    );
+                    let patience = Patience::new(want.backoff, want.consecutive);
+                    let verdict = verify(&probe, &expect, patience, cancel, &*dial, &mut report);
                     match verdict.await {
                         Verdict::Verified { .. } => {}
                         wrong => return Err(unverified(want, address, wrong).of_kind(kind)),

@@ -68,4 +68,7 @@ pub struct InspectCommand {
     /// Skipped when this service (an index into `running`) is known not to run: the checks of some
     /// (`nginx -t`) leave files behind then.
     pub only_if_running: Option<usize>,
+    /// Skipped on hosts whose transactions can give commands mounts of their own
+    /// ([`Tools::mount_namespace`](super::Tools::mount_namespace)).
+    pub unless_mounts: bool,
 }

@@ -147,6 +147,8 @@ pub struct RolledBack {
     pub conflicts: Vec<RemotePath>,
     /// Per service of the request: how telling it went.
     pub services: Vec<ServiceBack>,
+    /// Why the host went back before it was told to: `timeout`, `eof`, `signal`; none: it was told to.
+    pub by_itself: Option<String>,
 }
 
 /// One service after a rollback.

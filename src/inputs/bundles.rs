@@ -1,11 +1,12 @@
 //! Certificates, chains, keys and trusted roots of the controller: each file read and checked once per run.
 
+use super::acme;
 use super::selection::Place;
 use crate::load;
 use crate::material::{self, Input, MaterialError};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
 use crate::plan::request::Material;
-use crate::playbook::certificate::{Pair, Passphrase, SourceText, Trust};
+use crate::playbook::certificate::{AcmePart, Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
 use crate::vault;
@@ -34,17 +35,22 @@ pub(crate) struct Bundles {
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
 
+/// How long a command that prints a certificate or key may take. It may have to ask somebody.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
 struct Known {
     loaded: Result<Arc<Loaded>, Diagnostics>,
     /// Tasks that asked for it and are not done.
     users: HashSet<Place>,
 }
 
-/// A file, or the digest of a content.
+/// A file, the digest of a content, a command in its directory, or a part of a directory.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Named {
     File(PathBuf),
     Content(Fingerprint),
+    Command(Vec<String>, PathBuf),
+    Acme(PathBuf, AcmePart),
 }
 
 impl From<&SourceText> for Named {
@@ -52,6 +58,8 @@ impl From<&SourceText> for Named {
         match text {
             SourceText::File(path) => Self::File(path.clone()),
             SourceText::Content(text) => Self::Content(Fingerprint::of(text.expose().as_bytes())),
+            SourceText::Command(argv, directory) => Self::Command(argv.clone(), directory.clone()),
+            SourceText::Acme(directory, part) => Self::Acme(directory.clone(), *part),
         }
     }
 }
@@ -157,6 +165,21 @@ impl Bundles {
                     };
                 Ok((Secret::new(opened.expose().clone().into_bytes()), FileMode::new(0o600)))
             }
+            SourceText::Command(argv, directory) => {
+                let printed = printed(argv, directory);
+                let printed = printed.map_err(|why| {
+                    Diagnostic::error(format!("{}: {why}", source.label()))
+                        .help("it runs without a shell and without input, beside the playbook")
+                })?;
+                Ok((printed, FileMode::new(0o600)))
+            }
+            SourceText::Acme(directory, part) => {
+                let files = acme::newest(directory)?;
+                self.bytes(match part {
+                    AcmePart::FullChain => &files.fullchain,
+                    AcmePart::Key => &files.key,
+                })
+            }
         }
     }
 
@@ -177,12 +200,27 @@ impl Bundles {
         passphrase: Option<&Secret<String>>,
         warn: Duration,
     ) -> Result<Loaded, Diagnostics> {
+        let found = settled(pair).map_err(|problem| Diagnostics(vec![problem]))?;
+        let pair = &found;
         let mut problems = Diagnostics::default();
-        let mut keep = |source: &SourceText| match self.text(source) {
-            Ok(file) => Some(file),
-            Err(problem) => {
-                problems.push(problem);
-                None
+        // Certificate and key may come out of one command, which is asked once.
+        let mut asked: Vec<(Named, Secret<Vec<u8>>)> = Vec::new();
+        let mut keep = |source: &SourceText| {
+            let name = Named::from(source);
+            if let Some((_, printed)) = asked.iter().find(|(known, _)| *known == name) {
+                return Some((printed.clone(), FileMode::new(0o600)));
+            }
+            match self.text(source) {
+                Ok((bytes, mode)) => {
+                    if let Named::Command(..) = name {
+                        asked.push((name, bytes.clone()));
+                    }
+                    Some((bytes, mode))
+                }
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
             }
         };
         let cert = keep(&pair.cert);
@@ -221,6 +259,31 @@ impl Bundles {
         }
         Ok(Loaded { material: Arc::new(Material::new(Arc::new(bundle))), warnings, notes })
     }
+}
+
+/// The pair with the files of one look into an ACME client's directory: two looks could see a renewal between them.
+fn settled(pair: &Pair) -> Result<Pair, Diagnostic> {
+    let mut pair = pair.clone();
+    if let SourceText::Acme(directory, _) = &pair.cert {
+        let files = acme::newest(directory)?;
+        pair.cert = SourceText::File(files.fullchain);
+        if let Some(SourceText::Acme(..)) = &pair.key {
+            pair.key = Some(SourceText::File(files.key));
+        }
+    }
+    Ok(pair)
+}
+
+/// What a command prints.
+fn printed(argv: &[String], directory: &Path) -> Result<Secret<Vec<u8>>, String> {
+    let (program, arguments) = argv.split_first().ok_or("the command is empty")?;
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let mut command = std::process::Command::new(program);
+    let printed = load::printed_by(command.args(arguments).current_dir(directory), COMMAND_LIMIT)?;
+    if printed.expose().trim_ascii().is_empty() {
+        return Err("the command prints nothing".to_owned());
+    }
+    Ok(printed)
 }
 
 fn read_roots(trust: &Trust) -> Result<Roots, Diagnostic> {

@@ -7,6 +7,7 @@
 //! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
 //! Nothing here connects to a host or to a service.
 
+mod acme;
 pub(crate) mod bundles;
 pub(crate) mod given;
 pub(crate) mod growth;

@@ -197,11 +197,14 @@ pub(super) fn prechecks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<PrecheckWant> {
-    let mut commands: Vec<(CommandLine, String)> = Vec::new();
+    let timeout = wanted.certificate.validate_timeout;
+    let mut prechecks = Vec::new();
     if let (Some(Validation::Command(command)), true) = (&wanted.certificate.validate, first)
         && !names_files(command)
     {
-        commands.push((command.clone(), label(command)));
+        let label = label(command);
+        let command = TimedCommand { command: command.clone(), timeout };
+        prechecks.push(PrecheckWant { command, label, staged_tells: true });
     }
     for step in steps(wanted, service).into_iter().filter(|step| reads_configuration(step)) {
         let about = &step.step;
@@ -210,13 +213,13 @@ pub(super) fn prechecks(
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let user = word_for_user(service, about.as_user.as_ref());
         let command = unseen(command, about.scratch_home, user.as_deref());
-        commands.push((command, label(&step.command)));
+        prechecks.push(PrecheckWant {
+            command: TimedCommand { command, timeout },
+            label: label(&step.command),
+            staged_tells: about.via == Via::MountNamespace,
+        });
     }
-    let timeout = wanted.certificate.validate_timeout;
-    commands
-        .into_iter()
-        .map(|(command, label)| PrecheckWant { command: TimedCommand { command, timeout }, label })
-        .collect()
+    prechecks
 }
 
 /// The user of a check, as a word of shell text.

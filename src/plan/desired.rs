@@ -146,6 +146,8 @@ pub struct DiscoverWant {
     pub command: TimedCommand,
     /// How paths are found in it.
     pub how: Discover,
+    /// The handshake after the reload shows whether the service reads the files: it is not asked, unless this is a plan.
+    pub handshake_tells: bool,
 }
 
 /// A check of the untouched configuration.
@@ -155,6 +157,9 @@ pub struct PrecheckWant {
     pub command: TimedCommand,
     /// The same as the profile or the task spells it, for people.
     pub label: String,
+    /// The same check over the staged files tells as much, on hosts where those can lie over the live ones: there it is
+    /// not run on the untouched configuration, unless this is a plan.
+    pub staged_tells: bool,
 }
 
 /// A check that is run once with garbage where the new files will be.

@@ -13,9 +13,8 @@ const SHOWN: usize = 3;
 /// What looks wrong about the destinations, one line each. Stops nothing: a configuration may have
 /// ways that a profile does not know.
 pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
-    let files: Vec<(&FilePlan, &FileFacts)> =
-        files.iter().filter_map(|file| Some((file, view.file_at(&file.want.path)?))).collect();
-    let mut notes = unnamed(view, &files);
+    let mut notes = unnamed(view, files);
+    let files: Vec<(&FilePlan, &FileFacts)> = with_facts(view, files);
     let reader = view.desired().reader.as_deref();
     for (file, there) in files {
         notes.extend(shared_by_link(file, there));
@@ -26,8 +25,13 @@ pub(super) fn warnings(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     notes
 }
 
+fn with_facts<'a>(view: &'a HostView, files: &'a [FilePlan]) -> Vec<(&'a FilePlan, &'a FileFacts)> {
+    files.iter().filter_map(|file| Some((file, view.file_at(&file.want.path)?))).collect()
+}
+
 /// Destinations that no service's configuration names, and services that name none of them.
-fn unnamed(view: &HostView, files: &[(&FilePlan, &FileFacts)]) -> Vec<String> {
+pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
+    let files = with_facts(view, files);
     let known: Vec<(&str, Vec<Discovered>)> = view
         .services()
         .filter_map(|service| Some((service.want.name.as_str(), discovered(&service)?)))

@@ -11,7 +11,7 @@ use super::host_plan::SeenBefore;
 use super::variants::Variants;
 use crate::host::{
     CommandResult, FileFacts, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant,
-    ProcessFacts, RunningCheck,
+    ProcessFacts, RunningCheck, TimedCommand,
 };
 use crate::model::{Fingerprint, RemotePath};
 use crate::playbook::certificate::WhenStopped;
@@ -24,7 +24,7 @@ pub fn ask(variants: &Variants) -> Inspection {
 }
 
 /// As [`ask`], with the checks over garbage: the answers belong to what [`Variants::desired_for_plan`] gives.
-pub(crate) fn ask_for_plan(variants: &Variants) -> Inspection {
+pub fn ask_for_plan(variants: &Variants) -> Inspection {
     let kinds: Vec<_> = variants.all_for_plan().collect();
     asked(
         variants,
@@ -84,13 +84,18 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
         variant.processes.extend(service.process.clone());
-        let discover = service.discover.as_ref().map(|discover| &discover.command);
-        let counter_checks = service.counter_checks.iter();
-        let commands = service.prechecks.iter().map(|check| &check.command);
-        let commands = commands.chain(counter_checks.map(|check| &check.command)).chain(discover);
-        variant.commands.extend(
-            commands.map(|command| InspectCommand { command: command.clone(), only_if_running }),
-        );
+        let asked = |command: &TimedCommand, unless_mounts| InspectCommand {
+            command: command.clone(),
+            only_if_running,
+            unless_mounts,
+        };
+        let prechecks = service.prechecks.iter();
+        variant.commands.extend(prechecks.map(|one| asked(&one.command, one.staged_tells)));
+        let counter_checks = service.counter_checks.iter().map(|check| &check.command);
+        let discover = service.discover.as_ref().filter(|discover| !discover.handshake_tells);
+        let discover = discover.map(|discover| &discover.command);
+        let commands = counter_checks.chain(discover);
+        variant.commands.extend(commands.map(|command| asked(command, false)));
         variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
         let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in optional.chain(&service.program) {
@@ -301,7 +306,11 @@ impl HostView {
                 .iter()
                 .filter_map(|want| Some((want, results.next()?)))
                 .collect(),
-            discovery: want.discover.as_ref().and_then(|_| results.next()),
+            discovery: want
+                .discover
+                .as_ref()
+                .filter(|discover| !discover.handshake_tells)
+                .and_then(|_| results.next()),
             up: running(want).and_then(|_| up.next().copied().flatten()),
             process: want.process.as_ref().and_then(|_| processes.next()?.as_ref()),
         })

@@ -160,6 +160,7 @@ fn service_want(
             |(command, how)| DiscoverWant {
                 command: limited(command, task.validate_timeout),
                 how: how.clone(),
+                handshake_tells: !probes.is_empty(),
             },
         ),
         watches_renames: service.profile.self_reload == SelfReload::OnRename,

@@ -32,7 +32,7 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
             owner: file.owner.clone(),
             group: file.group.clone(),
             mode: file.mode.map(|mode| mode.to_string()),
-            detail: detail(file),
+            detail: detail(file, &plan.files),
             validate: validate.clone(),
             reload: reload.clone(),
             verify: verification(&plan.places, file.want.pair, &asleep),
@@ -135,12 +135,31 @@ fn way(step: &ValidateWant, facts: &HostFacts) -> &'static str {
     }
 }
 
-/// What else there is to say about a file: what changes besides the bytes, and what they lack.
-fn detail(file: &FilePlan) -> String {
+/// What else there is to say about a file: whether its key changes, what changes besides the bytes, and what they lack.
+fn detail(file: &FilePlan, all: &[FilePlan]) -> String {
     let issuer = file.want.missing_issuer.as_ref().filter(|_| !file.action.keeps_file());
     let lacks = issuer.map(|issuer| format!("without the intermediate '{issuer}'"));
-    let parts = [Some(file.detail.clone()).filter(|text| !text.is_empty()), lacks];
+    let rest = Some(file.detail.clone()).filter(|text| !text.is_empty());
+    let parts = [key_change(file, all), rest, lacks];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a written key is another one than that of the certificate that is there, by digests of the public halves.
+fn key_change(file: &FilePlan, all: &[FilePlan]) -> Option<String> {
+    let written = matches!(file.action, FileAction::Create | FileAction::Replace);
+    if !written || !file.want.role.holds_key() {
+        return None;
+    }
+    let mine = all.iter().filter(|one| one.want.pair == file.want.pair);
+    let (want, present) = mine
+        .filter_map(|one| Some((one.want.leaf.as_ref()?, one.present.as_ref())))
+        .max_by_key(|(_, present)| present.is_some())?;
+    let new = want.public_key.fingerprint();
+    Some(match present.map(|leaf| leaf.public_key.fingerprint()) {
+        None => format!("public half {}", new.short()),
+        Some(old) if old == new => format!("the same key, public half {}", new.short()),
+        Some(old) => format!("another key, public half {} → {}", old.short(), new.short()),
+    })
 }
 
 /// What loads the files, and what that costs those who are connected.

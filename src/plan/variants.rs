@@ -49,7 +49,7 @@ impl Variants {
         Ok(Self { boot_guard, kinds, counter_checks, probes })
     }
 
-    /// As [`all`](Self::all), with the checks over garbage.
+    /// As [`all`](Self::all), with what only a plan asks.
     pub(super) fn all_for_plan(
         &self,
     ) -> impl Iterator<Item = (&[HostKind], Result<DesiredState, &PlanError>)> {
@@ -58,11 +58,11 @@ impl Variants {
         })
     }
 
-    /// As [`desired`](Self::desired), with the checks over garbage.
+    /// As [`desired`](Self::desired), with what only a plan asks.
     ///
     /// # Errors
     /// As [`of_kind`](Self::of_kind).
-    pub(crate) fn desired_for_plan(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
+    pub fn desired_for_plan(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
         let desired = self.desired(facts)?;
         let of_kind = self.kinds.iter().position(|(kinds, _)| kinds.contains(&facts.kind));
         let checks = of_kind.and_then(|index| self.counter_checks.get(index));
@@ -146,6 +146,8 @@ impl Variants {
 fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> DesiredState {
     for (service, checks) in desired.services.iter_mut().zip(counter_checks) {
         service.counter_checks.clone_from(checks);
+        service.prechecks.iter_mut().for_each(|check| check.staged_tells = false);
+        service.discover.iter_mut().for_each(|discover| discover.handshake_tells = false);
     }
     desired
 }

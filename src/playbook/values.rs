@@ -67,6 +67,11 @@ impl<'a> Values<'a> {
         self.keep(self.scope.render_unless_omitted(node)).flatten()
     }
 
+    /// `{{ omit }}`: as if the key were not there.
+    pub(super) fn is_omitted(&self, node: &Node) -> bool {
+        matches!(self.scope.render_unless_omitted(node), Ok(None))
+    }
+
     /// A whole number in a range.
     pub(super) fn number(
         &mut self,

@@ -3,7 +3,7 @@
 use super::conversation::{BadReply, Conversation, Reply};
 use super::encode::{BadRequest, argv, body, encode, is_plain_text, seconds};
 use super::error::RemoteError;
-use super::program::{COMMANDING, nonce};
+use super::program::{COMMANDING, Then, nonce};
 use crate::host::CommandRequest;
 use crate::host::CommandResult;
 use crate::host::StepFailure;
@@ -26,7 +26,9 @@ pub(crate) async fn run(
 ) -> Result<CommandResult, RemoteError> {
     let nonce = nonce();
     let text = word(request, &nonce)?;
-    let mut host = Conversation::open(process, &COMMANDING, &nonce, &text, Step::Task).await?;
+    let mut host =
+        Conversation::open(process.into(), &COMMANDING, &nonce, &text, Step::Task, Then::End)
+            .await?;
     let mut result = CommandResult::default();
     let mut limit = Duration::ZERO;
     loop {

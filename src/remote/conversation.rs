@@ -6,7 +6,7 @@
 
 use super::error::RemoteError;
 use super::heartbeat::Heartbeat;
-use super::program::{Program, READY};
+use super::program::{Program, READY, Then};
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -43,6 +43,38 @@ pub(super) struct Conversation {
     pub(super) may_have_changed: bool,
 }
 
+/// A shell on a host that waits for a program: it has just started, or has run one that leaves nothing behind in it.
+/// It holds nothing on the host; dropped, it ends.
+#[derive(Debug)]
+pub struct Shell(Conversation);
+
+impl From<Process> for Shell {
+    /// `process` runs [`BOOTSTRAP`](super::BOOTSTRAP).
+    fn from(process: Process) -> Self {
+        let (stdin, stdout, ending) = process.split();
+        Self(Conversation {
+            stdin: Some(stdin),
+            heartbeat: None,
+            stdout,
+            ending,
+            mark: Vec::new(),
+            buffer: Vec::new(),
+            total: 0,
+            noise: Vec::new(),
+            booted: false,
+            during: Step::Connect,
+            may_have_changed: false,
+        })
+    }
+}
+
+impl Shell {
+    /// Ends it, and gives it a moment to be gone: some servers open no second channel beside it.
+    pub(crate) async fn end(self) {
+        self.0.finish().await;
+    }
+}
+
 /// One reply of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
@@ -58,29 +90,28 @@ pub(super) struct BadReply(String);
 impl Conversation {
     /// Sends the program and its request. The request's lines must end in a newline.
     pub(super) async fn open(
-        process: Process,
+        shell: Shell,
         program: &Program,
         nonce: &str,
         request: &str,
         during: Step,
+        then: Then,
     ) -> Result<Self, RemoteError> {
-        let (stdin, stdout, ending) = process.split();
         let mut conversation = Self {
-            stdin: Some(stdin),
-            heartbeat: None,
-            stdout,
-            ending,
             mark: format!("@certroll1 {nonce} ").into_bytes(),
-            buffer: Vec::new(),
             total: 0,
-            noise: Vec::new(),
-            booted: false,
             during,
             may_have_changed: false,
+            ..shell.0
         };
-        let text = format!("{}{request}", program.framed());
+        let text = format!("{}{request}", program.framed(then));
         conversation.send(text.as_bytes()).await?;
         Ok(conversation)
+    }
+
+    /// The program said its last word, and the shell waits for [another](Then::Another).
+    pub(super) fn into_shell(self) -> Shell {
+        Shell(self)
     }
 
     /// Writes to the program. That it has ended is told by the next reply, or by its absence.
@@ -228,7 +259,7 @@ impl Conversation {
 }
 
 impl Reply {
-    fn parse(rest: &[u8]) -> Option<Self> {
+    pub(super) fn parse(rest: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(rest).ok()?;
         let mut words = text.split(' ').filter(|word| !word.is_empty());
         let kind = words.next()?.to_owned();
@@ -320,7 +351,9 @@ mod tests {
         let launch = Launch::new(format!("sh -c '{script}'"), READY);
         let process = local::start(&launch).await.unwrap();
         let program = Program::new(&[]);
-        Conversation::open(process, &program, "N", "go\n", Step::Stage).await.unwrap()
+        Conversation::open(process.into(), &program, "N", "go\n", Step::Stage, Then::End)
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

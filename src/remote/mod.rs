@@ -19,8 +19,9 @@ mod inspect;
 pub(crate) mod program;
 pub(crate) mod transaction;
 
+pub use conversation::Shell;
 pub use error::RemoteError;
-pub use inspect::inspect;
+pub use inspect::{inspect, inspect_in};
 pub use program::{BOOTSTRAP, READY, launch};
 pub use transaction::Transaction;
 pub(crate) use transaction::recover;

@@ -15,6 +15,19 @@ pub const BOOTSTRAP: &str = concat!(
     "eval \"$s\"' certroll"
 );
 
+/// As in [`BOOTSTRAP`], for the program after the first.
+const NEXT: &str =
+    "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;";
+
+/// What the shell does after a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It ends with it.
+    End,
+    /// It waits for another, which finds nothing of this one.
+    Another,
+}
+
 /// What the bootstrap prints first.
 pub const READY: &str = "@certroll1 - boot";
 
@@ -135,15 +148,23 @@ impl Program {
     /// What the bootstrap reads: a few lines that fetch the rest in one piece. Reading line by line costs
     /// the shell a system call per byte: 20 ms of dash's time, 100 ms of mksh's. Where dd has no full
     /// blocks (it reads nothing then) that is the way.
-    pub(super) fn framed(&self) -> String {
+    pub(super) fn framed(&self, then: Then) -> String {
         let end = "#end\n";
         let length = self.0.len() + end.len();
         let fetch = format!(
             "s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null)\n\
-             [ -n \"$s\" ] || while IFS= read -r l;do s=$s$l$n;case $l in \"#end\")break;;esac;done\n\
-             case $s in *\"#end\"*)eval \"$s\";;esac\n"
+             [ -n \"$s\" ] || while IFS= read -r l;do s=$s$l$n;case $l in \"#end\")break;;esac;done\n"
         );
-        format!("#script\n{fetch}#go\n{}{end}", self.0)
+        let run = match then {
+            Then::End => "case $s in *\"#end\"*)eval \"$s\";;esac\n".to_owned(),
+            // A process of its own: variables, functions, traps, directory and descriptors go with it. ksh93 makes
+            // none for a subshell until that changes a limit.
+            Then::Another => format!(
+                "case $s in *\"#end\"*)(case ${{KSH_VERSION-}} in *93*)ulimit -t unlimited;;esac;eval \"$s\");;esac\n\
+                 s=;{NEXT}eval \"$s\"\n"
+            ),
+        };
+        format!("#script\n{fetch}{run}#go\n{}{end}", self.0)
     }
 }
 
@@ -289,13 +310,53 @@ mod tests {
                 command.args(&shell[1..]).args(["-c", text, "certroll"]).env("PATH", path);
                 command.stdin(Stdio::piped()).stdout(Stdio::piped());
                 let Ok(mut child) = command.spawn() else { continue };
-                let input = format!("password\n{}after it\n", program.framed());
+                let input = format!("password\n{}after it\n", program.framed(Then::End));
                 child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
                 let output = child.wait_with_output().unwrap().stdout;
                 let output = String::from_utf8(output).unwrap();
                 let wanted = format!("\n{READY}\n@certroll1 - after it\n");
                 assert_eq!(output, wanted, "{shell:?}");
             }
+        }
+    }
+
+    /// The first program sets whatever a program could leave behind: the second finds the shell as it does alone.
+    #[test]
+    fn nothing_of_a_program_reaches_the_one_after_it() {
+        use std::io::Write;
+        use std::process::Stdio;
+        let first = Program::new(&["nonce=first\nread -r l <&3\nsay \"$l\"\n\
+            say() { echo forged; }; v=x s=x n=x l=x journal=/x; LC_ALL=x; export EVIL=x; IFS=:; set -- a b\n\
+            cd /usr; umask 777; trap 'echo trapped' EXIT TERM HUP PIPE; alias echo='echo aliased' 2>/dev/null\n\
+            exec 3</dev/null 4</dev/null 5>/dev/null; set +f; ulimit -f 1; readonly tx=x\n"]);
+        let second = Program::new(&["nonce=second; tx=y\n{ read -r l <&3; } 2>/dev/null\n\
+            say \"$l $# ${v-} ${EVIL-} ${journal-} $LC_ALL\" \"$(pwd)\" \"$(trap)\" \"$mask\" \"$(ulimit -f)\" \"$-\" \"$(alias)\"\n\
+            { true <&4; } 2>/dev/null && say four; { true >&5; } 2>/dev/null && say five\n\
+            set | grep -c '' >/dev/null; say end\n"]);
+        for shell in SHELLS {
+            let text = BOOTSTRAP.split('\'').nth(1).unwrap();
+            let output = |input: &str| {
+                let mut command = Command::new(shell[0]);
+                command.args(&shell[1..]).args(["-c", text, "certroll"]).current_dir("/tmp");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped());
+                let mut child = command.spawn().ok()?;
+                child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+                let output = child.wait_with_output().unwrap().stdout;
+                Some(String::from_utf8(output).unwrap())
+            };
+            let alone = format!("{}request\n", second.framed(Then::End));
+            let Some(alone) = output(&alone) else { continue };
+            let after = format!(
+                "{}request\n{}request\n",
+                first.framed(Then::Another),
+                second.framed(Then::End)
+            );
+            let after = output(&after).unwrap();
+            let (by_first, by_second) = after.split_once("@certroll1 second").unwrap();
+            assert!(by_first.contains("@certroll1 first request\n"), "{shell:?}: {after}");
+            let (_, wanted) = alone.split_once("@certroll1 second").unwrap();
+            assert!(wanted.contains("request 0"), "{shell:?}: {alone}");
+            assert_eq!(by_second, wanted, "{shell:?}");
         }
     }
 

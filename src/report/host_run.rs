@@ -41,6 +41,8 @@ pub(crate) struct HostRun {
     pub taken_back: bool,
     /// The step that it is in since files were switched, until its certificate task ends.
     pub switched: Option<Step>,
+    /// It is done with a task that goes on for others of its batch; that its task has ended is told when theirs has.
+    done: bool,
 }
 
 /// A step of a host.
@@ -163,7 +165,16 @@ impl HostRun {
             Kind::HostCertificates { certificates } => self.found.clone_from(certificates),
             _ => {}
         }
-        self.ended = event.elapsed;
+        let was_done = match &event.kind {
+            Kind::CertificateEnd { .. } | Kind::Failure(_) => {
+                std::mem::replace(&mut self.done, true)
+            }
+            Kind::PlanHost { .. } | Kind::Note { .. } => self.done,
+            _ => std::mem::take(&mut self.done),
+        };
+        if !was_done {
+            self.ended = event.elapsed;
+        }
     }
 
     /// What is known of a host in a run that was cut off. `done`: every batch that it was in has ended.

@@ -29,4 +29,4 @@ pub(crate) use handshake::not_connected;
 pub use probe::{Phase, Probe, Served, SignatureChoice};
 pub use refusal::{ConnectFailure, Refusal};
 pub use trust::Roots;
-pub use verdict::{Attempt, Expectation, Seen, Verdict, verify};
+pub use verdict::{Attempt, Expectation, Patience, Seen, Verdict, verify};

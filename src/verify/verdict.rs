@@ -10,6 +10,7 @@ use crate::verify::refusal::Refusal;
 use crate::verify::trust::Roots;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use webpki::EndEntityCert;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -100,23 +101,41 @@ pub struct Attempt {
     pub next_wait: Option<Duration>,
 }
 
-/// Tries until `expect` is met, at most `backoff.attempts` times, and waits after each failure as
-/// `backoff` says. Stops at the first success and at once when `cancel` is cancelled. A server
-/// without TLS ([`Refusal::is_hopeless`]) and a leaf that is right but unfit get one more try, not all.
-///
-/// A try is `consecutive` handshakes (0 counts as 1), each in a fresh connection, that must all be
-/// right: with several machines behind an address one right answer proves little. `on_attempt`
-/// hears of each try as it ends, before the wait.
+/// How often to look, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until when a service is looked at that usually needs a moment: at once, and then after 5, 10, 20 ms and so on. What
+    /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before.
+    pub early: Instant,
+    /// How many tries there are, and the waits between them.
+    pub backoff: Backoff,
+    /// How many handshakes of a try must be right, each in a fresh connection (0 counts as 1): with several machines
+    /// behind an address one right answer proves little.
+    pub consecutive: u32,
+}
+
+impl Patience {
+    /// The tries begin at once.
+    pub fn new(backoff: Backoff, consecutive: u32) -> Self {
+        Self { early: Instant::now(), backoff, consecutive }
+    }
+}
+
+/// The wait after the first early look. Each later one is twice as long.
+const EARLY_WAIT: Duration = Duration::from_millis(5);
+
+/// Tries until `expect` is met, as often as `patience` says. Stops at the first success and at once when `cancel` is
+/// cancelled. A server without TLS ([`Refusal::is_hopeless`]) and a leaf that is right but unfit get one more try, not
+/// all. `on_attempt` hears of each try as it ends, before the wait.
 pub async fn verify(
     probe: &Probe,
     expect: &Expectation,
-    backoff: Backoff,
-    consecutive: u32,
+    patience: Patience,
     cancel: &CancellationToken,
     dial: &dyn Dial,
     on_attempt: &mut (dyn FnMut(Attempt) + Send),
 ) -> Verdict {
-    let work = tries(probe, expect, backoff, consecutive, dial, on_attempt);
+    let work = tries(probe, expect, patience, dial, on_attempt);
     // An answer that is there already wins over a cancel that comes in the same moment.
     tokio::select! {
         biased;
@@ -128,17 +147,21 @@ pub async fn verify(
 async fn tries(
     probe: &Probe,
     expect: &Expectation,
-    backoff: Backoff,
-    consecutive: u32,
+    patience: Patience,
     dial: &dyn Dial,
     on_attempt: &mut (dyn FnMut(Attempt) + Send),
 ) -> Verdict {
+    let Patience { backoff, consecutive, .. } = patience;
     let mut waits = backoff.waits();
     let mut number = 0;
     let mut was_hopeless = false;
+    let mut early = early_looks(probe, expect, patience, dial).await;
     loop {
         number += 1;
-        let tried = one_try(probe, expect, consecutive, dial).await;
+        let tried = match early.take() {
+            Some(right) => right,
+            None => one_try(probe, expect, consecutive, dial).await,
+        };
         let hopeless = tried.is_hopeless();
         let given_up = tried.is_right() || (hopeless && was_hopeless);
         let next_wait = if given_up { None } else { waits.next() };
@@ -156,6 +179,30 @@ async fn tries(
             None => return tried.verdict(expect, number, consecutive),
         }
     }
+}
+
+/// Looks before the tries begin: the first that is right is one of them, all others never were.
+async fn early_looks(
+    probe: &Probe,
+    expect: &Expectation,
+    patience: Patience,
+    dial: &dyn Dial,
+) -> Option<Tried> {
+    let looks = async {
+        let mut wait = EARLY_WAIT;
+        loop {
+            let tried = one_try(probe, expect, patience.consecutive, dial).await;
+            if tried.is_right() {
+                return tried;
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    };
+    if Instant::now() >= patience.early {
+        return None;
+    }
+    timeout_at(patience.early, looks).await.ok()
 }
 
 /// The last handshake of a try, judged.

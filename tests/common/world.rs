@@ -96,12 +96,17 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
 /// A Debian host with systemd.
 pub(crate) const DEBIAN: HostKind = HostKind { systemd: true, family: Family::Debian };
 
-/// The task on a kind of host.
+/// The task on a kind of host, with all that a plan asks but the checks over garbage.
 pub(crate) fn resolve(
     wanted: &CertificateRequest,
     kind: HostKind,
 ) -> Result<DesiredState, PlanError> {
-    Variants::of(wanted)?.of_kind(kind).cloned().map_err(Clone::clone)
+    let mut desired = Variants::of(wanted)?.of_kind(kind).cloned().map_err(Clone::clone)?;
+    for service in &mut desired.services {
+        service.prechecks.iter_mut().for_each(|check| check.staged_tells = false);
+        service.discover.iter_mut().for_each(|discover| discover.handshake_tells = false);
+    }
+    Ok(desired)
 }
 
 /// The task on a Debian host with systemd.

@@ -219,3 +219,18 @@ fn every_page_has_the_same_parts() {
         assert!(count > 0, "{}: no playbook", path.display());
     }
 }
+
+/// What was measured is what the pages say.
+#[test]
+fn the_pages_are_what_was_measured() {
+    if !crate::common::have(&["python3"]) {
+        return;
+    }
+    let mut command = std::process::Command::new(root().join("tests/measure/measure"));
+    let output = command.args(["--page", "--check"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "run tests/measure/measure --page and read the difference: {told}"
+    );
+}

@@ -7,7 +7,8 @@ use crate::common::pki::{Authority, Pair, openssl_key};
 use certroll::testing::clock;
 use certroll::testing::model::{Backoff, Endpoint};
 use certroll::testing::verify::{
-    Expectation, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, ask, handshake, verify,
+    Expectation, Patience, Probe, Refusal, Roots, Seen, SignatureChoice, Tcp, Verdict, ask,
+    handshake, verify,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -96,7 +97,7 @@ async fn judged(probe: &Probe, pair: &Pair, name: &str, roots: &Path) -> Verdict
     };
     let once = Backoff { attempts: 1, first: Duration::ZERO, max: Duration::ZERO };
     let cancel = CancellationToken::new();
-    verify(probe, &expect, once, 1, &cancel, &Tcp, &mut |_| {}).await
+    verify(probe, &expect, Patience::new(once, 1), &cancel, &Tcp, &mut |_| {}).await
 }
 
 fn probe(endpoint: &Endpoint, name: &str) -> Probe {

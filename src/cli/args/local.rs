@@ -127,6 +127,17 @@ pub(in crate::cli) struct ServicesArgs {
     pub output: OutputArgs,
 }
 
+/// `man`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ManArgs {
+    /// The verb; without one, the page that names all verbs
+    #[arg(value_name = "VERB", conflicts_with = "out")]
+    pub verb: Option<String>,
+    /// Write the pages of all verbs to this directory, as `certroll.1`, `certroll-apply.1`, …
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 /// `demo`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DemoArgs {

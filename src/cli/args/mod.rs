@@ -2,6 +2,7 @@
 
 mod hosts;
 mod local;
+mod meaning;
 mod output;
 mod run;
 mod sources;
@@ -10,8 +11,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs};
 pub(super) use local::{
-    ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ServicesArgs, ShowArgs,
+    ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ManArgs, ServicesArgs,
+    ShowArgs,
 };
+pub(super) use meaning::refused;
 pub(super) use output::{Color, Format, Output, OutputArgs, WatchArgs, WatchedAs};
 pub(super) use run::{
     ApplyArgs, PlanArgs, RecordArgs, RecoverArgs, RollbackArgs, RunArgs, StatusArgs,
@@ -20,7 +23,13 @@ pub(super) use sources::{ConnectionArgs, InventorySource};
 
 /// Rolls TLS certificates out to fleets over SSH: every host ends all new and verified, or all old.
 #[derive(Debug, Parser)]
-#[command(name = "certroll", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "certroll",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "`certroll help TOPIC` prints a page of the documentation; `certroll help topics` lists them."
+)]
 pub(super) struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -65,8 +74,8 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page
+    Man(ManArgs),
 }
 
 /// The command line.
@@ -78,7 +87,9 @@ pub(super) fn command() -> clap::Command {
             verb.mut_arg("playbooks", optional)
         }
     };
-    Cli::command().mut_subcommand("apply", or("resume")).mut_subcommand("rollback", or("of_run"))
+    meaning::hidden(Cli::command())
+        .mut_subcommand("apply", or("resume"))
+        .mut_subcommand("rollback", or("of_run"))
 }
 
 impl Command {
@@ -102,7 +113,7 @@ impl Command {
             Self::Config(_) => "config",
             Self::Demo(_) => "demo",
             Self::Completions { .. } => "completions",
-            Self::Man => "man",
+            Self::Man(_) => "man",
         }
     }
 
@@ -126,7 +137,7 @@ impl Command {
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),
-            Self::Show(_) | Self::Completions { .. } | Self::Man => None,
+            Self::Show(_) | Self::Completions { .. } | Self::Man(_) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ mod print;
 
 use super::args::{self, Command, PlanArgs, RecoverArgs, StatusArgs};
 use super::failure::Failure;
-use super::{demo, history, show};
+use super::{demo, history, manual, show};
 use crate::inputs::verb::Verb;
 use playbooks::{Task, apply, look_after, on_playbooks, rollback};
 use print::print;
@@ -46,10 +46,6 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             clap_complete::generate(shell, &mut args::command(), "certroll", &mut text);
             print(&text)
         }
-        Command::Man => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(args::command()).render(&mut text)?;
-            print(&text)
-        }
+        Command::Man(args) => print(&manual::run(&args)?),
     }
 }

@@ -137,6 +137,10 @@ pub(super) async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Fail
     if let Verb::Rollback { back: Back::To(Some(to)), .. } = &task.verb {
         rerun.own = vec!["--to".to_owned(), to.clone()];
     }
+    if let (true, Some(patience)) = (task.verb.changes(), given.lock_timeout) {
+        let patience = humantime::format_duration(patience).to_string().replace(' ', "");
+        rerun.own.extend(["--lock-timeout".to_owned(), patience]);
+    }
     let playbooks: Vec<String> =
         args.playbooks.iter().map(|path| path.display().to_string()).collect();
     if let Some(limit) = &args.inventory.limit

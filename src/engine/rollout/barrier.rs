@@ -19,6 +19,7 @@ use crate::playbook::{Task, is_rescued};
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::time::Instant;
 
 /// What the hosts of a rollout have in common.
 pub(super) struct Rollout<'a> {
@@ -173,7 +174,7 @@ async fn after_barrier(
                 tell_now(&context, &name, failure, eager);
                 failures.fetch_add(usize::from(counted), Ordering::Relaxed);
             }
-            (name, CommitEnd::of(end, observed))
+            (name, CommitEnd::of(end, &observed, &context))
         }
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
@@ -184,7 +185,7 @@ async fn after_barrier(
 fn lost_after_barrier(rollout: &Rollout<'_>, host: HostName, why: &str) -> (HostName, CommitEnd) {
     let failure = failure::lost(&rollout.title, Step::Commit, why);
     tell_now(rollout.batch.context, &host, &failure, rollout.eager);
-    (host, CommitEnd::Failed(failure, None))
+    (host, CommitEnd::Failed(failure))
 }
 
 async fn discard(
@@ -212,17 +213,24 @@ enum CommitEnd {
     CalledOff(StopReason),
     /// Verified; a person decides.
     Waiting(Box<VerifiedHost>, Arc<Observed>),
-    /// Confirmed.
-    Kept(Arc<Observed>),
-    /// It went wrong. What was observed, unless it is lost.
-    Failed(HostFailure, Option<Arc<Observed>>),
+    /// Confirmed, and when.
+    Kept(Arc<Observed>, Instant),
+    /// It went wrong.
+    Failed(HostFailure),
 }
 
 impl CommitEnd {
-    fn of(end: Result<(), HostFailure>, observed: Arc<Observed>) -> Self {
+    /// Tells at once what the host's services serve now.
+    fn of(end: Result<(), HostFailure>, observed: &Arc<Observed>, context: &Context) -> Self {
         match end {
-            Ok(()) => Self::Kept(observed),
-            Err(failure) => Self::Failed(failure, Some(observed)),
+            Ok(()) => {
+                tell_services(context, observed, Outcome::Changed);
+                Self::Kept(Arc::clone(observed), Instant::now())
+            }
+            Err(failure) => {
+                tell_services(context, observed, failure.outcome);
+                Self::Failed(failure)
+            }
         }
     }
 }
@@ -247,7 +255,7 @@ async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, CommitEnd)>) ->
         if let Err(failure) = &end {
             tell_now(&context, &host, failure, eager);
         }
-        (host, CommitEnd::of(end, observed))
+        (host, CommitEnd::of(end, &observed, &context))
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
     let ended = fan_out::each(context, finished, work, lost).await;
@@ -256,9 +264,9 @@ async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, CommitEnd)>) ->
 
 fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
     let context = rollout.batch.context;
-    let (failure, observed) = match finished {
+    let failure = match finished {
         CommitEnd::CalledOff(reason) => return stage_discarded(host, reason),
-        CommitEnd::Kept(observed) => {
+        CommitEnd::Kept(observed, ended) => {
             if context.may_take_back() {
                 let Observed { view, plan } = &*observed;
                 let (place, now) = (rollout.place.clone(), context.identity.now);
@@ -267,16 +275,16 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
                 let host = host.clone();
                 context.ledger().confirm(Confirmed { play, batch, host, task });
             }
-            tell_services(context, &observed, Outcome::Changed);
-            return good(host, &observed, true);
+            return TaskEnd { ended: Some(ended), ..good(host, &observed, true) };
         }
-        CommitEnd::Failed(failure, observed) => (failure, observed),
+        CommitEnd::Failed(failure) => failure,
         // All were confirmed or refused above; one that was not goes back by itself.
-        CommitEnd::Waiting(_, observed) => (failure::cut_off(&rollout.title), Some(observed)),
+        CommitEnd::Waiting(_, observed) => {
+            let failure = failure::cut_off(&rollout.title);
+            tell_services(context, &observed, failure.outcome);
+            failure
+        }
     };
-    if let Some(observed) = observed {
-        tell_services(context, &observed, failure.outcome);
-    }
     rollout.failed(host, failure)
 }
 

@@ -103,6 +103,16 @@ fn told(batch: &mut Batch<'_>, job: &Job, observed: &Observed, place: Option<Str
         }
         batch.unknown(format!("{host}: {note}"));
     }
+    if let Some(lock) = &facts.lock {
+        let by = if lock.note.is_empty() { "another run" } else { lock.note.as_str() };
+        let note = format!(
+            "the host is locked by {by}: this is what it holds while that is at work; `apply` waits for it and looks again"
+        );
+        if let Some(row) = task.rows.first_mut() {
+            row.notes.push(note.clone());
+        }
+        batch.unknown(format!("{host}: {note}"));
+    }
     let (result, changed) = match &plan.decision {
         Decision::Unchanged => (TaskResult::Ok, false),
         Decision::ReloadOnly | Decision::Change => (TaskResult::Changed, true),

@@ -12,9 +12,10 @@ use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
-use crate::model::{Step, Timestamp};
+use crate::model::{Outcome, Step, Timestamp};
 use crate::plan::desired::DesiredState;
 use crate::plan::deviation::deviation;
+use crate::plan::discovery;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::planned::planned;
 use crate::plan::transaction::SIGN_OF_LIFE;
@@ -133,13 +134,45 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         Ok(mut staged) => {
             tell_notes(job, &observed);
             staged.keep_alive(SIGN_OF_LIFE);
+            // No handshake will tell whether the service reads these files.
+            if !observed.plan.unproven.is_empty() {
+                for note in unnamed_files(job, &observed).await {
+                    job.emitter.warn(Some(job.host()), note);
+                }
+            }
             let waiting = job.emitter.step(job.host(), Step::Barrier);
             let job = job.clone();
             let staged = StagedHost { job, observed, staged, waiting };
             Attempt::Prepared(Prepared::Staged(Box::new(staged)))
         }
-        Err(not_begun) => Attempt::NotBegun(Some(observed), not_begun),
+        Err(not_begun) => {
+            let not_begun = whose_fault(job, &observed, not_begun).await;
+            Attempt::NotBegun(Some(observed), not_begun)
+        }
     }
+}
+
+/// A check that refused the new files may refuse the configuration without them as well, and then says nothing about
+/// them. A rollout does not ask that before, as it costs each host a run of the service's program.
+async fn whose_fault(job: &Job, observed: &Observed, not_begun: NotBegun) -> NotBegun {
+    let refused = matches!(&not_begun, NotBegun::Failed(failure) if failure.outcome == Outcome::Failed(Step::Validate));
+    let mut services = observed.view.desired().services.iter();
+    if !refused || !services.any(|service| service.prechecks.iter().any(|check| check.staged_tells))
+    {
+        return not_begun;
+    }
+    match looked_at_as_for_a_plan(job).await.map(|seen| seen.plan.decision) {
+        Some(Decision::Blocked { step: Step::Validate, why, check }) => {
+            NotBegun::Failed(failure::blocked(job.task(), Step::Validate, &why, check.as_ref()))
+        }
+        _ => not_begun,
+    }
+}
+
+/// With all that a plan asks and a rollout does not.
+async fn looked_at_as_for_a_plan(job: &Job) -> Option<Observed> {
+    let job = Job { plan_only: true, ..job.clone() };
+    job.target.observe(&job).await.ok()
 }
 
 /// Why what would be done is not what was reviewed, where a plan is carried out.
@@ -254,10 +287,13 @@ pub(crate) async fn finish(
         }
     };
     if let Some((cause, advice)) = wrong {
-        let failure = staged.roll_back(cause).await;
+        let mut failure = staged.roll_back(cause).await;
+        failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
         let mut failure = looked_back(failure, &job, &observed, since, context).await;
         let mounted = plan_mounts(&observed.plan);
-        failure.failure.advice.splice(0..0, mounted.chain(advice));
+        let unverified = failure.failure.step == Step::Verify;
+        let named = if unverified { unnamed_files(&job, &observed).await } else { Vec::new() };
+        failure.failure.advice.splice(0..0, mounted.chain(named).chain(advice));
         return Err(failure);
     }
     Ok(VerifiedHost { job, observed, staged, since })
@@ -269,6 +305,17 @@ fn plan_mounts(plan: &HostPlan) -> impl Iterator<Item = String> {
         .map(|note| format!("likely the cause: {note}"))
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// What the service's configuration says about the files, where no handshake tells that the service reads them: a
+/// rollout does not ask that before.
+async fn unnamed_files(job: &Job, observed: &Observed) -> Vec<String> {
+    let mut asked = observed.view.desired().services.iter().filter_map(|one| one.discover.as_ref());
+    if !asked.any(|discover| discover.handshake_tells) {
+        return Vec::new();
+    }
+    let seen = looked_at_as_for_a_plan(job).await;
+    seen.map(|seen| discovery::unnamed(&seen.view, &seen.plan.files)).unwrap_or_default()
 }
 
 fn failed_step(step: Step, why: String) -> StepFailure {
@@ -324,7 +371,11 @@ impl VerifiedHost {
     /// The word was not acknowledged; the outcome says what is known.
     pub(crate) async fn confirm(self, context: &Context) -> Result<(), HostFailure> {
         let running = context.emitter.step(self.job.host(), Step::Confirm);
-        self.staged.confirm().await?;
+        let limit = self.observed.view.desired().confirm_timeout;
+        self.staged.confirm().await.map_err(|mut failure| {
+            failure.explain_silence(context.emitter.silence(), self.since, limit);
+            failure
+        })?;
         running.end("the change is kept");
         Ok(())
     }

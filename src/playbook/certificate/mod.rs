@@ -9,6 +9,7 @@ mod tests;
 
 pub(crate) use render::{RenderError, render};
 pub(crate) use spec::CertificateSpec;
+pub(crate) use task::AcmePart;
 pub use task::{
     CertificateTask, Confirm, Dest, Ownership, Pair, ReloadChoice, SourceText, Validation,
     VerifyChoice, VerifySpec, WhenStopped,

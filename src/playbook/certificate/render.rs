@@ -3,8 +3,8 @@
 use super::endpoints::verify;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SOURCE, known};
 use super::task::{
-    CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase, ReloadChoice,
-    SourceText, Validation, WhenStopped,
+    AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, Ownership, Pair, Passphrase,
+    ReloadChoice, SourceText, Validation, WhenStopped,
 };
 use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, written};
@@ -180,7 +180,7 @@ fn mapping(
     Some(rendered)
 }
 
-/// A file's name, or `{content: TEXT}`.
+/// A file's name, `{content: TEXT}`, or `{command: [ARGUMENT, …]}`.
 fn source_text(
     node: &Node,
     key: &'static str,
@@ -196,8 +196,19 @@ fn source_text(
         _ => Some(mapping(node, key, &CONTENT, values)?),
     };
     if let Some(whole) = whole {
+        if let Some(command) = whole.entry("command").filter(|node| node.value != Value::Null) {
+            if whole.entry("content").is_some() {
+                values.wrong(node, format!("'{key}' takes 'content' or 'command'"), "keep one");
+                return None;
+            }
+            return source_command(command, directory, values);
+        }
         let Some(content) = whole.entry("content").filter(|node| node.value != Value::Null) else {
-            values.wrong(node, format!("'{key}' as a mapping needs 'content'"), FILE_OR_CONTENT);
+            values.wrong(
+                node,
+                format!("'{key}' as a mapping needs 'content' or 'command'"),
+                FILE_OR_CONTENT,
+            );
             return None;
         };
         let text = Secret::new(values.keep(values.scope.text_unless_omitted(content)).flatten()?);
@@ -225,8 +236,51 @@ fn source_text(
     }
 }
 
-const FILE_OR_CONTENT: &str =
-    "a file: `cert: FILE`; a variable's content: `cert: {content: \"{{ vault_cert }}\"}`";
+const FILE_OR_CONTENT: &str = "a file: `cert: FILE`; a variable's content: `cert: {content: \"{{ vault_cert }}\"}`; what a command \
+     prints: `cert: {command: [pass, show, www.crt]}`";
+
+/// An argument list, run without a shell.
+fn source_command(node: &Node, directory: &Path, values: &mut Values<'_>) -> Option<SourceText> {
+    let given = values.json(node)?;
+    let words = given.as_array().map(|items| {
+        items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    match words.flatten() {
+        Some(argv) if argv.first().is_some_and(|program| !program.is_empty()) => {
+            Some(SourceText::Command(argv, directory.to_owned()))
+        }
+        _ => {
+            let help = "command: [pass, show, www.key]";
+            values.wrong(node, "'command' takes a list of arguments, each a text", help);
+            None
+        }
+    }
+}
+
+/// The files of a directory that an ACME client keeps.
+fn acme(
+    source: &Node,
+    directory: &Path,
+    values: &mut Values<'_>,
+) -> Option<(SourceText, SourceText)> {
+    let node = source.entry("directory").filter(|node| node.value != Value::Null)?;
+    for key in ["cert", "chain"] {
+        if source.entry(key).is_some_and(|node| node.value != Value::Null) {
+            let help = "keep one of the two";
+            values.wrong(node, format!("'directory' takes the place of '{key}'"), help);
+        }
+    }
+    let found = values.text(Some(node)).map(|text| values.local_file(&text, directory))?;
+    Some((
+        SourceText::Acme(found.clone(), AcmePart::FullChain),
+        SourceText::Acme(found, AcmePart::Key),
+    ))
+}
+
+/// `key: keep`: the host has it, and keeps it.
+fn keeps(source: &Node) -> bool {
+    matches!(source.entry("key").map(|node| &node.value), Some(Value::Text(text)) if text == "keep")
+}
 
 fn pair(
     source: &Node,
@@ -237,8 +291,8 @@ fn pair(
     // A template may give a whole mapping.
     let source = mapping(source, "source", &SOURCE, values)?;
     let written = match dest {
-        Some(dest) => Some(mapping(dest, "dest", &DEST, values)?),
-        None => None,
+        Some(dest) if !values.is_omitted(dest) => Some(mapping(dest, "dest", &DEST, values)?),
+        _ => None,
     };
     let (source, written) = (&source, written.as_ref());
     let mut path = |key| {
@@ -246,8 +300,15 @@ fn pair(
         values.text(node).map(|text| values.local_file(&text, directory))
     };
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
+    let acme = acme(source, directory, values);
+    let kept = keeps(source);
     let mut text = |key| source_text(source.entry(key)?, key, directory, values);
-    let (cert, chain, key) = (text("cert"), text("chain"), text("key"));
+    let (mut cert, chain, mut key) =
+        (text("cert"), text("chain"), if kept { None } else { text("key") });
+    if let Some((of_cert, of_key)) = acme {
+        cert = Some(of_cert);
+        key = key.or_else(|| (!kept).then_some(of_key));
+    }
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
     let mut remote = |key| {

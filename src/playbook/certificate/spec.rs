@@ -40,9 +40,9 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
-pub(super) const SOURCE: [&str; 5] =
-    ["cert", "chain", "key", "key_passphrase", "key_passphrase_file"];
-pub(super) const CONTENT: [&str; 1] = ["content"];
+pub(super) const SOURCE: [&str; 6] =
+    ["cert", "chain", "key", "directory", "key_passphrase", "key_passphrase_file"];
+pub(super) const CONTENT: [&str; 2] = ["content", "command"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
 pub(super) const VERIFY: [&str; 12] = [

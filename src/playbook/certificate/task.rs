@@ -73,6 +73,19 @@ pub enum SourceText {
     /// A variable's content, as a rule out of a vault. Never shown, a certificate's neither: nobody can tell here which
     /// variable holds the key.
     Content(crate::model::Secret<String>),
+    /// What a command of the controller prints: its arguments, and the directory that it runs in.
+    Command(Vec<String>, PathBuf),
+    /// A file of a directory that an ACME client keeps, of its newest complete pair.
+    Acme(PathBuf, AcmePart),
+}
+
+/// Which file of an ACME client's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AcmePart {
+    /// The certificate with its chain.
+    FullChain,
+    /// The private key.
+    Key,
 }
 
 impl SourceText {
@@ -81,6 +94,11 @@ impl SourceText {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Content(_) => "the content given in the playbook".to_owned(),
+            // Arguments may hold a secret.
+            Self::Command(argv, _) => {
+                format!("what `{}` prints", argv.first().map_or("", String::as_str))
+            }
+            Self::Acme(directory, _) => directory.display().to_string(),
         }
     }
 }

@@ -60,6 +60,18 @@ fn a_template_may_give_a_whole_mapping() {
 }
 
 #[test]
+fn omitted_places_are_the_profile_s() {
+    let written = |dest: &str| {
+        let text = format!("service: nginx\nsource: {{cert: a.pem}}\ndest: \"{dest}\"\n");
+        rendered(&text).unwrap().pairs
+    };
+    let pairs = written("{{ nothing | default(omit) }}");
+    assert_eq!((pairs.len(), pairs[0].dest.cert.as_ref()), (1, None));
+    let pairs = written("{{ places | default(omit) }}");
+    assert!(pairs[0].dest.cert.is_some());
+}
+
+#[test]
 fn words_of_templates_count_as_if_written() {
     let task = |keys: &str| {
         rendered(&format!("service: nginx\nsource: {{cert: a, key: b}}\n{keys}\n")).unwrap()

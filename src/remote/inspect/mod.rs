@@ -2,10 +2,10 @@
 
 mod values;
 
-use super::conversation::{BadReply, Conversation, Reply};
+use super::conversation::{BadReply, Conversation, Reply, Shell};
 use super::encode::{BadRequest, encode, places, running_words, timed};
 use super::error::RemoteError;
-use super::program::{INSPECTING, nonce};
+use super::program::{INSPECTING, Then, nonce};
 use crate::host::{
     BootGuard, CommandResult, Family, FileFacts, FileState, Generation, Held, HeldAs, HostFacts,
     HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
@@ -32,10 +32,24 @@ const MOST_GROUPS: usize = 65_536;
 /// # Errors
 /// No shell answered, the connection was lost, or the answers make no sense.
 pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts, RemoteError> {
+    let (facts, shell) = inspect_in(process.into(), request).await?;
+    shell.end().await;
+    Ok(facts)
+}
+
+/// The same, and the shell that did it, for the next program. The inspection ran in a process of its own and left nothing
+/// behind in it.
+///
+/// # Errors
+/// As [`inspect`].
+pub async fn inspect_in(
+    shell: Shell,
+    request: &Inspection,
+) -> Result<(HostFacts, Shell), RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce)?;
     let mut conversation =
-        Conversation::open(process, &INSPECTING, &nonce, &text, Step::Inspect).await?;
+        Conversation::open(shell, &INSPECTING, &nonce, &text, Step::Inspect, Then::Another).await?;
     let mut reader =
         Reader { request, facts: HostFacts::default(), files: Vec::new(), chosen: None };
     let mut items = 0;
@@ -52,8 +66,7 @@ pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts
             Err(bad) => return Err(conversation.garbage(bad)),
         }
     }
-    conversation.finish().await;
-    Ok(reader.facts)
+    Ok((reader.facts, conversation.into_shell()))
 }
 
 fn request_text(request: &Inspection, nonce: &str) -> Result<String, BadRequest> {
@@ -95,7 +108,8 @@ fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result
         let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
         let text = timed(&command.command)?;
         let (seconds, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        lines.push(format!("cmd {seconds} {needs} {rest}"));
+        let unless = if command.unless_mounts { "mounts" } else { "-" };
+        lines.push(format!("cmd {seconds} {needs} {unless} {rest}"));
     }
     Ok(())
 }
@@ -350,7 +364,7 @@ impl Reader<'_> {
         let result = if skipped {
             CommandResult { skipped, ..CommandResult::default() }
         } else {
-            peeked(reply.bytes("out").map_err(BadReply::into_words)?)
+            peeked(reply)?
         };
         self.facts.commands.push(result);
         Ok(())

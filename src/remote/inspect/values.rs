@@ -32,34 +32,28 @@ pub(super) fn pem_block(label: &str, body: &str) -> Taken<Vec<u8>> {
     Ok(pem)
 }
 
-/// What a command said, its end, and how it ended: `…\n@rc=N\n`, before that `\n@late\n` perhaps.
-pub(super) fn peeked(mut said: Vec<u8>) -> CommandResult {
-    let mut result = CommandResult::default();
-    match strip_line(&mut said, b"@rc=").and_then(|digits| digits.parse().ok()) {
-        Some(rc) => {
-            result.rc = rc;
-            result.late = strip_line(&mut said, b"@late").is_some();
-            if result.late {
-                result.rc = 124;
-            } else if rc > 128 {
-                result.signal = Some(rc - 128);
-            }
-        }
-        // It was cut off before it could tell.
-        None => (result.rc, result.too_much_output) = (125, true),
-    }
-    result.stdout = said;
-    result
-}
+/// As much of a command's output is told.
+const PEEKED: usize = 64 << 10;
+/// Ended by SIGPIPE.
+const PIPE_CLOSED: i32 = 128 + 13;
 
-/// Takes the last line off if it begins with `start`, and gives the rest of that line.
-fn strip_line(text: &mut Vec<u8>, start: &[u8]) -> Option<String> {
-    let line_end = text.len().checked_sub(1).filter(|end| text[*end] == b'\n')?;
-    let line_start = text[..line_end].iter().rposition(|byte| *byte == b'\n')?;
-    let rest = text[line_start + 1..line_end].strip_prefix(start)?;
-    let rest = String::from_utf8(rest.to_vec()).ok()?;
-    text.truncate(line_start);
-    Some(rest)
+/// What a command said, and how it ended: `rc=N cut=- out=HEX`, where `cut` is a code when it was ended for its time.
+pub(super) fn peeked(reply: &Reply) -> Taken<CommandResult> {
+    let mut rc: i32 = number(reply, "rc")?;
+    let cut: Option<i32> = reply.maybe_number("cut").map_err(BadReply::into_words)?;
+    let stdout = reply.bytes("out").map_err(BadReply::into_words)?;
+    let too_much_output = rc == PIPE_CLOSED && stdout.len() >= PEEKED;
+    if too_much_output {
+        rc = 125;
+    }
+    Ok(CommandResult {
+        rc,
+        signal: (cut.is_none() && rc > 128).then(|| rc - 128),
+        late: cut.is_some(),
+        too_much_output,
+        stdout,
+        ..CommandResult::default()
+    })
 }
 
 pub(super) fn number<T: std::str::FromStr>(reply: &Reply, name: &str) -> Taken<T> {
@@ -129,17 +123,22 @@ mod tests {
 
     #[test]
     fn how_a_command_ended() {
-        let result = |said: &[u8]| peeked(said.to_vec());
-        let fine = result(b"one\ntwo\n\n@rc=0\n");
+        let result = |said: &[u8], rc: &str, cut: &str| {
+            let words = format!("cmd rc={rc} cut={cut} out={}", hex::encode(said));
+            peeked(&Reply::parse(words.as_bytes()).unwrap())
+        };
+        let fine = result(b"one\ntwo\n", "0", "-").unwrap();
         assert_eq!(
             (fine.stdout.as_slice(), fine.rc, fine.success()),
             (&b"one\ntwo\n"[..], 0, true)
         );
-        assert_eq!(result(b"\n@rc=7\n").rc, 7);
-        assert_eq!(result(b"x\n@rc=137\n").signal, Some(9));
-        let late = result(b"x\n@late\n\n@rc=137\n");
+        assert_eq!(result(b"", "7", "-").unwrap().rc, 7);
+        assert_eq!(result(b"x", "137", "-").unwrap().signal, Some(9));
+        let late = result(b"x", "124", "124").unwrap();
         assert_eq!((late.stdout.as_slice(), late.rc, late.late), (&b"x"[..], 124, true));
-        assert!(result(b"yyyyyyyy").too_much_output);
-        assert!(!result(b"@rc=0").success());
+        let flood = result(&[b'y'; PEEKED], "141", "-").unwrap();
+        assert_eq!((flood.rc, flood.too_much_output, flood.success()), (125, true, false));
+        assert!(result(&[b'y'; PEEKED], "0", "-").unwrap().success());
+        assert!(result(b"", "", "-").is_err() && result(b"", "x", "-").is_err());
     }
 }

@@ -5,7 +5,7 @@
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME | users
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N...
-#   cmd SECONDS RUNNING# ARG...
+#   cmd SECONDS RUNNING# UNLESS ARG...              (UNLESS mounts: not where commands can have mounts of their own)
 #   go
 # Paths are looked at in files/inspect.sh.
 n_files=0 n_dirs=0 n_programs=0 n_running=0 n_processes=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
@@ -73,23 +73,20 @@ host_kind() {
 
 tell_host() {
   tools; places
-  host_user=$(id -un 2>/dev/null) || host_user=$uid
+  account_name "$uid"; host_user=$v
+  [ "$host_user" != "$uid" ] || host_user=$(id -un 2>/dev/null) || host_user=$uid
   # When sudo records what it is given it reads our input itself, and passes it on through a pipe of its own.
   host_input_log=0
-  if [ -n "${SUDO_USER-}" ] && [ -e "/proc/$PPID/fd/0" ] && [ -e "/proc/$$/fd/3" ]; then
+  if [ -n "${SUDO_USER-}" ] && [ -e "/proc/$PPID/fd/0" ] && [ -e /proc/self/fd/3 ]; then
     first_line "/proc/$PPID/comm"
-    case $v in sudo*) [ "/proc/$PPID/fd/0" -ef "/proc/$$/fd/3" ] || host_input_log=1;; esac
+    case $v in sudo*) [ "/proc/$PPID/fd/0" -ef /proc/self/fd/3 ] || host_input_log=1;; esac
   fi
   host_sync=none; have sync && host_sync=sync; have fsync && host_sync=fsync
   host_missing=
   for host_tool in $needed; do
     have $host_tool || [ $host_tool = stat ] || host_missing=$host_missing,$host_tool
   done
-  host_mountns=0
-  if have unshare; then
-    if unshare -m true; then host_mountns=1
-    elif [ "$uid" != 0 ] && unshare -Urm true; then host_mountns=1; fi
-  fi 2>/dev/null
+  mount_namespaces; host_mountns=$v
   enc "$host_user"; host_user=$v; enc "$os_id"
   say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd variant=$variant \
     sha256=$sumtool sync=$host_sync stat=$stattool mountns=$host_mountns \
@@ -100,6 +97,24 @@ tell_host() {
     have "$v" || say absent name=$host_program
     i=$((i+1))
   done
+}
+
+# Whether commands can be given mounts of their own -> v. Who has CAP_SYS_ADMIN, and neither a seccomp filter nor a label
+# that could forbid it, can; all others try.
+mount_namespaces() {
+  v=0
+  have unshare || return 0
+  mounts_caps= mounts_filter=
+  { while read -r mounts_word mounts_value mounts_rest; do
+      case $mounts_word in CapEff:) mounts_caps=$mounts_value;; Seccomp:) mounts_filter=$mounts_value;; esac
+    done </proc/self/status; } 2>/dev/null
+  first_line /proc/self/attr/current; mounts_label=$v v=0
+  case $mounts_caps:$mounts_filter:$mounts_label in
+  *[2367abefABEF]?????:0:|*[2367abefABEF]?????:0:unconfined*) v=1;;
+  *)
+    if unshare -m true; then v=1
+    elif [ "$uid" != 0 ] && unshare -Urm true; then v=1; fi 2>/dev/null;;
+  esac
 }
 
 # Whether a unit could settle a transaction at boot, after read_mounts.
@@ -122,16 +137,24 @@ in_memory() {
   return 1
 }
 
-# SECONDS ARG... -> v: in hex the first of what it said, its end, and how it ended. Through a pipe: nothing is written.
+# SECONDS ARG... -> v: in hex the first 64 KiB of what it said; peek_rc, peek_cut: how it ended, as rc and cut. Through
+# pipes: nothing is written. What says more than a mebibyte finds its pipe closed.
 peek() {
   peek_limit=$1; shift
-  v=$(peek_run "$@" | { head -c 65536; head -c 1048576 | tail -c 24; } | od -An -v -tx1 | tr -d ' \n')
+  v=$({
+    own_process
+    peek_end=$({ own_process; peek_run "$@" | { od -An -v -tx1 -N 65536 >&4; if IFS= read -r v; then head -c 1048576 >/dev/null; fi; }; } 5>&1)
+    echo "= $peek_end"; } 4>&1)
+  peek_end=${v##*= } v=${v%= *}
+  # A closed pipe that ends the command ends ksh93 as well, before it tells.
+  [ -n "$peek_end" ] || peek_end='141 -'
+  peek_rc=${peek_end% *} peek_cut=${peek_end#* }
+  join_hex
 }
 peek_run() {
-  $new_session "$@" </dev/null 2>&1 3<&- &
+  $new_session "$@" </dev/null 2>&1 3<&- 4>&- 5>&- &
   watch $! "$peek_limit"
-  [ $cut = - ] || { echo; echo @late; }
-  echo; echo "@rc=$rc"
+  echo "$rc $cut" >&5
 }
 
 # The processes of services, and which of the files each can read: asked as it, with its groups.
@@ -166,12 +189,8 @@ look_at_services() {
     case $1 in
     command)
       service_limit=$2; shift 2; words "$*"; eval "peek $service_limit $cmd"
-      # The last line in hex: @rc=0, or a code that says that it could not be asked.
-      case $v in
-      *0a4072633d300a) v=1;;
-      *0a4072633d31323[4-7]0a|*0a406c6174650a*) v=-;;
-      *) v=0;;
-      esac;;
+      # Some codes say that it could not be asked.
+      case $peek_rc:$peek_cut in 0:-) v=1;; 12[4-7]:*) v=-;; *:-) v=0;; *) v=-;; esac;;
     *) running "$@";;
     esac
     put up $i $v
@@ -195,14 +214,15 @@ process_user() {
 run_commands() {
   i=0
   while [ $i -lt $n_commands ]; do
-    get cmd $i; set -- $v; service_limit=$1 command_needs=$2; shift 2
+    get cmd $i; set -- $v; service_limit=$1 command_needs=$2 command_unless=$3; shift 3
     v=; [ "$command_needs" = - ] || get user $command_needs
     certroll_user=$v; [ -z "$asked_users" ] || export certroll_user
     v=1; [ "$command_needs" = - ] || get up $command_needs
+    [ "$command_unless:$host_mountns" != mounts:1 ] || v=0
     if [ "$v" = 0 ]; then say cmd i=$i skipped=1
     else
       words "$*"; eval "peek $service_limit $cmd"
-      say cmd i=$i skipped=0 out=$v
+      say cmd i=$i skipped=0 rc=$peek_rc cut=$peek_cut out=$v
     fi
     i=$((i+1))
   done

@@ -24,7 +24,7 @@ validate fail no
 [ $signals = 0 ] || discard signal
 say staged files=${digests#,}
 # The others of a batch may take long: that the controller still is there is said from time to time.
-while verdict "$t_stage"; [ $v = alive ]; do guard_tell $((t_stage+t_guard)); done
+while verdict "$t_stage"; [ $v = alive ]; do :; done
 step commanded
 [ $v = commit ] || discard $v
 commit

@@ -6,9 +6,9 @@
 mod replies;
 mod request;
 
-use super::conversation::{BadReply, Conversation, MARGIN};
+use super::conversation::{BadReply, Conversation, MARGIN, Shell};
 use super::error::RemoteError;
-use super::program::{Program, RECOVERING, TRANSACTING, nonce};
+use super::program::{Program, RECOVERING, TRANSACTING, Then, nonce};
 use crate::host::{Committed, Recovered, Staged};
 use crate::host::{Content, RolledBack};
 use crate::host::{StateDirs, TransactionRequest};
@@ -33,15 +33,15 @@ pub struct Transaction {
 
 impl Transaction {
     /// Locks the host, settles what earlier runs left, compares, stages and checks. Nothing live
-    /// changes. `process` runs [`BOOTSTRAP`](super::BOOTSTRAP).
+    /// changes.
     ///
     /// # Errors
     /// See [`RemoteError`]; nothing live has changed.
     pub async fn begin(
-        process: Process,
+        shell: impl Into<Shell>,
         request: TransactionRequest,
     ) -> Result<(Self, Staged), RemoteError> {
-        Self::begin_with(&TRANSACTING, process, request).await
+        Self::begin_with(&TRANSACTING, shell, request).await
     }
 
     /// The same; `entered` is told of each step that the host enters after the lock: stage, validate.
@@ -49,11 +49,11 @@ impl Transaction {
     /// # Errors
     /// As [`begin`](Self::begin).
     pub async fn begin_telling(
-        process: Process,
+        shell: impl Into<Shell>,
         request: TransactionRequest,
         entered: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Self, Staged), RemoteError> {
-        Self::open(&TRANSACTING, process, request, entered).await
+        Self::open(&TRANSACTING, shell.into(), request, entered).await
     }
 
     /// The same with a given program: one that tests can stop at every step.
@@ -62,21 +62,22 @@ impl Transaction {
     /// As [`begin`](Self::begin).
     pub async fn begin_with(
         program: &Program,
-        process: Process,
+        shell: impl Into<Shell>,
         request: TransactionRequest,
     ) -> Result<(Self, Staged), RemoteError> {
-        Self::open(program, process, request, &mut |_| {}).await
+        Self::open(program, shell.into(), request, &mut |_| {}).await
     }
 
     async fn open(
         program: &Program,
-        process: Process,
+        shell: Shell,
         request: TransactionRequest,
         entered: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Self, Staged), RemoteError> {
         let nonce = nonce();
         let Worded { text, bodies, order, checks, limits } = word(&request, &nonce)?;
-        let conversation = Conversation::open(process, program, &nonce, &text, Step::Lock).await?;
+        let conversation =
+            Conversation::open(shell, program, &nonce, &text, Step::Lock, Then::End).await?;
         let mut begun = Self { conversation, request, order, checks, limits };
         let mut recovered = Vec::new();
         let mut replies = begun.until("hello", begun.limits.hello).await?;
@@ -158,7 +159,10 @@ impl Transaction {
                 Ok(replies.back)
             }
             // It had gone back by itself, which is what was wanted.
-            Err(RemoteError::RolledBack { rollback, .. }) => Ok(rollback),
+            Err(RemoteError::RolledBack { failure, mut rollback }) => {
+                rollback.by_itself = Some(failure.why);
+                Ok(rollback)
+            }
             Err(error) => Err(error),
         }
     }
@@ -255,7 +259,8 @@ pub async fn recover_with(
     let nonce = nonce();
     let text = request::recovery(&nonce, holder, lock, files, dirs);
     let mut conversation =
-        Conversation::open(process, program, &nonce, &text, Step::Recover).await?;
+        Conversation::open(process.into(), program, &nonce, &text, Step::Recover, Then::End)
+            .await?;
     let mut replies = Replies::default();
     let mut limit = lock + MARGIN;
     loop {

@@ -57,6 +57,9 @@ pub(crate) fn batch(view: &RunView, run: &BatchRun, theme: &Theme, diff: bool) -
     let heading = format!("PLAN [{name}] {place}");
     let mut text = format!("\n{}\n", theme.paint(theme::STRONG, theme.fit(&heading)));
     text.push_str(&batch.blocks(theme));
+    if batch.rows.is_empty() && batch.failed.is_empty() {
+        text.push_str("  nothing is planned: no certificate task is for these hosts\n");
+    }
     text.push_str(&batch.commands(theme));
     text.push_str(&batch.notes(theme));
     if diff {

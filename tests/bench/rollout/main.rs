@@ -1,5 +1,5 @@
-//! A rollout of one nginx certificate over real hosts, beside an OpenSSH loop (and Ansible, where it
-//! is installed) that does the same: `cargo bench --bench rollout [HOSTS [CERTIFICATES [RUNS]]]`, as root.
+//! A rollout of one nginx certificate over real hosts, beside an OpenSSH loop, asyncssh, parallel-ssh and pyinfra (and
+//! Ansible, where it is installed) that do the same: `cargo bench --bench rollout [HOSTS [CERTIFICATES [RUNS]]]`, as root.
 //!
 //! Controller and hosts share this machine's processors, so walls of many hosts are mostly the hosts' own
 //! work; controller CPU, memory, bytes and counts are not. Then what one transaction costs its host,
@@ -58,10 +58,11 @@ fn rollouts(fleet: &Fleet, directory: &Path, hosts: usize, runs: usize) -> io::R
     writeln!(out, "(median of {runs}; wall also min to max)")?;
     writeln!(
         out,
-        "{:<23} {:>22} {:>11} {:>9} {:>9} {:>9} {:>8} {:>7} {:>6} right",
+        "{:<23} {:>22} {:>11} {:>11} {:>9} {:>9} {:>9} {:>8} {:>7} {:>6} right",
         "",
         "wall s",
         "CPU ms/host",
+        "on the host",
         "peak MiB",
         "KiB out",
         "KiB back",
@@ -76,10 +77,11 @@ fn rollouts(fleet: &Fleet, directory: &Path, hosts: usize, runs: usize) -> io::R
         let right = costs.iter().filter(|cost| cost.correct).count();
         writeln!(
             out,
-            "{:<23} {:>22} {:>11.1} {:>9.1} {:>9.1} {:>9.1} {:>8.0} {:>7.1} {:>6.1} {right}/{runs}",
+            "{:<23} {:>22} {:>11.1} {:>11.0} {:>9.1} {:>9.1} {:>9.1} {:>8.0} {:>7.1} {:>6.1} {right}/{runs}",
             peer.name,
             format!("{:.2} ({:.2}–{:.2})", wall.median, wall.min, wall.max),
             each(|cost| cost.cpu * 1000.0),
+            each(|cost| cost.host_cpu * 1000.0),
             of(|cost| cost.peak_mib).median,
             each(|cost| cost.sent / 1024.0),
             each(|cost| cost.received / 1024.0),

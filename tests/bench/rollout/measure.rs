@@ -29,6 +29,8 @@ pub(crate) struct Cost {
     pub(crate) wall: f64,
     /// Seconds of user and system time on the controller.
     pub(crate) cpu: f64,
+    /// Seconds of processor time on all hosts together.
+    pub(crate) host_cpu: f64,
     /// The largest sum of peaks of processes that lived at the same time.
     pub(crate) peak_mib: f64,
     /// Bytes from the controller to the hosts, and back, with all headers.
@@ -48,6 +50,7 @@ pub(crate) fn measure(fleet: &Fleet, directory: &Path, argv: &[String]) -> io::R
     let into = directory.join("measured");
     let into = into.to_string_lossy();
     let before = seen_by_hosts(fleet);
+    let busy = used_by_hosts(fleet);
     let mut arguments = vec!["-c", TIMED, "timed", &into];
     arguments.extend(argv.iter().map(String::as_str));
     let mut child = fleet
@@ -73,6 +76,7 @@ pub(crate) fn measure(fleet: &Fleet, directory: &Path, argv: &[String]) -> io::R
         // The last line: a shell may have said something before.
         wall: times[times.len() - 3],
         cpu: times[times.len() - 2] + times[times.len() - 1],
+        host_cpu: used_by_hosts(fleet) - busy,
         peak_mib: peak as f64 / 1024.0,
         received: grown(0),
         sent: grown(8),
@@ -96,6 +100,31 @@ fn seen_by_hosts(fleet: &Fleet) -> (f64, f64) {
         let count = |what: &str| log.matches(what).count() as f64;
         (sum.0 + count("Accepted publickey"), sum.1 + count("Starting session: command"))
     })
+}
+
+/// Seconds that the processes of all hosts, and those that they have waited for, have used: what has ended counts by
+/// its parent.
+fn used_by_hosts(fleet: &Fleet) -> f64 {
+    let list = fleet.fleet(&["hosts"]);
+    let first = list.lines().filter_map(|line| line.split(' ').nth(2));
+    let spaces: Vec<_> = first.filter_map(process_space).collect();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ticks: f64 = processes
+        .filter_map(|entry| {
+            let process = entry.file_name().into_string().ok()?;
+            process_space(&process).filter(|space| spaces.contains(space))?;
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // utime, stime, cutime and cstime, after the name that may hold anything.
+            let fields = stat.rsplit(')').next()?.split_whitespace().skip(11).take(4);
+            Some(fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>())
+        })
+        .sum();
+    // USER_HZ is 100 on every Linux that runs this.
+    ticks / 100.0
+}
+
+fn process_space(process: &str) -> Option<std::path::PathBuf> {
+    fs::read_link(format!("/proc/{process}/ns/pid")).ok()
 }
 
 /// All processes below one; of the chain of wrappers only the last counts for much.

@@ -3,8 +3,9 @@
 use crate::common::fleet::Fleet;
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use std::process::Command;
 
 /// The arguments for a generation.
 pub(crate) type Argv = Box<dyn Fn(&str) -> Vec<String>>;
@@ -78,6 +79,7 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
     let list = fleet.fleet(&["hosts"]);
     let names: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
     fs::write(file("hosts"), names.join("\n") + "\n")?;
+    fs::write(file("addresses"), &list)?;
 
     let mut peers =
         vec![Peer { name: "certroll apply", argv: apply(&file("play.yml"), &inventory) }];
@@ -92,6 +94,37 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
             vec!["sh".to_owned(), "-c".to_owned(), script]
         };
         peers.push(Peer { name, argv: Box::new(argv) });
+    }
+    if let Some(python) = python()? {
+        for (name, script) in
+            [("asyncssh", "with_asyncssh.py"), ("parallel-ssh", "with_parallel_ssh.py")]
+        {
+            let (python, script) = (format!("{python}/python"), format!("{PEERS}/{script}"));
+            let (hosts, pki, config) = (file("addresses"), pki.clone(), config.clone());
+            let argv = move |generation: &str| {
+                vec![
+                    python.clone(),
+                    script.clone(),
+                    hosts.clone(),
+                    format!("{pki}/{generation}"),
+                    config.clone(),
+                ]
+            };
+            peers.push(Peer { name, argv: Box::new(argv) });
+        }
+        let addresses = list.lines().filter_map(|line| line.split(' ').nth(1));
+        let addresses = addresses.collect::<Vec<_>>().join(",");
+        let pki = pki.clone();
+        let argv = move |generation: &str| {
+            let data = |text: String| ["--data".to_owned(), text];
+            let mut argv = vec![format!("{python}/pyinfra"), "-y".to_owned()];
+            argv.extend(data(format!("ssh_config_file={config}")));
+            argv.extend(data(format!("pki={pki}/{generation}")));
+            argv.extend(["--parallel".to_owned(), "50".to_owned(), addresses.clone()]);
+            argv.push(format!("{PEERS}/with_pyinfra.py"));
+            argv
+        };
+        peers.push(Peer { name: "pyinfra", argv: Box::new(argv) });
     }
     if let Some(ansible) = ansible() {
         fs::write(file("ansible.yml"), ANSIBLE)?;
@@ -139,6 +172,31 @@ fn playbook(pki: &str) -> String {
           server_name: www.fleet.test
 "#
     )
+}
+
+/// Where the peers in Python are.
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/rollout/peers");
+
+/// What they are written against.
+const PACKAGES: [&str; 3] = ["asyncssh==2.24.1", "parallel-ssh==2.16.0.post1", "pyinfra==3.10.0"];
+
+/// The programs of a virtual environment with the packages of the peers in Python, made when it is not there yet; `None`,
+/// and said so, where they cannot be installed.
+fn python() -> io::Result<Option<String>> {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-peers");
+    let bin = format!("{place}/bin");
+    if !Path::new(&bin).join("pyinfra").exists() {
+        let made = Command::new("python3").args(["-m", "venv", place]).status();
+        let pip =
+            || Command::new(format!("{bin}/pip")).args(["install", "-q"]).args(PACKAGES).status();
+        let done = made.and_then(|made| Ok(made.success() && pip()?.success()));
+        if !done.unwrap_or(false) {
+            let mut out = io::stdout();
+            writeln!(out, "LEFT OUT: {} cannot be installed here", PACKAGES.join(", "))?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(bin))
 }
 
 /// From `PATH`, or where `tests/run.sh` puts it.

@@ -110,7 +110,7 @@ def check(init="plain"):
     return f"no namespaces, overlay, virtual network or control groups here: {done.stderr.strip()}" if done.returncode else None
 
 
-def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", release="", tools="own", shell="own", sshd="openssh"):
+def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", release="", tools="own", shell="own", sshd="openssh", install=False):
     began = time.monotonic()
     if why := check(init):
         fail(why)
@@ -119,7 +119,7 @@ def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", rele
     base = releases.build(release)
     for name in wanted:
         services.load(name)
-        if not services.available(name, base):
+        if not install and not services.available(name, base):
             fail(f"{services.load(name)['program']} is not installed")
         if init == "systemd" and "unit" not in services.load(name):
             fail(f"{name} has no unit")
@@ -133,6 +133,8 @@ def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", rele
     start_keeper(st, hold)
     ready_to_boot = time.monotonic()
 
+    if install:
+        releases.install(keeper(), DIR / "store", base, sorted({p for s in wanted for p in services.load(s)["packages"]}))
     layer.build(store() / "layers/base", st)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda h: prepare(h, st, generation), hosts))

@@ -71,8 +71,16 @@ def build(layer, st):
     if init == "systemd":
         units(tree, services)
     tree.write("/opt/fleet/init", (HERE / "init.sh").read_text(), 0o755)
+    for name in catalogue.known():
+        # What this machine has of them is no host's that does not run them.
+        if name not in services and "apart" in (facts := catalogue.load(name)):
+            for path in facts["replaces"]:
+                if (base / path.lstrip("/")).is_dir():
+                    tree.fresh(path)
     for name in services:
         for path in catalogue.load(name)["replaces"]:
+            # What was installed into the layer itself goes as well.
+            shutil.rmtree(f"{layer}{path}", ignore_errors=True)
             tree.fresh(path)
         source = HERE / "services" / name
         for action in ("start", "reload"):
@@ -99,8 +107,8 @@ def units(tree, services):
 
 
 def accounts(tree):
-    passwd = [l for l in (tree.base / "etc/passwd").read_text().splitlines() if l.split(":")[0] not in USERS]
-    group = [l for l in (tree.base / "etc/group").read_text().splitlines() if l.split(":")[0] not in USERS]
+    passwd = [l for l in tree.read("/etc/passwd").splitlines() if l.split(":")[0] not in USERS]
+    group = [l for l in tree.read("/etc/group").splitlines() if l.split(":")[0] not in USERS]
     keys = (DIR / "ssh/id_ed25519.pub").read_text()
     tree.write("/root/.ssh/authorized_keys", keys, 0o600)
     for user, (uid, shell, noisy) in USERS.items():
@@ -160,8 +168,14 @@ class Tree:
         here.write_text(text)
         here.chmod(mode)
 
+    def read(self, path):
+        """A file's text in the layer, or else below it."""
+        here = self.root / path.lstrip("/")
+        return (here if here.exists() else self.base / path.lstrip("/")).read_text()
+
     def link(self, path, target):
         here = self.directory(Path(path).parent) / Path(path).name
+        here.unlink(missing_ok=True)
         here.symlink_to(target)
 
     def copy(self, source):

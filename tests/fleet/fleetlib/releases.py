@@ -96,6 +96,35 @@ def build(release):
     return base
 
 
+# Runs in the keeper's mounts and this machine's network: ADD ROOT LAYERS PACKAGE...
+ADD = r"""
+set -eu
+root=$1 layers=$2; shift 2
+mkdir -p "$layers/base" "$layers/work" "$layers/merged"
+base=$layers/merged
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$layers/base,workdir=$layers/work" "$base"
+mount -t proc proc "$base/proc"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$base/dev/pts"
+mount -t tmpfs tmpfs "$base/run"
+for node in null zero random urandom; do touch "$base/dev/$node"; mount --bind "/dev/$node" "$base/dev/$node"; done
+printf '#!/bin/sh\nexit 101\n' >"$base/usr/sbin/policy-rc.d"
+chmod +x "$base/usr/sbin/policy-rc.d"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+[ -n "$(ls "$base"/var/lib/apt/lists/*Packages* 2>/dev/null)" ] || chroot "$base" apt-get -qq update
+chroot "$base" apt-get -qq -o Dpkg::Options::=--force-unsafe-io -o APT::Install-Recommends=false -o APT::Cache-Limit=0 install -y "$@"
+rm -rf "$base"/var/cache/apt/*.bin "$base"/var/cache/apt/archives/*.deb
+"""
+
+
+def install(keeper, store, base, wanted):
+    """Installs packages into the layer that all hosts of a fleet have over `base`."""
+    apart = ["nsenter", f"--mount=/proc/{keeper}/ns/mnt", "unshare", "--mount", "--pid", "--fork", "--propagation", "private"]
+    argv = [*apart, "bash", "-c", ADD, "add", base, store / "layers", *wanted]
+    done = run(*argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        fail(f"cannot install {' '.join(wanted)}: " + "\n".join(done.stdout.splitlines()[-8:]))
+
+
 def packages():
     return [line for line in (line.partition("#")[0].strip() for line in LIST.read_text().splitlines()) if line]
 

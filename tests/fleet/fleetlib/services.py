@@ -1,9 +1,11 @@
 """The services of a host. Each is a directory services/NAME: service.json, start, reload, root/.
 
-service.json: `program` that must be installed; `unit` that systemd starts it by; `ports` port → STARTTLS protocol or null;
-`tls` directory, layout (`pair` = fullchain.pem and privkey.pem, `joined` = site.pem) and, where the
-service does not start as root, `group` of the key; `replaces`: directories of the machine that a host
-must not inherit; `newer`: from this version of a package on, a further directory is laid over as well. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are run by sh on the host.
+service.json: `program` that must be installed; `packages` of Debian's that it comes with; `unit` that systemd starts it by;
+`ports` port → STARTTLS protocol or null; `tls` directory, layout (`pair` = fullchain.pem and privkey.pem, or `files`; `joined` and
+`joined-key-first` = site.pem) and, where the service does not start as root, `group` of the key; `replaces`: directories of the
+machine that a host must not inherit; `newer`: from this version of a package on, a further directory is laid over as well; `apart`:
+only hosts that name it run it, it is none of `all`. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are
+run by sh on the host. `check` and `tried/` are what tests/measure asks it besides.
 """
 
 import json
@@ -46,9 +48,10 @@ def port(service):
     return int(number), ports[number]
 
 
-def group_number(name):
-    """The id of a group on the fleet's hosts."""
-    for line in (releases.of_fleet() / "etc/group").read_text().splitlines():
+def group_number(root, name):
+    """The id of a group below `root`, or else on the fleet's hosts as their release has it."""
+    own = Path(f"{root}/etc/group")
+    for line in (own if own.exists() else releases.of_fleet() / "etc/group").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split(":")[2])
     fail(f"no group {name}")
@@ -61,10 +64,11 @@ def install_pair(root, name, generation):
     if not source.is_dir():
         fail(f"unknown generation {generation}; there are {', '.join(sorted(p.name for p in PKI.iterdir() if p.is_dir()))}")
     chain, key = (source / "fullchain.pem").read_text(), (source / "privkey.pem").read_text()
-    files = {"site.pem": (chain + key, True)} if tls["layout"] == "joined" else {
-        "fullchain.pem": (chain, False),
-        "privkey.pem": (key, True),
-    }
+    joined = {"joined": chain + key, "joined-key-first": key + chain}
+    if text := joined.get(tls["layout"]):
+        files = {tls.get("files", ["site.pem"])[0]: (text, True)}
+    else:
+        files = dict(zip(tls.get("files", ["fullchain.pem", "privkey.pem"]), [(chain, False), (key, True)]))
     directory = Path(f"{root}{tls['directory']}")
     directory.mkdir(parents=True, exist_ok=True)
     for file, (text, private) in files.items():
@@ -73,6 +77,6 @@ def install_pair(root, name, generation):
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
             f.write(text)
         if private and "group" in tls:
-            os.chown(new, 0, group_number(tls["group"]))
+            os.chown(new, 0, group_number(root, tls["group"]))
         new.chmod(0o644 if not private else 0o640 if "group" in tls else 0o600)
         new.rename(directory / file)

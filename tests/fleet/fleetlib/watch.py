@@ -22,6 +22,7 @@ def served(host, service, server_name=SERVER_NAME):
     pid = hosts.process_or_fail(where) if where else hosts.keeper_or_fail()
     argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "openssl", "s_client", "-connect", f"{host['ip']}:{port}"]
     argv += ["-servername", server_name] + (["-starttls", starttls] if starttls else [])
+    argv += ["-xmpphost", server_name] if starttls == "xmpp" else []
     try:
         done = run(*argv, input="Q\n", text=True, errors="replace", capture_output=True, check=False, timeout=20)
     except subprocess.TimeoutExpired:

@@ -207,6 +207,8 @@ fn broken_before(service: &Service) {
     assert!(plan.stdout.contains("on the untouched host"), "{plan}");
     let apply = host.apply(&Task::of(service, "gen2"), "failed");
     assert_eq!(step(&apply, &host), "validate", "{apply}");
+    // It is said whose fault that is, as in the plan.
+    assert!(apply.stdout.contains("on the untouched host"), "{apply}");
     assert_eq!(host.state(service), before);
 }
 

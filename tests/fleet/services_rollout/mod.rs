@@ -8,6 +8,7 @@
 )]
 
 mod added;
+mod apart;
 mod blind_checks;
 mod caddy_api;
 mod connected;

@@ -1,10 +1,10 @@
 //! Every key of a profile is obeyed: another value changes what is asked of a host, what is verified, or what
 //! the plan tells.
 
-use crate::common::world::{DEBIAN, NOW, facts, nothing, view, wanted};
+use crate::common::world::{DEBIAN, NOW, facts, nothing, resolve, view, wanted};
 use certroll::testing::host::{CommandResult, HostFacts};
 use certroll::testing::plan::build::build;
-use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::inspection::ask_for_plan;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
 use certroll::testing::plan::variants::Variants;
@@ -163,11 +163,11 @@ fn becomes(text: &Value, path: &str) -> String {
         wanted.certificate.validate = validate;
         wanted.certificate.verify = verify;
         let Ok(variants) = Variants::of(&wanted) else { return format!("{wanted:?}") };
-        let Ok(desired) = variants.of_kind(DEBIAN) else {
+        let Ok(desired) = resolve(&wanted, DEBIAN) else {
             shown.push_str(&format!("{:?}", variants.impossible()));
             continue;
         };
-        let mut facts: HostFacts = facts(desired);
+        let mut facts: HostFacts = facts(&desired);
         for there in &mut facts.files {
             there.missing_directories = vec!["/e".parse().expect("a path")];
         }
@@ -177,7 +177,7 @@ fn becomes(text: &Value, path: &str) -> String {
             *last = CommandResult { stdout: b"a.pem b.crt".to_vec(), ..CommandResult::default() };
         }
         let seen = vec![nothing(); desired.probes.len()];
-        let view = view(desired, &facts, &seen);
+        let view = view(&desired, &facts, &seen);
         let plan = build(&view, NOW);
         let request = transaction(&view, &plan, "test", Duration::ZERO);
         let rows = rows(&view, &plan, NOW);
@@ -186,7 +186,7 @@ fn becomes(text: &Value, path: &str) -> String {
         let caveats = &desired.services[0].caveats;
         shown.push_str(&format!(
             "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n",
-            ask(&variants),
+            ask_for_plan(&variants),
             plan.places
         ));
     }

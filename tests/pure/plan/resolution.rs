@@ -5,10 +5,12 @@ use crate::common::world::{AUTHORITY, DEBIAN, desired, facts, resolve, wanted, w
 use certroll::testing::host::{Attributes, Family, FileRole, HostKind, TimedCommand, ValidateVia};
 use certroll::testing::model::{FileMode, StartTls};
 use certroll::testing::plan::desired::DesiredState;
-use certroll::testing::plan::inspection::ask;
+use certroll::testing::plan::inspection::{ask, ask_for_plan};
 use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::variants::Variants;
-use certroll::testing::playbook::certificate::{Dest, Ownership, ReloadChoice, Validation};
+use certroll::testing::playbook::certificate::{
+    Dest, Ownership, ReloadChoice, Validation, VerifyChoice,
+};
 
 /// Everything that a resolved task says, without bytes.
 fn told(desired: &DesiredState) -> String {
@@ -261,7 +263,7 @@ fn an_optional_check_is_left_out_where_its_program_is_missing() {
 #[test]
 fn the_inspection_asks_each_kind_for_its_own() {
     let wanted = wanted(&["apache"]);
-    let request = ask(&Variants::of(&wanted).unwrap());
+    let request = ask_for_plan(&Variants::of(&wanted).unwrap());
     assert!(request.variants.len() > 1);
     let kinds: usize = request.variants.iter().map(|variant| variant.kinds.len()).sum();
     assert_eq!(kinds, HostKind::all().count());
@@ -275,8 +277,29 @@ fn the_inspection_asks_each_kind_for_its_own() {
             let files = &variant.files;
             let paths: Vec<_> = desired.files.iter().map(|file| file.path.clone()).collect();
             assert_eq!(*files, paths);
+            // Its check, and what its configuration names.
             assert_eq!(variant.commands.len(), 2);
-            assert_eq!(variant.commands[0].only_if_running, Some(0));
+            assert!(variant.commands.iter().all(|one| one.only_if_running == Some(0)));
+            assert!(variant.commands.iter().all(|one| !one.unless_mounts));
         }
     }
+}
+
+/// A rollout runs no program of a service before the switch whose answer another step of it gives as well.
+#[test]
+fn a_rollout_asks_no_service_what_its_own_steps_tell() {
+    let asked = |wanted: &CertificateRequest| {
+        let request = ask(&Variants::of(wanted).unwrap());
+        let commands = &request.variants[0].commands;
+        commands
+            .iter()
+            .map(|one| (one.command.command.brief(), one.unless_mounts))
+            .collect::<Vec<_>>()
+    };
+    let mut wanted = wanted(&["nginx"]);
+    assert_eq!(asked(&wanted), [("nginx -t -q".to_owned(), true)]);
+    // Nobody looks at what is served: then the configuration has to tell.
+    wanted.certificate.verify = VerifyChoice::Off;
+    let asked = asked(&wanted);
+    assert!(asked.len() == 2 && asked[1].0.contains("nginx -T") && !asked[1].1, "{asked:?}");
 }

@@ -27,6 +27,42 @@ fn every_built_in_profile_parses_and_says_something() {
             "hitch",
             "lighttpd",
             "mosquitto",
+            "bind",
+            "coturn",
+            "cups",
+            "cyrus",
+            "dnsdist",
+            "ejabberd",
+            "etcd",
+            "exim",
+            "freeradius",
+            "h2o",
+            "icinga2",
+            "inspircd",
+            "kamailio",
+            "mariadb",
+            "memcached",
+            "mumble",
+            "nats",
+            "nghttpx",
+            "ngircd",
+            "node-exporter",
+            "nsd",
+            "postgresql",
+            "proftpd",
+            "prosody",
+            "pure-ftpd",
+            "rabbitmq",
+            "redis",
+            "rsyslog",
+            "sendmail",
+            "slapd",
+            "squid",
+            "stunnel",
+            "syslog-ng",
+            "unbound",
+            "vsftpd",
+            "znc",
             "files"
         ]
     );
@@ -55,6 +91,42 @@ fn every_built_in_profile_parses_and_says_something() {
         hitch: configuration, syntax of certificate and key, pair (of one key type) | reload
         lighttpd: configuration, syntax of certificate and key, pair | reload
         mosquitto:  | reload
+        bind: configuration | reload
+        coturn:  | reload
+        cups: configuration | none
+        cyrus:  | reload
+        dnsdist: configuration | reload
+        ejabberd:  | reload
+        etcd:  | none
+        exim: configuration | reload
+        freeradius: configuration, syntax of certificate, chain and key, pair | reload
+        h2o: configuration, syntax of certificate, chain and key, pair (of one key type) | reload
+        icinga2: configuration, syntax of certificate, chain and key, pair, readable by the service's user | reload
+        inspircd:  | reload
+        kamailio: configuration | reload
+        mariadb:  | reload
+        memcached:  | reload
+        mumble:  | reload
+        nats: configuration, syntax of certificate and key, pair | reload
+        nghttpx:  | reload
+        ngircd: configuration | reload
+        node-exporter:  | none
+        nsd: configuration | reload
+        postgresql:  | reload
+        proftpd: configuration, files exist, syntax of certificate, chain and key | none
+        prosody: configuration, syntax of certificate, chain and key, pair | reload
+        pure-ftpd:  | reload
+        rabbitmq:  | reload
+        redis:  | reload
+        rsyslog: configuration, files exist | none
+        sendmail:  | reload
+        slapd:  | reload
+        squid: configuration, syntax of certificate and key, pair | reload
+        stunnel:  | reload
+        syslog-ng: configuration, files exist | reload
+        unbound: configuration | reload
+        vsftpd:  | reload
+        znc:  | none
         files:  | required
         "
     );

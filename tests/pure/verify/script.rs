@@ -3,7 +3,9 @@
 use crate::common::pki::{Pair, server_config};
 use certroll::testing::clock;
 use certroll::testing::model::{Backoff, Fingerprint};
-use certroll::testing::verify::{Attempt, Dial, Expectation, Probe, Stream, Verdict, verify};
+use certroll::testing::verify::{
+    Attempt, Dial, Expectation, Patience, Probe, Stream, Verdict, verify,
+};
 use futures::future::BoxFuture;
 use std::collections::VecDeque;
 use std::io;
@@ -42,13 +44,18 @@ impl Script {
 
     /// Seconds since the beginning at which connections were made.
     pub(crate) fn times(&self) -> Vec<u64> {
+        self.millis().iter().map(|millis| millis / 1000).collect()
+    }
+
+    /// The same in milliseconds.
+    pub(crate) fn millis(&self) -> Vec<u64> {
         self.dialled.lock().unwrap().clone()
     }
 }
 
 impl Dial for Script {
     fn dial(&self, _: &str, _: u16) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        self.dialled.lock().unwrap().push(self.begun.elapsed().as_secs());
+        self.dialled.lock().unwrap().push(u64::try_from(self.begun.elapsed().as_millis()).unwrap());
         let mut acts = self.acts.lock().unwrap();
         let act = if acts.len() > 1 { acts.pop_front() } else { acts.front().cloned() };
         Box::pin(async move {
@@ -94,11 +101,18 @@ pub(crate) async fn run(
     backoff: Backoff,
     consecutive: u32,
 ) -> (Verdict, Vec<Attempt>) {
+    run_with(script, expect, Patience::new(backoff, consecutive)).await
+}
+
+pub(crate) async fn run_with(
+    script: &Script,
+    expect: &Expectation,
+    patience: Patience,
+) -> (Verdict, Vec<Attempt>) {
     let mut attempts = Vec::new();
     let cancel = CancellationToken::new();
     let verdict =
-        verify(&probe(), expect, backoff, consecutive, &cancel, script, &mut |a| attempts.push(a))
-            .await;
+        verify(&probe(), expect, patience, &cancel, script, &mut |a| attempts.push(a)).await;
     (verdict, attempts)
 }
 

@@ -1,10 +1,10 @@
 //! How often is looked, with which waits, and what ends it.
 
 use crate::common::pki::Authority;
-use crate::verify::script::{Act, Script, backoff, probe, run, serve, stranger, wanted};
+use crate::verify::script::{Act, Script, backoff, probe, run, run_with, serve, stranger, wanted};
 use certroll::testing::model::Backoff;
 use certroll::testing::verify::{
-    Expectation, Probe, Resolving, Seen, SignatureChoice, Verdict, verify,
+    Attempt, Expectation, Patience, Probe, Resolving, Seen, SignatureChoice, Verdict, verify,
 };
 use std::io;
 use std::time::Duration;
@@ -112,6 +112,46 @@ async fn a_slow_restart_is_waited_for() {
     assert_eq!(script.times(), [0, 1, 3]);
 }
 
+/// A service that needs a moment is looked at without a pause that nobody needs, and its first right answer is the first
+/// attempt: nothing is asked twice.
+#[tokio::test(start_paused = true)]
+async fn a_service_is_looked_at_at_once_and_again_soon_before_the_attempts_count() {
+    let authority = Authority::new("test");
+    let (old, new) = (authority.leaf(&["www.example.org"]), authority.leaf(&["www.example.org"]));
+    let patience = |millis, consecutive| Patience {
+        early: Instant::now() + Duration::from_millis(millis),
+        ..Patience::new(backoff(2, 1, 1), consecutive)
+    };
+    let numbers = |attempts: &[Attempt]| -> Vec<_> {
+        attempts.iter().map(|one| (one.number, one.of, one.matched)).collect()
+    };
+    let script = Script::new([serve(&old), Act::Close, serve(&old), serve(&new)]);
+    let (verdict, attempts) = run_with(&script, &wanted(&new), patience(150, 1)).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 1, .. }), "{verdict:?}");
+    assert_eq!(script.millis(), [0, 5, 15, 35]);
+    assert_eq!(numbers(&attempts), [(1, 2, true)]);
+
+    let script = Script::new([serve(&old), serve(&new)]);
+    let (verdict, attempts) = run_with(&script, &wanted(&new), patience(150, 2)).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 1, .. }), "{verdict:?}");
+    assert_eq!(script.millis(), [0, 5, 5]);
+    assert_eq!(numbers(&attempts), [(1, 2, true)]);
+
+    // What never is right gets all its attempts, from the end of that time.
+    for act in [serve(&old), Act::Silence, Act::Say(b"no TLS here\n")] {
+        let silent = matches!(act, Act::Silence);
+        let script = Script::new([act]);
+        let (verdict, attempts) = run_with(&script, &wanted(&new), patience(150, 1)).await;
+        assert!(matches!(verdict, Verdict::Wrong { attempts: 2, .. }), "{verdict:?}");
+        assert_eq!(numbers(&attempts), [(1, 2, false), (2, 2, false)]);
+        if silent {
+            assert_eq!(script.millis()[..2], [0, 150]);
+        } else {
+            assert_eq!(script.millis(), [0, 5, 15, 35, 75, 150, 1150]);
+        }
+    }
+}
+
 /// A server with a certificate for each kind of key, or without the one that is asked for.
 #[tokio::test(start_paused = true)]
 async fn each_kind_of_key_is_asked_for_and_what_else_is_served_is_told() {
@@ -123,10 +163,11 @@ async fn each_kind_of_key_is_asked_for_and_what_else_is_served_is_told() {
         let cancel = CancellationToken::new();
         let mut told = Vec::new();
         let once = backoff(2, 1, 1);
-        let verdict = verify(&probe, expect, once, 1, &cancel, script, &mut |attempt| {
-            told.push(attempt.detail);
-        })
-        .await;
+        let verdict =
+            verify(&probe, expect, Patience::new(once, 1), &cancel, script, &mut |attempt| {
+                told.push(attempt.detail);
+            })
+            .await;
         (verdict, told)
     };
     // The right kind costs one connection, also when it is the wrong certificate.
@@ -188,9 +229,15 @@ async fn cancelling_ends_a_wait_and_a_handshake_at_once() {
             tokio::time::sleep(Duration::from_millis(500)).await;
             token.cancel();
         });
-        let verdict =
-            verify(&probe(), &stranger(), backoff(5, 60, 60), 1, &cancel, &script, &mut |_| {})
-                .await;
+        let verdict = verify(
+            &probe(),
+            &stranger(),
+            Patience::new(backoff(5, 60, 60), 1),
+            &cancel,
+            &script,
+            &mut |_| {},
+        )
+        .await;
         assert!(matches!(verdict, Verdict::Cancelled), "{verdict:?}");
         assert_eq!(begun.elapsed(), Duration::from_millis(500));
         assert_eq!(script.times(), [0]);

@@ -87,6 +87,7 @@ fn commands_are_bounded_and_services_looked_for() {
     let command = |words: &[&str], only_if_running| InspectCommand {
         command: timed(words, 2),
         only_if_running,
+        unless_mounts: false,
     };
     let request = place.request(InspectionVariant {
         programs: vec!["sh".into(), "no such program".into()],
@@ -212,7 +213,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
     for (service, path) in read.into_iter().filter(|(_, path)| path.starts_with('/')) {
         let wanted = world::wanted(&[service]);
         let variants = certroll::testing::plan::variants::Variants::of(&wanted).expect("complete");
-        let mut request = certroll::testing::plan::inspection::ask(&variants);
+        let mut request = certroll::testing::plan::inspection::ask_for_plan(&variants);
         let place = Place::new();
         request.dirs = Some(place.dirs());
         // Asked as if it ran.
@@ -220,7 +221,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
             variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
         }
         let facts = place.inspect("sh", &request);
-        let desired = variants.desired(&facts).expect("complete");
+        let desired = variants.desired_for_plan(&facts).expect("complete");
         let seen = vec![world::nothing(); desired.probes.len()];
         let notes = world::plan(&desired, &facts, &seen).notes;
         let expected =

@@ -2,20 +2,36 @@
 
 use super::host::*;
 use super::validation::may_mount;
-use certroll::testing::host::{FileRole, ValidateStep, ValidateVia};
+use crate::common::pki::Authority;
+use certroll::testing::host::{
+    FileRole, InspectCommand, Inspection, InspectionVariant, RunningCheck, ValidateStep,
+    ValidateVia,
+};
+use certroll::testing::remote::{self, Transaction};
 use std::process::Command;
 use std::time::Instant;
 
+/// What a login starts before our shell: the account's own shell, `env` and sudo.
+const LOGIN: usize = 3;
+/// All that a rollout of one pair may start on a host.
+const MOST_PROGRAMS: usize = 45;
+
 /// Runs `sh` under strace, which counts system calls of the program and all its children.
 fn counted(host: &mut Host) -> std::path::PathBuf {
+    counted_in(host, "")
+}
+
+/// The same, started by `within`.
+fn counted_in(host: &mut Host, within: &str) -> std::path::PathBuf {
     let out = host.root.join("strace");
     let bin = host.root.join("traced");
     std::fs::create_dir(&bin).unwrap();
     let script = format!(
         "#!/bin/bash\n[ -z \"$TRACED\" ] || exec '{0}' \"$@\"\nexport TRACED=1\n\
-         exec strace -f -qq -v -s 4096 -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
+         exec {2} strace -f -qq -v -s 4096 -e trace=clone,clone3,fork,vfork,execve,fsync,fdatasync,sync,syncfs -o '{1}' '{0}' \"$@\"\n",
         host.shell.bin.join("sh").display(),
         out.display(),
+        within,
     );
     host.put(&bin.join("sh"), script.as_bytes(), 0o755);
     let path = std::env::var("PATH").unwrap();
@@ -95,6 +111,101 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
         );
         assert!(forks <= most_forks, "{}: {forks} forks", shell.name);
         assert!(flushes <= most_flushes, "{}: {flushes} flushes", shell.name);
+    }
+}
+
+/// From the login to the last word, as the engine does it: the host is read, and the same shell goes on with the transaction,
+/// whose check is nginx's own. The host has no containers, as most have none.
+#[tokio::test]
+async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
+    let there = |program: &str| Command::new(program).arg("-V").output().is_ok();
+    if !may_mount() || !there("strace") || !there("nginx") {
+        crate::common::skip("no strace or no nginx here: not counted");
+        return;
+    }
+    let authority = Authority::new("Budget");
+    for shell in shells() {
+        let mut host = Host::new(shell);
+        let config = host.root.join("nginx.conf");
+        let (cert, key) = (host.dir.join("cert.pem"), host.dir.join("key.pem"));
+        let text = format!(
+            "error_log stderr; pid {0}/pid;\nevents {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:443 ssl; \
+             ssl_certificate {1}; ssl_certificate_key {2}; }} }}\n",
+            host.root.display(),
+            cert.display(),
+            key.display()
+        );
+        host.put(&config, text.as_bytes(), 0o644);
+        let config = config.to_str().unwrap().to_owned();
+        let check = timed(&["nginx", "-t", "-q", "-c", &config], 20);
+        let out = counted_in(&mut host, "unshare -m -p --fork --mount-proc");
+        let mut programs = Vec::new();
+        // The directories are there after the first, and from the third on a generation has to go.
+        for _ in 0..3 {
+            let new = authority.leaf(&["www.example.net"]);
+            let files = [
+                host.file(
+                    "cert.pem",
+                    format!("{}{}", new.pem, new.intermediate_pem).as_bytes(),
+                    FileRole::Certificate,
+                ),
+                host.file("key.pem", new.key_pem.as_bytes(), FileRole::Key),
+            ];
+            let mut request = host.request_for(files.to_vec());
+            request.services[0].reload = Some(timed(&["/bin/echo", "signal process started"], 20));
+            request.services[0].validate.push(ValidateStep {
+                private_net: true,
+                command: check.command.clone(),
+                ..super::causes::check(&["true"], ValidateVia::MountNamespace)
+            });
+            request.backups = 1;
+            let inspection = Inspection {
+                variants: vec![InspectionVariant {
+                    files: vec![host.path("key.pem"), host.path("cert.pem")],
+                    programs: vec!["nginx".to_owned()],
+                    running: vec![RunningCheck::Process("nginx".to_owned())],
+                    commands: vec![InspectCommand {
+                        command: check.clone(),
+                        only_if_running: None,
+                        unless_mounts: true,
+                    }],
+                    ..InspectionVariant::default()
+                }],
+                boot_guard: false,
+                dirs: Some(host.dirs()),
+            };
+            let shell_there = host.sh().await.into();
+            let (facts, shell_there) = remote::inspect_in(shell_there, &inspection).await.unwrap();
+            assert!(
+                facts.commands[0].skipped,
+                "{}: nginx runs on the staged files alone",
+                shell.name
+            );
+            let begun = Transaction::begin(shell_there, request).await;
+            let (mut transaction, _) = begun.unwrap();
+            transaction.commit().await.unwrap();
+            transaction.confirm().await.unwrap();
+            let text = std::fs::read_to_string(&out).unwrap();
+            // Not the wrapper of this test.
+            let started = text.lines().filter(|line| {
+                line.contains(" execve(")
+                    && !line.contains("ENOENT")
+                    && !line.contains("/traced/sh\"")
+            });
+            let started: Vec<&str> = started.collect();
+            let nginx = started.iter().filter(|line| line.contains("/nginx\", ["));
+            assert_eq!(nginx.count(), 1, "{}: {text}", shell.name);
+            programs = started
+                .into_iter()
+                .map(|line| line.chars().take(160).collect::<String>())
+                .collect();
+        }
+        // The timers of the check, of the reload and the guard's start one a second: on a slow machine more.
+        let sleeps = programs.iter().filter(|line| line.contains("[\"sleep\", ")).count();
+        let count = programs.len() - sleeps.saturating_sub(3) + LOGIN;
+        eprintln!("{:8} {count} programs, the login's own included", shell.name);
+        let all = programs.join("\n");
+        assert!(count <= MOST_PROGRAMS, "{}: {count}\n{all}", shell.name);
     }
 }
 

@@ -107,14 +107,14 @@ async fn silence_discards_or_goes_back() {
         request.limits.stage = Duration::from_secs(1);
         request.limits.confirm = Duration::from_secs(1);
         let (mut transaction, _) = host.begin(request.clone()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        host.settled(&before).await;
         let error = transaction.commit().await.unwrap_err();
         assert!(matches!(&error, RemoteError::Aborted { why } if why == "timeout"), "{error}");
         host.assert_unchanged(&before);
         request.id = host.request().id;
         let (mut transaction, _) = host.begin(request).await.unwrap();
         transaction.commit().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        host.settled(&before).await;
         let error = transaction.confirm().await.unwrap_err();
         let RemoteError::RolledBack { failure, rollback } = error else { panic!("{error}") };
         assert_eq!(failure.to_string(), "confirm failed: timeout");

@@ -10,3 +10,4 @@ mod site;
 mod taking_back;
 mod tasks;
 mod verbs;
+mod watching;

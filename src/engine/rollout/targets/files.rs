@@ -11,12 +11,12 @@ use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validatio
 use crate::model::text::plural;
 use crate::model::{Guarantee, HostName, Step};
 use crate::plan::desired::DesiredState;
-use crate::plan::host_plan::HostPlan;
+use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::HostView;
 use crate::plan::transaction as request;
-use crate::remote::{RemoteError, Transaction};
+use crate::remote::{RemoteError, Shell, Transaction};
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Every target is files on the host that a task runs on.
@@ -29,7 +29,7 @@ impl Targets for FilesOverSsh {
         connection: HostConnection,
         dirs: Option<StateDirs>,
     ) -> Arc<dyn Target> {
-        Arc::new(Files { connection, dirs })
+        Arc::new(Files { connection, dirs, shell: Mutex::default() })
     }
 }
 
@@ -38,6 +38,8 @@ struct Files {
     connection: HostConnection,
     /// Where it keeps journals, if not at the usual place.
     dirs: Option<StateDirs>,
+    /// The one that read the host, while it waits for the transaction.
+    shell: Mutex<Option<Shell>>,
 }
 
 impl Target for Files {
@@ -54,14 +56,29 @@ impl Target for Files {
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
-        Box::pin(observe(job, &self.connection, self.dirs.as_ref()))
+        Box::pin(async move {
+            let (observed, shell) = observe(job, &self.connection, self.dirs.as_ref()).await?;
+            let begins = matches!(observed.plan.decision, Decision::Change | Decision::ReloadOnly);
+            if begins && !job.plan_only {
+                *self.shell() = Some(shell);
+            } else {
+                shell.end().await;
+            }
+            Ok(observed)
+        })
     }
 
     fn recover<'a>(
         &'a self,
         recovery: &'a Recovery<'a>,
     ) -> BoxFuture<'a, Result<Vec<String>, NotBegun>> {
-        Box::pin(recover(recovery, &self.connection, self.dirs.as_ref()))
+        Box::pin(async move {
+            let waiting = self.shell().take();
+            if let Some(shell) = waiting {
+                shell.end().await;
+            }
+            recover(recovery, &self.connection, self.dirs.as_ref()).await
+        })
     }
 
     fn begin<'a>(
@@ -98,14 +115,24 @@ impl Target for Files {
 }
 
 impl Files {
+    fn shell(&self) -> MutexGuard<'_, Option<Shell>> {
+        self.shell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn stage(&self, job: &Job, observed: &Arc<Observed>) -> Result<StagedFiles, NotBegun> {
         let Observed { view, plan } = &**observed;
         let desired = view.desired();
         let moment = crate::clock::since_epoch();
         let mut request = request::transaction(view, plan, &job.identity.holder, moment);
         request.dirs.clone_from(&self.dirs);
-        let process = self.connection.sh().await;
-        let process = process.map_err(|error| NotBegun::Failed(error.ended(job.task())))?;
+        let waiting = self.shell().take();
+        let shell = match waiting {
+            Some(shell) => shell,
+            None => {
+                let process = self.connection.sh().await;
+                process.map_err(|error| NotBegun::Failed(error.ended(job.task())))?.into()
+            }
+        };
         let mut running = Some(job.emitter.step(job.host(), Step::Lock));
         let mut entered = |step: Step| {
             if let Some(before) = running.take() {
@@ -116,7 +143,7 @@ impl Files {
                 _ => job.emitter.step(job.host(), Step::Stage),
             });
         };
-        let begun = Transaction::begin_telling(process, request, &mut entered).await;
+        let begun = Transaction::begin_telling(shell, request, &mut entered).await;
         let (transaction, staged) = begun.map_err(|error| not_begun(desired, error))?;
         let detail = stage_detail(desired, &staged);
         if let Some(running) = running.take() {

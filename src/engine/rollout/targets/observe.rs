@@ -11,13 +11,14 @@ use crate::model::Step;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
-use crate::remote::{self, RemoteError};
+use crate::remote::{self, RemoteError, Shell};
 use std::time::Duration;
 
 /// How long a recovery waits for somebody else's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing.
+/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
+/// the transaction can go on in that.
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
@@ -25,12 +26,12 @@ pub(super) async fn observe(
     job: &Job,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
-) -> Result<Observed, HostFailure> {
+) -> Result<(Observed, Shell), HostFailure> {
     let dialers = connection.dialers();
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
     let request =
         if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
-    let (facts, looks, running) = read(job, connection, dirs, request).await?;
+    let (facts, looks, running, shell) = read(job, connection, dirs, request).await?;
     let desired = match job.tries_garbage() {
         true => job.variants.desired_for_plan(&facts),
         false => job.variants.desired(&facts),
@@ -46,7 +47,7 @@ pub(super) async fn observe(
     };
     let (view, plan) = proof::sought(&job.wanted, view, &dialers, job.identity.now).await;
     running.end(describe(&plan));
-    Ok(Observed { view, plan })
+    Ok((Observed { view, plan }, shell))
 }
 
 /// What the files and the places of a task are like, and no more. Changes nothing, and runs no command of the task.
@@ -60,7 +61,8 @@ pub(super) async fn status(
 ) -> Result<HostView, HostFailure> {
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
     let request = ask_for_status(&job.variants);
-    let (facts, looks, running) = read(job, connection, dirs, request).await?;
+    let (facts, looks, running, shell) = read(job, connection, dirs, request).await?;
+    shell.end().await;
     let desired = job.variants.of_kind(facts.kind).map_err(|why| refuse(why.to_string()))?;
     let view = HostView::read(desired.for_status(), facts, looks);
     let view = view.map_err(|why| refuse(why.to_string()))?;
@@ -68,13 +70,13 @@ pub(super) async fn status(
     Ok(view)
 }
 
-/// Asks a host and looks at what is served, at the same time.
+/// Asks a host and looks at what is served, at the same time. With the shell that asked.
 async fn read(
     job: &Job,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
     mut request: Inspection,
-) -> Result<(HostFacts, Vec<Look>, Running), HostFailure> {
+) -> Result<(HostFacts, Vec<Look>, Running, Shell), HostFailure> {
     let (host, task) = (job.host(), job.task());
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
@@ -82,10 +84,12 @@ async fn read(
     running.end(connection.describe());
     let running = job.emitter.step(host, Step::Inspect);
     let (places, dialers) = (job.variants.probes(), connection.dialers());
-    let (facts, looks) =
-        tokio::join!(remote::inspect(process, &request), verification::look(places, &dialers));
-    let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
-    Ok((facts, looks, running))
+    let (facts, looks) = tokio::join!(
+        remote::inspect_in(process.into(), &request),
+        verification::look(places, &dialers)
+    );
+    let (facts, shell) = facts.map_err(|error| failure::remote(task, host, &error, None))?;
+    Ok((facts, looks, running, shell))
 }
 
 fn describe(plan: &HostPlan) -> String {

@@ -29,7 +29,11 @@ find_synctool() {
   if [ $caught = 0 ]; then { read -r find_says; read -r v; } <"$work.out"; find_says="$find_says $v"
   else find_says=$(cat "$work.out"); fi
   case $find_says in
-  *"GNU coreutils"*|*BusyBox*) flush_run $t_probe sync /dev/null 2>/dev/null || { [ $rc = 124 ] || synctool=sync; return 0; };;
+  *"(GNU coreutils) "[0-9]*)
+    # FILE is an fsync since 8.24 (2015).
+    v=${find_says#*"(GNU coreutils) "}; v=${v%%[!0-9.]*}
+    case $v in 8.[0-9]|8.1[0-9]|8.2[0-3]|[0-7].*) ;; *) synctool=sync; return 0;; esac;;
+  *BusyBox*) flush_run $t_probe sync /dev/null 2>/dev/null || { [ $rc = 124 ] || synctool=sync; return 0; };;
   esac
   # Not per file, but its -d may be.
   synctool=all

@@ -14,7 +14,7 @@ guard_start() {
 }
 # Files that do not come within this time do not come.
 t_bodies=30
-# How long the program may live from now on; with `flush`, after how long it is told that its flush is late.
+# How long the program may live from now on; with `flush` or `verdict`, after how long it is told that this is late.
 guard_tell() { guard_told=$((guard_told+1)); { echo "$1 $guard_told ${2-}" >"$work.due"; } 2>/dev/null || :; }
 guard_told=0 guard_pid=
 guard_stop() { [ -z "$guard_pid" ] || kill -s USR1 $guard_pid 2>/dev/null; guard_pid=; }
@@ -27,7 +27,7 @@ guard_journal() {
 }
 
 # PID START SECONDS JOURNAL RUN NOTE FILE; in the file a line with other seconds, a number to tell it
-# from the one before, and perhaps `flush`
+# from the one before, and perhaps what is waited for
 guard() {
   endure HUP PIPE
   guard_main=$1 guard_watched=$2 guard_left=$3 guard_told= guard_for= journal=$4 run=$5 note=$6 guard_file=$7
@@ -37,7 +37,8 @@ guard() {
     first_line "$guard_file"; set -- $v
     [ $# -lt 2 ] || [ "$2" = "$guard_told" ] || guard_told=$2 guard_left=$1 guard_for=${3-}
     if [ $guard_left -le 0 ]; then
-      if [ "$guard_for" = flush ]; then kill -s USR2 "$guard_main" 2>/dev/null; guard_for= guard_left=$t_flush
+      # More than once: ksh93 loses a signal that comes just before a wait.
+      if [ -n "$guard_for" ] && [ $guard_left -gt -$t_flush ]; then kill -s USR2 "$guard_main" 2>/dev/null
       else kill -s KILL "$guard_main" 2>/dev/null; fi
     fi
     sleep 1

@@ -1,5 +1,5 @@
-# Waiting for the controller's word: a reader whose exit status is the word and a timer that ends the
-# reader, joined by wait, which a trap interrupts in every shell (not so read). And what signals do.
+# Waiting for the controller's word: a reader whose exit status is the word, and the guard, or a timer where there is
+# none, that ends it; joined by wait, which a trap interrupts in every shell (not so read). And what signals do.
 
 # SECONDS -> v = commit|abort|confirm|rollback|alive|eof|timeout|signal
 verdict() {
@@ -10,8 +10,29 @@ verdict() {
       esac
     done
     exit 14 ) <&3 >/dev/null 2>&1 &
-  reader=$!
-  # A timer that outlives its program must not signal whoever has that number by then.
+  reader=$! verdict_timer=
+  v=0; [ ! -e "$journal" ] || guard_lives
+  if [ $v = 1 ]; then trap on_late_verdict USR2; guard_tell "$1" verdict
+  else verdict_timer_start "$1"; fi
+  [ $signals = 0 ] || kill -s USR1 $reader 2>/dev/null
+  await $reader; v=$rc reader=
+  if [ -z "$verdict_timer" ]; then guard_tell $t_guard
+  else
+    kill -s USR1 $verdict_timer 2>/dev/null
+    wait $verdict_timer 2>/dev/null
+  fi
+  [ $signals = 0 ] || v=99
+  case $v in
+  10) v=commit;; 11) v=abort;; 12) v=confirm;; 13) v=rollback;; 14) v=eof;; 15) v=alive;; 99) v=signal;;
+  *) v=timeout;;
+  esac
+}
+on_late_verdict() {
+  caught=$((caught+1))
+  [ -z "$reader" ] || kill -s USR1 $reader 2>/dev/null
+}
+verdict_timer_start() {
+  # One that outlives its program must not signal whoever has that number by then.
   start_time $reader; verdict_start=$v
   # By the second: ksh93 loses a signal that comes just before a wait, about once in 300 times.
   ( verdict_n=0 verdict_sleep=; trap 'kill $verdict_sleep; exit 0' USR1
@@ -21,15 +42,6 @@ verdict() {
     done
     kill -s USR1 $reader ) </dev/null >/dev/null 2>&1 3<&- &
   verdict_timer=$!
-  [ $signals = 0 ] || kill -s USR1 $reader 2>/dev/null
-  await $reader; v=$rc reader=
-  kill -s USR1 $verdict_timer 2>/dev/null
-  wait $verdict_timer 2>/dev/null
-  [ $signals = 0 ] || v=99
-  case $v in
-  10) v=commit;; 11) v=abort;; 12) v=confirm;; 13) v=rollback;; 14) v=eof;; 15) v=alive;; 99) v=signal;;
-  *) v=timeout;;
-  esac
 }
 
 # Ends this program, and what recovers in it, after $1 seconds, unless end_within_stop comes first: not even a

@@ -4,29 +4,50 @@
 # Mounts of other than whole file systems, one per namespace and place: hold_pid_N, hold_root_N (in its file system, as
 # told), hold_at_N, and hold_id_N (inode, and `f` for a file) below $n_holds. Only root sees those of others.
 read_holds() {
-  n_holds=0
+  n_holds=0 hold_words=
   [ "$uid" = 0 ] && [ $stattool = gnu ] && have awk || return 0
   set +f; set -- /proc/[0-9]*/ns/mnt; set -f
+  hold_first=${1#/proc/}; hold_first=${hold_first%%/*}
+  if all_mount_alike "$@"; then read_own_mounts; else read_all_mounts "$@"; fi
+  [ $n_holds -gt 0 ] || return 0
+  hold_ids hold "$hold_words"
+}
+# Most hosts without containers have one mount namespace, which the shell itself can tell.
+all_mount_alike() {
+  for v; do [ "$v" -ef /proc/self/ns/mnt ] || return 1; done
+}
+read_own_mounts() {
+  hold_at_mount=0
+  while [ $hold_at_mount -lt $n_mounts ]; do
+    get mr $hold_at_mount; hold_root=$v; get mp $hold_at_mount
+    case $hold_root in /|//*) ;; *) read_hold "$hold_first" "$hold_root" "$v";; esac
+    hold_at_mount=$((hold_at_mount+1))
+  done
+}
+read_all_mounts() {
   hold_pids=$(ls -l "$@" 2>/dev/null | awk '{ split($(NF - 2), part, "/"); if (part[3] != "" && !seen[$NF]++) print part[3] }')
   set --
   for v in $hold_pids; do set -- "$@" "/proc/$v/mountinfo"; done
   # With headers, as there are at least two: processes end meanwhile, and some awks with them.
   v=$(tail -n +1 /dev/null "$@" 2>/dev/null | awk '$1 == "==>" { split($2, part, "/"); pid = part[3]; next }
 pid != "" && $4 != "/" && $4 !~ /^\/\// && $5 ~ /^\// { print pid, $4, $5 }')
-  hold_words= hold_all=$v
+  hold_all=$v
   IFS=$nl; set -- $hold_all; IFS=$ifs
   for hold_line; do
-    hold_pid=${hold_line%% *} v=${hold_line#* }; hold_root=${v%% *} hold_at=${v#* }
-    unescape_mount "$hold_at"; hold_at=$v
-    case $hold_at in *"$nl"*) continue;; esac
-    put hold_pid $n_holds "$hold_pid"; put hold_at $n_holds "$hold_at"; put hold_id $n_holds ''
-    # Of what was renamed over only the mark is left.
-    unescape_mount "${hold_root%//deleted}"; put hold_root $n_holds "$v"
-    put hold_path $n_holds "/proc/$hold_pid/root$hold_at"
-    hold_words="$hold_words \"\$hold_path_$n_holds\""; n_holds=$((n_holds+1))
+    hold_pid=${hold_line%% *} v=${hold_line#* }; hold_root=${v%% *}
+    unescape_mount "${v#* }"
+    read_hold "$hold_pid" "$hold_root" "$v"
   done
-  [ $n_holds -gt 0 ] || return 0
-  hold_ids hold "$hold_words"
+}
+read_hold() { # PID ROOT AT
+  # No file of anybody's lies in these.
+  case $3 in *"$nl"*|/proc/*|/sys/*|/dev/*) return 0;; esac
+  put hold_pid $n_holds "$1"; put hold_at $n_holds "$3"; put hold_id $n_holds ''
+  put hold_path $n_holds "/proc/$1/root$3"
+  hold_words="$hold_words \"\$hold_path_$n_holds\""
+  # Of what was renamed over only the mark is left.
+  unescape_mount "${2%//deleted}"; put hold_root $n_holds "$v"
+  n_holds=$((n_holds+1))
 }
 
 # WHOSE WORDS (for eval): inode of each file or directory, and which it is -> WHOSE_id_N, for those whose WHOSE_path_N is told

@@ -13,9 +13,10 @@ finish() {
       mv -- "$finish_kept" "$finish_dir/.certroll/$tx" 2>/dev/null
       step kept
     fi
-    rm -rf -- "$finish_kept" "$finish_kept.new"
+    find_surplus
+    eval "rm -rf -- \"\$finish_kept\" \"\$finish_kept.new\" $surplus"
     step stage_removed
-    prune
+    remove_emptied
     j=$((j+1))
   done
   j=0; set --
@@ -50,35 +51,47 @@ finish_modes() {
   [ $# = 0 ] || chmod 600 -- "$@" 2>/dev/null
 }
 
-# Per file the newest $keep generations stay.
-prune() {
+# Per file the newest $keep generations stay -> surplus: words (for eval) for the others, and for the directories that
+# hold nothing else.
+find_surplus() {
+  surplus=
   [ -d "$finish_dir/.certroll" ] || return 0
   # Names with odd characters in front of a pattern are not for every shell.
   cd -- "$finish_dir/.certroll" 2>/dev/null || return 0
   set +f; set -- *; set -f
-  prune_all="$*"
-  cd /
-  prune_old=
+  surplus_all="$*" surplus_ids=' '
   files_of $j
   while [ $i -lt $end ]; do
-    get file_name $i; prune_name=$v
+    get file_name $i; surplus_name=$v
     set --
-    for prune_id in $prune_all; do [ ! -e "$finish_dir/.certroll/$prune_id/$prune_name" ] || set -- "$@" "$prune_id"; done
-    while [ $# -gt $keep ]; do prune_old="$prune_old \"\$finish_dir/.certroll/$1/\$file_name_$i\""; shift; done
+    for surplus_id in $surplus_all; do [ ! -e "$surplus_id/$surplus_name" ] || set -- "$@" "$surplus_id"; done
+    while [ $# -gt $keep ]; do
+      surplus="$surplus \"\$finish_dir/.certroll/$1/\$file_name_$i\"" surplus_ids="$surplus_ids$1 "
+      shift
+    done
     i=$((i+1))
   done
-  if [ -n "$prune_old" ]; then
-    eval "rm -f -- $prune_old"
-    step pruned
-  fi
-  # Also those that an earlier attempt emptied.
-  cd -- "$finish_dir/.certroll" || return 0
-  prune_old=
-  for prune_id in $prune_all; do
-    set +f; set -- "$prune_id"/* "$prune_id"/.[!.]* "$prune_id"/..?*; set -f
-    [ -e "$1" ] || [ -e "$2" ] || [ -e "$3" ] || prune_old="$prune_old $prune_id"
+  for surplus_id in $surplus_all; do
+    case $surplus_ids in *" $surplus_id "*) ;; *) continue;; esac
+    surplus_left=0
+    for v in $surplus_ids; do [ "$v" != "$surplus_id" ] || surplus_left=$((surplus_left-1)); done
+    set +f; set -- "$surplus_id"/* "$surplus_id"/.[!.]* "$surplus_id"/..?*; set -f
+    for v; do [ ! -e "$v" ] && [ ! -L "$v" ] || surplus_left=$((surplus_left+1)); done
+    [ $surplus_left != 0 ] || surplus="$surplus \"\$finish_dir/.certroll/$surplus_id\""
   done
-  [ -z "$prune_old" ] || rmdir -- $prune_old 2>/dev/null
-  step pruned_empty
+  cd /
+}
+
+# Generations without a file, which an earlier attempt left.
+remove_emptied() {
+  cd -- "$finish_dir/.certroll" 2>/dev/null || return 0
+  set +f; set -- *; set -f
+  surplus_all="$*" surplus=
+  for surplus_id in $surplus_all; do
+    set +f; set -- "$surplus_id"/* "$surplus_id"/.[!.]* "$surplus_id"/..?*; set -f
+    [ -e "$1" ] || [ -e "$2" ] || [ -e "$3" ] || surplus="$surplus $surplus_id"
+  done
+  [ -z "$surplus" ] || rmdir -- $surplus 2>/dev/null
+  step emptied_removed
   cd /
 }

@@ -67,14 +67,17 @@ unescape_mount() {
   esac
 }
 
-# mounts: all mount points, one per line; mp_N, mt_N and mo_N: each with its type and options.
+# mounts: all mount points, one per line; mp_N, mt_N, mo_N and mr_N: each with its type, its options, and what of its
+# file system it shows (as told). See proc_pid_mountinfo(5).
 read_mounts() {
   mounts=$nl n_mounts=0
-  { while read -r mount_dev mount_at mount_type mount_opts mount_rest; do
+  { while read -r mount_id v v mount_root mount_at mount_opts mount_rest; do
+      mount_rest=${mount_rest#*- }; mount_type=${mount_rest%% *} mount_opts=$mount_opts,${mount_rest##* }
       unescape_mount "$mount_at"
       mounts=$mounts$v$nl
-      put mp $n_mounts "$v"; put mt $n_mounts "$mount_type"; put mo $n_mounts "$mount_opts"; n_mounts=$((n_mounts+1))
-    done </proc/self/mounts; } 2>/dev/null
+      put mp $n_mounts "$v"; put mt $n_mounts "$mount_type"; put mo $n_mounts "$mount_opts"; put mr $n_mounts "$mount_root"
+      n_mounts=$((n_mounts+1))
+    done </proc/self/mountinfo; } 2>/dev/null
 }
 
 # The mount point that a path lies below -> v

@@ -1,0 +1,221 @@
+//! The services that no shared host runs (`apart` in their `service.json`), each by its profile alone: many of them on
+//! one host and in one run, a task for each.
+
+use crate::common::fleet::{Fleet, Ran};
+use crate::common::skip;
+use crate::services_rollout::site::NAME;
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// In every run: light, and none that Debian keeps off this machine because of another.
+const EVERY_RUN: &[&str] = &[
+    "bind",
+    "coturn",
+    "dnsdist",
+    "h2o",
+    "mariadb",
+    "memcached",
+    "nghttpx",
+    "ngircd",
+    "node-exporter",
+    "nsd",
+    "postgresql",
+    "prosody",
+    "redis",
+    "slapd",
+    "squid",
+    "stunnel",
+    "unbound",
+    "vsftpd",
+];
+/// When asked for: installed into the hosts of a fleet of their own, which is slow.
+const WHEN_ASKED: [&[&str]; 3] = [
+    &[
+        "cyrus",
+        "ejabberd",
+        "etcd",
+        "exim",
+        "freeradius",
+        "inspircd",
+        "kamailio",
+        "mumble",
+        "nats",
+        "proftpd",
+        "rabbitmq",
+        "rsyslog",
+        "znc",
+    ],
+    &["pure-ftpd", "syslog-ng"],
+    &["sendmail"],
+];
+
+fn description(service: &str) -> Value {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/services");
+    let text = fs::read_to_string(services.join(service).join("service.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A fleet of one host, and where certroll runs.
+struct Site {
+    fleet: Fleet,
+    services: Vec<&'static str>,
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn up(services: &[&'static str], options: &[&str]) -> Option<Self> {
+        let fleet = Fleet::up_with(1, services, options)?;
+        Some(Self { fleet, services: services.to_vec(), directory: tempfile::tempdir().unwrap() })
+    }
+
+    /// One task for each service, with nothing of its own but name and port.
+    fn run(&self, verb: &str, generation: &str, more: &str) -> Ran {
+        let mut play = "- hosts: web\n  become: true\n  tasks:\n".to_owned();
+        let pki = self.fleet.dir().join("pki").join(generation);
+        for service in &self.services {
+            let ports = description(service)["ports"].clone();
+            let (port, starttls) = ports.as_object().unwrap().iter().next().unwrap();
+            let starttls = starttls.as_str().unwrap_or("none");
+            writeln!(
+                play,
+                "  - certificate:\n      service: {service}\n      source: {{cert: '{pki}/fullchain.pem', key: '{pki}/privkey.pem'}}\n      \
+                 verify: {{endpoint: '{{{{ ansible_host }}}}:{port}', starttls: {starttls}, server_name: {NAME}, attempts: 60, \
+                 backoff: 100ms, max_backoff: 1s}}\n{more}",
+                pki = pki.display()
+            )
+            .unwrap();
+        }
+        fs::write(self.directory.path().join("play.yml"), play).unwrap();
+        let inventory = self.fleet.dir().join("inventory.ini").display().to_string();
+        let arguments = [verb, "play.yml", "-i", &inventory, "-o", "json"];
+        let arguments = if verb == "plan" {
+            [&arguments[..], &["--exit-code"]].concat()
+        } else {
+            arguments.to_vec()
+        };
+        self.fleet.run(self.directory.path(), &arguments)
+    }
+
+    fn expect(&self, generation: &str) {
+        for service in &self.services {
+            self.fleet.expect("h001", service, generation);
+        }
+    }
+
+    /// Everything that lies where the certificates are.
+    fn state(&self) -> String {
+        self.fleet.snapshot("h001", &[])
+    }
+
+    /// The same without what a renewal changes.
+    fn attributes(&self) -> Vec<String> {
+        let first = |line: &str| line.split(' ').take(4).collect::<Vec<_>>().join(" ");
+        self.state().lines().map(first).collect()
+    }
+}
+
+fn rolled_out(site: &Site) {
+    site.expect("gen1");
+    let (before, attributes) = (site.state(), site.attributes());
+
+    let plan = site.run("plan", "gen2", "");
+    assert_eq!(plan.code, 3, "{plan}");
+    assert_eq!(site.state(), before);
+    assert!(!plan.stdout.contains("not named"), "{plan}");
+
+    let ran = site.run("apply", "gen2", "");
+    assert_eq!(ran.outcome("h001"), "changed", "{ran}");
+    site.expect("gen2");
+    // Kept generations lie in a directory of their own.
+    let kept = |line: &String| !line.contains("/.certroll");
+    assert_eq!(site.attributes().into_iter().filter(kept).collect::<Vec<_>>(), attributes);
+
+    let after = site.state();
+    let ran = site.run("apply", "gen2", "");
+    assert_eq!(ran.outcome("h001"), "unchanged", "{ran}");
+    assert_eq!(site.state(), after);
+
+    // Served, and then a check of the operator's fails.
+    let ran = site.run(
+        "apply",
+        "gen4-p384",
+        "      checks: [{command: ['false']}]\n    ignore_errors: true\n",
+    );
+    let back = ran.events().iter().filter(|event| event["outcome"] == "rolled_back").count();
+    assert_eq!(back, site.services.len(), "{ran}");
+    assert!(!ran.stdout.contains("is not seen"), "{ran}");
+    site.expect("gen2");
+    assert_eq!(site.state(), after);
+}
+
+#[test]
+fn each_is_renewed_left_alone_and_taken_back() {
+    let there = Fleet::services(&[]);
+    let (installed, missing): (Vec<&str>, Vec<&str>) =
+        EVERY_RUN.iter().partition(|name| there.iter().any(|known| known == *name));
+    if !missing.is_empty() {
+        skip(&format!("not installed: {}", missing.join(", ")));
+    }
+    if let Some(site) = Site::up(&installed, &[]) {
+        rolled_out(&site);
+        one_for_all(&site);
+    }
+}
+
+/// `playbooks/one-service.yml` as it is, on a host whose profile has its usual places and port.
+fn one_for_all(site: &Site) {
+    let name = "edge-01.example.net";
+    site.fleet.fleet(&["issue", "new", "--san", &format!("DNS:{name}")]);
+    let certs = site.directory.path().join("certs").join(name);
+    fs::create_dir_all(&certs).unwrap();
+    for file in ["fullchain.pem", "privkey.pem"] {
+        fs::copy(site.fleet.pki("new", file), certs.join(file)).unwrap();
+    }
+    let hosts = fs::read_to_string(site.fleet.dir().join("inventory.ini")).unwrap();
+    let hosts = hosts.replacen("[web]\nh001", &format!("[edge]\n{name}"), 1);
+    fs::write(site.directory.path().join("hosts.ini"), hosts).unwrap();
+    let playbook: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "playbooks/one-service.yml"].iter().collect();
+    for service in site.services.iter().filter(|name| ["redis", "unbound"].contains(name)) {
+        let arguments =
+            ["apply", playbook.to_str().unwrap(), "-i", "hosts.ini", "-e", "certs_dir=certs"];
+        let service_is = format!("service={service}");
+        // Paths in a playbook are relative to it.
+        let certs = format!("certs_dir={}", site.directory.path().join("certs").display());
+        let ran = site.fleet.run(
+            site.directory.path(),
+            &[&arguments[..4], &["-e", &certs, "-e", &service_is]].concat(),
+        );
+        assert_eq!(ran.code, 0, "{service}: {ran}");
+        site.fleet.expect("h001", service, &site.fleet.leaf("new"));
+    }
+}
+
+#[test]
+#[ignore = "tests/run.sh --services all"]
+fn each_that_has_to_be_installed_first_as_well() {
+    for services in WHEN_ASKED {
+        if let Some(site) = Site::up(services, &["--install"]) {
+            rolled_out(&site);
+        }
+    }
+}
+
+/// No profile is forgotten: each is rolled out here or by the tests of its own, or is said not to be.
+#[test]
+fn every_service_apart_is_tried() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/services");
+    let mut apart: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| description(name)["apart"] == true)
+        .collect();
+    apart.sort();
+    // Those without a profile, and two whose files are named after the host.
+    let left_out = ["knot", "kresd", "cups", "icinga2"];
+    let mut tried: Vec<&str> = [EVERY_RUN, &WHEN_ASKED.concat(), &left_out].concat();
+    tried.sort_unstable();
+    assert_eq!(apart, tried);
+}
