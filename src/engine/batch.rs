@@ -11,7 +11,7 @@ use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::node;
 use crate::model::{Guarantee, HostName, Outcome};
-use crate::playbook::{BlockPath, RunsOn, Task};
+use crate::playbook::{BlockPath, RunsOn, Task, TaskKind};
 use crate::template::is_template;
 use indexmap::IndexSet;
 use serde_json::json;
@@ -217,6 +217,13 @@ impl<'a> Batch<'a> {
         {
             self.rescued(chosen, end, outcome, sharing);
             return;
+        }
+        // What a module would change is as pending as a certificate.
+        let would_change = matches!(task.kind, TaskKind::Module(_))
+            && end.result == TaskResult::Changed
+            && task.check_mode != Some(false);
+        if would_change && self.context.is_plan() {
+            self.context.ledger().mark_pending(&end.host);
         }
         let unchanged =
             task.kind.runs_on() == RunsOn::Batch && end.result == TaskResult::Ok && !end.unknown;

@@ -8,6 +8,7 @@ mod command;
 mod facts;
 mod inspection;
 mod kind;
+mod module;
 mod reports;
 mod transaction;
 
@@ -20,6 +21,7 @@ pub use facts::{
 pub(crate) use inspection::ProcessQuery;
 pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
 pub use kind::{Family, HostKind};
+pub(crate) use module::{ModuleRefusal, ModuleReply, ModuleRequest, Verb};
 pub use reports::{
     Committed, Recovered, RecoveredEnd, RolledBack, Staged, StepFailure, ValidationWay,
 };

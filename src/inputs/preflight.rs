@@ -14,6 +14,7 @@ use crate::model::{Fingerprint, HostName};
 use crate::plan::request::CertificateRequest;
 use crate::playbook::TaskKind;
 use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
+use crate::playbook::modules::{self, ModuleTask};
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
@@ -178,6 +179,9 @@ impl Preflight<'_> {
                     self.report.add(*problem, Some(host));
                 }
             }
+            if let TaskKind::Module(module) = &task.kind {
+                self.module(module, host, &scope);
+            }
             if let TaskKind::Certificate(spec) = &task.kind {
                 match wants::want(&self.inputs.bundles, chosen, spec, host, &scope) {
                     Ok(want) => {
@@ -201,6 +205,18 @@ impl Preflight<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// The arguments are right, and the files that they name can be read.
+    fn module(&mut self, module: &ModuleTask, host: &HostName, scope: &Scope) {
+        let arguments = match module.render(scope) {
+            Ok(arguments) => arguments,
+            Err(RenderError::NotYetKnown(_)) => return,
+            Err(RenderError::Wrong(problems)) => return self.report.extend(problems, host),
+        };
+        if let Err(TemplateError::Wrong(problem)) = modules::content(module, &arguments, scope) {
+            self.report.add(*problem, Some(host));
         }
     }
 

@@ -10,7 +10,7 @@ mod becoming;
 pub(crate) mod certificate;
 mod include;
 pub(crate) mod model;
-mod modules;
+pub(crate) mod modules;
 mod parse;
 mod reader;
 mod role;

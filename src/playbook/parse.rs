@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn every_error_comes_at_once_with_its_remedy() {
         insta::assert_snapshot!(refused(
-            "- hosts: web\n  becom: true\n  serial: many\n  tasks:\n  - comand: ls\n  - copy: {src: a}\n  \
+            "- hosts: web\n  becom: true\n  serial: many\n  tasks:\n  - comand: ls\n  - blockinfile: {path: a}\n  \
              - certificate:\n      servce: nginx\n      source: {crt: a.pem}\n  - debug: {msg: '{{ a | }}'}\n  \
              - command: ls\n    notify: nobody\n"
         ));

@@ -274,6 +274,11 @@ impl Reply {
         self.fields.iter().find(|field| field.0 == name).map(|field| field.1.as_str())
     }
 
+    /// All fields, as they came.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A field's text.
     pub(super) fn text(&self, name: &str) -> Result<&str, BadReply> {
         self.find(name).ok_or_else(|| BadReply(format!("'{}' without {name}", self.kind())))

@@ -40,6 +40,29 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     out
 }
 
+/// The other way: what the program's `enc` writes; `None` for what it never writes.
+pub(super) fn decode(word: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(word.len());
+    if word == "%" {
+        return Some(out);
+    }
+    let mut rest = word.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match first {
+            b'%' => {
+                let digits = std::str::from_utf8(tail.get(..3)?).ok()?;
+                out.push(u8::from_str_radix(digits, 8).ok()?);
+                &tail[3..]
+            }
+            byte => {
+                out.push(*byte);
+                tail
+            }
+        };
+    }
+    Some(out)
+}
+
 /// A list of texts as the program's `words` reads it.
 pub(super) fn encode_all<T: AsRef<[u8]>>(texts: &[T]) -> String {
     texts.iter().map(|text| encode(text.as_ref())).collect::<Vec<_>>().join(" ")
@@ -117,6 +140,17 @@ pub(super) fn body(bytes: &[u8], into: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let every: Vec<u8> = (1..=255).collect();
+        for bytes in [&every[..], b"", b"%", b"a b\n"] {
+            assert_eq!(decode(&encode(bytes)).as_deref(), Some(bytes));
+        }
+        for word in ["%4", "%999", "%é12"] {
+            assert_eq!(decode(word), None, "{word}");
+        }
+    }
 
     #[test]
     fn plain_text_is_what_echo_repeats() {

@@ -16,6 +16,7 @@ mod encode;
 pub(crate) mod error;
 mod heartbeat;
 mod inspect;
+pub(crate) mod module;
 pub(crate) mod program;
 pub(crate) mod transaction;
 

@@ -4,13 +4,14 @@
 //! standard input and runs it, so neither program nor request ever shows in an argument list or in
 //! sudo's log.
 
+use crate::host::Verb;
 use crate::transport::{Become, Launch};
 use std::sync::LazyLock;
 
 /// Reads lines up to `#go` and evaluates what came after the last `#script`; so a password that
 /// sudo did not ask for is never evaluated. One line, no `'` within, no `!`, no double backslash.
 pub const BOOTSTRAP: &str = concat!(
-    "sh -c 'echo;echo @certroll1 - boot;n=$(printf \"\\nx\");n=${n%x};s=;",
+    "sh -c 'echo;echo @certroll1 - boot;n=$(echo;echo x);n=${n%x};s=;",
     "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;",
     "eval \"$s\"' certroll"
 );
@@ -99,7 +100,35 @@ pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
 pub(super) static COMMANDING: LazyLock<Program> =
     LazyLock::new(|| Program::new(&[RUN, part!("command_main")]));
 
+/// The same, for the modules: each is sent what it needs.
+static LOOKING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/look")]));
+static PUTTING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/put")]));
+static FILING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/file")]));
+static SERVING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[part!("modules/service")]));
+static GROUPING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[part!("modules/account"), part!("modules/group")]));
+static ACCOUNTING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[part!("modules/account"), part!("modules/user")]));
+
+/// The program of a module.
+pub(super) fn module(verb: Verb) -> &'static Program {
+    match verb {
+        Verb::Look => &LOOKING,
+        Verb::Put => &PUTTING,
+        Verb::File => &FILING,
+        Verb::Service => &SERVING,
+        Verb::Group => &GROUPING,
+        Verb::User => &ACCOUNTING,
+    }
+}
+
 impl Program {
+    fn of_module(parts: &[&str]) -> Self {
+        let around = [&[RUN, part!("modules/core")], parts, &[part!("modules/main")]];
+        Self::new(&around.concat())
+    }
+
     /// A transaction.
     pub fn transaction(hook: Option<&str>) -> Self {
         Self::assemble(&[&TRANSACTION[..], &[part!("transaction_main")]].concat(), hook)
@@ -245,6 +274,9 @@ mod tests {
             &TRANSACTION[..],
             &[part!("core/processes"), part!("files/inspect"), part!("inspection")],
             &[part!("command_main"), PRELUDE],
+            &[part!("modules/core"), part!("modules/main"), part!("modules/look")],
+            &[part!("modules/put"), part!("modules/file"), part!("modules/service")],
+            &[part!("modules/account"), part!("modules/group"), part!("modules/user")],
             &[part!("transaction_main"), part!("recovery_main")],
         ];
         for part in parts.concat() {

@@ -132,7 +132,7 @@ pub(super) fn regex(
 }
 
 /// Python's `\1` and `\g<name>` as this engine's `${1}` and `${name}`.
-fn replacement(python: &str) -> String {
+pub(crate) fn replacement(python: &str) -> String {
     let mut out = String::new();
     let mut rest = python.chars().peekable();
     while let Some(c) = rest.next() {
@@ -211,7 +211,7 @@ fn regex_findall(text: String, pattern: String) -> Result<Vec<Value>, Error> {
 }
 
 /// Python's `json.dumps`: a blank after `,` and `:`, non-ASCII escaped.
-fn to_json(value: &Json) -> String {
+pub(crate) fn to_json(value: &Json) -> String {
     match value {
         Json::Array(items) => {
             format!("[{}]", items.iter().map(to_json).collect::<Vec<_>>().join(", "))

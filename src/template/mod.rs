@@ -28,6 +28,7 @@ pub(crate) use convert::python_repr;
 pub use engine::Templates;
 pub(crate) use engine::{Decrypt, is_template};
 pub(crate) use error::TemplateError;
+pub(crate) use filters::{replacement, to_json};
 pub(crate) use scope::ANYTHING;
 pub(crate) use scope::HostVars;
 pub use scope::Scope;

@@ -1,13 +1,15 @@
 //! Values and conditions rendered in a scope.
 
 use super::backslashes::Literal;
-use super::convert::{json, python_bool_error};
+use super::convert::{json, python_bool_error, python_text};
 use super::engine::is_template;
 use super::error::TemplateError;
 use super::evaluation::Evaluation;
 use super::omit::is_omit;
 use super::scope::Scope;
-use crate::source::{Diagnostic, Node, Value};
+use crate::source::{Diagnostic, Node, SourceFile, Span, Value, Vars};
+use std::path::Path;
+use std::sync::Arc;
 
 impl Scope {
     /// Renders a value and everything in it.
@@ -51,6 +53,43 @@ impl Scope {
         text_of(node, self.render(node)?)
     }
 
+    /// Renders a file, as Ansible's `template` does: blocks are trimmed, the last newline stays.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render), with the line of the file.
+    pub(crate) fn template_file(
+        &self,
+        file: &Arc<SourceFile>,
+        path: &Path,
+    ) -> Result<String, TemplateError> {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let whole = whole.display().to_string();
+        let names = Vars::from([
+            ("ansible_managed".to_owned(), Node::text("Ansible managed")),
+            ("template_path".to_owned(), Node::text(&whole)),
+            ("template_fullpath".to_owned(), Node::text(&whole)),
+        ]);
+        let scope = self.with_layer(Arc::new(names));
+        let node = Node { value: Value::Text(file.text.clone()), span: Some(Span::at(file, 1, 1)) };
+        let rendered = Evaluation::run(&scope, &node, |evaluation| {
+            Ok(python_text(&json(&evaluation.template(&file.text, Literal::Escapes)?)?))
+        });
+        rendered.map_err(|error| match error {
+            TemplateError::Wrong(problem) => {
+                TemplateError::Wrong(Box::new(in_its_line(*problem, file)))
+            }
+            other => other,
+        })
+    }
+
+    /// The text of a vault.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(crate) fn decrypt(&self, armour: &str) -> Result<String, String> {
+        (self.templates.decrypt)(armour)
+    }
+
     /// Evaluates a condition: an expression, with or without braces, that gives a boolean.
     ///
     /// # Errors
@@ -80,6 +119,24 @@ impl Scope {
                 python_bool_error(&other).at(node.span.as_ref()),
             ))),
         }
+    }
+}
+
+/// A name that is not defined stands somewhere in the file: the message goes to its line.
+fn in_its_line(problem: Diagnostic, file: &Arc<SourceFile>) -> Diagnostic {
+    let here =
+        problem.span.as_ref().is_some_and(|span| span.file.name == file.name && span.line == 1);
+    let name = problem.message.split('\'').nth(1).map(str::to_owned);
+    let Some(name) = name.filter(|name| here && !name.is_empty()) else { return problem };
+    let mut lines = file.text.lines().enumerate();
+    let found = lines.find_map(|(index, line)| Some((index, line, line.find(&name)?)));
+    match found {
+        Some((index, line, at)) => {
+            let column = line[..at].chars().count() + 1;
+            let span = Span::at(file, index + 1, column).with_length(name.chars().count());
+            problem.at(Some(&span))
+        }
+        None => problem,
     }
 }
 

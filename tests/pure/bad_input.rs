@@ -126,7 +126,7 @@ fn brackets_and_quotes_left_open() {
 #[test]
 fn unknown_modules() {
     assert_snapshot!(playbook(
-        "- hosts: web\n  tasks:\n  - certficate: {service: nginx}\n  - nginx_reload:\n  - ansible.builtin.copy: {src: a, dest: b}\n"
+        "- hosts: web\n  tasks:\n  - certficate: {service: nginx}\n  - nginx_reload:\n  - ansible.builtin.blockinfile: {path: a}\n"
     ));
 }
 

@@ -72,6 +72,14 @@ fn every_key_is_documented_and_every_documented_key_is_known() {
     ] {
         assert_eq!(documented(&page, heading), known_keys(&text), "{heading}");
     }
+    let page = read("docs/modules.md");
+    let names = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let names: Vec<&str> = names.filter(|name| !name.contains(' ')).collect();
+    for name in &names {
+        let known = known_keys(&task(&format!("{name}: {{zzzzzzzzzz: 1}}")));
+        assert_eq!(documented(&page, &format!("## {name}")), known, "{name}");
+    }
+    assert!(names.len() >= 10, "{names:?}");
 }
 
 /// Fenced blocks whose first line is exactly this.

@@ -2,6 +2,7 @@
 
 use super::super::certificate::CertificateSpec;
 use super::super::include::Include;
+use super::super::modules::ModuleTask;
 use crate::source::{Node, Vars};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ pub enum TaskKind {
     Certificate(Box<CertificateSpec>),
     /// Runs a program.
     Command(CommandSpec),
+    /// Works on a host.
+    Module(Box<ModuleTask>),
     /// Shows a text or a variable.
     Debug {
         /// `msg`.
@@ -61,6 +64,7 @@ impl TaskKind {
             Self::Certificate(_) => "certificate",
             Self::Command(command) if command.shell => "shell",
             Self::Command(_) => "command",
+            Self::Module(task) => task.module.name,
             Self::Debug { .. } => "debug",
             Self::Assert { .. } => "assert",
             Self::Fail { .. } => "fail",
@@ -83,6 +87,7 @@ impl TaskKind {
                 let more = [chdir, creates, removes, stdin, timeout];
                 words.iter().chain(more.into_iter().flatten()).collect()
             }
+            Self::Module(task) => task.templates().collect(),
             Self::Debug { message, variable: _ } | Self::Fail { message } => {
                 message.iter().collect()
             }
@@ -114,6 +119,7 @@ impl TaskKind {
     pub fn runs_on(&self) -> RunsOn {
         match self {
             Self::Command(_)
+            | Self::Module(_)
             | Self::Debug { .. }
             | Self::Assert { .. }
             | Self::Fail { .. }

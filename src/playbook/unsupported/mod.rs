@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_collections_module_is_told_apart_from_a_slip() {
-        assert_eq!(in_a_task("ansible.builtin.copy"), Some(FILES));
+        assert_eq!(in_a_task("ansible.builtin.blockinfile"), Some(FILES));
         assert_eq!(in_a_task("community.crypto.x509_certificate"), Some(ISSUING));
         assert_eq!(in_a_task("acme.tools.thing"), Some(COLLECTION));
         assert_eq!(in_a_task("ansible.builtin.coyp"), None);

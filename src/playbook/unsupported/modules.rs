@@ -2,12 +2,13 @@
 
 use super::remedies::Group;
 
-pub(super) const FILES: &str = "certificates and keys are deployed by `certificate`, with owner and mode; leave other files \
-                     to Ansible, or use `command`";
+pub(super) const FILES: &str =
+    "use `copy`, `template`, `file` or `lineinfile`, or leave it to Ansible";
 const SERVICES: &str =
-    "the `reload` of a `certificate` task does it; else use `command: [systemctl, reload, NAME]`";
+    "use `service` or `systemd`; the `reload` of a `certificate` task needs neither";
 const PACKAGES: &str = "certroll installs nothing: leave it to Ansible, before the rollout";
-const ACCOUNTS: &str = "certroll manages no accounts: leave it to Ansible, before the rollout";
+const ACCOUNTS: &str =
+    "certroll has `user` and `group`; leave the rest of accounts to Ansible, before the rollout";
 pub(super) const ISSUING: &str = "certroll rolls out what exists: let your issuing tool write the files on the controller, and name \
                        them in `source` of a `certificate` task";
 const FACTS: &str =
@@ -24,12 +25,8 @@ const CLOUD: &str = "leave it to Ansible; certroll reads what it writes into the
 pub(super) const MODULES: &[Group] = &[
     (
         &[
-            "copy",
-            "template",
-            "file",
             "acl",
             "blockinfile",
-            "lineinfile",
             "replace",
             "assemble",
             "xattr",
@@ -49,30 +46,11 @@ pub(super) const MODULES: &[Group] = &[
     ),
     (
         &["get_url"],
-        "fetch it on the controller before the run: what is rolled out must not change between hosts",
+        "fetch it on the controller before the run, and `copy` it: what is rolled out must not change between hosts",
     ),
     (&["fetch"], "use `command` with `register`, or Ansible"),
-    (
-        &["slurp"],
-        "use `command: [cat, PATH]` with `register`; a key does not belong into a variable",
-    ),
-    (&["stat"], "use `command: [test, -e, PATH]` with `failed_when: false` and `register`"),
     (&["find"], "use `command: [find, …]` with `register`"),
-    (
-        &[
-            "service",
-            "systemd",
-            "systemd_service",
-            "sysvinit",
-            "openrc",
-            "runit",
-            "supervisorctl",
-            "launchd",
-            "win_service",
-            "sv",
-        ],
-        SERVICES,
-    ),
+    (&["runit", "supervisorctl", "launchd", "win_service", "sv"], SERVICES),
     (
         &[
             "service_facts",
@@ -129,8 +107,6 @@ pub(super) const MODULES: &[Group] = &[
     ),
     (
         &[
-            "user",
-            "group",
             "authorized_key",
             "known_hosts",
             "win_user",

@@ -2,11 +2,12 @@
 //!
 //! Hosts for which the same would be done share a block; in a crowd also those that differ in their certificates.
 
+use super::host_run::HostRun;
 use super::run_view::{BatchRun, RunView};
 use super::theme::{self, Theme, cut, line};
 use super::{Reporter, alike, rerun, words};
 use crate::event::planned::{CertBrief, PlanCounts, PlanRow};
-use crate::event::{Event, Kind};
+use crate::event::{Event, Kind, TaskResult};
 use crate::model::text::plural;
 use crate::model::{FileAction, Fingerprint, HostName, Step};
 use anstyle::Style;
@@ -85,6 +86,10 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
     if totals.reload_only > 0 {
         would.push(format!("only reload {}", plural(totals.reload_only, "host")));
     }
+    let by_tasks = changed_by_tasks(view);
+    if by_tasks > 0 {
+        would.push(format!("change {} by other tasks alone", plural(by_tasks, "host")));
+    }
     let would = if would.is_empty() { "change nothing".to_owned() } else { would.join(" and ") };
     let mut rest = Vec::new();
     for (count, word) in [
@@ -107,10 +112,19 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
     let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
     let would = format!("{verb} would {would}{rest}");
     text.push_str(&format!("\n{}\n", theme.paint(theme::STRONG, would)));
-    if totals.pending() > 0 {
+    if totals.pending() > 0 || by_tasks > 0 {
         text.push_str(&format!("to do it: certroll {}\n", rerun::for_real(&view.start)));
     }
     text
+}
+
+/// Hosts on which no certificate is pending, and what other tasks do is.
+fn changed_by_tasks(view: &RunView) -> usize {
+    let changed = |host: &&HostRun| {
+        host.tasks.iter().any(|task| task.result == TaskResult::Changed)
+            && !host.rows.iter().any(|(_, row)| row.action.is_pending())
+    };
+    view.hosts.values().filter(changed).count()
 }
 
 /// Hosts that could not be planned: what they are called in the table, and why.

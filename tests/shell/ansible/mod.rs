@@ -5,6 +5,7 @@ mod differences;
 mod filters;
 mod idioms;
 mod inventories;
+mod modules;
 mod oracle;
 mod patterns;
 mod playbooks;

@@ -23,7 +23,7 @@ impl Story {
 }
 
 /// Reads the default output of `ansible-playbook`.
-fn theirs(answer: &Answer) -> Story {
+pub(super) fn theirs(answer: &Answer) -> Story {
     let mut story = Story::default();
     let (mut task, mut steps) = (String::new(), Vec::new());
     let mut lines = answer.stdout.lines().peekable();
@@ -74,7 +74,7 @@ fn theirs(answer: &Answer) -> Story {
 }
 
 /// Reads certroll's events.
-fn ours(events: &[Json]) -> Story {
+pub(super) fn ours(events: &[Json]) -> Story {
     let mut story = Story::default();
     let mut steps = Vec::new();
     for event in events {
@@ -97,6 +97,11 @@ fn ours(events: &[Json]) -> Story {
     story
 }
 
+/// Events out of `-o json`.
+pub(super) fn events(text: &str) -> Vec<Json> {
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
 /// Runs certroll itself; its events and exit code.
 fn certroll(site: &Site, args: &[&str]) -> (Vec<Json>, Option<i32>, String) {
     let ended = Command::new(env!("CARGO_BIN_EXE_certroll"))
@@ -105,8 +110,7 @@ fn certroll(site: &Site, args: &[&str]) -> (Vec<Json>, Option<i32>, String) {
         .current_dir(site.path())
         .output()
         .expect("certroll runs");
-    let lines = String::from_utf8(ended.stdout).expect("UTF-8");
-    let events = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let events = events(&String::from_utf8(ended.stdout).expect("UTF-8"));
     (events, ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
@@ -120,6 +124,16 @@ pub(super) struct Both {
 
 /// Runs `site.yml` of the files on the inventory `hosts` with both.
 pub(super) fn both(ansible: &mut Ansible, files: &[(&str, &str)], more: &[&str]) -> Both {
+    both_with(ansible, files, more, || {})
+}
+
+/// The same, with something to be done between Ansible's run and certroll's.
+pub(super) fn both_with(
+    ansible: &mut Ansible,
+    files: &[(&str, &str)],
+    more: &[&str],
+    between: impl FnOnce(),
+) -> Both {
     let site = Site::new(files);
     let python = ansible.python().display().to_string();
     let local = format!("ansible_connection=local ansible_python_interpreter={python}");
@@ -129,6 +143,7 @@ pub(super) fn both(ansible: &mut Ansible, files: &[(&str, &str)], more: &[&str])
     args.extend(more);
     args.push("site.yml");
     let answer = ansible.ask("ansible-playbook", &args, site.path());
+    between();
     let (events, code, stderr) = certroll(&site, &args);
     assert!(events.len() > 2, "{stderr}");
     Both { theirs: theirs(&answer), ours: ours(&events), events, answer, code }

@@ -137,8 +137,9 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
     let all = turns.count.load(Ordering::SeqCst);
     assert_eq!(std::fs::read(site.path().join("key.pem")).unwrap(), b"key.pem\n");
     assert_eq!(sshd.log().matches("Starting session: command").count(), 1);
-    // Channel and program; request and bodies; commit and confirm.
-    assert!(read - log_in <= 3, "{} turns to read the host", read - log_in);
-    assert!(staged - read <= 2, "{} turns to stage", staged - read);
-    assert!(all - staged <= 2, "{} turns for the verdicts", all - staged);
+    // Channel and program; request and bodies; commit and confirm. One more each is allowed for a window that the library
+    // opens further, for which nobody waits.
+    assert!(read - log_in <= 4, "{} turns to read the host", read - log_in);
+    assert!(staged - read <= 3, "{} turns to stage", staged - read);
+    assert!(all - staged <= 3, "{} turns for the verdicts", all - staged);
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod command;
+mod modules;
 mod pause;
 mod simple;
 mod wait_for;
@@ -18,6 +19,7 @@ impl Action<'_> {
     pub(super) async fn perform(&self) -> Result<Done, Failed> {
         match &self.task.kind {
             TaskKind::Command(spec) => command::perform(self, spec).await,
+            TaskKind::Module(task) => modules::perform(self, task).await,
             TaskKind::WaitFor(spec) => wait_for::perform(self, spec).await,
             TaskKind::Pause { duration, unit, prompt } => {
                 pause::perform(self, duration.as_ref(), *unit, prompt.as_ref()).await

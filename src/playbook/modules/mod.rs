@@ -1,5 +1,19 @@
 //! The modules: which one a task names, and its arguments.
+//!
+//! What works on hosts is a row of [`table`]: its arguments are read, checked and rendered alike. The others, which
+//! steer the run or look at it, are read here one by one.
 
+mod content;
+mod definition;
+mod parse;
+mod table;
+mod task;
+
+pub(crate) use content::{FileContent, content};
+pub(crate) use task::{Arguments, ModuleTask};
+
+use self::definition::Definition;
+use self::table::HOST_MODULES;
 use super::arguments::{command, mapping};
 use super::certificate::CertificateSpec;
 use super::model::{IncludeVars, Meta, TaskKind, WaitFor};
@@ -9,8 +23,8 @@ use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 use crate::template::Templates;
 
-/// The modules.
-const MODULES: [&str; 13] = [
+/// The modules that work on no host, or in a way of their own.
+const OWN_MODULES: [&str; 13] = [
     "certificate",
     "command",
     "shell",
@@ -25,6 +39,22 @@ const MODULES: [&str; 13] = [
     "include_role",
     "meta",
 ];
+
+/// Every module's name.
+fn names() -> Vec<&'static str> {
+    let of_hosts = HOST_MODULES.iter().map(|module| module.name);
+    OWN_MODULES.into_iter().chain(of_hosts).collect()
+}
+
+/// A module by one of its names.
+fn named(name: &str) -> Option<&'static str> {
+    let own = OWN_MODULES.into_iter().find(|known| *known == name);
+    own.or_else(|| Some(of_hosts(name)?.name))
+}
+
+fn of_hosts(name: &str) -> Option<&'static Definition> {
+    HOST_MODULES.iter().find(|module| module.name == name || module.aliases.contains(&name))
+}
 
 /// The one key that names a module.
 pub(super) fn module<'a>(
@@ -41,7 +71,7 @@ pub(super) fn module<'a>(
             .or_else(|| text.strip_prefix("ansible.legacy."))
             .or_else(|| text.strip_prefix("certroll."))
             .unwrap_or(text);
-        if let Some(module) = MODULES.iter().find(|module| **module == short) {
+        if let Some(module) = named(short) {
             if let Some((other, _)) = chosen {
                 found.push(
                     Diagnostic::error(format!("the task has two modules: {other} and {module}"))
@@ -63,7 +93,7 @@ pub(super) fn module<'a>(
         found.push(
             Diagnostic::error("the task does nothing: no module is named")
                 .at(node.span.as_ref())
-                .help(format!("modules: {}", MODULES.join(", "))),
+                .help(format!("modules: {}", names().join(", "))),
         );
     }
     chosen
@@ -71,16 +101,16 @@ pub(super) fn module<'a>(
 
 fn unknown(reader: &Reader<'_>, name: &Node) -> Diagnostic {
     let text = name.as_str().unwrap_or_default();
-    match nearest(text, MODULES) {
+    match nearest(text, names()) {
         Some(near) => Diagnostic::error(format!("unknown module or keyword '{text}'"))
             .at(name.span.as_ref())
             .label("not known here")
             .help(format!("did you mean '{near}'?"))
-            .help(format!("modules: {}", MODULES.join(", "))),
+            .help(format!("modules: {}", names().join(", "))),
         None => {
             let mut problem = reader.unknown(name);
             problem.message = format!("unknown module or keyword '{text}'");
-            problem.help(format!("modules: {}", MODULES.join(", ")))
+            problem.help(format!("modules: {}", names().join(", ")))
         }
     }
 }
@@ -114,7 +144,13 @@ pub(super) fn kind(
         }
         "meta" => meta(value, found),
         "include_vars" => include_vars(value, found),
-        _ => keyed(module, value, templates, found),
+        _ => match of_hosts(module) {
+            Some(definition) => {
+                let task = parse::parse(definition, value, arguments, found)?;
+                Some(TaskKind::Module(Box::new(task)))
+            }
+            None => keyed(module, value, templates, found),
+        },
     }
 }
 

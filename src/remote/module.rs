@@ -1,0 +1,117 @@
+//! A module on a host: what is to be so, by one program for each kind of thing.
+
+use super::conversation::{BadReply, Conversation, Reply};
+use super::encode::{body, decode, encode, encode_all, is_plain_text};
+use super::error::RemoteError;
+use super::program::{Then, module, nonce};
+use crate::host::{ModuleRefusal, ModuleReply, ModuleRequest};
+use crate::model::text::printable;
+use crate::model::{Secret, Step};
+use crate::transport::Process;
+use zeroize::Zeroizing;
+
+/// Content that is read of a host at most.
+pub(crate) const LARGEST: usize = 4 << 20;
+
+/// Runs a module on the host that `process` runs [`BOOTSTRAP`](super::BOOTSTRAP) on. That it refuses is a result
+/// and no error.
+///
+/// # Errors
+/// See [`RemoteError`]. Once it had begun, what it did is unknown.
+pub(crate) async fn run(
+    process: Process,
+    request: &ModuleRequest,
+) -> Result<Result<ModuleReply, ModuleRefusal>, RemoteError> {
+    let nonce = nonce();
+    let text = words(request, &nonce);
+    let program = module(request.verb);
+    let mut host =
+        Conversation::open(process.into(), program, &nonce, &text, Step::Task, Then::End).await?;
+    host.may_have_changed = !request.check;
+    let mut content: Option<Zeroizing<Vec<u8>>> = None;
+    loop {
+        let reply = host.next(request.timeout).await?;
+        match reply.kind.as_str() {
+            "part" => {
+                let part = reply.bytes("hex");
+                let part = Zeroizing::new(part.map_err(|bad| host.garbage(bad.into_words()))?);
+                let all =
+                    content.get_or_insert_with(|| Zeroizing::new(Vec::with_capacity(LARGEST)));
+                if all.len() + part.len() > LARGEST {
+                    return Err(host.garbage("more content than was asked for"));
+                }
+                all.extend_from_slice(&part);
+            }
+            "send" => {
+                let bytes = request.body.as_ref().map(Secret::expose);
+                let bytes = bytes.map_or(&[][..], Vec::as_slice);
+                let mut lines = Zeroizing::new(Vec::with_capacity(bytes.len() * 3 / 2 + 80));
+                body(bytes, &mut lines);
+                host.send(&lines).await?;
+            }
+            "done" => {
+                let read = done(&reply).map_err(|bad| host.garbage(bad.into_words()))?;
+                host.finish().await;
+                let content = content.map(|mut all| Secret::new(std::mem::take(&mut *all)));
+                return Ok(Ok(ModuleReply { content, ..read }));
+            }
+            "failed" => {
+                let read = refusal(&reply).map_err(|bad| host.garbage(bad.into_words()))?;
+                host.finish().await;
+                return Ok(Err(read));
+            }
+            _ => return Err(host.garbage(format!("'{}' was not expected", reply.kind()))),
+        }
+    }
+}
+
+/// Words as one setting, which the host takes apart.
+pub(crate) fn word_list(words: &[String]) -> String {
+    encode_all(words)
+}
+
+fn words(request: &ModuleRequest, nonce: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!("tx {nonce} -\ncheck {}\n", u8::from(request.check)));
+    for (name, value) in &request.settings {
+        // Nothing on a host has a NUL in its name.
+        text.push_str(&format!("set {name} {}\n", encode(value.replace('\0', "").as_bytes())));
+    }
+    if let Some(bytes) = &request.body {
+        let how = if is_plain_text(bytes.expose()) { "text" } else { "base64" };
+        text.push_str(&format!("input {how}\n"));
+    }
+    text.push_str("go\n");
+    text
+}
+
+/// A field's text, safe to show.
+fn shown(word: &str) -> Option<String> {
+    Some(printable(&decode(word)?, 4096))
+}
+
+fn done(reply: &Reply) -> Result<ModuleReply, BadReply> {
+    let bad = |name: &str| BadReply::new(&format!("'done' has an invalid '{name}'"));
+    let mut read = ModuleReply { changed: reply.text("changed")? == "1", ..ModuleReply::default() };
+    for (name, word) in reply.fields() {
+        match name {
+            "changed" => {}
+            "changes" => {
+                for change in word.split(';').filter(|change| !change.is_empty()) {
+                    let mut parts = change.split('|');
+                    let mut next = || parts.next().and_then(shown).ok_or_else(|| bad(name));
+                    read.changes.push((next()?, next()?, next()?));
+                }
+            }
+            _ => {
+                let value = shown(word).ok_or_else(|| bad("field"))?;
+                read.fields.push((name.to_owned(), value));
+            }
+        }
+    }
+    Ok(read)
+}
+
+fn refusal(reply: &Reply) -> Result<ModuleRefusal, BadReply> {
+    let why = shown(reply.text("why")?).ok_or_else(|| BadReply::new("'failed' without why"))?;
+    Ok(ModuleRefusal { why: why.replace('\n', " "), output: reply.words("out")? })
+}
