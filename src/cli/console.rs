@@ -64,7 +64,7 @@ pub(super) fn rerun(args: &RunArgs) -> Rerun {
 /// The words that carry out a saved plan again.
 pub(super) fn rerun_plan(path: &Path, narrowed: bool, rerun: Rerun) -> Rerun {
     let argv = vec![path.display().to_string()];
-    Rerun { argv, limit: rerun.limit.filter(|_| narrowed), left_out: rerun.left_out }
+    Rerun { argv, limit: rerun.limit.filter(|_| narrowed), ..rerun }
 }
 
 /// The same for verbs that take a pattern of hosts in place of a playbook.
@@ -92,7 +92,7 @@ impl Words {
     fn rerun(self, source: &InventorySource) -> Rerun {
         let secret = source.extra_vars.iter().any(|vars| !vars.starts_with('@'));
         let left_out = secret.then(|| "-e".to_owned()).into_iter().collect();
-        Rerun { argv: self.0, limit: source.limit.clone(), left_out }
+        Rerun { argv: self.0, limit: source.limit.clone(), left_out, own: Vec::new() }
     }
 
     fn option(&mut self, flag: &str, value: Option<String>) {

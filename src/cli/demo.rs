@@ -86,6 +86,7 @@ async fn stage(
         rerun: console::rerun(&run),
         out: None,
         plan: None,
+        follows: None,
         record: None,
         reporters: vec![Box::new(actions.clone())],
     };

@@ -34,7 +34,7 @@ pub(super) fn begin(
     let store = store().map_err(|problem| problem.to_string())?;
     let place = store.directory().display();
     let record = store
-        .begin(start, now)
+        .begin(start, crate::clock::since_epoch())
         .map_err(|error| format!("this run is not recorded: {place}: {error}"))?;
     let oldest = Timestamp::from_unix(now.unix() - i64::from(flags.keep_days) * 86_400);
     let keep = usize::try_from(flags.keep_runs).unwrap_or(usize::MAX);

@@ -72,7 +72,7 @@ fn is_of(start: &RunStart, playbooks: &[String]) -> bool {
     let mine = playbooks.iter().map(|name| here.join(name));
     let its = start.playbooks.iter().map(|name| Path::new(&start.directory).join(name));
     let rolled = matches!(start.command.as_str(), "apply" | "rollback");
-    rolled && (playbooks.is_empty() || mine.eq(its))
+    rolled && !start.check && (playbooks.is_empty() || mine.eq(its))
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What has settled flags.
+const SAVED: &str = "a saved plan";
+
 /// The files that a project is made of.
 pub(super) fn sources(project: &Project) -> Vec<Source> {
     let files = project.sources().into_iter();
@@ -102,7 +105,7 @@ pub(super) fn to_do(given: &ApplyArgs, now: Timestamp) -> Result<Option<ToDo>, F
     let Some(path) = among(&given.run)? else {
         return Ok(None);
     };
-    let mut found = settled(&given.run);
+    let mut found = settled(&given.run, SAVED);
     if given.check {
         let problem = Diagnostic::error("--check: a saved plan has been made and reviewed already");
         found.push(problem.help(format!("`certroll show {}` prints it", path.display())));
@@ -135,7 +138,7 @@ pub(super) fn to_look_after(given: &RunArgs) -> Result<Option<(RunArgs, PathBuf)
     }
     let mut given = given.clone();
     anchor(&mut given);
-    let found = settled(&given);
+    let found = settled(&given, SAVED);
     if found.has_errors() {
         return Err(found.into());
     }
@@ -179,17 +182,30 @@ pub(super) fn refuse(given: &RunArgs) -> Result<(), Diagnostic> {
 ///
 /// # Errors
 /// Values are needed again; words that this version does not know.
-fn command_line(plan: &SavedPlan, path: &Path, given: &RunArgs) -> Result<ApplyArgs, Failure> {
+pub(super) fn command_line(
+    plan: &SavedPlan,
+    path: &Path,
+    given: &RunArgs,
+) -> Result<ApplyArgs, Failure> {
     let Some(start) = plan.start() else {
         return Err(Diagnostic::error(format!("{}: the plan is empty", path.display())).into());
     };
-    if !start.rerun.left_out.is_empty() && given.inventory.extra_vars.is_empty() {
-        let flags = start.rerun.left_out.join(", ");
-        let problem = format!("the plan was made with {flags}, whose values are not kept in it");
-        return Err(Diagnostic::error(problem).help("give the same values again").into());
-    }
+    given_again(start, given, "the plan")?;
     enter(&start.directory);
     again(start, given)
+}
+
+/// Values that are not kept because they may be secret have to be given again.
+///
+/// # Errors
+/// They were not.
+pub(super) fn given_again(start: &RunStart, given: &RunArgs, what: &str) -> Result<(), Diagnostic> {
+    if start.rerun.left_out.is_empty() || !given.inventory.extra_vars.is_empty() {
+        return Ok(());
+    }
+    let flags = start.rerun.left_out.join(", ");
+    let problem = format!("{what} was made with {flags}, whose values are not kept in it");
+    Err(Diagnostic::error(problem).help("give the same values again"))
 }
 
 /// Makes the paths that were given now independent of the directory that is entered for the earlier command line.
@@ -226,6 +242,9 @@ pub(super) fn enter(directory: &str) {
 pub(super) fn again(start: &RunStart, given: &RunArgs) -> Result<ApplyArgs, Failure> {
     let mut words = vec!["certroll".to_owned(), "apply".to_owned()];
     words.extend(start.rerun.argv.iter().cloned());
+    if start.command == "apply" {
+        words.extend(start.rerun.own.iter().cloned());
+    }
     if let Some(limit) = &start.rerun.limit {
         words.extend(["--limit".to_owned(), limit.clone()]);
     }
@@ -257,8 +276,8 @@ pub(super) fn again(start: &RunStart, given: &RunArgs) -> Result<ApplyArgs, Fail
     Ok(args)
 }
 
-/// The flags that were given although an earlier run has settled what they say.
-fn settled(run: &RunArgs) -> Diagnostics {
+/// The flags that were given although `what` has settled what they say.
+pub(super) fn settled(run: &RunArgs, what: &str) -> Diagnostics {
     let (source, link) = (&run.inventory, &run.connection);
     let all = [
         ("--inventory", !source.sources.is_empty()),
@@ -276,8 +295,9 @@ fn settled(run: &RunArgs) -> Diagnostics {
     ];
     let mut found = Diagnostics::default();
     for (flag, _) in all.into_iter().filter(|(_, given)| *given) {
-        let problem = Diagnostic::error(format!("{flag}: the saved plan already sets this"));
-        let help = "with a saved plan, only --limit, -e, passwords and output options may be given";
+        let problem = Diagnostic::error(format!("{flag}: {what} already sets this"));
+        let help =
+            format!("with {what}, only --limit, -e, passwords and output options may be given");
         found.push(problem.help(help));
     }
     found
@@ -322,6 +342,7 @@ fn roster(plan: &SavedPlan, view: &RunView) -> Roster {
             apart: failed.collect::<IndexMap<_, _>>(),
             names: play.names.clone(),
             batches: play.batches.iter().map(|batch| batch.hosts.clone()).collect(),
+            ..RosterPlay::default()
         }
     });
     let plays = plays.collect();

@@ -10,15 +10,27 @@ use crate::engine::identity::Identity;
 use crate::engine::rollout::targets::every_kind::EveryKind;
 use crate::engine::run;
 use crate::engine::stop::Stop;
-use crate::event::{Event, Kind, NoteLevel, Rerun, RunStart, SCHEMA, Summary};
-use crate::inputs::preflight;
+use crate::event::{Event, Kind, NoteLevel, Rerun, RunInputs, RunStart, SCHEMA, Summary};
 use crate::inputs::project::Project;
 use crate::inputs::verb::Verb;
+use crate::inputs::{given, preflight};
 use crate::model::Fingerprint;
 use crate::report::{Pause, Reporter, RunView};
 use crate::source::{Diagnostics, render};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The run that this one follows.
+pub(super) struct Followed {
+    /// Its name.
+    pub(super) run: String,
+    /// What has to be the same still; none: nothing.
+    pub(super) inputs: Option<RunInputs>,
+    /// Only some of its hosts are wanted.
+    pub(super) narrowed: bool,
+    /// What to do where something is not the same.
+    pub(super) remedy: String,
+}
 
 /// What a session is about.
 pub(super) struct Session<'a> {
@@ -36,6 +48,8 @@ pub(super) struct Session<'a> {
     pub(super) out: Option<String>,
     /// Digest of the saved plan that is carried out.
     pub(super) plan: Option<Fingerprint>,
+    /// The run that is resumed, and what it was given.
+    pub(super) follows: Option<&'a Followed>,
     /// How a record is kept, where one is.
     pub(super) record: Option<&'a RecordArgs>,
     /// Reporters besides the console.
@@ -71,11 +85,14 @@ impl Session<'_> {
             Arc::new(EveryKind::default()),
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
-        let findings = match verb {
+        let mut findings = match verb {
             Verb::Ping | Verb::Discover { .. } => preflight::Findings::default(),
             _ => preflight::check(&context.inputs, operator.is_there())?,
         };
-        let mut notes = findings.warnings;
+        if let Some(Followed { run, inputs: Some(then), narrowed, remedy }) = self.follows {
+            given::same(then, &findings.inputs, run, *narrowed, remedy)?;
+        }
+        let notes = &mut findings.warnings;
         if self.output.output == Output::Json {
             notes.splice(0..0, warnings.0.iter().map(ToString::to_string));
         } else {
@@ -101,7 +118,7 @@ impl Session<'_> {
             interrupted.run(Kind::Stopping { reason });
         })?;
         drop(emitter);
-        let result = run::run(&context, start, notes).await;
+        let result = run::run(&context, start, findings).await;
         watcher.abort();
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
@@ -125,6 +142,7 @@ impl Session<'_> {
             shard: project.options.shard,
             out: self.out.clone(),
             plan: self.plan,
+            follows: self.follows.as_ref().map(|followed| followed.run.clone()),
             ..begin(project.options.verb.name(), run.to_owned())
         }
     }

@@ -72,6 +72,8 @@ impl<'a> Batch<'a> {
                 .any_errors_fatal
                 .unwrap_or(context.inputs.project.options.any_errors_fatal),
             max_fail_percentage: at.play.max_fail_percentage,
+            // A host that cannot go back keeps no other from it.
+            unlimited: context.is_taking_back(),
         };
         let left = hosts.iter().cloned().collect();
         let hosts = hosts.to_vec();
@@ -238,9 +240,9 @@ impl<'a> Batch<'a> {
                 let reason = end.message.clone().unwrap_or_default();
                 tally.fail(&end.host, outcome, reason);
             }
-            if end.called_off
-                || end.result == TaskResult::Skipped && self.context.stop.is_requested()
-            {
+            if end.called_off {
+                tally.call_off(&end.host, end.message.clone().unwrap_or_default());
+            } else if end.result == TaskResult::Skipped && self.context.stop.is_requested() {
                 tally.skip(&end.host, end.message.clone().unwrap_or_default());
             }
         }

@@ -9,6 +9,8 @@ pub(crate) struct Budget {
     pub any_errors_fatal: bool,
     /// More than this share of the batch, in percent, is too many. Unreachable hosts count.
     pub max_fail_percentage: Option<f64>,
+    /// No number of failures ends the run.
+    pub unlimited: bool,
 }
 
 impl Budget {
@@ -18,7 +20,7 @@ impl Budget {
     /// Without either setting the run ends when the whole batch failed; `max_fail_percentage: 100`
     /// goes on even then.
     pub(crate) fn exceeded(self, size: usize, failed: usize) -> Option<StopReason> {
-        if failed == 0 {
+        if failed == 0 || self.unlimited {
             return None;
         }
         if self.any_errors_fatal {

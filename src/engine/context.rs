@@ -8,6 +8,8 @@ use super::rollout::target::Targets;
 use super::stop::Stop;
 use crate::inputs::Inputs;
 use crate::inputs::project::Project;
+use crate::inputs::verb::Verb;
+use crate::playbook::OnFailure;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -27,7 +29,7 @@ pub(crate) struct Context {
     /// What was read, what hosts know, certificates and keys.
     pub inputs: Inputs,
     /// Connections.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// Where events go.
     pub emitter: Emitter,
     /// The stop switch.
@@ -47,7 +49,7 @@ impl Context {
     /// The context of a run of `project` that has not begun.
     pub(crate) fn new(
         project: Arc<Project>,
-        connections: Connections,
+        connections: impl Into<Arc<Connections>>,
         emitter: Emitter,
         stop: Stop,
         identity: Identity,
@@ -57,6 +59,7 @@ impl Context {
         let permits = Semaphore::new(project.options.forks.max(1));
         let inputs = Inputs::new(project, identity.now);
         let (identity, ledger) = (Arc::new(identity), Mutex::default());
+        let connections = connections.into();
         Self { inputs, connections, emitter, stop, identity, targets, permits, operator, ledger }
     }
 
@@ -75,6 +78,19 @@ impl Context {
     /// Whether nothing may be changed.
     pub(crate) fn is_plan(&self) -> bool {
         self.inputs.project.options.is_plan()
+    }
+
+    /// Whether the run takes back what it has confirmed itself.
+    pub(crate) fn is_taking_back(&self) -> bool {
+        let roster = self.inputs.project.options.roster.as_ref();
+        roster.and_then(|roster| roster.undo.as_ref()).is_some_and(|undo| undo.by_itself)
+    }
+
+    /// Whether what is confirmed may have to go back.
+    pub(crate) fn may_take_back(&self) -> bool {
+        let mut plays = self.inputs.project.plays();
+        let is_apply = self.inputs.project.options.verb == Verb::Apply;
+        is_apply && plays.any(|at| at.play.on_failure == OnFailure::RollbackRun)
     }
 
     /// Waits between two items of a loop, not in a plan; `false`: the run was stopped in the meantime. `closing`: it

@@ -1,6 +1,7 @@
 //! What became of every host so far: counts, pending changes, and what was told once.
 
 use super::tally::Tally;
+use crate::event::planned::PlannedTask;
 use crate::model::HostName;
 use indexmap::IndexSet;
 use std::collections::HashSet;
@@ -12,6 +13,20 @@ pub(crate) struct Ledger {
     pub tally: Tally,
     pending: IndexSet<HostName>,
     told: HashSet<String>,
+    confirmed: Vec<Confirmed>,
+}
+
+/// A certificate task that is confirmed on a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirmed {
+    /// The play's number among those of the project.
+    pub play: usize,
+    /// The batch, from 1.
+    pub batch: usize,
+    /// The host.
+    pub host: HostName,
+    /// What was done.
+    pub task: PlannedTask,
 }
 
 impl Ledger {
@@ -23,6 +38,16 @@ impl Ledger {
     /// How many hosts `apply` would change.
     pub(crate) fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Keeps what is confirmed, in order: it may have to go back.
+    pub(crate) fn confirm(&mut self, confirmed: Confirmed) {
+        self.confirmed.push(confirmed);
+    }
+
+    /// What was confirmed so far.
+    pub(crate) fn confirmed(&self) -> &[Confirmed] {
+        &self.confirmed
     }
 
     /// `true` the first time that it is asked about a message.

@@ -17,8 +17,10 @@ pub(crate) mod end;
 pub(crate) mod exit;
 pub(crate) mod failure;
 mod fan_out;
+mod foreseen;
 pub(crate) mod identity;
 pub(crate) mod ledger;
+mod leftovers;
 pub(crate) mod plays;
 pub(crate) mod pulse;
 pub(crate) mod rollout;
@@ -28,6 +30,7 @@ pub(crate) mod stop;
 mod stories;
 pub(crate) mod survey;
 pub(crate) mod tally;
+mod undo;
 pub(crate) mod verification;
 
 pub(crate) use discovery::USUAL_DAYS;

@@ -5,28 +5,47 @@ use super::context::Context;
 use super::exit;
 use super::plays::play;
 use super::survey;
+use super::undo;
 use crate::event::{Kind, RunStart, Summary};
+use crate::inputs::preflight::Findings;
 use crate::inputs::selection::PlayAt;
-use crate::inputs::verb::Verb;
+use crate::inputs::verb::{Back, Verb};
 use crate::model::Outcome;
+use crate::playbook::OnFailure;
 use crate::source::Diagnostics;
 use std::sync::Arc;
 
-/// Does what the verb asks and tells how it ended. Warnings are those of the preflight.
+/// Does what the verb asks and tells how it ended, after what the preflight found.
 ///
 /// # Errors
 /// For verbs that run no play: what is wrong with the playbook's values.
 pub(crate) async fn run(
     context: &Arc<Context>,
     start: RunStart,
-    warnings: Vec<String>,
+    findings: Findings,
 ) -> Result<Summary, Diagnostics> {
     context.emitter.run(Kind::RunStart(Box::new(start)));
-    for warning in warnings {
+    if context.inputs.project.options.verb.changes() {
+        context.emitter.run(Kind::Inputs(Box::new(findings.inputs)));
+    }
+    for warning in findings.warnings {
         context.emitter.warn(None, warning);
     }
     match &context.inputs.project.options.verb {
-        Verb::Plan | Verb::Apply | Verb::Rollback { .. } => plays(context).await,
+        // A dry run looks at every host anyway.
+        Verb::Rollback { back: Back::Run, check: false } => {
+            undo::look(context).await;
+            plays(context).await;
+        }
+        Verb::Plan | Verb::Apply | Verb::Rollback { .. } => {
+            let stopped = plays(context).await;
+            if let Some(at) = stopped.filter(|at| at.play.on_failure == OnFailure::RollbackRun)
+                && context.may_take_back()
+                && !context.stop.is_interrupt()
+            {
+                take_back(context, at).await;
+            }
+        }
         Verb::Verify | Verb::Status | Verb::Recover | Verb::Ping | Verb::Discover { .. } => {
             survey::run(context).await?
         }
@@ -34,16 +53,17 @@ pub(crate) async fn run(
     Ok(summary(context))
 }
 
-/// Runs every play of every playbook.
-async fn plays(context: &Arc<Context>) {
+/// Runs every play of every playbook. The one in which the run was stopped, if it was.
+async fn plays(context: &Arc<Context>) -> Option<PlayAt<'_>> {
     let mut book = 0;
     let mut earlier_failed = false;
+    let failed_before = context.ledger().tally.failures();
     for at in context.inputs.project.plays() {
         if at.book_index() != book {
             book = at.book_index();
             // A dry run looks at everything.
             let failures = context.ledger().tally.failures();
-            earlier_failed = failures != (0, 0) && !context.is_plan();
+            earlier_failed = failures != failed_before && !context.is_plan();
         }
         if earlier_failed {
             not_begun(context, at, "a host failed in an earlier playbook");
@@ -51,10 +71,26 @@ async fn plays(context: &Arc<Context>) {
         }
         play::run(context, at).await;
         if context.stop.is_requested() {
-            break;
+            enter_remaining(context);
+            return Some(at);
         }
     }
-    enter_remaining(context);
+    None
+}
+
+/// Takes back what the run has confirmed, as its play asks.
+async fn take_back(context: &Arc<Context>, at: PlayAt<'_>) {
+    if context.ledger().confirmed().is_empty() {
+        return;
+    }
+    match undo::of_run(context, at) {
+        Some(back) => {
+            undo::look(&back).await;
+            plays(&back).await;
+            undo::enter(context, &back);
+        }
+        None => undo::enter_none(context),
+    }
 }
 
 /// Hosts of plays that never began appear in the summary too, as skipped.

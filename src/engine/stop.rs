@@ -1,7 +1,7 @@
 //! Stopping early, by ordered reasons: a weaker one never replaces a stronger one.
 
 use crate::event::StopReason;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// The run's stop switch. Clones share it.
@@ -10,6 +10,8 @@ pub(crate) struct Stop {
     reason: Arc<Mutex<Option<StopReason>>>,
     soft: CancellationToken,
     hard: CancellationToken,
+    /// Told of every interrupt.
+    next: Arc<OnceLock<Stop>>,
 }
 
 impl Stop {
@@ -21,11 +23,26 @@ impl Stop {
         }
         *current = Some(reason);
         drop(current);
+        if reason >= StopReason::Interrupt
+            && let Some(next) = self.next.get()
+        {
+            next.request(reason);
+        }
         self.soft.cancel();
         if reason == StopReason::SecondInterrupt {
             self.hard.cancel();
         }
         true
+    }
+
+    /// The switch of what is still to be done after this run was stopped: only an interrupt stops that. The same each
+    /// time.
+    pub(crate) fn next(&self) -> &Self {
+        let next = self.next.get_or_init(Self::default);
+        if let Some(reason) = self.reason().filter(|reason| *reason >= StopReason::Interrupt) {
+            next.request(reason);
+        }
+        next
     }
 
     /// The strongest reason so far.
@@ -70,5 +87,17 @@ mod tests {
         assert!(!stop.hard().is_cancelled());
         assert!(stop.request(StopReason::SecondInterrupt));
         assert!(stop.hard().is_cancelled());
+    }
+
+    #[test]
+    fn what_follows_is_stopped_by_interrupts_alone() {
+        let stop = Stop::default();
+        stop.request(StopReason::FailureBudget);
+        let next = stop.next();
+        assert!(!next.is_requested());
+        stop.request(StopReason::Interrupt);
+        assert!(next.is_requested() && !next.hard().is_cancelled());
+        stop.request(StopReason::SecondInterrupt);
+        assert!(stop.next().hard().is_cancelled());
     }
 }

@@ -8,6 +8,7 @@ use super::rollout::targets::scripted::{Act, Script};
 use super::run;
 use super::stop::Stop;
 use crate::event::{Kind, RunStart, StopReason, Summary, TaskResult};
+use crate::inputs::preflight::Findings;
 use crate::inputs::project::{Book, Options, Project};
 use crate::inputs::verb::Verb;
 use crate::inventory::{self, LoadOptions};
@@ -116,7 +117,7 @@ impl Story {
             kept.lock().unwrap().push((host, event.kind.clone()));
             Ok(())
         }));
-        let run = run::run(&context, RunStart::default(), Vec::new());
+        let run = run::run(&context, RunStart::default(), Findings::default());
         let (summary, ()) = tokio::join!(run, meanwhile(stop));
         drop(context);
         listening.await.unwrap().unwrap();

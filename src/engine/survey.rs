@@ -7,100 +7,25 @@ use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
+use super::foreseen::each_task;
+use super::leftovers::{self, Leftovers};
 use super::rollout::job::job;
 use super::rollout::status::host_status;
-use super::rollout::target::{Job, NotBegun, Recovery, Target};
+use super::rollout::target::Job;
 use super::verification::{Sought, verify_all};
 use crate::event::{Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
-use crate::inputs::iteration::{all_true, iterations};
 use crate::inputs::play_scope::PlayScope;
-use crate::inputs::selection::ChosenTask;
 use crate::inputs::verb::Verb;
-use crate::inputs::wants;
-use crate::model::{HostName, RemotePath, Step};
+use crate::model::{HostName, Step};
 use crate::plan::desired::ProbeWant;
-use crate::playbook::TaskKind;
-use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::remote::{self};
 use crate::source::Diagnostics;
-use crate::template::{Scope, TemplateError};
 use indexmap::IndexMap;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Every certificate task of every host, as `make` renders it; hosts in the order of the plays.
-fn each_task<T>(
-    context: &Context,
-    make: impl Fn(&ChosenTask<'_>, &CertificateSpec, &PlayScope, &HostName, &Scope) -> Rendered<T>,
-) -> Result<IndexMap<HostName, Vec<T>>, Diagnostics> {
-    let mut all: IndexMap<HostName, Vec<T>> = IndexMap::new();
-    let mut found = Diagnostics::default();
-    let variables = &context.inputs.variables;
-    for at in context.inputs.project.plays() {
-        let hosts = at.hosts(variables).unwrap_or_default();
-        let vars = PlayScope::new(at.book, at.play, &hosts);
-        for host in &hosts {
-            let mine = all.entry(host.clone()).or_default();
-            for (chosen, scope) in at.foresee(variables, &vars, host, at.tasks()) {
-                let made = scope.and_then(|scope| {
-                    let TaskKind::Certificate(spec) = &chosen.task.kind else {
-                        return Ok(Vec::new());
-                    };
-                    let make = |scope: &Scope| make(&chosen, spec, &vars, host, scope);
-                    each_item(context, &chosen, host, &scope, make)
-                });
-                match made {
-                    Ok(made) => mine.extend(made),
-                    Err(problems) => found.extend(problems),
-                }
-            }
-        }
-    }
-    if found.has_errors() { Err(found) } else { Ok(all) }
-}
-
-type Rendered<T> = Result<T, RenderError>;
-
-/// One for each item of the task's loop.
-fn each_item<T>(
-    context: &Context,
-    chosen: &ChosenTask<'_>,
-    host: &HostName,
-    scope: &Scope,
-    make: impl Fn(&Scope) -> Rendered<T>,
-) -> Result<Vec<T>, Diagnostics> {
-    let task = &chosen.task;
-    let unknown = |name: &str| {
-        let title = task.title();
-        let words = format!("task '{title}' is left out: '{name}' is not known outside a run");
-        context.emitter.warn(Some(host), words);
-    };
-    let list = match iterations(task.looping.as_ref(), scope) {
-        Ok(list) => list,
-        Err(TemplateError::NotYetKnown(name)) => {
-            unknown(&name);
-            return Ok(Vec::new());
-        }
-        Err(TemplateError::Wrong(problem)) => return Err(Diagnostics(vec![*problem])),
-    };
-    let mut made = Vec::new();
-    for (scope, _) in list {
-        // What only the run would decide is looked at all the same.
-        if let Ok(false) = all_true(&task.when, &scope) {
-            continue;
-        }
-        match make(&scope) {
-            Ok(one) => made.push(one),
-            Err(RenderError::NotYetKnown(name)) => unknown(&name),
-            Err(RenderError::Wrong(problems)) => return Err(problems),
-        }
-    }
-    Ok(made)
-}
 
 /// Every certificate task of every host, with its material checked.
 fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
@@ -263,14 +188,6 @@ async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure
     Ok(ok(job.host(), words))
 }
 
-/// What may be left on a host: where its state is kept and where files of certificate tasks are.
-struct Leftovers {
-    target: Arc<dyn Target>,
-    /// Leftovers with the same are settled together.
-    account: (String, Option<StateDirs>),
-    files: BTreeSet<RemotePath>,
-}
-
 /// Settles what interrupted runs left on every host; nothing else. Asks neither for certificates nor for
 /// commands: a task that could not be applied now does not keep its hosts from being repaired.
 ///
@@ -278,23 +195,13 @@ struct Leftovers {
 /// What is wrong with the playbook's values.
 async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let leftovers = each_task(context, |chosen, spec, vars, host, scope| {
-        let wants::Places { files, cluster } = wants::paths(chosen, spec, scope)?;
-        let connections = &context.connections;
-        let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
-        let connection = connection.map_err(RenderError::Wrong)?;
-        let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
-        let account = match &cluster {
-            Some(secret) => (format!("{secret:?}"), None),
-            None => (connection.describe(), dirs.clone()),
-        };
-        let target = context.targets.target(host, connection, dirs, cluster.as_ref());
-        Ok(Leftovers { target, account, files })
+        Leftovers::of(context, chosen, spec, vars, host, scope)
     })?;
     over(context, leftovers, |context, host, leftovers| async move {
         if leftovers.is_empty() {
             return Vec::new();
         }
-        let end = match recover_host(&context, &host, together(leftovers)).await {
+        let end = match leftovers::recover(&context, &host, "recover", leftovers).await {
             Ok(words) if words.is_empty() => ok(&host, "nothing to recover"),
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
@@ -303,38 +210,6 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
     })
     .await;
     Ok(())
-}
-
-/// One for each account with its own state: a host is asked once, however many tasks it has.
-fn together(leftovers: Vec<Leftovers>) -> Vec<Leftovers> {
-    let mut all: Vec<Leftovers> = Vec::new();
-    for one in leftovers {
-        match all.iter_mut().find(|known| known.account == one.account) {
-            Some(known) => known.files.extend(one.files),
-            None => all.push(one),
-        }
-    }
-    all
-}
-
-async fn recover_host(
-    context: &Context,
-    host: &HostName,
-    leftovers: Vec<Leftovers>,
-) -> Result<Vec<String>, HostFailure> {
-    let mut words = Vec::new();
-    for Leftovers { target, files, .. } in leftovers {
-        let files: Vec<RemotePath> = files.into_iter().collect();
-        let recovery = Recovery {
-            host,
-            task: "recover",
-            holder: &context.identity.holder,
-            files: &files,
-            emitter: &context.emitter,
-        };
-        words.extend(target.recover(&recovery).await.map_err(NotBegun::into_failure)?);
-    }
-    Ok(words)
 }
 
 /// Does what a verb outside a rollout asks of every host.

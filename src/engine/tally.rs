@@ -17,6 +17,8 @@ struct Entry {
     failure: Option<Outcome>,
     reason: Option<String>,
     attempted: bool,
+    /// A certificate task was called off: whatever else was done, the host is not done.
+    called_off: bool,
 }
 
 impl Tally {
@@ -86,6 +88,12 @@ impl Tally {
         entry.reason.get_or_insert_with(|| reason.into());
     }
 
+    /// Records why a rollout left a host alone that other tasks may have worked on.
+    pub(crate) fn call_off(&mut self, host: &HostName, reason: impl Into<String>) {
+        self.entry(host).called_off = true;
+        self.skip(host, reason);
+    }
+
     /// Whether the host takes no further part.
     pub(crate) fn has_failed(&self, host: &HostName) -> bool {
         self.hosts.get(host).is_some_and(|entry| entry.failure.is_some())
@@ -96,6 +104,7 @@ impl Tally {
         let Some(entry) = self.hosts.get(host) else { return Outcome::Skipped };
         match entry.failure {
             Some(outcome) => outcome,
+            None if entry.called_off => Outcome::Skipped,
             None if entry.counts.changed > 0 => Outcome::Changed,
             None if entry.attempted => Outcome::Unchanged,
             None => Outcome::Skipped,
@@ -149,6 +158,10 @@ mod tests {
         tally.task(&a, TaskResult::Ok);
         tally.task(&b, TaskResult::Changed);
         tally.skip(&c, "the run was stopped");
+        let e = HostName::new("e");
+        tally.task(&e, TaskResult::Changed);
+        tally.call_off(&e, "its stage was discarded");
+        assert_eq!(tally.outcome(&e), Outcome::Skipped);
         tally.task(&d, TaskResult::Failed);
         tally.fail(&d, Outcome::RolledBack(Step::Verify), "old certificate served");
         assert_eq!(tally.outcome(&a), Outcome::Unchanged);

@@ -13,7 +13,7 @@ pub(crate) mod status;
 use crate::model::{Endpoint, Fingerprint, HostName, Outcome, Step, Timestamp};
 use found::FoundCertificate;
 use planned::{PlanCounts, PlannedTask, ServiceEnd};
-pub(crate) use run::{HostSummary, Rerun, RunStart, StopReason, Summary};
+pub(crate) use run::{HostSummary, Rerun, RunInputs, RunStart, StopReason, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use status::HostStatus;
@@ -43,6 +43,8 @@ pub(crate) struct Event {
 pub(crate) enum Kind {
     /// The run begins.
     RunStart(Box<RunStart>),
+    /// What the run was given (verbs that change hosts); comes right after its start.
+    Inputs(Box<RunInputs>),
     /// A play begins.
     PlayStart {
         /// Its name.
@@ -188,6 +190,12 @@ pub(crate) enum Kind {
     Stopping {
         /// Why.
         reason: StopReason,
+    },
+    /// The run takes back what it has confirmed (`on_failure: rollback_run`). The plays that follow are those of the
+    /// way back.
+    TakingBack {
+        /// The hosts that go back.
+        hosts: Vec<HostName>,
     },
     /// A host is done with the run.
     HostEnd {

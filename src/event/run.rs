@@ -48,6 +48,35 @@ pub(crate) struct RunStart {
     pub shard: Option<Shard>,
 }
 
+/// What a run was given, as digests: a run that follows it can tell whether that is still the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunInputs {
+    /// The playbooks, what they include, and the service profiles that they name.
+    pub sources: Vec<Source>,
+    /// For each play its hosts that take part, in the pattern's order.
+    pub plays: Vec<Vec<HostName>>,
+    /// What certificate tasks want of each host, as far as that is known before the run.
+    pub hosts: IndexMap<HostName, HostInputs>,
+}
+
+/// A file or a profile that a run was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// As it is named in messages.
+    pub file: String,
+    /// SHA-256 of its text.
+    pub sha256: Fingerprint,
+}
+
+/// What certificate tasks want of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostInputs {
+    /// The leaves that it gets, task by task.
+    pub leaves: Vec<Fingerprint>,
+    /// SHA-256 over the bytes of certificates and keys, every word of the tasks, and where the host is.
+    pub sha256: Fingerprint,
+}
+
 /// What follows the verb on a command line that leads to the same hosts and tasks again. Holds
 /// nothing secret: values that may be are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +84,9 @@ pub(crate) struct Rerun {
     /// Playbooks and flags, one word each, but for `--limit`.
     #[serde(default)]
     pub argv: Vec<String>,
+    /// Words that only the same verb knows, as `--to previous` of `rollback`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
     /// The value of `--limit`.
     #[serde(default)]
     pub limit: Option<String>,

@@ -103,6 +103,11 @@ impl Growth {
         Self { places, known: Mutex::default() }
     }
 
+    /// Nothing added yet; roles are looked for in the same places.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.places.clone())
+    }
+
     /// The tasks of an inclusion in a play whose relative paths start in `directory`.
     ///
     /// # Errors

@@ -1,13 +1,15 @@
 //! What a run is given, and what can be told of it before any host is touched.
 //!
 //! Inventory, playbooks and profiles as they were read ([`project`]), the walk over their plays and tasks
-//! ([`selection`]), what includes add to them ([`growth`]), whom a run that follows an earlier one is about ([`roster`]),
+//! ([`selection`]), what includes add to them ([`growth`]), whom a run that follows an earlier one is about ([`roster`])
+//! and whether it is given the same ([`given`]),
 //! the variables of each host ([`variables`]), loops and conditions ([`iteration`]), certificates
 //! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
 //! Nothing here connects to a host or to a service.
 
 mod acme;
 pub(crate) mod bundles;
+pub(crate) mod given;
 pub(crate) mod growth;
 pub(crate) mod iteration;
 mod place;

@@ -1,11 +1,13 @@
 //! Before any connection: every host × task is rendered and every certificate checked, all errors at once.
 
 use super::Inputs;
+use super::given::Given;
 use super::iteration::{all_true, iterations};
 use super::play_scope::PlayScope;
 use super::project::Options;
 use super::selection::{ChosenTask, PlayAt};
 use super::wants;
+use crate::event::RunInputs;
 use crate::event::planned::PlanRow;
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName};
@@ -22,6 +24,8 @@ use indexmap::{IndexMap, IndexSet};
 pub(crate) struct Findings {
     /// One line each, for the operator.
     pub warnings: Vec<String>,
+    /// What the run is given.
+    pub inputs: RunInputs,
 }
 
 /// The preflight of a run.
@@ -30,6 +34,7 @@ struct Preflight<'a> {
     /// Somebody can be asked.
     operator: bool,
     report: Report,
+    given: Given,
 }
 
 /// Checks everything that can be checked without a connection. `operator`: somebody can be asked.
@@ -37,7 +42,8 @@ struct Preflight<'a> {
 /// # Errors
 /// All errors, each once with the hosts that it concerns.
 pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnostics> {
-    let mut preflight = Preflight { inputs, operator, report: Report::default() };
+    let (report, given) = (Report::default(), Given::default());
+    let mut preflight = Preflight { inputs, operator, report, given };
     preflight.start();
     let mut any = false;
     for at in inputs.project.plays() {
@@ -46,11 +52,13 @@ pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnos
                 any |= !hosts.is_empty();
                 preflight.roster(at);
                 preflight.play(at, &hosts);
+                let selected = at.selected(&inputs.variables).unwrap_or_default();
+                preflight.given.plays.push(selected);
             }
             Err(problem) => preflight.report.add(problem, None),
         }
     }
-    let mut report = preflight.report;
+    let Preflight { mut report, given, .. } = preflight;
     let odd = inputs.variables.files.take_warnings().0;
     report.warn(odd.into_iter().map(|warning| warning.to_string()));
     if inputs.project.options.verb.runs_plays() {
@@ -61,7 +69,8 @@ pub(crate) fn check(inputs: &Inputs, operator: bool) -> Result<Findings, Diagnos
     if !any && report.problems.is_empty() && !may_be_empty(&inputs.project.options) {
         report.add(nobody(inputs), None);
     }
-    report.end()
+    let warnings = report.end()?;
+    Ok(Findings { warnings, inputs: given.end(&inputs.project) })
 }
 
 fn nobody(inputs: &Inputs) -> Diagnostic {
@@ -180,6 +189,7 @@ impl Preflight<'_> {
                             self.report.add(*problem, Some(host));
                         }
                         index += 1;
+                        self.given.add(&want.wanted, &scope);
                         self.report.warn(want.warnings);
                         if let Some(problem) = self.nobody_to_ask(&want.wanted.certificate) {
                             self.report.add(problem, Some(host));
@@ -320,9 +330,13 @@ impl Report {
         self.warnings.extend(warnings);
     }
 
-    fn end(self) -> Result<Findings, Diagnostics> {
+    /// The warnings.
+    ///
+    /// # Errors
+    /// Whatever is wrong.
+    fn end(self) -> Result<Vec<String>, Diagnostics> {
         if self.problems.is_empty() {
-            return Ok(Findings { warnings: self.warnings.into_iter().collect() });
+            return Ok(self.warnings.into_iter().collect());
         }
         let problems = self.problems.into_values().map(|(problem, hosts)| {
             if hosts.is_empty() {

@@ -31,6 +31,18 @@ pub(crate) struct Project {
 }
 
 impl Project {
+    /// The same to be run in another way. What includes add is read again.
+    pub(crate) fn again(&self, options: Options) -> Self {
+        Self {
+            inventory: Arc::clone(&self.inventory),
+            books: self.books.clone(),
+            extra: Arc::clone(&self.extra),
+            decrypt: Arc::clone(&self.decrypt),
+            options,
+            growth: self.growth.anew(),
+        }
+    }
+
     /// The files of its playbooks, with the digest of each text.
     pub(crate) fn sources(&self) -> BTreeMap<String, Fingerprint> {
         let mut files = BTreeMap::new();
@@ -50,6 +62,7 @@ impl Project {
 }
 
 /// A playbook with what stands beside it.
+#[derive(Clone)]
 pub(crate) struct Book {
     /// Its plays.
     pub playbook: Playbook,
@@ -101,6 +114,6 @@ pub(crate) struct Options {
 impl Options {
     /// Whether nothing may be changed.
     pub(crate) fn is_plan(&self) -> bool {
-        self.verb == Verb::Plan
+        self.verb.is_dry()
     }
 }

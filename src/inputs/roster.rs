@@ -5,7 +5,7 @@ use crate::event::planned::PlannedTask;
 use crate::model::HostName;
 use crate::model::text::plural;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The hosts of a run as they were settled earlier.
@@ -13,12 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Roster {
     /// What settled them, as `the plan` or `run 5d1f0a4c`.
     pub origin: String,
-    /// One for each play of the project, in order; a play beyond the last has no host.
+    /// One for each play of the project, in order.
     pub plays: Vec<RosterPlay>,
+    /// A play beyond the last is as the playbook says; else it has no host.
+    pub open: bool,
     /// Hosts that are not in it were left out on purpose now (`--limit`), and are not spoken of.
     pub narrowed: bool,
     /// What was reviewed; none: whatever the playbook says is done.
     pub reviewed: Option<Reviewed>,
+    /// What is taken back; none: nothing.
+    pub undo: Option<Undo>,
 }
 
 /// A play's hosts.
@@ -30,6 +34,45 @@ pub(crate) struct RosterPlay {
     pub batches: Vec<Vec<HostName>>,
     /// Those that take no part, and why.
     pub apart: IndexMap<HostName, String>,
+    /// Those that came to the end of the play: they are only looked at, and go through it again where something is
+    /// not as it was left.
+    pub done: HashSet<HostName>,
+    /// Those in the middle of it when the run ended: they are asked what is true before anything else.
+    pub in_flight: HashSet<HostName>,
+}
+
+/// What a run has changed on each host, in the order in which it did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Undo {
+    /// The run takes back its own changes, and nobody is asked.
+    pub by_itself: bool,
+    tasks: IndexMap<HostName, Arc<Vec<PlannedTask>>>,
+}
+
+impl Undo {
+    /// Nothing yet, of a run that takes back its own changes.
+    pub(crate) fn by_itself() -> Self {
+        Self { by_itself: true, ..Self::default() }
+    }
+
+    /// Adds a task that has changed, or may have changed, a host.
+    pub(crate) fn add(&mut self, host: &HostName, task: PlannedTask) {
+        let tasks = self.tasks.entry(host.clone()).or_default();
+        Arc::make_mut(tasks).push(task);
+    }
+
+    /// What was done on a host.
+    pub(crate) fn of(&self, host: &HostName) -> Arc<Vec<PlannedTask>> {
+        self.tasks.get(host).cloned().unwrap_or_default()
+    }
+
+    /// The hosts on which something was done.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.tasks.keys()
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
 }
 
 /// Every certificate task of a reviewed plan.
@@ -76,7 +119,9 @@ impl Roster {
 
     /// Of the hosts that a play has now, those that take part, in the order in which they are worked on.
     pub(crate) fn taking_part(&self, number: usize, now: Vec<HostName>) -> Vec<HostName> {
-        let Some(play) = self.play(number) else { return Vec::new() };
+        let Some(play) = self.play(number) else {
+            return if self.open { now } else { Vec::new() };
+        };
         let now: IndexSet<HostName> = now.into_iter().collect();
         let batched = play.batches.iter().flatten();
         let names: IndexSet<&HostName> = batched.chain(&play.names).collect();
@@ -87,7 +132,7 @@ impl Roster {
     /// What is odd about the hosts that a play has now: those that joined, and those that left.
     pub(crate) fn differences(&self, number: usize, now: &[HostName]) -> Vec<String> {
         let mut words = Vec::new();
-        if self.narrowed {
+        if self.narrowed || self.open && self.play(number).is_none() {
             return words;
         }
         let none = RosterPlay::default();
@@ -98,12 +143,13 @@ impl Roster {
             now.iter().copied().filter(|host| !known.contains(host)).collect();
         let left = self.left(number, &now);
         let origin = &self.origin;
-        if !joined.is_empty() {
-            let (count, names) = (plural(joined.len(), "host"), listed(&joined));
+        // Of a run that is taken back only the hosts that it changed are in it.
+        if !joined.is_empty() && self.undo.is_none() {
+            let (count, names) = (plural(joined.len(), "host"), shown(&joined));
             words.push(format!("{count} joined since {origin} and will not be touched: {names}"));
         }
         if !left.is_empty() {
-            let (count, names) = (plural(left.len(), "host"), listed(&left));
+            let (count, names) = (plural(left.len(), "host"), shown(&left));
             words.push(format!(
                 "{count} of {origin} left the play since and will not be touched: {names}"
             ));
@@ -157,7 +203,7 @@ impl Roster {
 }
 
 /// At most ten names.
-fn listed(hosts: &[&HostName]) -> String {
+pub(super) fn shown(hosts: &[&HostName]) -> String {
     const MOST: usize = 10;
     let names: Vec<&str> = hosts.iter().take(MOST).map(|host| host.as_str()).collect();
     let more = hosts.len().saturating_sub(MOST);

@@ -9,8 +9,10 @@ pub(crate) enum Verb {
     Apply,
     /// Takes an earlier generation back.
     Rollback {
-        /// Back to the state before this generation; `None`: before the last one of which anything is kept.
-        to: Option<String>,
+        /// Which one.
+        back: Back,
+        /// Only tells what would be done.
+        check: bool,
     },
     /// Makes handshakes; no host is logged in to unless `via:` asks for it.
     Verify,
@@ -27,7 +29,22 @@ pub(crate) enum Verb {
     },
 }
 
+/// What a rollback goes back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// The state before this generation, certificate or moment; `None`: before the last transaction of which anything is
+    /// kept.
+    To(Option<String>),
+    /// The state before a run, of which the roster says what it has changed.
+    Run,
+}
+
 impl Verb {
+    /// Whether it only looks and tells what would be done.
+    pub(crate) fn is_dry(&self) -> bool {
+        matches!(self, Self::Plan | Self::Rollback { check: true, .. })
+    }
+
     /// The word of the command line.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -49,6 +66,6 @@ impl Verb {
 
     /// Whether it runs the tasks of plays and may change hosts by it.
     pub(crate) fn changes(&self) -> bool {
-        matches!(self, Self::Apply | Self::Rollback { .. })
+        matches!(self, Self::Apply | Self::Rollback { check: false, .. })
     }
 }

@@ -4,6 +4,7 @@
 //! those are kept that say what would be done: no output of a task, and so nothing that one has printed.
 //! `docs/saved-plans.md` describes the file and what its digest proves.
 
+pub(crate) use crate::event::run::Source;
 use crate::event::{Event, Kind, RunStart, Summary, json};
 use crate::model::{Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -31,15 +32,6 @@ pub(crate) struct Header {
     pub version: String,
     /// The playbooks and what they include.
     pub sources: Vec<Source>,
-}
-
-/// A file that the plan was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Source {
-    /// As it is named in messages.
-    pub file: String,
-    /// SHA-256 of its text.
-    pub sha256: Fingerprint,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -311,7 +303,7 @@ mod tests {
         });
         let store = Store::at(directory.path().join("runs"));
         timed("record written in", &mut || {
-            let mut record = store.begin(&start, Timestamp::from_unix(0)).unwrap();
+            let mut record = store.begin(&start, Duration::ZERO).unwrap();
             events.iter().for_each(|event| record.take(event).unwrap());
         });
         let listed = store.find("last", |_| true).unwrap();

@@ -3,30 +3,85 @@
 use super::desired::{DesiredState, FileWant};
 use super::error::NoGeneration;
 use super::inspection::{FileView, HostView};
-use crate::host::Attributes;
+use super::variants::Variants;
+use crate::event::planned::PlannedTask;
+use crate::host::{Attributes, Generation};
 use crate::material::Certificate;
 use crate::verify::{SignatureChoice, beyond_judging};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The same task, wanting what the files held earlier. `to` says when, in words that mean the same on every host:
-///
-/// - none, or `previous`: before the last transaction of which anything is kept;
-/// - at least eight hex digits of a certificate's fingerprint: when that certificate was last in place;
-/// - a moment, as `2026-11-24` or `2026-11-24T10:15:00Z`: before the first transaction since;
-/// - a generation: before that transaction, on the one host that has it.
-///
-/// A file that `to` did not change goes back to what a later transaction kept of it; one that none
-/// changed stays.
+/// Which earlier state is wanted.
+#[derive(Clone, Debug)]
+pub(crate) enum Earlier {
+    /// In words that mean the same on every host:
+    ///
+    /// - none, or `previous`: before the last transaction of which anything is kept;
+    /// - at least eight hex digits of a certificate's fingerprint: when that certificate was last in place;
+    /// - a moment, as `2026-11-24` or `2026-11-24T10:15:00Z`: before the first transaction since;
+    /// - a generation: before that transaction, on the one host that has it.
+    To(Option<String>),
+    /// Before what a run did on the host.
+    Before(Arc<Vec<PlannedTask>>),
+}
+
+impl Earlier {
+    /// Whether a task can be about it: of what a run did, something was done to one of the task's files.
+    pub(crate) fn concerns(&self, variants: &Variants) -> bool {
+        let Self::Before(tasks) = self else { return true };
+        let done = || tasks.iter().flat_map(|task| &task.rows).map(|row| row.file.as_str());
+        let kinds = variants.all().filter_map(|(_, desired)| desired.ok());
+        kinds.flat_map(|desired| &desired.files).any(|file| {
+            let path = file.path.to_string();
+            done().any(|it| it == path)
+        })
+    }
+}
+
+/// The same task, wanting what the files held earlier. A file that was not changed since goes back to what a later
+/// transaction kept of it; one that none changed stays.
 ///
 /// # Errors
-/// Nothing is kept, or nothing of that generation.
-pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState, NoGeneration> {
+/// Nothing is kept, or nothing of that state.
+pub(crate) fn earlier(view: &HostView, wanted: &Earlier) -> Result<DesiredState, NoGeneration> {
+    let wants: Result<Vec<FileWant>, NoGeneration> = match wanted {
+        Earlier::To(to) => {
+            let to = generation(view, to.as_deref())?;
+            view.files().map(|file| one(file, &to)).collect()
+        }
+        Earlier::Before(tasks) => view.files().map(|file| before(file, tasks)).collect(),
+    };
+    let wants = wants?;
+    let leaves: BTreeMap<usize, Arc<Certificate>> = wants
+        .iter()
+        .filter_map(|want| Some((want.pair, Arc::clone(want.leaf.as_ref()?))))
+        .collect();
+    let mut earlier = view.desired().clone();
+    earlier.files = wants;
+    for probe in &mut earlier.probes {
+        if let Some(leaf) = leaves.get(&probe.pair) {
+            probe.leaf = leaf.fingerprint;
+            probe.signature = SignatureChoice::of(&leaf.public_key);
+            probe.beyond_judging = beyond_judging(&leaf.public_key);
+            probe.chain = None;
+            probe.names.retain(|name| leaf.covers(name));
+        }
+    }
+    for kept in &mut earlier.kept_keys {
+        if let Some(leaf) = leaves.get(&kept.pair) {
+            kept.leaf = Arc::clone(leaf);
+        }
+    }
+    Ok(earlier)
+}
+
+/// The generation before which a state is meant.
+fn generation(view: &HostView, to: Option<&str>) -> Result<String, NoGeneration> {
     let kept = || view.files().flat_map(|file| &file.there.generations);
     if kept().next().is_none() {
         return Err(NoGeneration::None);
     }
-    let to = match to.filter(|to| *to != "previous") {
+    Ok(match to.filter(|to| *to != "previous") {
         Some(to) if kept().any(|generation| generation.id.as_str() == to) => to.to_owned(),
         Some(to) if fingerprint(to).is_some() => {
             let digits = fingerprint(to).unwrap_or_default();
@@ -47,33 +102,7 @@ pub(crate) fn earlier(view: &HostView, to: Option<&str>) -> Result<DesiredState,
             let ids = kept().map(|generation| generation.id.to_string());
             ids.max().ok_or(NoGeneration::None)?
         }
-    };
-    let mut leaves: BTreeMap<usize, Arc<Certificate>> = BTreeMap::new();
-    let mut wants = Vec::with_capacity(view.desired().files.len());
-    for file in view.files() {
-        let want = one(file, &to)?;
-        if let Some(leaf) = &want.leaf {
-            leaves.insert(want.pair, Arc::clone(leaf));
-        }
-        wants.push(want);
-    }
-    let mut earlier = view.desired().clone();
-    earlier.files = wants;
-    for probe in &mut earlier.probes {
-        if let Some(leaf) = leaves.get(&probe.pair) {
-            probe.leaf = leaf.fingerprint;
-            probe.signature = SignatureChoice::of(&leaf.public_key);
-            probe.beyond_judging = beyond_judging(&leaf.public_key);
-            probe.chain = None;
-            probe.names.retain(|name| leaf.covers(name));
-        }
-    }
-    for kept in &mut earlier.kept_keys {
-        if let Some(leaf) = leaves.get(&kept.pair) {
-            kept.leaf = Arc::clone(leaf);
-        }
-    }
-    Ok(earlier)
+    })
 }
 
 /// Sorts after every transaction: what is there now.
@@ -109,10 +138,35 @@ fn with_certificate(view: &HostView, digits: &str) -> Option<String> {
 
 /// One file as it was before `to`.
 fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
-    let FileView { want, there } = file;
     // Ids sort by time: the first kept at `to` or later holds what was there before `to`.
-    let kept = there.generations.iter().filter(|generation| generation.id.as_str() >= to);
-    let kept = kept.min_by(|a, b| a.id.cmp(&b.id));
+    let kept = file.there.generations.iter().filter(|generation| generation.id.as_str() >= to);
+    wants(file, kept.min_by(|a, b| a.id.cmp(&b.id)))
+}
+
+/// One file as it was before `tasks` changed it. One that something else has changed since is nobody's to restore.
+fn before(file: FileView<'_>, tasks: &[PlannedTask]) -> Result<FileWant, NoGeneration> {
+    let path = &file.want.path;
+    let name = path.to_string();
+    let mut rows = tasks.iter().flat_map(|task| &task.rows).filter(|row| row.file == name);
+    let Some(first) = rows.next() else { return wants(file, None) };
+    let after = rows.next_back().unwrap_or(first).after;
+    let now = file.there.sha256();
+    if first.before == after || now == first.before {
+        return wants(file, None);
+    }
+    if now != after {
+        return Err(NoGeneration::Modified(path.clone()));
+    }
+    let Some(digest) = first.before else { return Err(NoGeneration::Created(path.clone())) };
+    let kept = file.there.generations.iter().filter(|generation| generation.sha256 == digest);
+    let kept = kept.max_by(|a, b| a.id.cmp(&b.id));
+    let kept = kept.ok_or_else(|| NoGeneration::Gone { path: path.clone(), digest })?;
+    wants(file, Some(kept))
+}
+
+/// A file with the bytes of a generation; none: with those that it has.
+fn wants(file: FileView<'_>, kept: Option<&Generation>) -> Result<FileWant, NoGeneration> {
+    let FileView { want, there } = file;
     let (digest, leaf, generation) = match kept {
         Some(kept) => (kept.sha256, kept.leaf(), Some(kept.id.clone())),
         None => {

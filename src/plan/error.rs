@@ -1,7 +1,7 @@
 //! Why a task cannot be planned for a kind of host, or for a host.
 
 use crate::host::TransactionId;
-use crate::model::RemotePath;
+use crate::model::{Fingerprint, RemotePath};
 
 /// What the task leaves open and no profile knows, in an operator's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,20 @@ pub(crate) enum NoGeneration {
     /// The file is not there and nothing of it is kept.
     #[error("{0}: no file is there, and no generation of it is kept")]
     NoFile(RemotePath),
+    /// Something else has changed it since.
+    #[error("{0} was modified since by something else: this host is left alone")]
+    Modified(RemotePath),
+    /// The run made it.
+    #[error("{0} was created by that run: there is nothing before it to go back to")]
+    Created(RemotePath),
+    /// What was there before the run is not kept.
+    #[error("{path}: what it held before (sha256 {digest:.16}) is no longer kept on the host")]
+    Gone {
+        /// The file.
+        path: RemotePath,
+        /// What it held.
+        digest: Fingerprint,
+    },
     /// What is kept holds no certificate.
     #[error("{0}: what is kept of it holds no certificate that can be read")]
     NoCertificate(RemotePath),

@@ -1,6 +1,6 @@
 //! Which hosts a play takes, in which order, how many at a time, and how many may fail.
 
-use super::model::{Order, Serial};
+use super::model::{OnFailure, Order, Serial};
 use super::reader::{Reader, templated, wrong_type};
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 
@@ -54,6 +54,24 @@ fn wrong_serial(node: &Node) -> Diagnostic {
             Diagnostic::error(format!("'serial' takes {WANTED}")).at(node.span.as_ref())
         })
         .help("for example `serial: 5`, `serial: 25%`, or `serial: [1, 10%, 100%]`")
+}
+
+/// What happens when more of a batch fail than is tolerated. Only certroll has this keyword.
+pub(super) fn on_failure(reader: &mut Reader<'_>, found: &mut Diagnostics) -> OnFailure {
+    let Some(node) = reader.take("on_failure") else { return OnFailure::default() };
+    match node.as_str() {
+        Some("stop") => OnFailure::Stop,
+        Some("rollback_run") => OnFailure::RollbackRun,
+        _ => {
+            const WANTED: &str = "'stop' or 'rollback_run'";
+            let problem = templated("on_failure", WANTED, node).unwrap_or_else(|| {
+                Diagnostic::error(format!("'on_failure' takes {WANTED}")).at(node.span.as_ref())
+            });
+            let help = "`on_failure: rollback_run` takes back what the run has confirmed";
+            found.push(problem.help(help));
+            OnFailure::Stop
+        }
+    }
 }
 
 pub(super) fn percentage(reader: &mut Reader<'_>, found: &mut Diagnostics) -> Option<f64> {

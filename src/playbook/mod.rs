@@ -27,8 +27,8 @@ pub(crate) use around::{BlockPath, Part, is_rescued};
 pub(crate) use include::Include;
 pub use model::Playbook;
 pub(crate) use model::{
-    COMMAND_TIMEOUT, CommandSpec, IncludeVars, Loop, Meta, Order, Play, RunsOn, Task, TaskKind,
-    WaitFor,
+    COMMAND_TIMEOUT, CommandSpec, IncludeVars, Loop, Meta, OnFailure, Order, Play, RunsOn, Task,
+    TaskKind, WaitFor,
 };
 pub use parse::parse;
 pub(crate) use parse::{grow, parse_with};

@@ -1,7 +1,7 @@
 //! From YAML to plays.
 
 use super::around::{Around, directory_of};
-use super::batches::{order, pattern, percentage, serial};
+use super::batches::{on_failure, order, pattern, percentage, serial};
 use super::becoming::becoming;
 use super::include::Include;
 use super::model::{Play, Playbook, Task, TaskKind};
@@ -221,6 +221,7 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
     let remote_user = reader.node("remote_user");
     let any_errors_fatal = reader.flag("any_errors_fatal", found);
     let max_fail_percentage = percentage(&mut reader, found);
+    let on_failure = on_failure(&mut reader, found);
     let environment = reader.vars("environment", found);
     let mut tags = imported.tags;
     tags.extend(reader.words("tags", found));
@@ -257,6 +258,7 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
         remote_user,
         any_errors_fatal,
         max_fail_percentage,
+        on_failure,
         force_handlers,
         environment,
         tags,

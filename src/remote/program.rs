@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 /// Reads lines up to `#go` and evaluates what came after the last `#script`; so a password that
 /// sudo did not ask for is never evaluated. One line, no `'` within, no `!`, no double backslash.
 pub const BOOTSTRAP: &str = concat!(
-    "sh -c 'echo;echo @certroll1 - boot;n=$(printf \"\\nx\");n=${n%x};s=;",
+    "sh -c 'echo;echo @certroll1 - boot;n=$(echo;echo x);n=${n%x};s=;",
     "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;",
     "eval \"$s\"' certroll"
 );

@@ -37,6 +37,8 @@ pub(crate) struct HostRun {
     pub found: Vec<FoundCertificate>,
     /// How it ended, and why.
     pub end: Option<(Outcome, Option<String>)>,
+    /// The run has taken back what it had confirmed here.
+    pub taken_back: bool,
     /// The step that it is in since files were switched, until its certificate task ends.
     pub switched: Option<Step>,
     /// It is done with a task that goes on for others of its batch; that its task has ended is told when theirs has.
@@ -226,6 +228,7 @@ impl HostRun {
         let certificate = |wanted| self.certificates.iter().any(|end| end.outcome == wanted);
         match failed {
             Some(outcome) => outcome,
+            None if self.taken_back => Outcome::RolledBack(Step::Rollback),
             None if any(TaskResult::Changed) || certificate(Outcome::Changed) => Outcome::Changed,
             None if any(TaskResult::Ok) || certificate(Outcome::Unchanged) => Outcome::Unchanged,
             None => Outcome::Skipped,

@@ -62,10 +62,12 @@ mod tests {
             Kind::HostEnd { .. } => 16,
             Kind::Summary(_) => 17,
             Kind::HostCertificates { .. } => 18,
+            Kind::Inputs(_) => 19,
+            Kind::TakingBack { .. } => 20,
             Kind::Unknown(_) => unreachable!("never sent"),
         }
     }
-    const KINDS: usize = 19;
+    const KINDS: usize = 21;
 
     #[test]
     fn every_kind_looks_like_this() {

@@ -252,6 +252,10 @@ impl Writer {
                 let text = format!("STOPPING: {}", stopping_words(*reason, view));
                 self.theme.hang("", theme::LOUD, &text)
             }
+            Kind::TakingBack { hosts } => {
+                let text = format!("TAKING BACK: {}", words::hosts(hosts, 8));
+                self.theme.paint(theme::LOUD, text) + "\n"
+            }
             Kind::HostEnd { outcome: Outcome::Skipped, reason } if steps => {
                 let reason = reason.as_deref().map(line).unwrap_or_default();
                 self.row(host, "-", ("skipped", theme::QUIET), &reason)

@@ -27,8 +27,36 @@ pub(super) fn left(start: &RunStart, hosts: &[&HostName]) -> String {
     if !start.recorded {
         return only(start, hosts);
     }
-    let run: String = line(&start.run).chars().take(8).collect();
-    command_line(start, Some(&format!("@failed:{run}")))
+    command_line(start, Some(&format!("@failed:{}", name(&start.run))))
+}
+
+/// What follows `certroll` to do what a run has left undone with `hosts`.
+pub(super) fn again(start: &RunStart, hosts: &[&HostName]) -> String {
+    let own = start.rerun.own.iter().map(|word| quoted(word) + " ").collect::<String>();
+    match (start.command.as_str(), &start.follows) {
+        ("apply", _) if start.recorded && !start.check => {
+            format!("apply --resume {}", name(&start.run))
+        }
+        ("rollback", Some(run)) => format!("rollback --run {}", name(run)),
+        (command, _) => format!("{command} {own}{}", left(start, hosts)),
+    }
+}
+
+/// What follows `certroll` to do what a dry run has told.
+pub(super) fn for_real(start: &RunStart) -> String {
+    let own = start.rerun.own.iter().map(|word| quoted(word) + " ").collect::<String>();
+    match (start.command.as_str(), &start.follows, &start.out) {
+        ("rollback", Some(run), _) => format!("rollback --run {}", name(run)),
+        ("rollback", None, _) => format!("rollback {own}{}", all(start)),
+        (_, Some(run), _) => format!("apply --resume {}", name(run)),
+        (_, None, Some(file)) => format!("apply {}", quoted(file)),
+        (_, None, None) => format!("apply {}", all(start)),
+    }
+}
+
+/// As much of a run's name as tells it apart.
+fn name(run: &str) -> String {
+    line(run).chars().take(8).collect()
 }
 
 /// What has to be given again although it is not in the words; nothing as a rule.

@@ -31,6 +31,8 @@ pub(crate) struct RunView {
     pub notes: Vec<NoteRun>,
     /// Why it stops early, and since when.
     pub stopping: Option<(StopReason, Duration)>,
+    /// It takes back what it has confirmed.
+    pub taking_back: bool,
     /// What it came to; none: it has not ended, or was killed.
     pub summary: Option<Summary>,
     /// What is going on.
@@ -109,6 +111,9 @@ impl RunView {
             let place = self.batch().map(|batch| (batch.play, batch.number));
             let run = self.hosts.entry(host.clone()).or_insert_with(|| HostRun::new(event.elapsed));
             run.take(event, place);
+            if let (true, Kind::CertificateEnd { outcome, .. }) = (self.taking_back, &event.kind) {
+                run.taken_back = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
+            }
             if let Kind::Failure(failure) = &event.kind {
                 self.failures.add(host, failure);
             }
@@ -138,6 +143,7 @@ impl RunView {
             }
             Kind::Note { level, message } => self.note(event.host.as_ref(), *level, message),
             Kind::Stopping { reason } => self.stopping = Some((*reason, event.elapsed)),
+            Kind::TakingBack { .. } => self.taking_back = true,
             Kind::Summary(summary) => self.summary = Some(summary.clone()),
             _ => {}
         }

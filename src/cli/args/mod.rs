@@ -80,7 +80,16 @@ pub(super) enum Command {
 
 /// The command line.
 pub(super) fn command() -> clap::Command {
+    // The command line of an earlier run has its playbooks.
+    let or = |flag: &'static str| {
+        move |verb: clap::Command| {
+            let optional = |arg: clap::Arg| arg.required(false).required_unless_present(flag);
+            verb.mut_arg("playbooks", optional)
+        }
+    };
     meaning::hidden(Cli::command())
+        .mut_subcommand("apply", or("resume"))
+        .mut_subcommand("rollback", or("of_run"))
 }
 
 impl Command {

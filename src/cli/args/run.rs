@@ -154,6 +154,10 @@ pub(in crate::cli) struct ApplyArgs {
     /// Dry run: the same as `plan`
     #[arg(short = 'C', long)]
     pub check: bool,
+    /// Go on with a run that was cut off or stopped, or where hosts failed: the beginning of its name, or `last`. The
+    /// command line is that of the run; hosts that are done are only looked at
+    #[arg(long, value_name = "RUN", conflicts_with = "no_record")]
+    pub resume: Option<String>,
     /// Refuse a saved plan that is older than this
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = humantime::parse_duration)]
     pub plan_max_age: Duration,
@@ -172,6 +176,13 @@ pub(in crate::cli) struct RollbackArgs {
     /// it, a moment in UTC (2026-11-24 or 2026-11-24T10:15:00Z), or a generation as `certroll status` names it
     #[arg(long, value_name = "WHEN")]
     pub to: Option<String>,
+    /// Take back what this run changed, its last batch first: the beginning of its name, or `last`. The command line
+    /// is that of the run; a host that was changed again since is left alone
+    #[arg(long = "run", value_name = "RUN", conflicts_with = "to")]
+    pub of_run: Option<String>,
+    /// Dry run: show what would be restored, and change nothing
+    #[arg(short = 'C', long)]
+    pub check: bool,
     #[command(flatten)]
     /// Record flags
     pub record: RecordArgs,

@@ -102,6 +102,7 @@ impl BareHosts<'_> {
             rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
             out: None,
             plan: None,
+            follows: None,
             record: None,
             reporters,
         };

@@ -5,11 +5,11 @@ mod local;
 mod playbooks;
 mod print;
 
-use super::args::{self, Command, PlanArgs, RecoverArgs, RollbackArgs, StatusArgs};
+use super::args::{self, Command, PlanArgs, RecoverArgs, StatusArgs};
 use super::failure::Failure;
 use super::{demo, history, manual, show};
 use crate::inputs::verb::Verb;
-use playbooks::{Task, apply, look_after, on_playbooks};
+use playbooks::{Task, apply, look_after, on_playbooks, rollback};
 use print::print;
 
 /// Does what the command says; returns the exit code.
@@ -23,10 +23,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
             on_playbooks(&run, task).await
         }
         Command::Apply(args) => apply(args).await,
-        Command::Rollback(RollbackArgs { run, to, record }) => {
-            let task = Task::new(Verb::Rollback { to });
-            on_playbooks(&run, task.recorded(&record)).await
-        }
+        Command::Rollback(args) => rollback(args).await,
         Command::Verify(run) => look_after(&run, Task::new(Verb::Verify)).await,
         Command::Status(StatusArgs { run, exit_code }) => {
             let task = Task { pending_exit_code: exit_code, ..Task::new(Verb::Status) };

@@ -1,15 +1,16 @@
 //! The verbs that read playbooks, or a saved plan in their place.
 
 use super::print::print;
-use crate::cli::args::{ApplyArgs, RecordArgs, RunArgs};
+use crate::cli::args::{ApplyArgs, RecordArgs, RollbackArgs, RunArgs};
 use crate::cli::failure::Failure;
+use crate::cli::following::{self, Following};
 use crate::cli::saved_plan::{self, Saver, ToDo};
-use crate::cli::session::{self, Session};
+use crate::cli::session::{self, Followed, Session};
 use crate::cli::settings::Settings;
 use crate::cli::{console, limit, lists, project};
 use crate::clock;
 use crate::inputs::roster::Roster;
-use crate::inputs::verb::Verb;
+use crate::inputs::verb::{Back, Verb};
 use crate::journal::SavedPlan;
 use crate::report::document::{Document, Form};
 use crate::report::{Metrics, Reporter};
@@ -30,6 +31,8 @@ pub(super) struct Task {
     pub(super) roster: Option<Roster>,
     /// The plan that is carried out, and where it is.
     pub(super) plan: Option<(SavedPlan, PathBuf)>,
+    /// The run that it follows.
+    pub(super) follows: Option<Followed>,
     /// The plan whose hosts are only looked after, and whether a limit was given besides.
     pub(super) looked_after: Option<(PathBuf, bool)>,
 }
@@ -37,7 +40,14 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(verb: Verb) -> Self {
         let (pending_exit_code, out, record, roster, plan) = (false, None, None, None, None);
-        Self { verb, pending_exit_code, out, record, roster, plan, looked_after: None }
+        let (follows, looked_after) = (None, None);
+        Self { verb, pending_exit_code, out, record, roster, plan, follows, looked_after }
+    }
+
+    /// Follows an earlier run.
+    fn following(self, following: Following) -> (RunArgs, Self) {
+        let Following { run, roster, plan, followed } = following;
+        (run, Self { roster: Some(roster), plan, follows: Some(followed), ..self })
     }
 
     pub(super) fn recorded(self, flags: &RecordArgs) -> Self {
@@ -46,6 +56,12 @@ impl Task {
 }
 
 pub(super) async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
+    if let Some(run) = &args.resume {
+        let task = Task::new(if args.check { Verb::Plan } else { Verb::Apply });
+        let task = if args.check { task } else { task.recorded(&args.record) };
+        let (run, task) = task.following(following::resume(run, &args, clock::now())?);
+        return on_playbooks(&run, task).await;
+    }
     if args.run.playbooks.iter().any(|path| SavedPlan::is_one(path)) {
         saved_plan::anchor(&mut args.run);
     }
@@ -59,6 +75,18 @@ pub(super) async fn apply(mut args: ApplyArgs) -> Result<u8, Failure> {
     let task = Task::new(Verb::Apply).recorded(&args.record);
     let task = Task { roster: Some(roster), plan: Some((plan, path)), ..task };
     on_playbooks(&planned.run, task).await
+}
+
+pub(super) async fn rollback(args: RollbackArgs) -> Result<u8, Failure> {
+    let check = args.check;
+    let recorded = |task: Task| if check { task } else { task.recorded(&args.record) };
+    let Some(run) = &args.of_run else {
+        let back = Back::To(args.to.clone());
+        return on_playbooks(&args.run, recorded(Task::new(Verb::Rollback { back, check }))).await;
+    };
+    let task = recorded(Task::new(Verb::Rollback { back: Back::Run, check }));
+    let (run, task) = task.following(following::take_back(run, &args)?);
+    on_playbooks(&run, task).await
 }
 
 /// What looks at hosts or recovers them, for playbooks or for a saved plan.
@@ -106,6 +134,13 @@ pub(super) async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Fail
     saved_plan::refuse(given)?;
     let (mut args, warnings) = with_settings(given)?;
     let mut rerun = console::rerun(given);
+    if let Verb::Rollback { back: Back::To(Some(to)), .. } = &task.verb {
+        rerun.own = vec!["--to".to_owned(), to.clone()];
+    }
+    if let (true, Some(patience)) = (task.verb.changes(), given.lock_timeout) {
+        let patience = humantime::format_duration(patience).to_string().replace(' ', "");
+        rerun.own.extend(["--lock-timeout".to_owned(), patience]);
+    }
     let playbooks: Vec<String> =
         args.playbooks.iter().map(|path| path.display().to_string()).collect();
     if let Some(limit) = &args.inventory.limit
@@ -153,6 +188,7 @@ pub(super) async fn on_playbooks(given: &RunArgs, task: Task) -> Result<u8, Fail
         rerun,
         out: task.out.as_ref().map(|out| out.display().to_string()),
         plan: task.plan.as_ref().map(|(plan, _)| plan.digest),
+        follows: task.follows.as_ref(),
         record: task.record.as_ref(),
         reporters,
     };

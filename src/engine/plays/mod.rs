@@ -4,4 +4,5 @@ mod handlers;
 mod includes;
 mod on_host;
 pub(crate) mod play;
+mod resume;
 mod tasks;

@@ -3,6 +3,7 @@
 use super::handlers::{Notified, wanted};
 use super::includes::{Step, include};
 use super::on_host::on_host;
+use super::resume;
 use crate::engine::batch::{Batch, stop_words, tell};
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
@@ -12,6 +13,7 @@ use crate::engine::rollout;
 use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
 use crate::inputs::iteration::all_true;
 use crate::inputs::play_scope::PlayScope;
+use crate::inputs::roster::RosterPlay;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::model::{HostName, Step as HostStep};
 use crate::playbook::{BlockPath, Meta, Order, RunsOn, Task, TaskKind};
@@ -51,7 +53,7 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
     let chosen: Vec<ChosenTask<'_>> = at.tasks().collect();
     let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
     let seed = context.inputs.project.options.seed;
-    let hosts = match context.inputs.project.options.roster {
+    let hosts = match settled_play(context, at) {
         // They are in their order already.
         Some(_) => hosts,
         None => arrange(hosts, at.play.order, seed),
@@ -94,7 +96,9 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
 
 /// The hosts of a play in batches.
 fn batches(context: &Context, at: PlayAt<'_>, hosts: &[HostName]) -> Vec<Vec<HostName>> {
-    if let Some(roster) = &context.inputs.project.options.roster {
+    if let (Some(roster), Some(_)) =
+        (&context.inputs.project.options.roster, settled_play(context, at))
+    {
         return roster.batches(at.number(), hosts, |count| at.play.batches(count));
     }
     let mut rest = hosts;
@@ -104,6 +108,11 @@ fn batches(context: &Context, at: PlayAt<'_>, hosts: &[HostName]) -> Vec<Vec<Hos
         now.to_vec()
     };
     at.play.batches(hosts.len()).into_iter().map(cut).collect()
+}
+
+/// Who takes part in a play, where that was settled before.
+fn settled_play<'a>(context: &'a Context, at: PlayAt<'_>) -> Option<&'a RosterPlay> {
+    context.inputs.project.options.roster.as_ref()?.play(at.number())
 }
 
 /// Hosts that take no part in a run that follows another are in its summary, with the reason.
@@ -159,6 +168,9 @@ impl<'a> Driver<'a> {
         let Batch { context, at, number, of, .. } = self.batch;
         let hosts = self.batch.hosts.clone();
         context.emitter.run(Kind::BatchStart { batch: number, batches: of, hosts });
+        for host in resume::done_before(&self.batch).await {
+            self.batch.leave(&host);
+        }
         let mut end_play = false;
         let mut ahead: VecDeque<Step<'a>> = chosen.iter().cloned().map(Step::of).collect();
         while let Some(step) = ahead.pop_front() {

@@ -10,9 +10,10 @@ use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::fan_out;
+use crate::engine::ledger::Confirmed;
 use crate::event::StopReason;
 use crate::model::text::plural;
-use crate::model::{HostName, Outcome, Step};
+use crate::model::{Guarantee, HostName, Outcome, Step};
 use crate::plan::planned::planned;
 use crate::playbook::{Task, is_rescued};
 use indexmap::IndexMap;
@@ -271,6 +272,14 @@ fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {
     let failure = match finished {
         CommitEnd::CalledOff(reason) => return stage_discarded(host, reason),
         CommitEnd::Kept(observed, ended, unproven) => {
+            if context.may_take_back() {
+                let Observed { view, plan } = &*observed;
+                let (place, now) = (rollout.place.clone(), context.identity.now);
+                let task = planned(view, plan, place, Guarantee::default(), now);
+                let (play, batch) = (rollout.batch.at.number(), rollout.batch.number);
+                let host = host.clone();
+                context.ledger().confirm(Confirmed { play, batch, host, task });
+            }
             return TaskEnd { ended: Some(ended), ..good(host, &observed, Some(&unproven)) };
         }
         CommitEnd::Failed(failure) => failure,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// The end of a host where all is as wanted. `changed`: it was changed now, and why that is not proven, if nothing
 /// proves it.
-pub(super) fn good(host: &HostName, observed: &Observed, changed: Option<&[String]>) -> TaskEnd {
+pub(crate) fn good(host: &HostName, observed: &Observed, changed: Option<&[String]>) -> TaskEnd {
     let (changed, unproven) = (changed.is_some(), changed.unwrap_or_default());
     let leaves: Vec<String> =
         observed.plan.places.iter().map(|place| place.probe.leaf.to_string()).collect();
@@ -34,7 +34,7 @@ pub(super) fn good(host: &HostName, observed: &Observed, changed: Option<&[Strin
 }
 
 /// Tells what each service of the task serves now.
-pub(super) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
+pub(crate) fn tell_services(context: &Context, observed: &Observed, outcome: Outcome) {
     let Observed { view, plan } = observed;
     let desired = view.desired();
     let new = matches!(outcome, Outcome::Changed | Outcome::Unchanged);

@@ -1,12 +1,13 @@
 //! A certificate task rendered for one host: what is wanted, and how the host is reached.
 
-use super::target::{Earlier, Job};
+use super::target::Job;
 use crate::engine::context::Context;
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
-use crate::inputs::verb::Verb;
+use crate::inputs::verb::{Back, Verb};
 use crate::inputs::wants;
 use crate::model::HostName;
+use crate::plan::earlier::Earlier;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::Scope;
 use std::sync::Arc;
@@ -30,8 +31,13 @@ pub(crate) fn job(
         .of_task(&inputs.variables, chosen, vars, host, scope)
         .map_err(RenderError::Wrong)?;
     let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
-    let earlier = match &inputs.project.options.verb {
-        Verb::Rollback { to } => Some(Earlier(to.clone())),
+    let options = &inputs.project.options;
+    let earlier = match &options.verb {
+        Verb::Rollback { back: Back::To(to), .. } => Some(Earlier::To(to.clone())),
+        Verb::Rollback { back: Back::Run, .. } => {
+            let undo = options.roster.as_ref().and_then(|roster| roster.undo.as_ref());
+            Some(Earlier::Before(undo.map(|undo| undo.of(host)).unwrap_or_default()))
+        }
         _ => None,
     };
     let cluster = want.wanted.certificate.cluster.as_ref();

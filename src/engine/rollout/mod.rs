@@ -5,7 +5,7 @@
 mod barrier;
 mod checks;
 mod dry_run;
-mod ends;
+pub(crate) mod ends;
 mod interrupt;
 pub(crate) mod job;
 pub(crate) mod one_host;

@@ -12,6 +12,7 @@ use crate::engine::verification::Dialers;
 use crate::event::planned::PlannedTask;
 use crate::host::{StateDirs, StepFailure, Workers};
 use crate::model::{Guarantee, HostName, RemotePath};
+use crate::plan::earlier::Earlier;
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
@@ -170,10 +171,6 @@ pub(crate) trait Targets: Send + Sync {
         cluster: Option<&ClusterSecret>,
     ) -> Arc<dyn Target>;
 }
-
-/// Which earlier state: before this generation, or before the last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Earlier(pub Option<String>);
 
 /// One host's part of a certificate task.
 #[derive(Clone)]

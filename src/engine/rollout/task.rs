@@ -161,6 +161,10 @@ fn begin(
             }
         }
         match job(context, chosen, spec, &batch.vars, host, &scope) {
+            Ok(job) if job.earlier.as_ref().is_some_and(|one| !one.concerns(&job.variants)) => {
+                let why = "the run that is taken back changed nothing of this task here";
+                work.ends.push((label, TaskEnd::skipped(host, why)));
+            }
             Ok(mut job) => {
                 if let Some(reviewed) = reviewed(batch) {
                     job.reviewed = reviewed.next(host, task.place());

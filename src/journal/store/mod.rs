@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Names of records end so.
 const ENDING: &str = ".jsonl";
@@ -50,17 +51,17 @@ impl Store {
         &self.directory
     }
 
-    /// Begins the record of a run. Directory and file are for their owner alone.
+    /// Begins the record of a run, at a time since 1970. Directory and file are for their owner alone.
     ///
     /// # Errors
     /// The directory cannot be made or written, or is another user's.
-    pub(crate) fn begin(&self, start: &RunStart, moment: Timestamp) -> io::Result<Record> {
+    pub(crate) fn begin(&self, start: &RunStart, at: Duration) -> io::Result<Record> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.close_to_others()?;
         // Runs of the same second keep their order.
-        let second = compact(moment);
+        let second = compact(Timestamp::from_unix(i64::try_from(at.as_secs()).unwrap_or(i64::MAX)));
         let second = second.trim_end_matches('Z');
-        let micros = crate::clock::since_epoch().subsec_micros();
+        let micros = at.subsec_micros();
         let name = format!("{second}.{micros:06}Z-{}{ENDING}", start.run);
         let file = OpenOptions::new()
             .append(true)

@@ -8,5 +8,5 @@ mod task;
 pub(crate) use becoming::Becoming;
 pub(crate) use kind::{COMMAND_TIMEOUT, CommandSpec, IncludeVars, Meta, RunsOn, TaskKind, WaitFor};
 pub use play::Playbook;
-pub(crate) use play::{Order, Play, Serial};
+pub(crate) use play::{OnFailure, Order, Play, Serial};
 pub(crate) use task::{Loop, Task};

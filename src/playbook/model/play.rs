@@ -41,6 +41,8 @@ pub struct Play {
     pub any_errors_fatal: Option<bool>,
     /// More than this share of a batch ends the run, in percent.
     pub max_fail_percentage: Option<f64>,
+    /// What happens when more of a batch fail than is tolerated.
+    pub on_failure: OnFailure,
     /// Notified handlers run for hosts that failed afterwards, too.
     pub force_handlers: bool,
     /// Environment of commands.
@@ -82,6 +84,7 @@ impl Play {
             remote_user: None,
             any_errors_fatal: None,
             max_fail_percentage: None,
+            on_failure: OnFailure::Stop,
             force_handlers: false,
             environment: Vars::new(),
             tags: Vec::new(),
@@ -113,6 +116,16 @@ impl Play {
         }
         sizes
     }
+}
+
+/// `on_failure:` of a play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The run stops; what it has confirmed stays.
+    #[default]
+    Stop,
+    /// What the run has confirmed goes back.
+    RollbackRun,
 }
 
 /// `order:` of a play.

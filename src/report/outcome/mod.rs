@@ -263,12 +263,24 @@ impl Page<'_> {
         let left =
             self.of_outcome(|outcome| !matches!(outcome, Outcome::Changed | Outcome::Unchanged));
         let failed = left.iter().any(|host| self.summary.hosts[*host].outcome.is_failure());
-        let stopped = self.summary.stopped.is_some();
+        // One that was cut off has said of no host how it ended.
+        let mut ends = self.view.hosts.values().map(|run| &run.end);
+        let cut_off = ends.all(Option::is_none) && !self.summary.hosts.is_empty();
+        let stopped = self.summary.stopped.is_some() || cut_off;
         let (start, is_plan) = (&self.view.start, self.view.is_plan());
         let command = start.command.as_str();
         let again = || {
             let also = rerun::left_out(start);
-            format!("`certroll {command} {}`{also}", rerun::left(start, &left))
+            format!("`certroll {}`{also}", rerun::again(start, &left))
+        };
+        // A resumed run does the same as the one before; whoever has to change something for it begins anew.
+        let otherwise = || {
+            let also = rerun::left_out(start);
+            let arguments = rerun::left(start, &left);
+            format!(
+                "if the playbook, the inventory or a certificate has to change for that, run `certroll apply \
+                 {arguments}`{also} instead\n"
+            )
         };
         let mut text = String::new();
         if !unknown.is_empty() {
@@ -288,7 +300,10 @@ impl Page<'_> {
                 text.push_str("; hosts that are done stay untouched");
             }
             text.push('\n');
-        } else if stopped && !is_plan && !left.is_empty() {
+            if command == "apply" && start.recorded {
+                text.push_str(&otherwise());
+            }
+        } else if stopped && !is_plan && (cut_off || !left.is_empty()) {
             text.push_str(&format!("run {} to continue\n", again()));
         } else if command == "apply" && !stopped && self.summary.hosts.len() > left.len() {
             let arguments = rerun::all(start);

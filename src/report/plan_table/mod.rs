@@ -109,15 +109,11 @@ pub(crate) fn end(view: &RunView, theme: &Theme) -> String {
         text.push_str(if index == 0 { "\n" } else { "" });
         text.push_str(&theme.block("note: ", Style::new(), &line(known)));
     }
-    let would = format!("apply would {would}{rest}");
+    let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
+    let would = format!("{verb} would {would}{rest}");
     text.push_str(&format!("\n{}\n", theme.paint(theme::STRONG, would)));
     if totals.pending() > 0 || by_tasks > 0 {
-        let arguments = match &view.start.out {
-            Some(file) => rerun::quoted(file),
-            None => rerun::all(&view.start),
-        };
-        let verb = if view.start.command == "rollback" { "rollback" } else { "apply" };
-        text.push_str(&format!("to do it: certroll {verb} {arguments}\n"));
+        text.push_str(&format!("to do it: certroll {}\n", rerun::for_real(&view.start)));
     }
     text
 }

@@ -129,7 +129,7 @@ fn run_start(command: &str) -> Kind {
         playbooks: vec!["renew.yml".into()],
         run: "5d1f0a4c9be2d713".into(),
         version: "0.1.0".into(),
-        rerun: Rerun { argv, limit: None, left_out: Vec::new() },
+        rerun: Rerun { argv, ..Rerun::default() },
         by: "ops@deploy1".into(),
         directory: "/srv/certs".into(),
         recorded: command == "apply",

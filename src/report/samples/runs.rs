@@ -2,11 +2,12 @@
 
 use super::hosts::*;
 use super::{
-    PLAY, Script, TASK, found, names, place, planned, play_start, rows, run_start, status,
+    PLAY, Script, TASK, brief, found, names, place, planned, play_start, rows, run_start, status,
 };
 use crate::event::planned::PlanCounts;
+use crate::event::run::{HostInputs, RunInputs, Source};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, StopReason, Summary, TaskResult};
-use crate::model::{FileAction, HostName, Outcome, Step};
+use crate::model::{FileAction, Fingerprint, HostName, Outcome, Step};
 
 /// `plan` of six hosts in two batches: every action, one host unreachable.
 pub(in crate::report) fn plan() -> Vec<Event> {
@@ -178,6 +179,15 @@ pub(in crate::report) fn every_kind() -> Vec<Event> {
     let mut events = apply();
     events.extend(plan());
     let mut script = Script::default();
+    let source = Source { file: "renew.yml".into(), sha256: Fingerprint::of(b"renew.yml") };
+    let leaves = vec![brief("edge1.example.net", 89).fingerprint];
+    let one = HostInputs { leaves, sha256: Fingerprint::of(b"edge1") };
+    script.run(Kind::Inputs(Box::new(RunInputs {
+        sources: vec![source],
+        plays: vec![names(&["edge1", "edge2"])],
+        hosts: [(HostName::new("edge1"), one)].into(),
+    })));
+    script.run(Kind::TakingBack { hosts: names(&["edge1", "edge2"]) });
     let status = Box::new(status());
     script.host("edge1", Kind::HostStatus { task: TASK.into(), status });
     script.host("edge1", Kind::HostCertificates { certificates: found() });

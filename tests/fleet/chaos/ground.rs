@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const HOSTS: [&str; 6] = ["h001", "h002", "h003", "h004", "h005", "h006"];
+/// With those that only long runs have.
+pub const EVERY: [&str; 8] = ["h001", "h002", "h003", "h004", "h005", "h006", "h007", "h008"];
 /// In the order of the play's tasks.
 pub const SERVICES: [&str; 2] = ["nginx", "postfix"];
 /// How long a host waits for the confirmation.
@@ -29,7 +31,7 @@ pub struct Ground {
 
 /// The fleet in good order, serving `gen1`, or `None` where there can be none.
 pub fn ground() -> Option<Ground> {
-    static FLEETS: Fleets = Fleets::new(2, || Fleet::up(HOSTS.len(), &SERVICES));
+    static FLEETS: Fleets = Fleets::new(2, || Fleet::up(EVERY.len(), &SERVICES));
     let fleet = FLEETS.one()?;
     let state: Value =
         serde_json::from_slice(&fs::read(fleet.dir().join("state.json")).unwrap()).unwrap();
@@ -53,7 +55,7 @@ pub fn ground() -> Option<Ground> {
         fleet,
     };
     // A test that failed leaves its mark.
-    for host in HOSTS {
+    for host in EVERY {
         if ground.pid(host).is_none() {
             ground.fleet.fleet(&["on", host]);
         }
@@ -195,7 +197,7 @@ impl Ground {
             .into_iter()
             .chain(["--limit".to_owned(), hosts.join(",")])
             .collect();
-        Controller { ground: self, directory, common }
+        Controller { ground: self, directory, impatient, common }
     }
 }
 
@@ -286,6 +288,7 @@ impl Play {
 pub struct Controller<'a> {
     pub ground: &'a Ground,
     directory: std::path::PathBuf,
+    impatient: String,
     common: Vec<String>,
 }
 
@@ -299,14 +302,30 @@ impl Controller<'_> {
     ///
     /// # Panics
     /// When it takes longer than any run may.
-    pub fn watched(&self, verb: &str, mut seen: impl FnMut(&Value, u32)) -> Ran {
+    pub fn watched(&self, verb: &str, seen: impl FnMut(&Value, u32)) -> Ran {
         let arguments: Vec<&str> =
             [verb].into_iter().chain(self.common.iter().map(String::as_str)).collect();
+        self.watched_with(&arguments, seen)
+    }
+
+    /// Runs what follows an earlier run, whose command line it has.
+    pub fn follow(&self, arguments: &[&str]) -> Ran {
+        let again = ["-o", "json", "-e", &self.impatient];
+        self.watched_with(&[arguments, &again].concat(), |_, _| {})
+    }
+
+    /// `certroll` with just these arguments.
+    pub fn plain(&self, arguments: &[&str]) -> Ran {
+        self.watched_with(arguments, |_, _| {})
+    }
+
+    fn watched_with(&self, arguments: &[&str], mut seen: impl FnMut(&Value, u32)) -> Ran {
         let mut child = self
             .ground
             .fleet
-            .certroll(&arguments)
+            .certroll(arguments)
             .current_dir(&self.directory)
+            .env("XDG_STATE_HOME", self.directory.join("state"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -338,7 +357,7 @@ impl Controller<'_> {
         let status = child.wait().unwrap();
         drop(ended);
         let stderr = said.join().unwrap();
-        assert!(!hangs.join().unwrap(), "certroll {verb} hangs: {stdout}{stderr}");
+        assert!(!hangs.join().unwrap(), "certroll {arguments:?} hangs: {stdout}{stderr}");
         let output = std::process::Output { status, stdout: stdout.into(), stderr: stderr.into() };
         Ran::from(output)
     }

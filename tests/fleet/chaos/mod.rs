@@ -14,5 +14,6 @@
 mod clashes;
 mod ground;
 mod interrupts;
+mod resume;
 mod strikes;
 mod trouble;

@@ -4,8 +4,10 @@
 mod batches;
 mod history;
 mod reports;
+mod resume;
 mod saved_plans;
 pub(crate) mod site;
+mod taking_back;
 mod tasks;
 mod verbs;
 mod watching;

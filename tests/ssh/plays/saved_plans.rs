@@ -151,7 +151,7 @@ async fn nothing_else_than_what_was_reviewed_reaches_a_host() {
     refused(&applied(&site, "a.plan", &["--plan-max-age", "0s"]).await, "is older than 0s");
     refused(
         &applied(&site, "a.plan", &["--tags", "x"]).await,
-        "--tags: the saved plan already sets this",
+        "--tags: a saved plan already sets this",
     );
     refused(&applied(&site, "a.plan", &["--check"]).await, "has been made and reviewed already");
     // Another playbook.

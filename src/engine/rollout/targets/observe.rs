@@ -4,7 +4,7 @@ use super::proof;
 use crate::engine::connection::HostConnection;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Earlier, Job, NotBegun, Observed, Recovery};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
 use crate::host::{HostFacts, Inspection, Recovered, RecoveredEnd, StateDirs};
 use crate::model::Step;
@@ -40,8 +40,8 @@ pub(super) async fn observe(
     let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
     let view = match &job.earlier {
         None => view,
-        Some(Earlier(to)) => {
-            let desired = earlier(&view, to.as_deref()).map_err(|why| refuse(why.to_string()))?;
+        Some(wanted) => {
+            let desired = earlier(&view, wanted).map_err(|why| refuse(why.to_string()))?;
             view.with_desired(desired)
         }
     };

@@ -3,7 +3,7 @@
 use super::previous::Previous;
 use super::{CERTIFICATE, KEY, Kubernetes, change, not_reached, read};
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Earlier, Job, Observed, Target};
+use crate::engine::rollout::target::{Job, Observed, Target};
 use crate::engine::rollout::targets::store;
 use crate::engine::verification;
 use crate::host::{FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState};
@@ -111,8 +111,8 @@ pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, 
     let view = view(cluster, job, present.as_ref(), previous.as_ref(), looks).map_err(refuse)?;
     let view = match &job.earlier {
         None => view,
-        Some(Earlier(to)) => {
-            let desired = earlier(&view, to.as_deref()).map_err(|why| refuse(why.to_string()))?;
+        Some(to) => {
+            let desired = earlier(&view, to).map_err(|why| refuse(why.to_string()))?;
             view.with_desired(desired)
         }
     };

@@ -1,0 +1,86 @@
+//! What interrupted runs left on a host, settled without a certificate.
+
+use super::context::Context;
+use super::failure::HostFailure;
+use super::rollout::target::{NotBegun, Recovery, Target};
+use crate::host::StateDirs;
+use crate::inputs::play_scope::PlayScope;
+use crate::inputs::selection::ChosenTask;
+use crate::inputs::wants;
+use crate::model::{HostName, RemotePath};
+use crate::playbook::certificate::{CertificateSpec, RenderError};
+use crate::template::Scope;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What may be left on a host: where its state is kept and where files of certificate tasks are.
+pub(super) struct Leftovers {
+    target: Arc<dyn Target>,
+    /// Leftovers with the same are settled together.
+    account: (String, Option<StateDirs>),
+    files: BTreeSet<RemotePath>,
+}
+
+impl Leftovers {
+    /// Those of a certificate task on a host. Asks neither for certificates nor for commands.
+    ///
+    /// # Errors
+    /// What is wrong with the task's values; or a name that only the run sets.
+    pub(super) fn of(
+        context: &Context,
+        chosen: &ChosenTask<'_>,
+        spec: &CertificateSpec,
+        vars: &PlayScope,
+        host: &HostName,
+        scope: &Scope,
+    ) -> Result<Self, RenderError> {
+        let wants::Places { files, cluster } = wants::paths(chosen, spec, scope)?;
+        let connections = &context.connections;
+        let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
+        let connection = connection.map_err(RenderError::Wrong)?;
+        let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
+        let account = match &cluster {
+            Some(secret) => (format!("{secret:?}"), None),
+            None => (connection.describe(), dirs.clone()),
+        };
+        let target = context.targets.target(host, connection, dirs, cluster.as_ref());
+        Ok(Self { target, account, files })
+    }
+}
+
+/// One for each account with its own state: a host is asked once, however many tasks it has.
+fn together(leftovers: Vec<Leftovers>) -> Vec<Leftovers> {
+    let mut all: Vec<Leftovers> = Vec::new();
+    for one in leftovers {
+        match all.iter_mut().find(|known| known.account == one.account) {
+            Some(known) => known.files.extend(one.files),
+            None => all.push(one),
+        }
+    }
+    all
+}
+
+/// Settles what was left on a host, for `task`. What was settled, one line each.
+///
+/// # Errors
+/// The host cannot be reached, or is busy with another run.
+pub(super) async fn recover(
+    context: &Context,
+    host: &HostName,
+    task: &str,
+    leftovers: Vec<Leftovers>,
+) -> Result<Vec<String>, HostFailure> {
+    let mut words = Vec::new();
+    for Leftovers { target, files, .. } in together(leftovers) {
+        let files: Vec<RemotePath> = files.into_iter().collect();
+        let recovery = Recovery {
+            host,
+            task,
+            holder: &context.identity.holder,
+            files: &files,
+            emitter: &context.emitter,
+        };
+        words.extend(target.recover(&recovery).await.map_err(NotBegun::into_failure)?);
+    }
+    Ok(words)
+}
