@@ -185,6 +185,7 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
                     running: vec![RunningCheck::Process("nginx".to_owned())],
                     commands: vec![InspectCommand {
                         command: check.clone(),
+                        in_container: None,
                         only_if_running: None,
                         unless_mounts: true,
                     }],

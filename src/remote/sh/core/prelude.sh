@@ -20,6 +20,7 @@ exec 3<&0 </dev/null
 nonce=- tx=- state= run= note= work= signals=0 caught=0 reader= lock_token= boot_id= new_session= in_recovery=
 
 # First in a subshell that has to be a process of its own: ksh93 makes none until that changes a limit.
+# shellcheck disable=SC3045 # only ksh93 comes to it, which has it
 own_process() { case ${KSH_VERSION-} in *93*) ulimit -t unlimited;; esac; }
 
 say() { echo "@certroll1 $nonce $*"; }

@@ -17,14 +17,15 @@ refuse() {
 }
 
 # `~` as Ansible has it: the home of who works here.
+# shellcheck disable=SC2088 # the tilde as it was written is what is looked for
 home() { case $1 in '~') v=${HOME:-/};; '~/'*) v=${HOME:-}/${1#'~/'};; *) v=$1;; esac; }
 
 # What is at a path, no link followed -> at_kind, and where there is something at_mode at_uid at_gid at_size at_links
 # at_inode at_dev at_atime at_mtime at_ctime at_owner at_group
 at() {
   at_kind=absent at_mode= at_uid= at_gid= at_size= at_links= at_inode= at_dev= at_atime= at_mtime= at_ctime= at_owner= at_group=
-  if [ -L "$1" ]; then at_kind=link
-  elif [ -f "$1" ]; then at_kind=file
+  if [ -L "$1" ]; then at_kind="link"
+  elif [ -f "$1" ]; then at_kind="file"
   elif [ -d "$1" ]; then at_kind=directory
   elif [ -b "$1" ]; then at_kind=block
   elif [ -c "$1" ]; then at_kind=character

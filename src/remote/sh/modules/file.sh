@@ -5,7 +5,7 @@ module() {
   if [ $at_kind = file ] && [ "$at_links" -gt 1 ]; then file_was=hard; fi
   if [ -z "$m_state" ]; then
     if [ "$m_recurse" = 1 ]; then m_state=directory
-    else case $file_was in link|directory|hard) m_state=$file_was;; *) m_state=file;; esac; fi
+    else case $file_was in link|directory|hard) m_state=$file_was;; *) m_state="file";; esac; fi
   fi
   file_target=$m_path
   case $m_state in link|hard|absent) ;; *) file_follow;; esac

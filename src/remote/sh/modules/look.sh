@@ -19,6 +19,6 @@ module() {
       parts "$look_path"
     fi
   fi
-  for v in r w x; do if [ -$v "$look_path" ]; then look_says="$look_says $v=1"; fi; done
+  for v in r w x; do if test "-$v" "$look_path"; then look_says="$look_says $v=1"; fi; done
   finish "$look_path" "$look_says links=$at_links inode=$at_inode dev=$at_dev atime=$at_atime mtime=$at_mtime ctime=$at_ctime"
 }

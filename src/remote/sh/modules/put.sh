@@ -12,7 +12,7 @@ module() {
   put_was=$at_kind
   case $put_was in absent|file|link) ;; *) refuse "$m_path is a $put_was";; esac
   sums "$m_path"; put_before=$sum_0
-  [ $put_was != link ] || put_before=link
+  [ $put_was != link ] || put_before="link"
   [ -z "$m_before" ] || [ "$m_before" = "$put_before" ] || refuse "$m_path was modified by another process meanwhile"
   if [ "$m_force" = 0 ] && [ $put_was != absent ]; then finish "$m_path" "was=$put_was kept=1"; fi
   if [ "$m_show" = 1 ] && [ $put_was = file ]; then parts "$m_path"; fi
