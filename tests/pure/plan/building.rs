@@ -14,6 +14,13 @@ use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::Ownership;
 use proptest::prelude::*;
 
+/// Keys are made anew for each test: what is left of the digests of their public halves is their number.
+fn without_digests(detail: &str) -> String {
+    let is_digest = |word: &str| word.len() == 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words = detail.split(' ').map(|word| if is_digest(word) { "DIGEST" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn table(
     desired: &DesiredState,
     facts: &certroll::testing::host::HostFacts,
@@ -33,7 +40,7 @@ fn table(
             row.action,
             brief(&row.now),
             brief(&row.wanted),
-            row.detail,
+            without_digests(&row.detail),
             row.validate,
             row.reload,
             row.verify
