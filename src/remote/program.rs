@@ -188,9 +188,9 @@ impl Program {
         let run = match then {
             Then::End => "case $s in *\"#end\"*)eval \"$s\";;esac\n".to_owned(),
             // A process of its own: variables, functions, traps, directory and descriptors go with it. ksh93 makes
-            // none for a subshell until that changes a limit.
+            // none for a subshell until that changes a limit. Nobody waits for an answer of one that broke off.
             Then::Another => format!(
-                "case $s in *\"#end\"*)(case ${{KSH_VERSION-}} in *93*)ulimit -t unlimited;;esac;eval \"$s\");;esac\n\
+                "case $s in *\"#end\"*)(case ${{KSH_VERSION-}} in *93*)ulimit -t unlimited;;esac;eval \"$s\")||exit 1;;esac\n\
                  s=;{NEXT}eval \"$s\"\n"
             ),
         };

@@ -1,4 +1,4 @@
-//! What a person watches on a terminal: the [board](super::board), painted anew as events come and time goes by.
+//! What a person watches on a terminal: the [board], painted anew as events come and time goes by.
 //!
 //! Failures, notes and messages are printed above it and stay; the board goes away at the end.
 

@@ -2,7 +2,7 @@
 //!
 //! The engine asks a [`Target`] what it holds, has it stage the new certificates, and then speaks the two-phase
 //! dialogue of [`Staged`] with it: commit, then confirm or roll back. Files on a host behind SSH are the first
-//! implementation ([`files`](super::targets::files)). `docs/adding-a-target.md` walks through another.
+//! implementation (`targets/files.rs`). `docs/adding-a-target.md` walks through another.
 
 use crate::engine::connection::HostConnection;
 use crate::engine::emit::Emitter;

@@ -1,7 +1,7 @@
 //! Services in containers: how their checks, reloads and restarts become commands of the host.
 //!
 //! What a container is told goes through its engine, or to its first process by a signal of the host's: `docker kill -s`
-//! ends a restart policy. What it would read is checked in a private copy of its mounts ([`entered`]); where none can be
+//! ends a restart policy. What it would read is checked in a private copy of its mounts; where none can be
 //! made, in a throwaway container.
 
 mod commands;

@@ -1,52 +1,14 @@
 //! `kubernetes:`, a secret of a cluster in place of files on the host.
 
-use super::spec::{CertificateSpec, known};
+use super::spec::{KUBERNETES, known};
 use super::task::{ClusterSecret, Pair, VerifyChoice};
 use crate::model::RemotePath;
 use crate::playbook::values::Values;
-use crate::source::{Diagnostic, Diagnostics, Node, Value};
+use crate::source::{Node, Value};
 use std::path::Path;
-
-pub(super) const KUBERNETES: [&str; 7] =
-    ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 
 /// The keys of a secret of type `kubernetes.io/tls`.
 const VALUES: [&str; 2] = ["tls.crt", "tls.key"];
-
-/// What has no meaning for a secret: nothing of it is a file or a process.
-pub(super) fn without_meaning(spec: &CertificateSpec, found: &mut Diagnostics) {
-    let keys = &spec.keys;
-    let Some(cluster) = &keys.kubernetes else { return };
-    known(Some(cluster), "kubernetes", &KUBERNETES, found);
-    let meaningless = [
-        ("service", &keys.service),
-        ("dest", &keys.dest),
-        ("certificates", &keys.certificates),
-        ("owner", &keys.owner),
-        ("group", &keys.group),
-        ("mode", &keys.mode),
-        ("key_owner", &keys.key_owner),
-        ("key_group", &keys.key_group),
-        ("key_mode", &keys.key_mode),
-        ("validate", &keys.validate),
-        ("reload", &keys.reload),
-        ("backups", &keys.backups),
-        ("boot_guard", &keys.boot_guard),
-        ("allow_input_log", &keys.allow_input_log),
-        ("when_stopped", &keys.when_stopped),
-        ("validate_timeout", &keys.validate_timeout),
-        ("reload_timeout", &keys.reload_timeout),
-    ];
-    for (name, node) in meaningless {
-        if let Some(node) = node {
-            let problem =
-                Diagnostic::error(format!("'{name}' has no meaning for a secret of a cluster"));
-            found.push(
-                problem.at(node.span.as_ref()).help("leave it out where there is 'kubernetes'"),
-            );
-        }
-    }
-}
 
 /// Renders `kubernetes:`.
 pub(super) fn cluster(

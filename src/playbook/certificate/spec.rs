@@ -1,9 +1,8 @@
 //! The keys of a certificate task as written. Unknown ones are told with the nearest right name.
 
-use super::cluster::without_meaning;
 use crate::playbook::reader::{Reader, wrong_type};
 use crate::source::diagnostic::nearest;
-use crate::source::{Diagnostics, Node, Span, Value};
+use crate::source::{Diagnostic, Diagnostics, Node, Span, Value};
 
 /// The task as written. Every value is still a template.
 #[derive(Clone, Debug)]
@@ -45,6 +44,8 @@ pub(super) struct Keys {
 pub(super) const SERVICE: [&str; 5] = ["name", "container", "engine", "user", "restart"];
 pub(super) const SOURCE: [&str; 6] =
     ["cert", "chain", "key", "directory", "key_passphrase", "key_passphrase_file"];
+pub(super) const KUBERNETES: [&str; 7] =
+    ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
@@ -99,16 +100,14 @@ impl CertificateSpec {
         };
         reader.finish(found);
         keys.check_shape(node, found);
-        let spec = Self { keys, span: node.span.clone() };
-        without_meaning(&spec, found);
-        Some(spec)
+        without_meaning(&keys, found);
+        Some(Self { keys, span: node.span.clone() })
     }
 }
 
 impl Keys {
     /// What can be told without variables.
     fn check_shape(&self, node: &Node, found: &mut Diagnostics) {
-        use crate::source::Diagnostic;
         if self.service.is_none() && self.kubernetes.is_none() {
             let problem = Diagnostic::error("certificate needs 'service'").at(node.span.as_ref());
             found.push(problem.help("`certroll services` lists them; `files` is the general one"));
@@ -148,6 +147,40 @@ impl Keys {
     }
 }
 
+/// What has no meaning for a secret: nothing of it is a file or a process.
+fn without_meaning(keys: &Keys, found: &mut Diagnostics) {
+    let Some(cluster) = &keys.kubernetes else { return };
+    known(Some(cluster), "kubernetes", &KUBERNETES, found);
+    let meaningless = [
+        ("service", &keys.service),
+        ("dest", &keys.dest),
+        ("certificates", &keys.certificates),
+        ("owner", &keys.owner),
+        ("group", &keys.group),
+        ("mode", &keys.mode),
+        ("key_owner", &keys.key_owner),
+        ("key_group", &keys.key_group),
+        ("key_mode", &keys.key_mode),
+        ("validate", &keys.validate),
+        ("reload", &keys.reload),
+        ("backups", &keys.backups),
+        ("boot_guard", &keys.boot_guard),
+        ("allow_input_log", &keys.allow_input_log),
+        ("when_stopped", &keys.when_stopped),
+        ("validate_timeout", &keys.validate_timeout),
+        ("reload_timeout", &keys.reload_timeout),
+    ];
+    for (name, node) in meaningless {
+        if let Some(node) = node {
+            let problem =
+                Diagnostic::error(format!("'{name}' has no meaning for a secret of a cluster"));
+            found.push(
+                problem.at(node.span.as_ref()).help("leave it out where there is 'kubernetes'"),
+            );
+        }
+    }
+}
+
 /// Reports keys of a mapping that are not in `allowed`.
 /// Unknown keys of a mapping; a template is looked at when it is rendered.
 pub(super) fn known(
@@ -156,7 +189,6 @@ pub(super) fn known(
     allowed: &[&str],
     found: &mut Diagnostics,
 ) {
-    use crate::source::Diagnostic;
     let Some(node) = node else { return };
     let Some(entries) = node.as_map() else {
         let templated = node.as_str().is_some_and(crate::template::is_template);

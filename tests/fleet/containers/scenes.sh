@@ -48,15 +48,15 @@ fresh() { mkdir -p "$1"; cp pki/A/cert.pem pki/A/key.pem "$1/"; chmod 644 "$1/ce
 # Digests, owners, modes
 held() { (cd "$1" && sha256sum cert.pem key.pem && stat -c '%n %u:%g %a' cert.pem key.pem); }
 
-# A in use, B renewed; S is too short for OpenSSL of the services, and the controller has no more than a warning for it.
+# A in use, B renewed; S is signed with SHA-1, which the services' OpenSSL refuses, and the controller does not.
 mkdir pki
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj '/CN=scene root' -keyout pki/ca.key -out pki/ca.pem 2>/dev/null
 printf 'subjectAltName=DNS:www.example.net\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n' >pki/ext
 for n in A B S; do
   mkdir pki/$n
-  case $n in S) k='rsa:1024';; *) k='ec -pkeyopt ec_paramgen_curve:P-256';; esac
-  openssl req -newkey $k -nodes -subj "/CN=www.example.net/O=$n" -keyout pki/$n/key.pem -out pki/$n/csr 2>/dev/null
-  openssl x509 -req -in pki/$n/csr -CA pki/ca.pem -CAkey pki/ca.key -CAcreateserial -days 90 -extfile pki/ext -out pki/$n/cert.pem 2>/dev/null
+  case $n in S) md=-sha1;; *) md=-sha256;; esac
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=www.example.net/O=$n" -keyout pki/$n/key.pem -out pki/$n/csr 2>/dev/null
+  openssl x509 -req $md -in pki/$n/csr -CA pki/ca.pem -CAkey pki/ca.key -CAcreateserial -days 90 -extfile pki/ext -out pki/$n/cert.pem 2>/dev/null
 done
 ssh-keygen -q -t ed25519 -N '' -f hk; ssh-keygen -q -t ed25519 -N '' -f "$HOME/.ssh/id_ed25519"; cp "$HOME/.ssh/id_ed25519.pub" keys
 printf 'Port 4222\nListenAddress 127.0.0.1\nPidFile %s/sshd.pid\nHostKey %s/hk\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAuthorizedKeysFile %s/keys\n' "$T" "$T" "$T" >sshd.conf
@@ -81,7 +81,7 @@ renewed() {
   has unchanged
   local before; before=$(held "$2"; podman ps -a --format '{{.Names}} {{.StartedAt}}')
   roll apply S "$2" "$3"; [ $rc = 2 ] || wrong "$1: a bad pair ended with $rc"
-  has "refused by the service's own check in the container"; has "ee key too small"; has untouched
+  has "refused by the service's own check in the container"; has "ca md too weak"; has untouched
   [ "$before" = "$(held "$2"; podman ps -a --format '{{.Names}} {{.StartedAt}}')" ] && serves B || wrong "$1: a bad pair changed something"
   right "$1: renewed, quiet, and a bad pair is caught inside"
 }

@@ -21,7 +21,9 @@ KINDS = {
     "p521": ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
     "rsa": ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
     "ed25519": ["ed25519"],
-    # OpenSSL's usual security level refuses it.
+    # A signature with SHA-1: OpenSSL's usual security level refuses it.
+    "sha1": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    # So do OpenSSL and BoringSSL with this key.
     "rsa1024": ["rsa", "-pkeyopt", "rsa_keygen_bits:1024"],
 }
 CONFIG = """\
@@ -96,7 +98,7 @@ def sign(section, common_name, stem, days, issuer=None, kind="ec", san=NAMES, di
     by = ["-CA", PKI / f"{issuer}.crt", "-CAkey", PKI / f"{issuer}.key"] if issuer else []
     openssl(
         *["req", "-x509", "-config", PKI / "openssl.cnf", "-extensions", section, "-subj", f"/CN={common_name}"],
-        *["-newkey", *KINDS[kind], "-nodes", "-days", str(days), *by],
+        *["-newkey", *KINDS[kind], "-nodes", "-days", str(days), *by, "-sha1" if kind == "sha1" else "-sha256"],
         *["-keyout", directory / f"{stem}.key", "-out", directory / f"{stem}.crt"],
         san=san,
     )

@@ -113,7 +113,7 @@ fn connections_are_kept_and_no_worker_is_started() {
 fn what_the_api_refuses_ends_with_the_old_certificate_and_no_open_transaction() {
     let Some(host) = host(&[&HAPROXY_RUNTIME]) else { return };
     if !host.fleet().pki("weak", "fullchain.pem").exists() {
-        host.fleet().fleet(&["issue", "weak", "--kind", "rsa1024"]);
+        host.fleet().fleet(&["issue", "weak", "--kind", "sha1"]);
     }
     let (before, running) = (host.state(&HAPROXY_RUNTIME), workers(&host));
     let weak = Task::of(&HAPROXY_RUNTIME, "weak");

@@ -77,7 +77,7 @@ hold_ids() {
 tell_holds() {
   hold_files=$regular
   # Of what is not there yet only where a container that was asked for will see it.
-  [ $n_containers = 0 ] || hold_files=$(i=0; while [ $i -lt $n_files ]; do get st $i; case $v in 'file'|absent|dangling) echo $i;; esac; i=$((i+1)); done)
+  [ $n_containers = 0 ] || hold_files=$(i=0; while [ $i -lt $n_files ]; do get st $i; case $v in ('file'|absent|dangling) echo $i;; esac; i=$((i+1)); done)
   [ $n_holds -gt 0 ] && [ -n "$hold_files" ] || return 0
   n_own=0 own_words= own_known=$nl
   for i in $hold_files; do

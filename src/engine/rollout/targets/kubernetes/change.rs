@@ -1,9 +1,9 @@
 //! The change itself: one patch of both values that holds only while the secret is the one that was looked at, and the
 //! way back.
 
-use super::observe::{Looked, value_of, writers};
-use super::previous::{self, Begun};
-use super::{CERTIFICATE, KEY, Kubernetes, is_same, read};
+use super::asking::{CERTIFICATE, KEY, is_same, read, value_of, writers};
+use super::kept::{self, Begun};
+use super::place::{Kubernetes, Looked};
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged};
 use crate::host::{StepFailure, TransactionId};
@@ -247,12 +247,11 @@ impl StagedSecret {
         }
         let untouched = |why: String| failure::before_commit(&self.task, Step::Commit, why);
         if self.keeps {
-            let new = previous::digest(self.after(CERTIFICATE), self.after(KEY));
+            let new = kept::digest(self.after(CERTIFICATE), self.after(KEY));
             let begun = Begun { id: &self.id, by: &self.holder, within: self.within, new };
-            let kept =
-                previous::keep(self.cluster(), &self.name, self.looked.present.as_ref(), &begun);
+            let kept = kept::keep(self.cluster(), &self.name, self.looked.present.as_ref(), &begun);
             kept.await.map_err(|failed| {
-                let name = previous::name_of(&self.name);
+                let name = kept::name_of(&self.name);
                 untouched(format!("the old pair could not be kept in the secret {name}: {failed}"))
             })?;
         }
@@ -319,7 +318,7 @@ impl StagedSecret {
     async fn nothing_happened(&self) {
         if self.keeps {
             // Where this fails too, `recover` finds out later that nothing is to be done.
-            let _ = previous::settle(self.cluster(), &self.name).await;
+            let _ = kept::settle(self.cluster(), &self.name).await;
         }
     }
 
@@ -442,7 +441,7 @@ impl Staged for StagedSecret {
                 return Err(ended);
             }
             if self.keeps {
-                let settled = previous::settle(self.cluster(), &self.name).await;
+                let settled = kept::settle(self.cluster(), &self.name).await;
                 settled.map_err(|failed| {
                     let why = format!("the confirmation could not be written: {failed}");
                     self.unknown(Step::Confirm, &why)

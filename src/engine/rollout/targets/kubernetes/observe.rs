@@ -1,15 +1,17 @@
 //! Looking at a secret: what it holds, whose it is, what may be done with it, and what is served.
 
-use super::previous::Previous;
-use super::{CERTIFICATE, KEY, Kubernetes, change, not_reached, read};
+use super::asking::{CERTIFICATE, not_reached, read, value_of};
+use super::change;
+use super::kept::{Previous, name_of};
+use super::place::{Kubernetes, Looked};
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, Observed, Target};
 use crate::engine::rollout::targets::store;
 use crate::engine::verification;
 use crate::host::{FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState};
 use crate::kubernetes::{
-    Cluster, Failed, Metadata, Sent, TlsSecret, User, gateways, gateways_path, ingresses,
-    ingresses_path, last_applied, owners, patch,
+    Cluster, Failed, Sent, TlsSecret, User, gateways, gateways_path, ingresses, ingresses_path,
+    last_applied, owners, patch,
 };
 use crate::material::{Certificate, PrivateKey, PublicKey, certificates_in};
 use crate::model::{Fingerprint, Secret, Step};
@@ -22,15 +24,6 @@ use crate::plan::proof::judge as judge_proof;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
-
-/// What a look showed.
-pub(super) struct Looked {
-    pub(super) cluster: Cluster,
-    /// `None`: there is no such secret.
-    pub(super) present: Option<TlsSecret>,
-    /// The second secret, where the task keeps one or an earlier pair is wanted.
-    pub(super) previous: Option<Previous>,
-}
 
 /// Connects, and asks the API server who it is.
 async fn connect(target: &Kubernetes, job: &Job) -> Result<Cluster, HostFailure> {
@@ -256,11 +249,6 @@ fn tell_values(
         .collect();
 }
 
-/// The secret's key that a path of the plan stands for.
-pub(super) fn value_of(path: &crate::model::RemotePath) -> &'static str {
-    if path.as_bytes().ends_with(KEY.as_bytes()) { KEY } else { CERTIFICATE }
-}
-
 fn leaves(value: &Secret<Vec<u8>>) -> Vec<Arc<Certificate>> {
     certificates_in(value.expose()).into_iter().map(Arc::new).collect()
 }
@@ -369,18 +357,8 @@ fn caveats(target: &Kubernetes, present: &TlsSecret) -> Vec<String> {
     if target.wanted.keep_previous {
         notes.push(format!(
             "the old pair, with its private key, is kept in the secret {}",
-            super::previous::name_of(name)
+            name_of(name)
         ));
     }
     notes
-}
-
-/// Who wrote the pair last, in words; for conflicts.
-pub(super) fn writers(metadata: &Metadata) -> String {
-    let writers = metadata.managed_fields.iter().filter(|field| field.holds_pair());
-    let names: Vec<String> = writers
-        .map(|field| crate::model::text::printable(field.manager.as_bytes(), 60))
-        .filter(|name| name != patch::MANAGER)
-        .collect();
-    if names.is_empty() { "somebody else".to_owned() } else { names.join(" or ") }
 }
