@@ -161,8 +161,8 @@ pub(crate) fn cut_off(task: &str, guarantee: Guarantee) -> HostFailure {
 /// The work on a host ended by a fault in certroll itself, at or after `step`: `why` is what it said.
 pub(crate) fn lost(task: &str, step: Step, why: &str) -> HostFailure {
     let message = format!("certroll itself failed on this host: {why}");
-    let state = "UNKNOWN: a stage is discarded, and a change that was not confirmed is rolled back by the host \
-                 itself";
+    let state = "UNKNOWN: a stage is discarded; a host rolls back by itself what was not confirmed, a cluster's \
+                 secret stays as it is";
     let mut failure = plain(task, step, message, state);
     failure.advice.push("`certroll status` shows what the host holds".to_owned());
     failure.advice.push("please report this as a fault of certroll".to_owned());

@@ -1,6 +1,6 @@
 //! Which reporters a run has, and which stream each writes to.
 //!
-//! Standard output carries what was asked for: the planning table, the table of outcomes and the
+//! Standard output carries what was asked for: the plan, the outcomes and the
 //! recap, or with [`Output::Json`] one object per line and nothing else. Standard error carries what
 //! is of interest while it happens: a board on a terminal, else one line per host and step; with JSON
 //! nothing, unless `-v` asks for lines.

@@ -116,7 +116,7 @@ async fn a_controller_that_puts_the_old_pair_back_is_noticed() {
     }
     site.pair("new");
     // Long enough for the controller, which is slower than the handshake.
-    site.playbook("new", "", "        checks: [{command: [sleep, '1'], on: controller}]\n");
+    site.playbook("new", "", "        checks: [{command: [sleep, '3'], on: controller}]\n");
     site.fake().knobs(|knobs| knobs.put_back = Some("argocd-controller"));
     let ran = site.run(&["apply"]).await;
     ran.expect(2, &["was changed again after the change", "find out what writes the secret"]);

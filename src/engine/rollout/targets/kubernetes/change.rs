@@ -8,6 +8,7 @@ use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged};
 use crate::host::{StepFailure, TransactionId};
 use crate::kubernetes::{Answer, Cluster, Failed, SecretName, Sent, Status, TlsSecret, patch};
+use crate::model::text::printable;
 use crate::model::{Outcome, Secret, Step};
 use crate::plan::host_plan::{Decision, HostPlan};
 use futures::future::BoxFuture;
@@ -392,6 +393,9 @@ impl StagedSecret {
 }
 
 fn done(name: &SecretName, before: Option<&str>, after: &str) -> String {
+    // The server's own words, like all of its answers.
+    let shown = |version: &str| printable(version.as_bytes(), 40);
+    let (before, after) = (before.map(shown), shown(after));
     match before {
         Some(before) => format!("secret {name} patched (resource version {before} → {after})"),
         None => format!("secret {name} created (resource version {after})"),
