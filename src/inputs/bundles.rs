@@ -39,7 +39,7 @@ pub(crate) struct Bundles {
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 struct Known {
-    loaded: Result<Arc<Loaded>, Diagnostics>,
+    loaded: Result<Arc<Loaded>, Problems>,
     /// Tasks that asked for it and are not done.
     users: HashSet<Place>,
 }
@@ -72,6 +72,17 @@ struct Files {
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
+
+/// What a problem is about. Where that is written differs between the tasks that share the files.
+#[derive(Clone, Copy)]
+enum Part {
+    Pair,
+    Cert,
+    Chain,
+    Key,
+}
+
+type Problems = Vec<(Part, Diagnostic)>;
 
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
@@ -106,7 +117,15 @@ impl Bundles {
         let loaded = entry.loaded.clone();
         drop(known);
         loaded.map_err(|problems| {
-            let placed = problems.0.into_iter().map(|problem| problem.at(pair.span.as_ref()));
+            let placed = problems.into_iter().map(|(part, problem)| {
+                let place = match part {
+                    Part::Pair => None,
+                    Part::Cert => pair.places.cert.as_ref(),
+                    Part::Chain => pair.places.chain.as_ref(),
+                    Part::Key => pair.places.key.as_ref(),
+                };
+                problem.at(place.or(pair.span.as_ref()))
+            });
             Diagnostics(placed.collect())
         })
     }
@@ -199,13 +218,13 @@ impl Bundles {
         pair: &Pair,
         passphrase: Option<&Secret<String>>,
         warn: Duration,
-    ) -> Result<Loaded, Diagnostics> {
-        let found = settled(pair).map_err(|problem| Diagnostics(vec![problem]))?;
+    ) -> Result<Loaded, Problems> {
+        let found = settled(pair).map_err(|problem| vec![(Part::Pair, problem)])?;
         let pair = &found;
-        let mut problems = Diagnostics::default();
+        let mut problems = Problems::new();
         // Certificate and key may come out of one command, which is asked once.
         let mut asked: Vec<(Named, Secret<Vec<u8>>)> = Vec::new();
-        let mut keep = |source: &SourceText| {
+        let mut keep = |part: Part, source: &SourceText| {
             let name = Named::from(source);
             if let Some((_, printed)) = asked.iter().find(|(known, _)| *known == name) {
                 return Some((printed.clone(), FileMode::new(0o600)));
@@ -218,15 +237,15 @@ impl Bundles {
                     Some((bytes, mode))
                 }
                 Err(problem) => {
-                    problems.push(problem);
+                    problems.push((part, problem));
                     None
                 }
             }
         };
-        let cert = keep(&pair.cert);
-        let chain = pair.chain.as_ref().map(&mut keep);
-        let key = pair.key.as_ref().map(&mut keep);
-        let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
+        let cert = keep(Part::Cert, &pair.cert);
+        let chain = pair.chain.as_ref().map(|chain| keep(Part::Chain, chain));
+        let key = pair.key.as_ref().map(|key| keep(Part::Key, key));
+        let (Some((cert, _)), true) = (cert, problems.is_empty()) else {
             return Err(problems);
         };
         let (chain, key) = (chain.flatten(), key.flatten());
@@ -240,7 +259,7 @@ impl Bundles {
             warn,
         };
         let bundle = material::check(&input).map_err(|errors| {
-            Diagnostics(errors.iter().map(|error| located(error, pair)).collect())
+            errors.iter().map(|error| (Part::Pair, located(error, pair))).collect::<Problems>()
         })?;
         let label = pair.cert.label();
         let (warnings, notes): (Vec<_>, Vec<_>) =

@@ -58,6 +58,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         passphrase: None,
         dest: Dest::default(),
         span: None,
+        places: Default::default(),
     };
     CertificateRequest {
         host: HostName::new("www1"),

@@ -5,7 +5,8 @@ use super::endpoints::verify;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
     AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Ownership, Pair,
-    Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation, WhenStopped,
+    PairPlaces, Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation,
+    WhenStopped,
 };
 use crate::host::{Container, Engine};
 use crate::model::{CommandLine, RemotePath, Secret};
@@ -406,7 +407,9 @@ fn pair(
     if cert.is_none() && !told {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
     }
-    Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone() })
+    let place = |key| source.entry(key).and_then(|node| node.span.clone());
+    let places = PairPlaces { cert: place("cert"), chain: place("chain"), key: place("key") };
+    Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone(), places })
 }
 
 fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {
