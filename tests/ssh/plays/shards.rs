@@ -31,7 +31,7 @@ async fn shards_are_one_rollout_in_the_report() {
     told.sort_unstable();
     assert_eq!(told, ["edge1=changed", "edge2=changed", "edge3=failed", "edge4=changed"]);
     let page = fs::read_to_string(directory.join("all.html")).unwrap();
-    assert!(page.contains("edge3") && page.contains("(shard 1/2)"), "{page}");
+    assert!(page.contains("edge3") && page.contains("(shard 1&#x2f;2)"), "{page}");
     let shown = site.certroll(&[&["report"], &files[..]].concat()).await;
     for words in ["PLAY RECAP", "1 failed, 3 changed", "VALIDATE FAILED on edge3"] {
         assert!(shown.stdout.contains(words), "{words}: {shown}");
