@@ -18,6 +18,7 @@ pub(crate) mod exit;
 pub(crate) mod failure;
 mod fan_out;
 mod foreseen;
+mod holding;
 pub(crate) mod identity;
 pub(crate) mod ledger;
 mod leftovers;

@@ -3,8 +3,9 @@
 use super::bundles::{Bundles, uncovered};
 use super::project::Book;
 use super::selection::ChosenTask;
+use crate::host::Inspection;
 use crate::model::{HostName, RemotePath};
-use crate::plan::destinations::destinations;
+use crate::plan::destinations::{ask_what_is_there, destinations};
 use crate::plan::request::{CertificateRequest, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
@@ -114,6 +115,32 @@ pub(crate) fn paths(
         let files = destinations(&rendered, &profiles);
         Ok(Places { files, cluster: rendered.cluster })
     }
+}
+
+/// A task as far as it can be told without its certificates.
+pub(crate) struct Holding {
+    /// The services, joined by `, `.
+    pub services: String,
+    /// What to ask of the host.
+    pub request: Inspection,
+}
+
+/// What can be asked of a host without a look at any certificate; `None` where a secret takes the pair, or where more than
+/// the certificates is wrong.
+pub(crate) fn holding(
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    scope: &Scope,
+) -> Option<Holding> {
+    let rendered = certificate::render(spec, scope, chosen.at.directory()).ok()?;
+    let mut found = Diagnostics::default();
+    let profiles = profiles(chosen.at.book, &rendered, &mut found);
+    if found.has_errors() || rendered.cluster.is_some() {
+        return None;
+    }
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let request = ask_what_is_there(&rendered, &profiles);
+    Some(Holding { services: names.join(", "), request })
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {

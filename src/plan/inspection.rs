@@ -84,7 +84,9 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
     for service in &desired.services {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
+        let process = service.process.as_ref().map(|_| variant.processes.len());
         variant.processes.extend(service.process.clone());
+        let for_user_of = process.filter(|_| checks_as_process_user(service));
         let container = service.container.as_ref().map(|_| variant.containers.len());
         variant.containers.extend(service.container.iter().map(|known| known.container.clone()));
         let asked = |command: &TimedCommand, unless_mounts, inside| InspectCommand {
@@ -92,6 +94,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
             only_if_running,
             unless_mounts,
             in_container: container.filter(|_| inside),
+            for_user_of,
         };
         let prechecks = service.prechecks.iter();
         variant
@@ -103,7 +106,6 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         let discover = discover.map(|discover| (&discover.command, false));
         let commands = counter_checks.chain(discover);
         variant.commands.extend(commands.map(|(command, inside)| asked(command, false, inside)));
-        variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
         let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in optional.chain(&service.program) {
             if !variant.programs.contains(program) {
@@ -112,6 +114,10 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         }
     }
     variant
+}
+
+fn checks_as_process_user(service: &ServiceWant) -> bool {
+    service.validate.iter().any(|check| check.as_process_user)
 }
 
 fn paths(desired: &DesiredState) -> impl Iterator<Item = &RemotePath> {

@@ -9,7 +9,7 @@ mod sources;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs};
+pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs, VisitArgs};
 pub(super) use local::{
     ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ManArgs, ReportArgs,
     ServicesArgs, ShowArgs,
@@ -135,9 +135,9 @@ impl Command {
             }),
             Self::Report(args) => Some(&args.output),
             Self::Inventory(args) => Some(&args.output),
-            Self::Ping(args) => Some(&args.output),
-            Self::Discover(args) => Some(&args.output),
-            Self::Init(args) => Some(&args.output),
+            Self::Ping(args) => Some(&args.visit.output),
+            Self::Discover(args) => Some(&args.visit.output),
+            Self::Init(args) => Some(&args.visit.output),
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),

@@ -27,7 +27,6 @@ fn host(wanted: &CertificateRequest) -> HostFacts {
     let asked = variants.of_kind(DEBIAN).expect("complete");
     let mut facts = facts(asked);
     facts.running.clear();
-    facts.process_users.clear();
     facts.containers = vec![ContainerFacts {
         state: ContainerState::Running,
         engine: Some(Engine::Podman),

@@ -88,6 +88,23 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(status["served"][0]["as_in_file"], true, "{status}");
     let generation = file["backups"][0]["generation"].as_str().expect("a backup").to_owned();
 
+    // Without the certificate here the host is asked all the same; that nothing is compared is said.
+    let directory = site.lab.directory();
+    let (here, away) = (directory.join("certs"), directory.join("away"));
+    std::fs::rename(&here, &away).expect("a move");
+    let status = site.play("status", "", CERTIFICATE, &[]).await;
+    assert_eq!((status.code, status.outcomes().as_str()), (0, "edge1=unchanged"), "{status}");
+    let events = status.events();
+    let held = of(&events, "host_status")[0];
+    let file = &held["files"][0];
+    assert_eq!(file["as_wanted"], serde_json::Value::Null, "{status}");
+    assert!(file["certificate"].is_object(), "{status}");
+    assert_eq!(file["backups"][0]["generation"], generation.as_str(), "{status}");
+    let words = "nothing is compared, and no server looked at";
+    assert!(of(&events, "note").iter().any(|note| note.to_string().contains(words)), "{status}");
+    assert_eq!(site.play("verify", "", CERTIFICATE, &[]).await.code, 1);
+    std::fs::rename(&away, &here).expect("a move");
+
     let wrong = site.play("rollback", "", CERTIFICATE, &["--to", "nope"]).await;
     assert_eq!(wrong.code, 2);
     assert!(wrong.stdout.contains(&generation), "{wrong}");
