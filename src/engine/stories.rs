@@ -408,6 +408,14 @@ async fn another_runs_lock_is_waited_for_but_not_for_ever() {
     waiting.script.hold("a", "certroll apply by somebody, run fedcba9876543210");
     let told = waiting.run().await;
     assert_eq!((told.outcome("a").as_str(), told.outcome("b").as_str()), ("failed", "changed"));
+    // As long as the task says, and no look longer.
+    for (patience, waited) in [(0, 0), (3, 3), (25, 25), (70, 70)] {
+        let waiting = story("a,", "").with(&format!("lock_timeout: {patience}s"));
+        waiting.script.hold("a", "certroll apply by somebody, run fedcba9876543210");
+        let begun = tokio::time::Instant::now();
+        let told = waiting.run().await;
+        assert_eq!((told.outcome("a").as_str(), begun.elapsed().as_secs()), ("failed", waited));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,8 @@ pub struct HostFacts {
     pub kind: HostKind,
     /// `ID` of `/etc/os-release`, as `debian` or `rocky`; empty when there is none.
     pub os_id: String,
+    /// `/etc/machine-id`, if there is one, and the boot: the same under each of the machine's names.
+    pub machine: Option<String>,
     /// What the transaction can work with.
     pub tools: Tools,
     /// The requested files, in the order of the request.

@@ -171,6 +171,8 @@ pub(crate) struct Recovery<'a> {
     pub holder: &'a str,
     /// Beside these, staging directories without a journal are removed.
     pub files: &'a [RemotePath],
+    /// How long somebody else's lock is waited for.
+    pub lock_wait: Duration,
     /// Where its steps are told.
     pub emitter: &'a Emitter,
 }
@@ -198,6 +200,8 @@ pub(crate) struct Job {
     pub earlier: Option<Earlier>,
     /// Nothing will be applied: what costs the host more is asked as well.
     pub plan_only: bool,
+    /// How long the next try waits on the host for somebody else's lock.
+    pub lock_wait: Duration,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.

@@ -162,6 +162,10 @@ impl Reader<'_> {
         facts.user = text(reply, "user")?;
         facts.input_log = flag("inputlog").map_err(BadReply::into_words)?;
         facts.os_id = text(reply, "os")?;
+        facts.machine = reply
+            .find("machine")
+            .filter(|machine| !machine.is_empty())
+            .map(|machine| printable(machine.as_bytes(), 100));
         facts.kind.family = family(&text(reply, "family")?)?;
         facts.kind.systemd = flag("systemd").map_err(BadReply::into_words)?;
         facts.tools = Tools {

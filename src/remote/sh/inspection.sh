@@ -90,10 +90,14 @@ tell_host() {
     have $host_tool || [ $host_tool = stat ] || host_missing=$host_missing,$host_tool
   done
   mount_namespaces; host_mountns=$v
+  # Clones that kept the id of their image are told apart by their boot.
+  first_line /etc/machine-id; host_machine=
+  case $v in *[!0-9a-f]*) v=;; esac
+  [ "$boot_id" = noboot ] || host_machine=$v.$boot_id
   enc "$host_user"; host_user=$v; enc "$os_id"
   say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd variant=$variant \
     sha256=$sumtool sync=$host_sync stat=$stattool mountns=$host_mountns \
-    inputlog=$host_input_log missing=${host_missing#,}
+    machine=$host_machine inputlog=$host_input_log missing=${host_missing#,}
   i=0
   while [ $i -lt $n_programs ]; do
     get prog $i; host_program=$v; dec "$v"

@@ -179,7 +179,7 @@ impl Target for Store {
                 held
             };
             if let Some(holder) = held {
-                tokio::time::sleep(Duration::from_secs(10)).await;
+                tokio::time::sleep(job.lock_wait).await;
                 return Err(NotBegun::Busy { holder, failure: refuse("locked") });
             }
             let lock = Lock { script: self.script.clone(), machine: self.machine.clone() };
