@@ -23,6 +23,7 @@ pub(super) fn plan_file(
         group: None,
         mode: None,
         detail: String::new(),
+        difference: None,
     };
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),

@@ -202,6 +202,8 @@ pub(crate) struct Job {
     pub plan_only: bool,
     /// How long the next try waits on the host for somebody else's lock.
     pub lock_wait: Duration,
+    /// The lines of configuration files that would change are read, to be shown.
+    pub diff: bool,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.
