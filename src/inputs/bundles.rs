@@ -3,9 +3,9 @@
 use super::acme;
 use super::selection::Place;
 use crate::load;
-use crate::material::{self, Input, MaterialError};
+use crate::material::{self, Input, MaterialError, keystore};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
-use crate::plan::request::Material;
+use crate::plan::request::{KeystoreSeal, Material};
 use crate::playbook::certificate::{AcmePart, Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
@@ -69,6 +69,7 @@ struct Files {
     cert: Named,
     chain: Option<Named>,
     key: Option<Named>,
+    from_keystore: bool,
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
@@ -94,6 +95,7 @@ impl Bundles {
             cert: Named::from(&pair.cert),
             chain: pair.chain.as_ref().map(Named::from),
             key: pair.key.as_ref().map(Named::from),
+            from_keystore: pair.from_keystore,
             passphrase: passphrase.as_ref().map(|text| Fingerprint::of(text.expose().as_bytes())),
             warn,
         };
@@ -137,17 +139,33 @@ impl Bundles {
 
     fn passphrase(&self, pair: &Pair) -> Result<Option<Secret<String>>, Diagnostics> {
         let one = |problem: Diagnostic| Diagnostics(vec![problem.at(pair.span.as_ref())]);
-        match &pair.passphrase {
-            None => Ok(None),
-            Some(Passphrase::Given(text)) => Ok(Some(text.clone())),
-            Some(Passphrase::File(path)) => {
-                let (bytes, _) = self.bytes(path).map_err(one)?;
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| {
-                    one(Diagnostic::error(format!("{}: not UTF-8", path.display())))
-                })?;
-                Ok(Some(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned())))
+        pair.passphrase.as_ref().map(|given| self.password(given)).transpose().map_err(one)
+    }
+
+    fn password(&self, given: &Passphrase) -> Result<Secret<String>, Diagnostic> {
+        match given {
+            Passphrase::Given(text) => Ok(text.clone()),
+            Passphrase::File(path) => {
+                let (bytes, _) = self.bytes(path)?;
+                let text = std::str::from_utf8(bytes.expose())
+                    .map_err(|_| Diagnostic::error(format!("{}: not UTF-8", path.display())))?;
+                Ok(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
             }
         }
+    }
+
+    /// How the keystore of a pair is sealed, if its task says.
+    ///
+    /// # Errors
+    /// The password cannot be read, or is one that would not open a keystore again.
+    pub(crate) fn seal(&self, pair: &Pair) -> Result<Option<KeystoreSeal>, Diagnostic> {
+        let Some(store) = &pair.keystore else { return Ok(None) };
+        let placed = |problem: Diagnostic| problem.at(pair.span.as_ref());
+        let password = self.password(&store.password).map_err(placed)?;
+        if let Some(problem) = keystore::password_problem(password.expose(), &store.alias) {
+            return Err(placed(Diagnostic::error(problem)));
+        }
+        Ok(Some(KeystoreSeal { password, alias: store.alias.clone() }))
     }
 
     /// What a source holds.
@@ -212,7 +230,7 @@ impl Bundles {
             }
             match self.text(source) {
                 Ok((bytes, mode)) => {
-                    if let Named::Command(..) = name {
+                    if pair.from_keystore || matches!(name, Named::Command(..)) {
                         asked.push((name, bytes.clone()));
                     }
                     Some((bytes, mode))
@@ -229,7 +247,25 @@ impl Bundles {
         let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
             return Err(problems);
         };
-        let (chain, key) = (chain.flatten(), key.flatten());
+        let (chain, mut key) = (chain.flatten(), key.flatten());
+        let mut cert = cert;
+        if pair.from_keystore {
+            let opened = keystore::open(&cert, passphrase)
+                .map_err(|error| Diagnostics(vec![located(&error, pair)]))?;
+            cert = Secret::new(opened.certificates);
+            key = match (key, opened.key) {
+                (Some((_, mode)), Some(inside)) => Some((inside, mode)),
+                (Some(_), None) => {
+                    let message = format!("{}: the keystore holds no key", pair.cert.label());
+                    let problem = Diagnostic::error(message);
+                    return Err(Diagnostics(vec![
+                        problem.help("`key: keep` leaves the key that the host has"),
+                    ]));
+                }
+                (None, _) => None,
+            };
+        }
+        let passphrase = passphrase.filter(|_| !pair.from_keystore);
         let input = Input {
             cert_pem: cert.expose(),
             chain_pem: chain.as_ref().map(|(bytes, _)| bytes.expose().as_slice()),

@@ -32,6 +32,8 @@ impl Given {
             let files = [Shape::Fullchain, Shape::Key].map(|shape| material.content(shape));
             digests.extend(files.into_iter().flatten().map(|content| content.digest));
         }
+        let keystores = (0..wanted.materials.len()).filter_map(|pair| wanted.keystore(pair));
+        digests.extend(keystores.map(|content| content.digest));
         digests.push(words(&wanted.certificate));
         digests.push(Fingerprint::of(whereabouts(wanted, scope).as_bytes()));
         for profile in &wanted.profiles {

@@ -44,7 +44,7 @@ pub(crate) fn want(
     let profiles = profiles(book, &rendered, &mut found);
     let mut warnings = Vec::new();
     let mut notes = Vec::new();
-    let mut materials = Vec::new();
+    let (mut materials, mut seals) = (Vec::new(), Vec::new());
     for pair in &rendered.pairs {
         match bundles.load(chosen.place, pair, rendered.expiry_warning) {
             Ok(loaded) => {
@@ -54,6 +54,10 @@ pub(crate) fn want(
                 materials.push(Arc::clone(&loaded.material));
             }
             Err(problems) => found.extend(problems),
+        }
+        match bundles.seal(pair) {
+            Ok(seal) => seals.push(seal),
+            Err(problem) => found.push(problem),
         }
     }
     if !found.has_errors() {
@@ -71,6 +75,7 @@ pub(crate) fn want(
         task: task.title(),
         certificate: rendered,
         materials,
+        seals,
         profiles,
         roots,
         notes,
