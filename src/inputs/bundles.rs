@@ -32,6 +32,8 @@ pub(crate) struct Bundles {
     now: Timestamp,
     decrypt: Decrypt,
     known: Mutex<HashMap<Files, Known>>,
+    /// What commands printed: each is asked once. Dropped with the last certificate that it is needed for.
+    printed: Mutex<HashMap<Named, Secret<Vec<u8>>>>,
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
 
@@ -77,7 +79,13 @@ struct Files {
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
     pub(crate) fn new(now: Timestamp, decrypt: Decrypt) -> Self {
-        Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
+        Self {
+            now,
+            decrypt,
+            known: Mutex::default(),
+            printed: Mutex::default(),
+            roots: Mutex::default(),
+        }
     }
 
     /// The material of one certificate, for the task at `user`. Warns about a certificate that ends within `warn`.
@@ -121,6 +129,14 @@ impl Bundles {
             let used = entry.users.remove(&user);
             !used || !entry.users.is_empty()
         });
+        let needed = |name: &Named| {
+            let names = |files: &Files| {
+                [Some(&files.cert), files.chain.as_ref(), files.key.as_ref()].contains(&Some(name))
+            };
+            known.keys().any(names)
+        };
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.retain(|name, _| needed(name));
     }
 
     /// The roots that `trust` names.
@@ -184,11 +200,15 @@ impl Bundles {
                 Ok((Secret::new(opened.expose().clone().into_bytes()), FileMode::new(0o600)))
             }
             SourceText::Command(argv, directory) => {
-                let printed = printed(argv, directory);
-                let printed = printed.map_err(|why| {
+                let mut known = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(text) = known.get(&Named::from(source)) {
+                    return Ok((text.clone(), FileMode::new(0o600)));
+                }
+                let printed = printed(argv, directory).map_err(|why| {
                     Diagnostic::error(format!("{}: {why}", source.label()))
                         .help("it runs without a shell and without input, beside the playbook")
                 })?;
+                known.insert(Named::from(source), printed.clone());
                 Ok((printed, FileMode::new(0o600)))
             }
             SourceText::Acme(directory, part) => {
@@ -221,24 +241,14 @@ impl Bundles {
         let found = settled(pair).map_err(|problem| Diagnostics(vec![problem]))?;
         let pair = &found;
         let mut problems = Diagnostics::default();
-        // Certificate and key may come out of one command, which is asked once.
-        let mut asked: Vec<(Named, Secret<Vec<u8>>)> = Vec::new();
-        let mut keep = |source: &SourceText| {
-            let name = Named::from(source);
-            if let Some((_, printed)) = asked.iter().find(|(known, _)| *known == name) {
-                return Some((printed.clone(), FileMode::new(0o600)));
-            }
-            match self.text(source) {
-                Ok((bytes, mode)) => {
-                    if pair.from_keystore || matches!(name, Named::Command(..)) {
-                        asked.push((name, bytes.clone()));
-                    }
-                    Some((bytes, mode))
-                }
-                Err(problem) => {
+        let mut keep = |source: &SourceText| match self.text(source) {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                // Certificate and key may come out of one command or keystore.
+                if !problems.0.contains(&problem) {
                     problems.push(problem);
-                    None
                 }
+                None
             }
         };
         let cert = keep(&pair.cert);

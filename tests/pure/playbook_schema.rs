@@ -152,7 +152,9 @@ fn modules(page: &str, of_hosts: &str) -> Map<String, Value> {
             modules.insert(name.into(), module(loose(object(of_hosts, &format!("## {name}")))));
         }
     }
-    for name in ["set_fact", "include_vars", "include_tasks", "import_tasks", "include_role", "import_role"] {
+    for name in
+        ["set_fact", "include_vars", "include_tasks", "import_tasks", "include_role", "import_role"]
+    {
         modules.insert(name.into(), json!({ "type": ["object", "string"] }));
     }
     modules.insert("meta".into(), json!({ "type": "string" }));
@@ -184,7 +186,11 @@ fn schema() -> Value {
         refine(&mut play, key, reference("tasks"));
     }
     // The list that is not read is one text.
-    refine(&mut play, "roles", json!({ "type": "array", "items": { "type": ["object", "string"] } }));
+    refine(
+        &mut play,
+        "roles",
+        json!({ "type": "array", "items": { "type": ["object", "string"] } }),
+    );
     let import = json!({
         "type": "object",
         "required": ["import_playbook"],
@@ -254,16 +260,17 @@ fn misfit(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<Strin
                     Value::Array(_) => "array",
                     Value::Object(_) => "object",
                 };
-                let fits = |name: &Value| {
-                    name == of || (name == "integer" && value.as_i64().is_some())
-                };
+                let fits =
+                    |name: &Value| name == of || (name == "integer" && value.as_i64().is_some());
                 let any = rule.as_array().map_or_else(|| fits(rule), |all| all.iter().any(fits));
                 (!any).then(|| format!("{at} is {of}, not {rule}"))
             }
             "enum" => (!list().contains(value)).then(|| format!("{at} is none of {rule}")),
             "required" => {
                 let object = value.as_object()?;
-                let absent = list().iter().find(|key| !object.contains_key(key.as_str().expect("a name")))?;
+                let absent = list()
+                    .iter()
+                    .find(|key| !object.contains_key(key.as_str().expect("a name")))?;
                 Some(format!("{at} has no {absent}"))
             }
             "properties" => {
@@ -288,13 +295,18 @@ fn misfit(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<Strin
                     rule => misfit(rule, root, inner, &format!("{at}.{key}")),
                 }
             }),
-            "propertyNames" => value.as_object()?.keys().find_map(|key| {
-                misfit(rule, root, &json!(key), &format!("the name {at}.{key}"))
-            }),
-            "not" => misfit(rule, root, value, at).is_none().then(|| format!("{at} is one of {rule}")),
-            "items" => value.as_array()?.iter().enumerate().find_map(|(index, inner)| {
-                misfit(rule, root, inner, &format!("{at}[{index}]"))
-            }),
+            "propertyNames" => value
+                .as_object()?
+                .keys()
+                .find_map(|key| misfit(rule, root, &json!(key), &format!("the name {at}.{key}"))),
+            "not" => {
+                misfit(rule, root, value, at).is_none().then(|| format!("{at} is one of {rule}"))
+            }
+            "items" => value
+                .as_array()?
+                .iter()
+                .enumerate()
+                .find_map(|(index, inner)| misfit(rule, root, inner, &format!("{at}[{index}]"))),
             "pattern" => {
                 let text = value.as_str()?;
                 (!matches(rule.as_str().expect("a text"), text))
@@ -303,8 +315,12 @@ fn misfit(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<Strin
             "minLength" => value.as_str()?.is_empty().then(|| format!("{at} is empty")),
             "minItems" => value.as_array()?.is_empty().then(|| format!("{at} is empty")),
             "minProperties" => value.as_object()?.is_empty().then(|| format!("{at} is empty")),
-            "minimum" => (value.as_i64()? < rule.as_i64()?).then(|| format!("{at} is below {rule}")),
-            "maximum" => (value.as_i64()? > rule.as_i64()?).then(|| format!("{at} is above {rule}")),
+            "minimum" => {
+                (value.as_i64()? < rule.as_i64()?).then(|| format!("{at} is below {rule}"))
+            }
+            "maximum" => {
+                (value.as_i64()? > rule.as_i64()?).then(|| format!("{at} is above {rule}"))
+            }
             other => panic!("this test does not know '{other}'"),
         }
     })
@@ -346,7 +362,10 @@ fn files(directory: &str, ending: &str) -> Vec<(String, String)> {
     let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
     names.retain(|name| name.ends_with(ending));
     names.sort();
-    names.into_iter().map(|name| (format!("{directory}/{name}"), read(&format!("{directory}/{name}")))).collect()
+    names
+        .into_iter()
+        .map(|name| (format!("{directory}/{name}"), read(&format!("{directory}/{name}"))))
+        .collect()
 }
 
 #[test]
@@ -363,7 +382,8 @@ fn the_schema_in_docs_is_made_of_the_parser_s_tables() {
 fn every_example_fits_the_schema() {
     let schema = schema();
     let mut examples = files("playbooks", ".yml");
-    let pages = files("docs", ".md").into_iter().chain([("README.md".to_owned(), read("README.md"))]);
+    let pages =
+        files("docs", ".md").into_iter().chain([("README.md".to_owned(), read("README.md"))]);
     for (name, text) in pages {
         for block in text.split("```yaml playbook\n").skip(1) {
             let block = block.split("\n```").next().expect("a part");
@@ -382,7 +402,10 @@ fn every_example_fits_the_schema() {
 fn what_the_parser_refuses_is_marked_in_the_editor() {
     let schema = schema();
     let refused = |text: &str| misfit(&schema, &schema, &parsed("site.yml", text), "");
-    assert_eq!(refused("- hosts: all\n  tasks:\n  - certificate: {service: nginx, source: {cert: a}}\n"), None);
+    assert_eq!(
+        refused("- hosts: all\n  tasks:\n  - certificate: {service: nginx, source: {cert: a}}\n"),
+        None
+    );
     for wrong in [
         "- host: all\n",
         "- hosts: all\n  serail: 1\n",

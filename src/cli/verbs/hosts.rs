@@ -11,7 +11,7 @@ use crate::cli::settings::Settings;
 use crate::cli::{console, discover, init, project};
 use crate::inputs::verb::Verb;
 use crate::inventory::Inventory;
-use crate::report::Reporter;
+use crate::report::{Metrics, Reporter};
 use crate::source::Diagnostic;
 
 pub(super) async fn ping(given: &PingArgs) -> Result<u8, Failure> {
@@ -40,7 +40,8 @@ pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
         watch: &given.watch,
     };
     let verb = Verb::Discover { expiring: given.expiring };
-    hosts.visit(verb, given.exit_code, Vec::new()).await
+    let metrics = given.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
+    hosts.visit(verb, given.exit_code, metrics.into_iter().collect()).await
 }
 
 pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {

@@ -1,6 +1,8 @@
 //! From a keystore to PEM: its certificates, and its key.
 
-use super::{DATA, ENCRYPTED_DATA, mac};
+use super::asn1::{first, inner, joined, parts};
+use super::mac::{MOST_ROUNDS, Mac};
+use super::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, KEY_BAG, SHROUDED_KEY_BAG, X509};
 use crate::material::error::MaterialError;
 use crate::material::pem;
 use crate::material::pkcs12_kdf::{Purpose, derive};
@@ -13,18 +15,11 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, InnerIvInit};
 use pkcs8::ObjectIdentifier as Oid;
 use pkcs8::der::asn1::AnyRef;
-use pkcs8::der::{self, Decode, Encode};
-use pkcs12::cms::content_info::ContentInfo;
-use pkcs12::cms::encrypted_data::EncryptedData;
-use pkcs12::pbe_params::{EncryptedPrivateKeyInfo, Pkcs12PbeParams};
-use pkcs12::pfx::Pfx;
-use pkcs12::safe_bag::SafeContents;
-use pkcs12::{AuthenticatedSafe, CertBag};
-use zeroize::{Zeroize, Zeroizing};
+use pkcs8::der::{self, Decode, Encode, Tag};
+use zeroize::Zeroizing;
 
 /// What OpenSSL before 3, Java before 8u301 and Windows encrypt the certificates with.
 const RC2_40: Oid = Oid::new_unwrap("1.2.840.113549.1.12.1.6");
-const MOST_ROUNDS: i32 = 10_000_000;
 
 /// A keystore's content as PEM.
 pub struct Opened {
@@ -45,19 +40,18 @@ pub fn open(
     let bytes = binary(file.expose());
     let empty = Secret::new(String::new());
     let given = password.unwrap_or(&empty);
-    let pfx = Pfx::from_der(&bytes).map_err(|_| MaterialError::NotKeystore)?;
-    if pfx.auth_safe.content_type != DATA {
-        return Err(MaterialError::UnsupportedKeystore(
-            "it is signed, not sealed by a password".into(),
-        ));
+    let pfx = Pfx::read(&bytes).map_err(|_| MaterialError::NotKeystore)?;
+    if pfx.kind != DATA {
+        let why = "it is signed, not sealed by a password";
+        return Err(MaterialError::UnsupportedKeystore(why.into()));
     }
     let wrong = || match password {
         Some(_) => MaterialError::WrongKeystorePassword,
         None => MaterialError::KeystoreLocked,
     };
-    let safes = pfx.auth_safe.content.value();
-    if let Some(digest) = &pfx.mac_data {
-        let right = mac::verify(digest, given.expose(), safes);
+    let safes = pfx.content.value();
+    if let Some(mac) = &pfx.mac {
+        let right = mac.fits(given.expose(), safes);
         if !right.map_err(MaterialError::UnsupportedKeystore)? {
             return Err(wrong());
         }
@@ -74,6 +68,26 @@ pub fn open(
     let keys = std::mem::take(&mut *found.keys);
     let key = (!keys.is_empty()).then(|| Secret::new(keys));
     Ok(Opened { certificates: found.certificates, key })
+}
+
+/// The outermost structure.
+struct Pfx<'a> {
+    kind: Oid,
+    content: AnyRef<'a>,
+    mac: Option<Mac<'a>>,
+}
+
+impl<'a> Pfx<'a> {
+    fn read(bytes: &'a [u8]) -> der::Result<Self> {
+        let whole = AnyRef::from_der(bytes)?;
+        let [version, safe] = first(whole)?;
+        if version.decode_as::<u8>()? != 3 {
+            return Err(der::ErrorKind::Failed.into());
+        }
+        let [kind, content] = first(safe)?;
+        let mac = parts(whole)?.get(2).map(|mac| Mac::read(*mac)).transpose()?;
+        Ok(Self { kind: kind.decode_as()?, content: inner(content)?, mac })
+    }
 }
 
 /// The bytes themselves, whether they are given so or as base64.
@@ -108,51 +122,48 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn safes(&mut self, der: &[u8]) -> Result<(), Trouble> {
-        for safe in AuthenticatedSafe::from_der(der)? {
-            self.safe(&safe)?;
+        for safe in parts(AnyRef::from_der(der)?)? {
+            self.safe(safe)?;
         }
         Ok(())
     }
 
-    fn safe(&mut self, safe: &ContentInfo) -> Result<(), Trouble> {
-        let content = match safe.content_type {
-            DATA => Zeroizing::new(safe.content.value().to_vec()),
-            ENCRYPTED_DATA => {
-                let data: EncryptedData = safe.content.decode_as()?;
-                let info = data.enc_content_info;
-                let encrypted = info.encrypted_content.ok_or(Trouble::Damaged)?;
-                self.decrypted(&EncryptedPrivateKeyInfo {
-                    encryption_algorithm: info.content_enc_alg,
-                    encrypted_data: encrypted,
-                })?
-            }
-            other => return Err(Trouble::Unsupported(format!("a part of the kind {other}"))),
-        };
-        for mut bag in SafeContents::from_der(&content)? {
-            let taken = self.bag(bag.bag_id, AnyRef::from_der(&bag.bag_value)?.value());
-            // It may be a key.
-            bag.bag_value.zeroize();
-            taken?;
+    fn safe(&mut self, safe: AnyRef<'_>) -> Result<(), Trouble> {
+        let [kind, content] = first(safe)?;
+        let (kind, content) = (kind.decode_as::<Oid>()?, inner(content)?);
+        if kind == DATA {
+            return self.bags(content.value());
         }
-        Ok(())
+        if kind != ENCRYPTED_DATA {
+            return Err(Trouble::Unsupported(format!("a part of the kind {kind}")));
+        }
+        let [_version, info] = first(content)?;
+        let [_kind, algorithm, encrypted] = first(info)?;
+        let bags = self.decrypted(algorithm, encrypted.value())?;
+        self.bags(&bags)
     }
 
-    fn bag(&mut self, kind: Oid, value: &[u8]) -> Result<(), Trouble> {
-        match kind {
-            pkcs12::PKCS_12_CERT_BAG_OID => {
-                let bag = CertBag::from_der(value)?;
-                if bag.cert_id == pkcs12::PKCS_12_X509_CERT_OID {
-                    let der = bag.cert_value.as_bytes();
-                    self.certificates.extend_from_slice(&pem::encode("CERTIFICATE", der));
+    fn bags(&mut self, der: &[u8]) -> Result<(), Trouble> {
+        for bag in parts(AnyRef::from_der(der)?)? {
+            let [kind, value] = first(bag)?;
+            let value = inner(value)?;
+            match kind.decode_as::<Oid>()? {
+                CERTIFICATE_BAG => {
+                    let [kind, certificate] = first(value)?;
+                    if kind.decode_as::<Oid>()? == X509 {
+                        let pem = pem::encode("CERTIFICATE", inner(certificate)?.value());
+                        self.certificates.extend_from_slice(&pem);
+                    }
                 }
+                KEY_BAG => self.key(&Zeroizing::new(value.to_der()?)),
+                SHROUDED_KEY_BAG => {
+                    let [algorithm, encrypted] = first(value)?;
+                    let key = self.decrypted(algorithm, encrypted.value())?;
+                    self.key(&key);
+                }
+                // Revocation lists and Java's secret keys are nobody's business here.
+                _ => {}
             }
-            pkcs12::PKCS_12_KEY_BAG_OID => self.key(value),
-            pkcs12::PKCS_12_PKCS8_KEY_BAG_OID => {
-                let key = self.decrypted(&EncryptedPrivateKeyInfo::from_der(value)?)?;
-                self.key(&key);
-            }
-            // Revocation lists and Java's secret keys are nobody's business here.
-            _ => {}
         }
         Ok(())
     }
@@ -166,12 +177,17 @@ impl Found<'_> {
         self.keys = both;
     }
 
-    fn decrypted(&self, sealed: &EncryptedPrivateKeyInfo) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-        if sealed.encryption_algorithm.oid == RC2_40 {
-            return self.by_rc2(sealed);
+    fn decrypted(&self, algorithm: AnyRef<'_>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let named = parts(algorithm)?;
+        if let [kind, parameters] = named[..]
+            && kind.decode_as::<Oid>()? == RC2_40
+        {
+            return self.by_rc2(parameters, data);
         }
-        let der = sealed.to_der()?;
-        let opened = Sealed::parse(&der).map_err(|problem| match problem {
+        // As an encrypted key is written, whatever is inside.
+        let data = joined(Tag::OctetString, &[data])?;
+        let sealed = joined(Tag::Sequence, &[&algorithm.to_der()?, &data])?;
+        let opened = Sealed::parse(&sealed).map_err(|problem| match problem {
             Problem::NotDer => Trouble::Damaged,
             Problem::Unsupported(what) => Trouble::Unsupported(what),
         })?;
@@ -179,17 +195,16 @@ impl Found<'_> {
     }
 
     /// 40 bits: good enough for certificates, which are public.
-    fn by_rc2(&self, sealed: &EncryptedPrivateKeyInfo) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-        let parameters = sealed.encryption_algorithm.parameters.as_ref().ok_or(Trouble::Damaged)?;
-        let Pkcs12PbeParams { salt, iterations } = parameters.decode_as()?;
-        let rounds =
-            u32::try_from(iterations).ok().filter(|_| (1..=MOST_ROUNDS).contains(&iterations));
-        let rounds = rounds.ok_or(Trouble::Damaged)?;
-        let password = self.password.expose();
-        let of =
-            |purpose, length| derive(&SHA1, password, salt.as_bytes(), rounds, purpose, length);
+    fn by_rc2(&self, parameters: AnyRef<'_>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let [salt, rounds] = first(parameters)?;
+        let rounds = rounds.decode_as::<u32>()?;
+        if !(1..=MOST_ROUNDS).contains(&rounds) {
+            return Err(Trouble::Damaged);
+        }
+        let (password, salt) = (self.password.expose(), salt.value());
+        let of = |purpose, length| derive(&SHA1, password, salt, rounds, purpose, length);
         let cipher = rc2::Rc2::new_with_eff_key_len(&of(Purpose::Key, 5), 40);
-        let mut plain = Zeroizing::new(sealed.encrypted_data.as_bytes().to_vec());
+        let mut plain = Zeroizing::new(data.to_vec());
         let opener = cbc::Decryptor::inner_iv_slice_init(cipher, &of(Purpose::Iv, 8));
         let length = opener
             .map_err(|_| Trouble::Damaged)?

@@ -3,23 +3,14 @@
 //! Salts are derived from the key, so that equal material gives equal bytes: a run that has nothing to change finds
 //! nothing changed. They are as good as random ones to whoever does not have the key.
 
-use super::{DATA, ENCRYPTED_DATA, mac};
+use super::asn1::{ZERO, ZERO_OCTETS, joined};
+use super::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, SHROUDED_KEY_BAG, X509, mac};
 use crate::material::Bundle;
 use crate::model::Secret;
 use aws_lc_rs::hmac;
 use pkcs8::ObjectIdentifier as Oid;
-use pkcs8::der::asn1::{BmpString, OctetString, SetOfVec};
-use pkcs8::der::{self, Any, Decode, Encode};
+use pkcs8::der::{self, Encode, Tag};
 use pkcs8::pkcs5::pbes2::Parameters;
-use pkcs12::CertBag;
-use pkcs12::cms::cert::x509::attr::{Attribute, Attributes};
-use pkcs12::cms::cert::x509::spki::AlgorithmIdentifierOwned;
-use pkcs12::cms::content_info::{CmsVersion, ContentInfo};
-use pkcs12::cms::encrypted_data::EncryptedData;
-use pkcs12::cms::enveloped_data::EncryptedContentInfo;
-use pkcs12::pbe_params::EncryptedPrivateKeyInfo;
-use pkcs12::pfx::{Pfx, Version};
-use pkcs12::safe_bag::SafeBag;
 
 const PBES2: Oid = Oid::new_unwrap("1.2.840.113549.1.5.13");
 const FRIENDLY_NAME: Oid = Oid::new_unwrap("1.2.840.113549.1.9.20");
@@ -59,75 +50,61 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn pfx(&self, key: &[u8]) -> der::Result<Vec<u8>> {
-        let mut bags = vec![self.certificate(&self.bundle.leaf.der, Some(self.attributes()?))?];
+        let mut bags = self.certificate(&self.bundle.leaf.der, &self.attributes()?)?;
         for issuer in &self.bundle.chain {
-            bags.push(self.certificate(&issuer.der, None)?);
+            bags.extend(self.certificate(&issuer.der, &[])?);
         }
-        let certificates = self.encrypted("certificates", &bags.to_der()?)?;
-        let certificates = EncryptedData {
-            version: CmsVersion::V0,
-            enc_content_info: EncryptedContentInfo {
-                content_type: DATA,
-                content_enc_alg: certificates.encryption_algorithm,
-                encrypted_content: Some(certificates.encrypted_data),
-            },
-            unprotected_attrs: None,
-        };
-        let key = SafeBag {
-            bag_id: pkcs12::PKCS_12_PKCS8_KEY_BAG_OID,
-            bag_value: self.encrypted("key", key)?.to_der()?,
-            bag_attributes: Some(self.attributes()?),
-        };
-        let safes = vec![
-            ContentInfo { content_type: ENCRYPTED_DATA, content: Any::encode_from(&certificates)? },
-            data(&vec![key].to_der()?)?,
-        ];
-        let auth_safe = data(&safes.to_der()?)?;
+        let bags = joined(Tag::Sequence, &[&bags])?;
+        let (algorithm, encrypted) = self.encrypted("certificates", &bags)?;
+        let encrypted = joined(ZERO_OCTETS, &[&encrypted])?;
+        let info = joined(Tag::Sequence, &[&DATA.to_der()?, &algorithm, &encrypted])?;
+        let certificates = joined(Tag::Sequence, &[&0_u8.to_der()?, &info])?;
+
+        let (algorithm, encrypted) = self.encrypted("key", key)?;
+        let encrypted = joined(Tag::OctetString, &[&encrypted])?;
+        let key = joined(Tag::Sequence, &[&algorithm, &encrypted])?;
+        let key = bag(SHROUDED_KEY_BAG, &key, &self.attributes()?)?;
+        let key = joined(Tag::OctetString, &[&joined(Tag::Sequence, &[&key])?])?;
+
+        let safes = [content(ENCRYPTED_DATA, &certificates)?, content(DATA, &key)?].concat();
+        let safes = joined(Tag::Sequence, &[&safes])?;
         let salt = self.salt("digest");
-        let content = auth_safe.content.value();
-        let mac_data = Some(mac::made(content, self.password, &salt[..20], ROUNDS)?);
-        Pfx { version: Version::V3, auth_safe, mac_data }.to_der()
+        let digest = mac::made(&safes, self.password, &salt[..20], ROUNDS)?;
+        let safes = content(DATA, &joined(Tag::OctetString, &[&safes])?)?;
+        joined(Tag::Sequence, &[&3_u8.to_der()?, &safes, &digest])
     }
 
-    fn certificate(&self, der: &[u8], attributes: Option<Attributes>) -> der::Result<SafeBag> {
-        let bag =
-            CertBag { cert_id: pkcs12::PKCS_12_X509_CERT_OID, cert_value: OctetString::new(der)? };
-        Ok(SafeBag {
-            bag_id: pkcs12::PKCS_12_CERT_BAG_OID,
-            bag_value: bag.to_der()?,
-            bag_attributes: attributes,
-        })
+    fn certificate(&self, der: &[u8], attributes: &[u8]) -> der::Result<Vec<u8>> {
+        let certificate = joined(ZERO, &[&joined(Tag::OctetString, &[der])?])?;
+        let value = joined(Tag::Sequence, &[&X509.to_der()?, &certificate])?;
+        bag(CERTIFICATE_BAG, &value, attributes)
     }
 
     /// The entry's name, and what ties the key to its certificate.
-    fn attributes(&self) -> der::Result<Attributes> {
-        let mut attributes = Attributes::new();
-        let id = OctetString::new(&self.bundle.leaf.fingerprint.as_bytes()[..20])?;
-        let name = BmpString::from_utf8(self.alias)?;
-        for (oid, value) in
-            [(FRIENDLY_NAME, Any::encode_from(&name)?), (LOCAL_KEY_ID, Any::encode_from(&id)?)]
-        {
-            let mut values = SetOfVec::new();
-            values.insert(value)?;
-            attributes.insert(Attribute { oid, values })?;
-        }
-        Ok(attributes)
+    fn attributes(&self) -> der::Result<Vec<u8>> {
+        let name: Vec<u8> = self.alias.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let name = joined(Tag::BmpString, &[&name])?;
+        let id = &self.bundle.leaf.fingerprint.as_bytes()[..20];
+        let id = joined(Tag::OctetString, &[id])?;
+        let attribute = |kind: Oid, value: &[u8]| {
+            joined(Tag::Sequence, &[&kind.to_der()?, &joined(Tag::Set, &[value])?])
+        };
+        let mut both = [attribute(FRIENDLY_NAME, &name)?, attribute(LOCAL_KEY_ID, &id)?];
+        // DER has the members of a SET OF in order.
+        both.sort();
+        joined(Tag::Set, &[&both.concat()])
     }
 
-    fn encrypted(&self, what: &str, plain: &[u8]) -> der::Result<EncryptedPrivateKeyInfo> {
+    /// The algorithm with its parameters, and what it made of `plain`.
+    fn encrypted(&self, what: &str, plain: &[u8]) -> der::Result<(Vec<u8>, Vec<u8>)> {
         let odd = |_| der::Error::from(der::ErrorKind::Failed);
         let (salt, iv) = (self.salt(what), self.salt(&format!("{what}, iv")));
         let iv = iv[..16].try_into().map_err(|_| der::ErrorKind::Failed)?;
         let parameters =
             Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt[..16], iv).map_err(odd)?;
         let encrypted = parameters.encrypt(self.password, plain).map_err(odd)?;
-        Ok(EncryptedPrivateKeyInfo {
-            encryption_algorithm: AlgorithmIdentifierOwned {
-                oid: PBES2,
-                parameters: Some(Any::from_der(&parameters.to_der()?)?),
-            },
-            encrypted_data: OctetString::new(encrypted)?,
-        })
+        let algorithm = joined(Tag::Sequence, &[&PBES2.to_der()?, &parameters.to_der()?])?;
+        Ok((algorithm, encrypted))
     }
 
     /// 32 bytes that are the same for the same key, certificates, password and name, and for nothing else.
@@ -148,7 +125,11 @@ impl Maker<'_> {
     }
 }
 
-fn data(content: &[u8]) -> der::Result<ContentInfo> {
-    let content = Any::encode_from(&OctetString::new(content)?)?;
-    Ok(ContentInfo { content_type: DATA, content })
+fn bag(kind: Oid, value: &[u8], attributes: &[u8]) -> der::Result<Vec<u8>> {
+    joined(Tag::Sequence, &[&kind.to_der()?, &joined(ZERO, &[value])?, attributes])
+}
+
+/// A `ContentInfo`.
+fn content(kind: Oid, value: &[u8]) -> der::Result<Vec<u8>> {
+    joined(Tag::Sequence, &[&kind.to_der()?, &joined(ZERO, &[value])?])
 }

@@ -3,8 +3,8 @@
 service.json: `program` that must be installed; `packages` of Debian's that it comes with; `unit` that systemd starts it by;
 `ports` port → STARTTLS protocol or null; `tls` directory, layout (`pair` = fullchain.pem and privkey.pem, or `files`; `joined` and
 `joined-key-first` = site.pem; `pkcs12` = a keystore, whose password is `dest.password`) and, where the service does not start as root, `group` of the key; `replaces`: directories of the
-machine that a host must not inherit; `newer`: from this version of a package on, a further directory is laid over as well; `apart`:
-only hosts that name it run it, it is none of `all`. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are
+machine that a host must not inherit; `newer`: from this version of a package on, a further directory is laid over as well; `patience`:
+how many times longer than others it takes to start, for tests/measure; `apart`: only hosts that name it run it, it is none of `all`. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are
 run by sh on the host. `check` and `tried/` are what tests/measure asks it besides.
 """
 
@@ -60,7 +60,7 @@ def group_number(root, name):
 def keystore(source, password):
     """A pair as PKCS#12; what openssl cannot make one of stays as it is."""
     argv = ["openssl", "pkcs12", "-export", "-in", source / "fullchain.pem", "-inkey", source / "privkey.pem"]
-    done = run(*argv, "-passout", f"pass:{password}", check=False, capture_output=True)
+    done = run(*argv, "-passin", "pass:", "-passout", f"pass:{password}", check=False, capture_output=True)
     return done.stdout if not done.returncode else (source / "fullchain.pem").read_bytes() + (source / "privkey.pem").read_bytes()
 
 

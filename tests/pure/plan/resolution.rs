@@ -306,6 +306,7 @@ fn a_rollout_asks_no_service_what_its_own_steps_tell() {
 
 #[test]
 fn each_service_has_its_own_files_of_one_pair() {
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
     let leaves = [AUTHORITY.leaf(&["www.example.net"]), AUTHORITY.leaf(&["www.example.net"])];
     let mut wanted = wanted_for(&["nginx", "haproxy"], &leaves, true);
     wanted.certificate.pairs[0].services = vec![0];
@@ -329,11 +330,12 @@ fn each_service_has_its_own_files_of_one_pair() {
         desired.probes.iter().map(|probe| (probe.pair, probe.service.as_str())).collect();
     assert_eq!(places, [(0, "nginx"), (1, "haproxy")]);
     wanted.certificate.pairs[1].services = vec![0];
-    insta::assert_snapshot!(refused(&wanted), @"");
+    insta::assert_snapshot!(refused(&wanted), @"dest.cert is missing: nginx has no usual path here (with several certificates each one names its own)");
 }
 
 #[test]
 fn a_keystore_and_binary_files_beside_a_pair() {
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
     let mut wanted = wanted(&["nginx"]);
     wanted.certificate.pairs[0].dest = Dest {
         cert: Some("/c.pem".parse().unwrap()),
@@ -343,7 +345,7 @@ fn a_keystore_and_binary_files_beside_a_pair() {
         key_der: Some("/k.der".parse().unwrap()),
         ..Dest::default()
     };
-    insta::assert_snapshot!(refused(&wanted), @"");
+    insta::assert_snapshot!(refused(&wanted), @"/store.p12 is a PKCS#12 keystore: dest.password (from a vault) or dest.password_file is missing");
     wanted.seals[0] =
         Some(KeystoreSeal { password: "changeit".to_owned().into(), alias: "tls".to_owned() });
     let desired = desired(&wanted);
