@@ -30,6 +30,9 @@ pub mod material {
         Bundle, Certificate, Input, MaterialError, Note, PrivateKey, PublicKey, certificates_in,
         check, describe_diff, parse_certificates,
     };
+    pub mod keystore {
+        pub use crate::material::keystore::{Opened, open, password_problem, write};
+    }
 }
 pub mod model {
     pub use crate::model::{
@@ -66,7 +69,7 @@ pub mod plan {
         pub use crate::plan::transaction::transaction;
     }
     pub mod request {
-        pub use crate::plan::request::{CertificateRequest, Material};
+        pub use crate::plan::request::{CertificateRequest, KeystoreSeal, Material};
     }
 }
 pub mod playbook {

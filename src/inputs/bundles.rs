@@ -3,9 +3,9 @@
 use super::acme;
 use super::selection::Place;
 use crate::load;
-use crate::material::{self, Input, MaterialError};
+use crate::material::{self, Input, MaterialError, keystore};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
-use crate::plan::request::Material;
+use crate::plan::request::{KeystoreSeal, Material};
 use crate::playbook::certificate::{AcmePart, Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
@@ -32,6 +32,8 @@ pub(crate) struct Bundles {
     now: Timestamp,
     decrypt: Decrypt,
     known: Mutex<HashMap<Files, Known>>,
+    /// What commands printed: each is asked once. Dropped with the last certificate that it is needed for.
+    printed: Mutex<HashMap<Named, Secret<Vec<u8>>>>,
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
 
@@ -69,6 +71,7 @@ struct Files {
     cert: Named,
     chain: Option<Named>,
     key: Option<Named>,
+    from_keystore: bool,
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
@@ -76,7 +79,13 @@ struct Files {
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
     pub(crate) fn new(now: Timestamp, decrypt: Decrypt) -> Self {
-        Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
+        Self {
+            now,
+            decrypt,
+            known: Mutex::default(),
+            printed: Mutex::default(),
+            roots: Mutex::default(),
+        }
     }
 
     /// The material of one certificate, for the task at `user`. Warns about a certificate that ends within `warn`.
@@ -94,6 +103,7 @@ impl Bundles {
             cert: Named::from(&pair.cert),
             chain: pair.chain.as_ref().map(Named::from),
             key: pair.key.as_ref().map(Named::from),
+            from_keystore: pair.from_keystore,
             passphrase: passphrase.as_ref().map(|text| Fingerprint::of(text.expose().as_bytes())),
             warn,
         };
@@ -119,6 +129,14 @@ impl Bundles {
             let used = entry.users.remove(&user);
             !used || !entry.users.is_empty()
         });
+        let needed = |name: &Named| {
+            let names = |files: &Files| {
+                [Some(&files.cert), files.chain.as_ref(), files.key.as_ref()].contains(&Some(name))
+            };
+            known.keys().any(names)
+        };
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.retain(|name, _| needed(name));
     }
 
     /// The roots that `trust` names.
@@ -137,17 +155,33 @@ impl Bundles {
 
     fn passphrase(&self, pair: &Pair) -> Result<Option<Secret<String>>, Diagnostics> {
         let one = |problem: Diagnostic| Diagnostics(vec![problem.at(pair.span.as_ref())]);
-        match &pair.passphrase {
-            None => Ok(None),
-            Some(Passphrase::Given(text)) => Ok(Some(text.clone())),
-            Some(Passphrase::File(path)) => {
-                let (bytes, _) = self.bytes(path).map_err(one)?;
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| {
-                    one(Diagnostic::error(format!("{}: not UTF-8", path.display())))
-                })?;
-                Ok(Some(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned())))
+        pair.passphrase.as_ref().map(|given| self.password(given)).transpose().map_err(one)
+    }
+
+    fn password(&self, given: &Passphrase) -> Result<Secret<String>, Diagnostic> {
+        match given {
+            Passphrase::Given(text) => Ok(text.clone()),
+            Passphrase::File(path) => {
+                let (bytes, _) = self.bytes(path)?;
+                let text = std::str::from_utf8(bytes.expose())
+                    .map_err(|_| Diagnostic::error(format!("{}: not UTF-8", path.display())))?;
+                Ok(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
             }
         }
+    }
+
+    /// How the keystore of a pair is sealed, if its task says.
+    ///
+    /// # Errors
+    /// The password cannot be read, or is one that would not open a keystore again.
+    pub(crate) fn seal(&self, pair: &Pair) -> Result<Option<KeystoreSeal>, Diagnostic> {
+        let Some(store) = &pair.keystore else { return Ok(None) };
+        let placed = |problem: Diagnostic| problem.at(pair.span.as_ref());
+        let password = self.password(&store.password).map_err(placed)?;
+        if let Some(problem) = keystore::password_problem(password.expose(), &store.alias) {
+            return Err(placed(Diagnostic::error(problem)));
+        }
+        Ok(Some(KeystoreSeal { password, alias: store.alias.clone() }))
     }
 
     /// What a source holds.
@@ -166,11 +200,15 @@ impl Bundles {
                 Ok((Secret::new(opened.expose().clone().into_bytes()), FileMode::new(0o600)))
             }
             SourceText::Command(argv, directory) => {
-                let printed = printed(argv, directory);
-                let printed = printed.map_err(|why| {
+                let mut known = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(text) = known.get(&Named::from(source)) {
+                    return Ok((text.clone(), FileMode::new(0o600)));
+                }
+                let printed = printed(argv, directory).map_err(|why| {
                     Diagnostic::error(format!("{}: {why}", source.label()))
                         .help("it runs without a shell and without input, beside the playbook")
                 })?;
+                known.insert(Named::from(source), printed.clone());
                 Ok((printed, FileMode::new(0o600)))
             }
             SourceText::Acme(directory, part) => {
@@ -203,24 +241,14 @@ impl Bundles {
         let found = settled(pair).map_err(|problem| Diagnostics(vec![problem]))?;
         let pair = &found;
         let mut problems = Diagnostics::default();
-        // Certificate and key may come out of one command, which is asked once.
-        let mut asked: Vec<(Named, Secret<Vec<u8>>)> = Vec::new();
-        let mut keep = |source: &SourceText| {
-            let name = Named::from(source);
-            if let Some((_, printed)) = asked.iter().find(|(known, _)| *known == name) {
-                return Some((printed.clone(), FileMode::new(0o600)));
-            }
-            match self.text(source) {
-                Ok((bytes, mode)) => {
-                    if let Named::Command(..) = name {
-                        asked.push((name, bytes.clone()));
-                    }
-                    Some((bytes, mode))
-                }
-                Err(problem) => {
+        let mut keep = |source: &SourceText| match self.text(source) {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                // Certificate and key may come out of one command or keystore.
+                if !problems.0.contains(&problem) {
                     problems.push(problem);
-                    None
                 }
+                None
             }
         };
         let cert = keep(&pair.cert);
@@ -229,7 +257,25 @@ impl Bundles {
         let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
             return Err(problems);
         };
-        let (chain, key) = (chain.flatten(), key.flatten());
+        let (chain, mut key) = (chain.flatten(), key.flatten());
+        let mut cert = cert;
+        if pair.from_keystore {
+            let opened = keystore::open(&cert, passphrase)
+                .map_err(|error| Diagnostics(vec![located(&error, pair)]))?;
+            cert = Secret::new(opened.certificates);
+            key = match (key, opened.key) {
+                (Some((_, mode)), Some(inside)) => Some((inside, mode)),
+                (Some(_), None) => {
+                    let message = format!("{}: the keystore holds no key", pair.cert.label());
+                    let problem = Diagnostic::error(message);
+                    return Err(Diagnostics(vec![
+                        problem.help("`key: keep` leaves the key that the host has"),
+                    ]));
+                }
+                (None, _) => None,
+            };
+        }
+        let passphrase = passphrase.filter(|_| !pair.from_keystore);
         let input = Input {
             cert_pem: cert.expose(),
             chain_pem: chain.as_ref().map(|(bytes, _)| bytes.expose().as_slice()),

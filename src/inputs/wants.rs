@@ -45,7 +45,7 @@ pub(crate) fn want(
     let profiles = profiles(book, &rendered, &mut found);
     let mut warnings = Vec::new();
     let mut notes = Vec::new();
-    let mut materials = Vec::new();
+    let (mut materials, mut seals) = (Vec::new(), Vec::new());
     for pair in &rendered.pairs {
         match bundles.load(chosen.place, pair, rendered.expiry_warning) {
             Ok(loaded) => {
@@ -55,6 +55,10 @@ pub(crate) fn want(
                 materials.push(Arc::clone(&loaded.material));
             }
             Err(problems) => found.extend(problems),
+        }
+        match bundles.seal(pair) {
+            Ok(seal) => seals.push(seal),
+            Err(problem) => found.push(problem),
         }
     }
     if !found.has_errors() {
@@ -74,6 +78,7 @@ pub(crate) fn want(
         certificate: rendered,
         materials,
         configs,
+        seals,
         profiles,
         roots,
         notes,

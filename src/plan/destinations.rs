@@ -15,7 +15,9 @@ pub(crate) fn destinations(
 ) -> BTreeSet<RemotePath> {
     let named = task.pairs.iter().flat_map(|pair| {
         let dest = &pair.dest;
-        [&dest.cert, &dest.chain, &dest.key, &dest.combined].into_iter().flatten().cloned()
+        let named = [&dest.cert, &dest.chain, &dest.key, &dest.combined];
+        let others = [&dest.pkcs12, &dest.cert_der, &dest.key_der];
+        named.into_iter().chain(others).flatten().cloned()
     });
     let usual = profiles.iter().flat_map(|profile| {
         let paths = HostKind::all().filter_map(|kind| choose(profile, kind).dest);

@@ -1,6 +1,7 @@
 //! Whether these are the right files: what the service's own configuration, the links on the way and
 //! the rights of its user say about the destinations.
 
+use super::desired::ServiceWant;
 use super::host_plan::FilePlan;
 use super::inspection::{HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
@@ -44,16 +45,15 @@ pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
         return Vec::new();
     }
     let files = with_facts(view, files);
-    let known: Vec<(&str, Vec<Discovered>)> = view
-        .services()
-        .filter_map(|service| Some((service.want.name.as_str(), discovered(&service)?)))
-        .collect();
+    let known: Vec<(&ServiceWant, Vec<Discovered>)> =
+        view.services().filter_map(|service| Some((service.want, discovered(&service)?))).collect();
     let mut notes = Vec::new();
     for (service, named) in &known {
         if named.is_empty() {
             notes.push(format!(
-                "{service}: no certificate file was found in its configuration; it reads these files only \
-                 once that names them"
+                "{}: no certificate file was found in its configuration; it reads these files only \
+                 once that names them",
+                service.name
             ));
         }
     }
@@ -63,12 +63,16 @@ pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     if !all_told || named.is_empty() {
         return notes;
     }
+    let by_its_own = |pair: usize| -> Vec<&Discovered> {
+        let own = known.iter().filter(|(service, _)| service.pairs.contains(&pair));
+        own.flat_map(|(_, named)| named).collect()
+    };
     let missing: Vec<&FilePlan> = files
         .iter()
-        .filter(|(file, there)| is_missing(file, there, &named))
+        .filter(|(file, there)| is_missing(file, there, &by_its_own(file.want.pair)))
         .map(|(file, _)| *file)
         .collect();
-    let services: Vec<&str> = known.iter().map(|(service, _)| *service).collect();
+    let services: Vec<&str> = known.iter().map(|(service, _)| service.name.as_str()).collect();
     let services = services.join(" and ");
     if missing.len() <= SHOWN {
         notes.extend(missing.iter().map(|file| {

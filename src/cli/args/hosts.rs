@@ -51,6 +51,9 @@ pub(in crate::cli) struct DiscoverArgs {
     /// Exit with code 3 when something needs attention; without --expiring, that is less than 21 days left
     #[arg(long)]
     pub exit_code: bool,
+    /// Write Prometheus metrics of what was found to this file (for node_exporter's textfile collector)
+    #[arg(long, value_name = "FILE", conflicts_with = "scan")]
+    pub metrics: Option<PathBuf>,
     #[command(flatten)]
     /// How the hosts are found, reached and told of
     pub visit: VisitArgs,

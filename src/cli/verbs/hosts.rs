@@ -8,7 +8,7 @@ use crate::cli::settings::Settings;
 use crate::cli::{console, discover, init, project};
 use crate::inputs::verb::Verb;
 use crate::inventory::Inventory;
-use crate::report::Reporter;
+use crate::report::{Metrics, Reporter};
 use crate::source::Diagnostic;
 
 pub(super) async fn ping(given: &PingArgs) -> Result<u8, Failure> {
@@ -21,7 +21,9 @@ pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
         return print(&text).map(|_| code);
     }
     let verb = Verb::Discover { expiring: given.expiring };
-    visit(&given.pattern, &given.visit, verb, given.exit_code, Vec::new()).await
+    let metrics = given.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
+    let reporters = metrics.into_iter().collect();
+    visit(&given.pattern, &given.visit, verb, given.exit_code, reporters).await
 }
 
 pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {

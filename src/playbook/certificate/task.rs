@@ -100,10 +100,32 @@ pub struct Pair {
     pub key: Option<SourceText>,
     /// Opens an encrypted key.
     pub passphrase: Option<Passphrase>,
+    /// Certificate and key come out of one PKCS#12 keystore, which `cert` and `key` both name.
+    pub from_keystore: bool,
     /// Destinations; the profile fills in what is missing.
     pub dest: Dest,
+    /// How a keystore is sealed that is written on the host.
+    pub keystore: Option<Keystore>,
+    /// Which of the task's services read it, from 0; empty: all.
+    pub services: Vec<usize>,
     /// Where it is written.
     pub span: Option<Span>,
+}
+
+impl Pair {
+    /// Whether that service of the task reads it.
+    pub(crate) fn is_for(&self, service: usize) -> bool {
+        self.services.is_empty() || self.services.contains(&service)
+    }
+}
+
+/// A PKCS#12 keystore on the host.
+#[derive(Clone, Debug)]
+pub struct Keystore {
+    /// Opens it, and its key.
+    pub password: Passphrase,
+    /// The name of its one entry.
+    pub alias: String,
 }
 
 /// `kubernetes`: which secret of which cluster.
@@ -211,6 +233,12 @@ pub struct Dest {
     pub key: Option<RemotePath>,
     /// Everything in one file.
     pub combined: Option<RemotePath>,
+    /// Everything in a PKCS#12 keystore.
+    pub pkcs12: Option<RemotePath>,
+    /// The leaf as DER.
+    pub cert_der: Option<RemotePath>,
+    /// The key as DER of PKCS#8.
+    pub key_der: Option<RemotePath>,
 }
 
 /// Owners and modes.
