@@ -152,3 +152,10 @@ pub struct FilePlan {
     /// What changes besides the bytes, as `0644 → 0600`.
     pub detail: String,
 }
+
+impl FilePlan {
+    /// Whether its owner, group or mode changes.
+    pub fn changes_attributes(&self) -> bool {
+        self.owner.is_some() || self.group.is_some() || self.mode.is_some()
+    }
+}
