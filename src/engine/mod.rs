@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod context;
 mod dialer;
+mod difference;
 mod discovery;
 pub(crate) mod emit;
 pub(crate) mod end;

@@ -151,6 +151,8 @@ pub enum FileRole {
     Certificate,
     /// Certificate and key in one.
     Combined,
+    /// A configuration file that names them: renamed after all of them, wherever it is in its directory.
+    Config,
 }
 
 impl FileRole {
@@ -164,6 +166,9 @@ impl FileRole {
     pub fn rank(self, order: &[Self]) -> usize {
         let usual = [Self::Key, Self::Chain, Self::Certificate];
         let order = if order.is_empty() { &usual } else { order };
+        if self == Self::Config {
+            return 2 * order.len() + 2;
+        }
         let role = if self == Self::Combined { Self::Certificate } else { self };
         match order.iter().position(|known| *known == role) {
             Some(place) => 2 * place + 1,

@@ -264,8 +264,9 @@ impl Preflight<'_> {
             let title = &wanted.task;
             return Err(problem(format!("task '{title}' is not in the plan of this host")));
         };
+        let configs = wanted.configs.iter().map(|config| config.content.digest);
         let contents: Vec<Fingerprint> =
-            wanted.materials.iter().flat_map(|one| one.digests()).collect();
+            wanted.materials.iter().flat_map(|one| one.digests()).chain(configs).collect();
         let odd = |row: &&PlanRow| row.after.is_some_and(|after| !contents.contains(&after));
         let Some(row) = task.rows.iter().find(odd) else { return Ok(()) };
         let leaves: Vec<Fingerprint> =

@@ -20,5 +20,6 @@ pub(crate) fn destinations(
         let paths = HostKind::all().filter_map(|kind| choose(profile, kind).dest);
         paths.flat_map(|paths| [Some(paths.cert), paths.key, paths.chain].into_iter().flatten())
     });
-    named.chain(usual).collect()
+    let configs = task.with.iter().map(|file| file.path.clone());
+    named.chain(configs).chain(usual).collect()
 }

@@ -40,6 +40,10 @@ fn with_facts<'a>(view: &'a HostView, files: &'a [FilePlan]) -> Vec<(&'a FilePla
 
 /// Destinations that no service's configuration names, and services that name none of them.
 pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
+    // What the host told is not what its service will read.
+    if files.iter().any(FilePlan::writes_configuration) {
+        return Vec::new();
+    }
     let files = with_facts(view, files);
     let known: Vec<(&str, Vec<Discovered>)> = view
         .services()
@@ -106,11 +110,14 @@ fn fits(role: FileRole, named: &Discovered) -> bool {
         FileRole::Combined => true,
         FileRole::Certificate => role.holds_leaf(),
         FileRole::Key => role.holds_key(),
-        FileRole::Chain => role == FileRole::Chain,
+        FileRole::Chain | FileRole::Config => role == named.role,
     }
 }
 
 fn is_missing(file: &FilePlan, there: &FileFacts, named: &[&Discovered]) -> bool {
+    if file.want.role == FileRole::Config {
+        return false;
+    }
     let candidates: Vec<&Discovered> =
         named.iter().copied().filter(|named| fits(file.want.role, named)).collect();
     // Dovecot does not tell where its key is, and hardly anybody names a chain.

@@ -21,6 +21,7 @@ pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<Str
         group: None,
         mode: None,
         detail: String::new(),
+        difference: None,
     };
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),

@@ -44,6 +44,17 @@ pub(crate) fn job(
     let target = context.targets.target(host, connection, dirs, cluster);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
+    let diff = options.diff && context.is_plan();
     let (wanted, variants) = (want.wanted, want.variants);
-    Ok(Job { wanted, variants, earlier, plan_only, reviewed: None, target, identity, emitter })
+    Ok(Job {
+        wanted,
+        variants,
+        earlier,
+        plan_only,
+        diff,
+        reviewed: None,
+        target,
+        identity,
+        emitter,
+    })
 }

@@ -183,6 +183,8 @@ pub(crate) struct Job {
     pub earlier: Option<Earlier>,
     /// Nothing will be applied: what costs the host more is asked as well.
     pub plan_only: bool,
+    /// The lines of configuration files that would change are read, to be shown.
+    pub diff: bool,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.

@@ -1,7 +1,10 @@
 //! From templates to the plain types, once a host's variables are known.
 
 use super::cluster::{cluster, destinations, needs_verify};
+use super::config_file::config_files;
 use super::endpoints::verify;
+use super::error::RenderError;
+use super::mapping::mapping;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
     AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Ownership, Pair,
@@ -10,19 +13,10 @@ use super::task::{
 use crate::host::{Container, Engine};
 use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, written};
-use crate::source::{Diagnostics, Node, Value};
+use crate::source::{Node, Value};
 use crate::template::Scope;
 use std::path::Path;
 use std::time::Duration;
-
-/// Why a task could not be rendered for a host.
-#[derive(Clone, Debug)]
-pub(crate) enum RenderError {
-    /// Everything that is wrong.
-    Wrong(Diagnostics),
-    /// It needs a name that only the run sets.
-    NotYetKnown(String),
-}
 
 /// Renders the task for one host. `directory` is where relative source paths start.
 ///
@@ -51,6 +45,7 @@ pub(crate) fn render(
         },
         cluster,
         pairs,
+        with: config_files(keys.with.as_ref(), &mut values),
         ownership: Ownership {
             owner: values.text(keys.owner.as_ref()),
             group: values.text(keys.group.as_ref()),
@@ -250,25 +245,6 @@ fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> V
         }
     }
     pairs
-}
-
-/// The node, rendered if it is a template: it must be a mapping with these keys.
-fn mapping(
-    node: &Node,
-    what: &'static str,
-    keys: &[&str],
-    values: &mut Values<'_>,
-) -> Option<Node> {
-    let rendered = match node.as_map() {
-        Some(_) => node.clone(),
-        None => Node::from_json(&values.json(node)?, node.span.as_ref()),
-    };
-    if rendered.as_map().is_none() {
-        values.wrong(node, format!("'{what}' takes a mapping"), "");
-        return None;
-    }
-    known(Some(&rendered), what, keys, &mut values.found);
-    Some(rendered)
 }
 
 /// A file's name, `{content: TEXT}`, or `{command: [ARGUMENT, …]}`.

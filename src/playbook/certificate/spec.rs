@@ -18,6 +18,7 @@ pub(super) struct Keys {
     pub(super) source: Option<Node>,
     pub(super) dest: Option<Node>,
     pub(super) certificates: Option<Node>,
+    pub(super) with: Option<Node>,
     pub(super) owner: Option<Node>,
     pub(super) group: Option<Node>,
     pub(super) mode: Option<Node>,
@@ -50,6 +51,8 @@ pub(super) const KUBERNETES: [&str; 7] =
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
 pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
 pub(super) const PAIR: [&str; 2] = ["source", "dest"];
+pub(super) const WITH: [&str; 7] =
+    ["template", "copy", "content", "dest", "owner", "group", "mode"];
 pub(super) const VERIFY: [&str; 12] = [
     "endpoint",
     "server_name",
@@ -77,6 +80,7 @@ impl CertificateSpec {
             source: reader.node("source"),
             dest: reader.node("dest"),
             certificates: reader.node("certificates"),
+            with: reader.node("with"),
             owner: reader.node("owner"),
             group: reader.node("group"),
             mode: reader.node("mode"),
@@ -133,6 +137,9 @@ impl Keys {
             known(pair.entry("source"), "source", &SOURCE, found);
             known(pair.entry("dest"), "dest", &DEST, found);
         }
+        for file in self.with.iter().filter_map(Node::as_list).flatten() {
+            known(Some(file), "with", &WITH, found);
+        }
         match self.verify.as_ref().map(|verify| (verify, &verify.value)) {
             Some((_, Value::List(items))) => {
                 for item in items.iter().filter(|item| item.as_map().is_some()) {
@@ -156,6 +163,7 @@ fn without_meaning(keys: &Keys, found: &mut Diagnostics) {
         ("service", &keys.service),
         ("dest", &keys.dest),
         ("certificates", &keys.certificates),
+        ("with", &keys.with),
         ("owner", &keys.owner),
         ("group", &keys.group),
         ("mode", &keys.mode),

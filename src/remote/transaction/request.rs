@@ -199,10 +199,10 @@ fn order(request: &TransactionRequest, directories: &[&[u8]]) -> Vec<usize> {
 }
 
 /// Which files change without a rename: where somebody watches for those, all but those that come last, which
-/// are certificates as a rule. Without such among the files there is no last.
+/// are certificates as a rule, and the configuration files behind them. Without such among the files there is no last.
 fn hushed(request: &TransactionRequest) -> Vec<usize> {
     let named_last = request.order.last().copied().unwrap_or(FileRole::Certificate);
-    let last = |role: FileRole| role.rank(&request.order) == named_last.rank(&request.order);
+    let last = |role: FileRole| role.rank(&request.order) >= named_last.rank(&request.order);
     let mut files = request.files.iter();
     if !request.watched || !files.any(|file| last(file.role)) {
         return Vec::new();

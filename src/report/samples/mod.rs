@@ -166,6 +166,7 @@ fn rows(host: &str, action: &FileAction, now: Option<i64>) -> Vec<PlanRow> {
         group: None,
         mode: None,
         detail: String::new(),
+        difference: None,
         validate: "nginx -t in a private mount namespace".into(),
         reload: "nginx -s reload".into(),
         verify: format!("{site}:443 ({site})"),

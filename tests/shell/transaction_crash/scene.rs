@@ -108,7 +108,7 @@ impl Scene {
         let mut request = host.request_for(vec![
             host.file("cert.pem", NEW_CERT, FileRole::Certificate),
             host.file("key.pem", NEW_KEY, FileRole::Key),
-            change(&self.new_directory().join("chain.pem"), NEW_CERT, FileRole::Chain),
+            change(&self.new_directory().join("site.conf"), NEW_CERT, FileRole::Config),
         ]);
         let mode = Some(FileMode::new(0o755));
         request.directories = vec![NewDirectory {
@@ -168,7 +168,7 @@ impl Scene {
         let host = &self.host;
         host.assert_bytes("cert.pem", NEW_CERT);
         host.assert_bytes("key.pem", NEW_KEY);
-        host.assert_bytes("made/chain.pem", NEW_CERT);
+        host.assert_bytes("made/site.conf", NEW_CERT);
         let group = if is_root() { 33 } else { host.attributes("key.pem").2 };
         assert_eq!(
             (host.attributes("cert.pem").0, host.attributes("cert.pem").2),
