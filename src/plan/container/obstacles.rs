@@ -5,7 +5,7 @@ use crate::host::{ContainerFacts, ContainerState, Engine, Held, HeldAs};
 use crate::model::{CommandLine, Step};
 use crate::plan::desired::ServiceContainer;
 use crate::plan::host_plan::{Decision, FilePlan};
-use crate::plan::inspection::{HostView, ServiceView};
+use crate::plan::inspection::{FileView, HostView, ServiceView};
 use crate::playbook::certificate::SingleFiles;
 
 /// Why nothing can be done.
@@ -192,6 +192,19 @@ pub(in crate::plan) fn remarks(view: &HostView) -> Vec<String> {
             ));
         }
         let Some((container, there)) = service.container() else { continue };
+        let sees_none_of = |file: FileView<'_>| {
+            file.there.held.iter().all(|held| held.asked != service.container_index)
+        };
+        if there.state == ContainerState::Running
+            && view.facts().uid != 0
+            && view.files().any(sees_none_of)
+        {
+            notes.push(format!(
+                "{name}: what the container {} has mounted is not visible without root, so whether it will see the new \
+                 files, and under which paths, is not known; `become: true` shows it",
+                container.container.name
+            ));
+        }
         if there.state == ContainerState::Running
             && !there.can_enter
             && !service.want.validate.is_empty()

@@ -203,6 +203,21 @@ fn a_single_file_is_in_the_way_unless_the_container_is_restarted_for_it() {
 }
 
 #[test]
+fn what_is_not_visible_without_root_is_said() {
+    let wanted = in_web("nginx", SingleFiles::Block);
+    let mut facts = host(&wanted);
+    old(&mut facts, &wanted);
+    let words = "what the container web has mounted is not visible without root";
+    let says =
+        |facts: &HostFacts| planned(&wanted, facts).notes.iter().any(|note| note.contains(words));
+    assert!(!says(&facts));
+    facts.uid = 1000;
+    facts.containers[0].can_enter = false;
+    facts.files.iter_mut().for_each(|file| file.held.clear());
+    assert!(says(&facts));
+}
+
+#[test]
 fn a_single_file_is_overwritten_in_place_where_the_task_says_so() {
     let wanted = in_web("nginx", SingleFiles::InPlace);
     let mut facts = host(&wanted);
