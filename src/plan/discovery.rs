@@ -3,9 +3,10 @@
 
 use super::desired::ServiceWant;
 use super::host_plan::FilePlan;
-use super::inspection::{HostView, PrecheckView, ServiceView};
+use super::inspection::{FileView, HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
+use crate::playbook::certificate::SingleFiles;
 use crate::services::Discovered;
 
 /// Names of files in one note.
@@ -193,7 +194,11 @@ fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
 /// Said also when nothing is written: an older file in there is the commonest cause of drift.
 fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<String> {
     let held = there.held.as_slice();
-    let restarts = |held: &Held| view.services().any(|service| service.restarts_for(held.asked));
+    let treated = |held: &Held, so: SingleFiles| {
+        view.services().any(|service| service.treats(held.asked, so))
+    };
+    let restarts = |held: &Held| treated(held, SingleFiles::Restart);
+    let in_place = view.is_written_in_place(&FileView { want: &file.want, there });
     let words = |held: &Held| {
         let (path, by, inside) = (&file.want.path, held.by(), &held.path);
         let remedy = "mount its directory instead, or restart the container in place of a reload";
@@ -210,6 +215,14 @@ fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<Str
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"
             )),
+            HeldAs::File if !file.action.keeps_file() && in_place => {
+                treated(held, SingleFiles::InPlace).then(|| {
+                    format!(
+                        "{path} is overwritten in place, because {by} has mounted it by itself, as {inside}: that is not \
+                         atomic, for a moment whoever reads it sees a part of it"
+                    )
+                })
+            }
             HeldAs::File if !file.action.keeps_file() => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
                  until it is restarted; {remedy}"

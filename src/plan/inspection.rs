@@ -11,8 +11,8 @@ use super::error::PlanError;
 use super::host_plan::SeenBefore;
 use super::variants::Variants;
 use crate::host::{
-    CommandResult, ContainerFacts, ContainerState, FileFacts, HostFacts, HostKind, InspectCommand,
-    Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
+    CommandResult, ContainerFacts, ContainerState, FileFacts, Held, HeldAs, HostFacts, HostKind,
+    InspectCommand, Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
 };
 use crate::model::{Fingerprint, RemotePath};
 use crate::playbook::certificate::{SingleFiles, WhenStopped};
@@ -238,14 +238,11 @@ impl<'a> ServiceView<'a> {
         Some((self.want.container.as_ref()?, self.containers.get(index)?))
     }
 
-    /// Whether the requested container with this number is its own, and is restarted for files that it has mounted by
+    /// Whether the requested container with this number is its own, and this is done about files that it has mounted by
     /// themselves.
-    pub(super) fn restarts_for(&self, asked: Option<usize>) -> bool {
-        let restarts =
-            |(container, _): (&ServiceContainer, _)| container.single_files == SingleFiles::Restart;
-        asked.is_some()
-            && asked == self.container_index
-            && self.in_container().is_some_and(restarts)
+    pub(super) fn treats(&self, asked: Option<usize>, as_told: SingleFiles) -> bool {
+        let alike = |(container, _): (&ServiceContainer, _)| container.single_files == as_told;
+        asked.is_some() && asked == self.container_index && self.in_container().is_some_and(alike)
     }
 
     /// Whether its container runs, where it has one.
@@ -331,6 +328,15 @@ impl HostView {
     pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
         let pairs = self.desired.files.iter().zip(&self.facts.files);
         pairs.map(|(want, there)| FileView { want, there })
+    }
+
+    /// Whether a container of the task has it mounted by itself, and is to see it overwritten in place.
+    pub(super) fn is_written_in_place(&self, file: &FileView<'_>) -> bool {
+        let in_place = |held: &Held| {
+            held.kind == HeldAs::File
+                && self.services().any(|service| service.treats(held.asked, SingleFiles::InPlace))
+        };
+        file.there.held.iter().any(in_place)
     }
 
     /// The keys that the host keeps.

@@ -159,7 +159,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
         return None;
     };
     let container = values.text(node.entry("container"));
-    let only_there = ["engine", "user", "restart"];
+    let only_there = ["engine", "user", "restart", "in_place"];
     if container.is_none()
         && let Some(other) = only_there.into_iter().find(|key| node.entry(key).is_some())
     {
@@ -167,7 +167,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
     }
     let engine = word(node.entry("engine"), "engine", &["podman", "docker"], values);
     let user = values.text(node.entry("user"));
-    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let single_files = single_files(node, values);
     let container = container.map(|container| {
         if !is_container_name(&container) {
             values.wrong(
@@ -182,10 +182,28 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
                 engine: engine.as_deref().and_then(Engine::of_program),
                 user,
             },
-            single_files: if restart { SingleFiles::Restart } else { SingleFiles::Block },
+            single_files,
         }
     });
     Some(ServiceUse { name: name.trim().to_owned(), container })
+}
+
+fn single_files(node: &Node, values: &mut Values<'_>) -> SingleFiles {
+    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let in_place = values.flag(node.entry("in_place")).unwrap_or(false);
+    match (restart, in_place) {
+        (true, true) => {
+            values.wrong(
+                node,
+                "'restart' and 'in_place' are two ways for the same files",
+                "a container that sees a file overwritten needs no restart: leave one of them out",
+            );
+            SingleFiles::Block
+        }
+        (true, false) => SingleFiles::Restart,
+        (false, true) => SingleFiles::InPlace,
+        (false, false) => SingleFiles::Block,
+    }
 }
 
 /// As podman and docker have it.

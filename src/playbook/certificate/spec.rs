@@ -42,7 +42,8 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
-pub(super) const SERVICE: [&str; 5] = ["name", "container", "engine", "user", "restart"];
+pub(super) const SERVICE: [&str; 6] =
+    ["name", "container", "engine", "user", "restart", "in_place"];
 pub(super) const SOURCE: [&str; 7] =
     ["cert", "chain", "key", "directory", "pkcs12", "key_passphrase", "key_passphrase_file"];
 pub(super) const KUBERNETES: [&str; 7] =

@@ -87,6 +87,8 @@ pub enum SingleFiles {
     Block,
     /// `restart: true`: the container is restarted in place of a reload.
     Restart,
+    /// `in_place: true`: such a file is overwritten where it is, in its inode.
+    InPlace,
 }
 
 /// One certificate: files here, and there.
