@@ -156,7 +156,7 @@ enum Asked {
     /// Its certificates are here to compare with.
     Compared(Box<Job>),
     /// They cannot be read.
-    Held(Held),
+    Held(Box<Held>),
 }
 
 /// Asks every host what it holds of each certificate task. Certificates that cannot be read here keep nobody from being asked.
@@ -169,7 +169,7 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
             Ok(job) => Ok(Asked::Compared(Box::new(job))),
             Err(RenderError::Wrong(problems)) => {
                 let held = Held::of(context, chosen, spec, vars, (host, scope), problems);
-                held.map(Asked::Held)
+                held.map(|held| Asked::Held(Box::new(held)))
             }
             Err(unknown) => Err(unknown),
         }

@@ -84,7 +84,7 @@ pub(crate) async fn prepare(
         // Whatever was waited for may have changed what is there: it is looked at again.
         let (observed, not_begun) = match attempt(&job, machines, context).await {
             Attempt::Prepared(prepared) => return prepared,
-            Attempt::NotBegun(observed, not_begun) => (observed, not_begun),
+            Attempt::NotBegun(observed, not_begun) => (observed, *not_begun),
         };
         let again = match &not_begun {
             NotBegun::Busy { holder, .. } if is_ours(holder, context) && !alone => {
@@ -105,13 +105,13 @@ pub(crate) async fn prepare(
 
 enum Attempt {
     Prepared(Prepared),
-    NotBegun(Option<Arc<Observed>>, NotBegun),
+    NotBegun(Option<Arc<Observed>>, Box<NotBegun>),
 }
 
 async fn attempt(job: &Job, machines: &Machines, context: &Context) -> Attempt {
     let observed = match recover_and_observe(job, context).await {
         Ok(observed) => Arc::new(observed),
-        Err(not_begun) => return Attempt::NotBegun(None, not_begun),
+        Err(not_begun) => return Attempt::NotBegun(None, Box::new(not_begun)),
     };
     match &observed.plan.decision {
         Decision::Unchanged => {
@@ -149,7 +149,7 @@ async fn attempt(job: &Job, machines: &Machines, context: &Context) -> Attempt {
         }
         Err(not_begun) => {
             let not_begun = whose_fault(job, &observed, not_begun).await;
-            Attempt::NotBegun(Some(observed), not_begun)
+            Attempt::NotBegun(Some(observed), Box::new(not_begun))
         }
     }
 }
