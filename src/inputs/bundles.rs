@@ -403,7 +403,10 @@ mod tests {
             chain: None,
             key: Some(write("key.pem", bundle.key_pem().unwrap().expose())),
             passphrase: None,
+            from_keystore: false,
             dest: Dest::default(),
+            keystore: None,
+            services: Vec::new(),
             span: None,
         };
         let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
