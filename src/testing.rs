@@ -8,9 +8,10 @@ pub mod host {
         Attributes, BootRecipe, CommandResult, Committed, Container, ContainerFacts,
         ContainerState, Content, Engine, Family, FileChange, FileFacts, FileRole, FileState, Held,
         HeldAs, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant, JournalState,
-        Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd, RegularFile, RolledBack,
-        RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools,
-        TransactionId, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
+        Limits, LockHolder, NewDirectory, ProcessFacts, ProcessQuery, Recovered, RecoveredEnd,
+        RegularFile, RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure,
+        TimedCommand, Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+        ValidationWay,
     };
 }
 pub mod inventory {
@@ -30,6 +31,9 @@ pub mod material {
         Bundle, Certificate, Input, MaterialError, Note, PrivateKey, PublicKey, certificates_in,
         check, describe_diff, parse_certificates,
     };
+    pub mod keystore {
+        pub use crate::material::keystore::{Opened, open, password_problem, write};
+    }
 }
 pub mod model {
     pub use crate::model::{
@@ -66,7 +70,7 @@ pub mod plan {
         pub use crate::plan::transaction::transaction;
     }
     pub mod request {
-        pub use crate::plan::request::{CertificateRequest, Material};
+        pub use crate::plan::request::{CertificateRequest, KeystoreSeal, Material};
     }
 }
 pub mod playbook {

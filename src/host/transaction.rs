@@ -123,6 +123,9 @@ pub struct FileChange {
     pub content: Content,
     /// What it is, for the order of the renames.
     pub role: FileRole,
+    /// It is overwritten where it is, in its inode, and keeps its attributes: for whoever has mounted it by itself. Not
+    /// atomic. Only for a file that is there.
+    pub in_place: bool,
 }
 
 /// Where the new bytes come from.

@@ -3,9 +3,9 @@
 use super::acme;
 use super::selection::Place;
 use crate::load;
-use crate::material::{self, Input, MaterialError};
+use crate::material::{self, Input, MaterialError, keystore};
 use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
-use crate::plan::request::Material;
+use crate::plan::request::{KeystoreSeal, Material};
 use crate::playbook::certificate::{AcmePart, Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
 use crate::template::Decrypt;
@@ -32,6 +32,8 @@ pub(crate) struct Bundles {
     now: Timestamp,
     decrypt: Decrypt,
     known: Mutex<HashMap<Files, Known>>,
+    /// What commands printed: each is asked once. Dropped with the last certificate that it is needed for.
+    printed: Mutex<HashMap<Named, Secret<Vec<u8>>>>,
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
 
@@ -69,6 +71,7 @@ struct Files {
     cert: Named,
     chain: Option<Named>,
     key: Option<Named>,
+    from_keystore: bool,
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
@@ -87,7 +90,13 @@ type Problems = Vec<(Part, Diagnostic)>;
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
     pub(crate) fn new(now: Timestamp, decrypt: Decrypt) -> Self {
-        Self { now, decrypt, known: Mutex::default(), roots: Mutex::default() }
+        Self {
+            now,
+            decrypt,
+            known: Mutex::default(),
+            printed: Mutex::default(),
+            roots: Mutex::default(),
+        }
     }
 
     /// The material of one certificate, for the task at `user`. Warns about a certificate that ends within `warn`.
@@ -105,6 +114,7 @@ impl Bundles {
             cert: Named::from(&pair.cert),
             chain: pair.chain.as_ref().map(Named::from),
             key: pair.key.as_ref().map(Named::from),
+            from_keystore: pair.from_keystore,
             passphrase: passphrase.as_ref().map(|text| Fingerprint::of(text.expose().as_bytes())),
             warn,
         };
@@ -138,6 +148,14 @@ impl Bundles {
             let used = entry.users.remove(&user);
             !used || !entry.users.is_empty()
         });
+        let needed = |name: &Named| {
+            let names = |files: &Files| {
+                [Some(&files.cert), files.chain.as_ref(), files.key.as_ref()].contains(&Some(name))
+            };
+            known.keys().any(names)
+        };
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.retain(|name, _| needed(name));
     }
 
     /// The roots that `trust` names.
@@ -156,17 +174,33 @@ impl Bundles {
 
     fn passphrase(&self, pair: &Pair) -> Result<Option<Secret<String>>, Diagnostics> {
         let one = |problem: Diagnostic| Diagnostics(vec![problem.at(pair.span.as_ref())]);
-        match &pair.passphrase {
-            None => Ok(None),
-            Some(Passphrase::Given(text)) => Ok(Some(text.clone())),
-            Some(Passphrase::File(path)) => {
-                let (bytes, _) = self.bytes(path).map_err(one)?;
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| {
-                    one(Diagnostic::error(format!("{}: not UTF-8", path.display())))
-                })?;
-                Ok(Some(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned())))
+        pair.passphrase.as_ref().map(|given| self.password(given)).transpose().map_err(one)
+    }
+
+    fn password(&self, given: &Passphrase) -> Result<Secret<String>, Diagnostic> {
+        match given {
+            Passphrase::Given(text) => Ok(text.clone()),
+            Passphrase::File(path) => {
+                let (bytes, _) = self.bytes(path)?;
+                let text = std::str::from_utf8(bytes.expose())
+                    .map_err(|_| Diagnostic::error(format!("{}: not UTF-8", path.display())))?;
+                Ok(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
             }
         }
+    }
+
+    /// How the keystore of a pair is sealed, if its task says.
+    ///
+    /// # Errors
+    /// The password cannot be read, or is one that would not open a keystore again.
+    pub(crate) fn seal(&self, pair: &Pair) -> Result<Option<KeystoreSeal>, Diagnostic> {
+        let Some(store) = &pair.keystore else { return Ok(None) };
+        let placed = |problem: Diagnostic| problem.at(pair.span.as_ref());
+        let password = self.password(&store.password).map_err(placed)?;
+        if let Some(problem) = keystore::password_problem(password.expose(), &store.alias) {
+            return Err(placed(Diagnostic::error(problem)));
+        }
+        Ok(Some(KeystoreSeal { password, alias: store.alias.clone() }))
     }
 
     /// What a source holds.
@@ -185,11 +219,15 @@ impl Bundles {
                 Ok((Secret::new(opened.expose().clone().into_bytes()), FileMode::new(0o600)))
             }
             SourceText::Command(argv, directory) => {
-                let printed = printed(argv, directory);
-                let printed = printed.map_err(|why| {
+                let mut known = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(text) = known.get(&Named::from(source)) {
+                    return Ok((text.clone(), FileMode::new(0o600)));
+                }
+                let printed = printed(argv, directory).map_err(|why| {
                     Diagnostic::error(format!("{}: {why}", source.label()))
                         .help("it runs without a shell and without input, beside the playbook")
                 })?;
+                known.insert(Named::from(source), printed.clone());
                 Ok((printed, FileMode::new(0o600)))
             }
             SourceText::Acme(directory, part) => {
@@ -222,24 +260,14 @@ impl Bundles {
         let found = settled(pair).map_err(|problem| vec![(Part::Pair, problem)])?;
         let pair = &found;
         let mut problems = Problems::new();
-        // Certificate and key may come out of one command, which is asked once.
-        let mut asked: Vec<(Named, Secret<Vec<u8>>)> = Vec::new();
-        let mut keep = |part: Part, source: &SourceText| {
-            let name = Named::from(source);
-            if let Some((_, printed)) = asked.iter().find(|(known, _)| *known == name) {
-                return Some((printed.clone(), FileMode::new(0o600)));
-            }
-            match self.text(source) {
-                Ok((bytes, mode)) => {
-                    if let Named::Command(..) = name {
-                        asked.push((name, bytes.clone()));
-                    }
-                    Some((bytes, mode))
-                }
-                Err(problem) => {
+        let mut keep = |part: Part, source: &SourceText| match self.text(source) {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                // Certificate and key may come out of one command or keystore.
+                if !problems.iter().any(|(_, known)| *known == problem) {
                     problems.push((part, problem));
-                    None
                 }
+                None
             }
         };
         let cert = keep(Part::Cert, &pair.cert);
@@ -248,7 +276,24 @@ impl Bundles {
         let (Some((cert, _)), true) = (cert, problems.is_empty()) else {
             return Err(problems);
         };
-        let (chain, key) = (chain.flatten(), key.flatten());
+        let (chain, mut key) = (chain.flatten(), key.flatten());
+        let mut cert = cert;
+        if pair.from_keystore {
+            let opened = keystore::open(&cert, passphrase)
+                .map_err(|error| vec![(Part::Cert, located(&error, pair))])?;
+            cert = Secret::new(opened.certificates);
+            key = match (key, opened.key) {
+                (Some((_, mode)), Some(inside)) => Some((inside, mode)),
+                (Some(_), None) => {
+                    let message = format!("{}: the keystore holds no key", pair.cert.label());
+                    let problem = Diagnostic::error(message);
+                    let problem = problem.help("`key: keep` leaves the key that the host has");
+                    return Err(vec![(Part::Cert, problem)]);
+                }
+                (None, _) => None,
+            };
+        }
+        let passphrase = passphrase.filter(|_| !pair.from_keystore);
         let input = Input {
             cert_pem: cert.expose(),
             chain_pem: chain.as_ref().map(|(bytes, _)| bytes.expose().as_slice()),
@@ -335,4 +380,63 @@ pub(crate) fn uncovered(name: &str, materials: &[Arc<Material>]) -> Option<Diagn
     let error =
         MaterialError::NameNotCovered { name: name.to_owned(), covered: covered.join("; ") };
     Some(error.diagnostic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::place::Section;
+    use crate::lab::pki::{Authority, KeyKind, Validity};
+    use crate::playbook::certificate::Dest;
+
+    #[test]
+    fn roots_are_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("root.pem");
+        let now = crate::clock::now();
+        std::fs::write(&file, Authority::new("root", now).unwrap().root_pem()).unwrap();
+        let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
+        let trust = Trust::File(file.clone());
+        assert!(bundles.roots(&trust).is_ok());
+        std::fs::remove_file(file).unwrap();
+        assert!(bundles.roots(&trust).is_ok(), "not read again");
+        assert!(bundles.roots(&Trust::File("/no/such/file".into())).is_err());
+    }
+
+    /// The key is one allocation, and gone with the last task that uses it.
+    #[test]
+    fn a_key_is_held_once_and_dropped_with_its_last_task() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = crate::clock::now();
+        let valid = Validity::NEW;
+        let authority = Authority::new("root", now).unwrap();
+        let bundle = authority.leaf(&["one.demo.test"], KeyKind::P256, valid).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            SourceText::File(path)
+        };
+        let pair = Pair {
+            cert: write("cert.pem", &bundle.fullchain_pem()),
+            chain: None,
+            key: Some(write("key.pem", bundle.key_pem().unwrap().expose())),
+            passphrase: None,
+            from_keystore: false,
+            dest: Dest::default(),
+            keystore: None,
+            services: Vec::new(),
+            span: None,
+        };
+        let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
+        let place = |index| Place { book: 0, play: 0, section: Section::Tasks, index };
+        let load = |index| bundles.load(place(index), &pair, Duration::ZERO).unwrap();
+        let (first, second) = (load(1), load(2));
+        assert!(Arc::ptr_eq(&first, &second), "read once");
+        let key = Arc::downgrade(first.material.bundle.key_pem().unwrap());
+        drop((first, second));
+        bundles.done_with(place(1));
+        assert!(key.upgrade().is_some(), "another task uses it");
+        bundles.done_with(place(2));
+        assert!(key.upgrade().is_none(), "nothing holds it any more");
+    }
 }

@@ -33,6 +33,8 @@ impl Given {
             digests.extend(files.into_iter().flatten().map(|content| content.digest));
         }
         digests.extend(wanted.configs.iter().map(|config| config.content.digest));
+        let keystores = (0..wanted.materials.len()).filter_map(|pair| wanted.keystore(pair));
+        digests.extend(keystores.map(|content| content.digest));
         digests.push(words(&wanted.certificate));
         digests.push(Fingerprint::of(whereabouts(wanted, scope).as_bytes()));
         for profile in &wanted.profiles {

@@ -6,6 +6,7 @@ use super::iteration::{all_true, iterations};
 use super::play_scope::PlayScope;
 use super::project::Options;
 use super::selection::{ChosenTask, PlayAt};
+use super::verb::Verb;
 use super::wants;
 use crate::event::RunInputs;
 use crate::event::planned::PlanRow;
@@ -195,6 +196,10 @@ impl Preflight<'_> {
                             self.report.add(problem, Some(host));
                         }
                     }
+                    // Its hosts are asked all the same, and told apart from what could be compared.
+                    Err(RenderError::Wrong(_))
+                        if self.inputs.project.options.verb == Verb::Status
+                            && wants::holding(chosen, spec, &scope).is_some() => {}
                     Err(RenderError::Wrong(problems)) => self.report.extend(problems, host),
                     Err(RenderError::NotYetKnown(name)) => {
                         let title = task.title();

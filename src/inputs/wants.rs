@@ -3,9 +3,9 @@
 use super::bundles::{Bundles, uncovered};
 use super::project::Book;
 use super::selection::ChosenTask;
-use crate::host::Attributes;
+use crate::host::{Attributes, Inspection};
 use crate::model::{Fingerprint, HostName, RemotePath};
-use crate::plan::destinations::destinations;
+use crate::plan::destinations::{ask_what_is_there, destinations};
 use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
@@ -45,7 +45,7 @@ pub(crate) fn want(
     let profiles = profiles(book, &rendered, &mut found);
     let mut warnings = Vec::new();
     let mut notes = Vec::new();
-    let mut materials = Vec::new();
+    let (mut materials, mut seals) = (Vec::new(), Vec::new());
     for pair in &rendered.pairs {
         match bundles.load(chosen.place, pair, rendered.expiry_warning) {
             Ok(loaded) => {
@@ -55,6 +55,10 @@ pub(crate) fn want(
                 materials.push(Arc::clone(&loaded.material));
             }
             Err(problems) => found.extend(problems),
+        }
+        match bundles.seal(pair) {
+            Ok(seal) => seals.push(seal),
+            Err(problem) => found.push(problem),
         }
     }
     if !found.has_errors() {
@@ -74,6 +78,7 @@ pub(crate) fn want(
         certificate: rendered,
         materials,
         configs,
+        seals,
         profiles,
         roots,
         notes,
@@ -150,6 +155,32 @@ pub(crate) fn paths(
         let files = destinations(&rendered, &profiles);
         Ok(Places { files, cluster: rendered.cluster })
     }
+}
+
+/// A task as far as it can be told without its certificates.
+pub(crate) struct Holding {
+    /// The services, joined by `, `.
+    pub services: String,
+    /// What to ask of the host.
+    pub request: Inspection,
+}
+
+/// What can be asked of a host without a look at any certificate; `None` where a secret takes the pair, or where more than
+/// the certificates is wrong.
+pub(crate) fn holding(
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    scope: &Scope,
+) -> Option<Holding> {
+    let rendered = certificate::render(spec, scope, chosen.at.directory()).ok()?;
+    let mut found = Diagnostics::default();
+    let profiles = profiles(chosen.at.book, &rendered, &mut found);
+    if found.has_errors() || rendered.cluster.is_some() {
+        return None;
+    }
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let request = ask_what_is_there(&rendered, &profiles);
+    Some(Holding { services: names.join(", "), request })
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {

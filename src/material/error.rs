@@ -60,6 +60,21 @@ pub enum MaterialError {
     /// A PKCS#12 container.
     #[error("the {0} is a PKCS#12 container (.p12, .pfx), not PEM")]
     Pkcs12(Part),
+    /// Not the structure of a keystore.
+    #[error("it cannot be decoded as a PKCS#12 keystore")]
+    NotKeystore,
+    /// A keystore with a password, and none was given.
+    #[error("the PKCS#12 keystore has a password, and none was given")]
+    KeystoreLocked,
+    /// The password does not open it.
+    #[error("the password is wrong for the PKCS#12 keystore")]
+    WrongKeystorePassword,
+    /// A keystore that is sealed in a way that is not read here.
+    #[error("the PKCS#12 keystore is of a kind that is not supported: {0}")]
+    UnsupportedKeystore(String),
+    /// Keys alone, or nothing.
+    #[error("the PKCS#12 keystore holds no certificate")]
+    EmptyKeystore,
     /// No PEM block at all.
     #[error("the {0} holds no PEM block")]
     NotPem(Part),
@@ -196,11 +211,20 @@ impl MaterialError {
                 "convert it: openssl pkey -inform DER -in FILE -out FILE.pem".into()
             }
             Self::Der(_) => "convert it: openssl x509 -inform DER -in FILE -out FILE.pem".into(),
+            Self::NotKeystore => "is it a .p12 or .pfx file, or the base64 of one?".into(),
+            Self::KeystoreLocked => {
+                "give it: `key_passphrase`, from a vault, or `key_passphrase_file`".into()
+            }
+            Self::WrongKeystorePassword => "try it by hand: openssl pkcs12 -in FILE -noout".into(),
+            Self::UnsupportedKeystore(_) => {
+                "write it again: openssl pkcs12 -in FILE -legacy -nodes | openssl pkcs12 -export -out FILE.new".into()
+            }
+            Self::EmptyKeystore => "export it again, with the certificate and its key".into(),
             Self::Pkcs12(Part::Key) => {
-                "extract the key: openssl pkcs12 -in FILE -nocerts -nodes -out key.pem".into()
+                "name it in `source.pkcs12` instead, which gives certificate and key".into()
             }
             Self::Pkcs12(_) => {
-                "extract the certificates: openssl pkcs12 -in FILE -nokeys -out cert.pem".into()
+                "name it in `source.pkcs12` instead of `source.cert`".into()
             }
             Self::NotPem(_) => "a PEM file has lines such as -----BEGIN CERTIFICATE-----".into(),
             Self::WrongLabel { found, .. } if found.ends_with("PRIVATE KEY") => {

@@ -29,6 +29,15 @@ impl Curve {
         }
     }
 
+    /// Its OID.
+    pub(super) fn oid(self) -> pkcs8::ObjectIdentifier {
+        match self {
+            Self::P256 => pkcs8::ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
+            Self::P384 => pkcs8::ObjectIdentifier::new_unwrap("1.3.132.0.34"),
+            Self::P521 => pkcs8::ObjectIdentifier::new_unwrap("1.3.132.0.35"),
+        }
+    }
+
     /// The point in uncompressed form, `None` when it does not lie on the curve.
     fn uncompressed(self, point: &[u8]) -> Option<Vec<u8>> {
         macro_rules! uncompressed {

@@ -44,7 +44,6 @@ pub(super) fn checks_of(
 ) -> Result<Vec<ValidateWant>, PlanError> {
     let task = &wanted.certificate;
     let timeout = task.validate_timeout;
-    let pairs = wanted.materials.len();
     let mut checks = Vec::new();
     if let Some((command, private_net)) = in_container(wanted, service, first) {
         checks.push(container_check(
@@ -58,13 +57,13 @@ pub(super) fn checks_of(
         let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
         let about_files = names_files(command);
         // With a path in it, it wants the new file; without, it reads the configuration.
-        let count = if about_files { pairs } else { 1 };
-        checks.extend((0..count).map(|pair| ValidateWant {
+        let count = if about_files { service.pairs.len() } else { 1 };
+        checks.extend(service.pairs.iter().take(count).map(|&pair| ValidateWant {
             label: label(command),
             covers: Vec::new(),
             as_process_user: false,
             step: ValidateStep {
-                names: layout.names(pair, command),
+                names: layout.names(service, pair, command),
                 command: command.clone(),
                 via: if about_files { ValidateVia::Staged } else { ValidateVia::MountNamespace },
                 private_net: configuration.is_some_and(|step| step.step.net_private),
@@ -91,14 +90,14 @@ pub(super) fn checks_of(
             continue;
         }
         // The configuration names every pair; a loader is shown them one by one.
-        let count = if reads_configuration(step) { 1 } else { pairs };
-        let profile = service.profile;
-        checks.extend((0..count).map(|pair| profile_check(layout, profile, step, pair, timeout)));
+        let count = if reads_configuration(step) { 1 } else { service.pairs.len() };
+        let pairs = service.pairs.iter().take(count);
+        checks.extend(pairs.map(|&pair| profile_check(layout, service, step, pair, timeout)));
     }
     if task.validate == Some(Validation::Boot) {
         let seal = service.resolved.seal.as_ref();
         let seal = seal.ok_or_else(|| PlanError::NoSealedBoot(service.profile.name.clone()))?;
-        checks.extend(boot_check(wanted, probes, service.profile, seal));
+        checks.extend(boot_check(wanted, probes, service, seal));
     }
     Ok(checks)
 }
@@ -164,11 +163,12 @@ fn usual_user(profile: &Profile) -> &str {
 
 fn profile_check(
     layout: &Layout,
-    profile: &Profile,
+    service: &Service<'_>,
     step: &ResolvedStep,
     pair: usize,
     timeout: Duration,
 ) -> ValidateWant {
+    let profile = service.profile;
     let about = &step.step;
     let program = match &step.command {
         CommandLine::Argv(argv) => argv.first().cloned(),
@@ -180,7 +180,7 @@ fn profile_check(
         covers: about.covers.clone(),
         as_process_user: about.as_user == Some(AsUser::OfProcess),
         step: ValidateStep {
-            names: layout.names(pair, &command),
+            names: layout.names(service, pair, &command),
             command,
             via: match &about.via {
                 Via::MountNamespace => ValidateVia::MountNamespace,
@@ -209,24 +209,31 @@ fn label(command: &CommandLine) -> String {
 fn boot_check(
     wanted: &CertificateRequest,
     probes: &[ProbeWant],
-    profile: &Profile,
+    service: &Service<'_>,
     seal: &ResolvedSeal,
 ) -> Option<ValidateWant> {
-    let material = wanted.materials.first()?;
+    let first = *service.pairs.first()?;
+    let materials: Vec<&Material> = service
+        .pairs
+        .iter()
+        .filter_map(|pair| Some(wanted.materials.get(*pair)?.as_ref()))
+        .collect();
+    let material = *materials.first()?;
+    let name = &service.profile.name;
     let named = probes.iter().find(|probe| {
-        probe.pair == 0 && probe.service == profile.name && probe.alternatives.is_none()
+        probe.pair == first && probe.service == *name && probe.alternatives.is_none()
     });
     let (port, starttls, server_name) = match named {
         Some(probe) => (probe.endpoint.port, probe.starttls, probe.server_name.clone()),
         None => (seal.recipe.port, seal.starttls(), probes::name_for(wanted, &material.leaf)),
     };
-    let several = match wanted.materials.len() {
+    let several = match materials.len() {
         1 => String::new(),
         count => format!(", asked for the first of {}", plural(count, "certificate")),
     };
     let kind_of = |material: &Material| SignatureChoice::of(&material.leaf.public_key);
     let kind = kind_of(material);
-    let of_one_kind = wanted.materials.iter().all(|other| kind_of(other) == kind);
+    let of_one_kind = materials.iter().all(|other| kind_of(other) == kind);
     Some(ValidateWant {
         label: format!("{} (sealed boot{several})", seal.start),
         covers: Vec::new(),
@@ -293,7 +300,7 @@ pub(super) fn prechecks(
             continue;
         }
         // Paths first: what is wrapped around them quotes them once more.
-        let command = layout.filled(&step.command);
+        let command = layout.filled(service, &step.command);
         let command = prepared(&command, &about.via, about.scratch_home, about.discard_output);
         let user = word_for_user(service, about.as_user.as_ref());
         let command = unseen(command, about.scratch_home, user.as_deref());
@@ -328,7 +335,8 @@ pub(super) fn counter_checks(
     service: &Service<'_>,
     first: bool,
 ) -> Vec<CounterCheck> {
-    let is_garbled = |file: &FileWant| file.pair == 0 && file.role != FileRole::Config;
+    let Some(&first_pair) = service.pairs.first() else { return Vec::new() };
+    let is_garbled = |file: &FileWant| file.pair == first_pair && file.role != FileRole::Config;
     let of_pair = layout.files.iter().filter(|file| is_garbled(file));
     let files: Vec<&RemotePath> = of_pair.map(|file| &file.path).collect();
     let timeout = wanted.certificate.validate_timeout;
@@ -352,7 +360,8 @@ pub(super) fn counter_checks(
     {
         let configuration = service.resolved.validate.iter().find(|step| reads_configuration(step));
         let private_net = configuration.is_some_and(|step| step.step.net_private);
-        let garbled = with_garbage(&layout.filled(command), &files, false, private_net, None);
+        let filled = layout.filled(service, command);
+        let garbled = with_garbage(&filled, &files, false, private_net, None);
         checks.extend(garbled.map(|garbled| CounterCheck {
             command: TimedCommand { command: garbled, timeout },
             label: label(command),
@@ -371,7 +380,7 @@ pub(super) fn counter_checks(
         let command = prepared(&step.command, &about.via, about.scratch_home, about.discard_output);
         let scratch = about.scratch_home || matches!(about.via, Via::Template(_));
         let user = word_for_user(service, about.as_user.as_ref());
-        let command = layout.filled(&command);
+        let command = layout.filled(service, &command);
         let garbled = with_garbage(&command, &files, scratch, about.net_private, user.as_deref());
         checks.extend(garbled.map(|garbled| CounterCheck {
             command: TimedCommand { command: garbled, timeout },

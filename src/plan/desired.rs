@@ -107,6 +107,8 @@ pub struct CheckWant {
 pub struct ServiceWant {
     /// Its profile's name.
     pub name: String,
+    /// Which of the task's certificates it reads, from 0.
+    pub pairs: Vec<usize>,
     /// The container that it runs in, or that one of its checks enters.
     pub container: Option<ServiceContainer>,
     /// Checks over the staged files, in order.

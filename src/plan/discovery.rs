@@ -1,10 +1,12 @@
 //! Whether these are the right files: what the service's own configuration, the links on the way and
 //! the rights of its user say about the destinations.
 
+use super::desired::ServiceWant;
 use super::host_plan::FilePlan;
-use super::inspection::{HostView, PrecheckView, ServiceView};
+use super::inspection::{FileView, HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
+use crate::playbook::certificate::SingleFiles;
 use crate::services::Discovered;
 
 /// Names of files in one note.
@@ -44,16 +46,15 @@ pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
         return Vec::new();
     }
     let files = with_facts(view, files);
-    let known: Vec<(&str, Vec<Discovered>)> = view
-        .services()
-        .filter_map(|service| Some((service.want.name.as_str(), discovered(&service)?)))
-        .collect();
+    let known: Vec<(&ServiceWant, Vec<Discovered>)> =
+        view.services().filter_map(|service| Some((service.want, discovered(&service)?))).collect();
     let mut notes = Vec::new();
     for (service, named) in &known {
         if named.is_empty() {
             notes.push(format!(
-                "{service}: no certificate file was found in its configuration; it reads these files only \
-                 once that names them"
+                "{}: no certificate file was found in its configuration; it reads these files only \
+                 once that names them",
+                service.name
             ));
         }
     }
@@ -63,12 +64,16 @@ pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
     if !all_told || named.is_empty() {
         return notes;
     }
+    let by_its_own = |pair: usize| -> Vec<&Discovered> {
+        let own = known.iter().filter(|(service, _)| service.pairs.contains(&pair));
+        own.flat_map(|(_, named)| named).collect()
+    };
     let missing: Vec<&FilePlan> = files
         .iter()
-        .filter(|(file, there)| is_missing(file, there, &named))
+        .filter(|(file, there)| is_missing(file, there, &by_its_own(file.want.pair)))
         .map(|(file, _)| *file)
         .collect();
-    let services: Vec<&str> = known.iter().map(|(service, _)| *service).collect();
+    let services: Vec<&str> = known.iter().map(|(service, _)| service.name.as_str()).collect();
     let services = services.join(" and ");
     if missing.len() <= SHOWN {
         notes.extend(missing.iter().map(|file| {
@@ -189,7 +194,11 @@ fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
 /// Said also when nothing is written: an older file in there is the commonest cause of drift.
 fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<String> {
     let held = there.held.as_slice();
-    let restarts = |held: &Held| view.services().any(|service| service.restarts_for(held.asked));
+    let treated = |held: &Held, so: SingleFiles| {
+        view.services().any(|service| service.treats(held.asked, so))
+    };
+    let restarts = |held: &Held| treated(held, SingleFiles::Restart);
+    let in_place = view.is_written_in_place(&FileView { want: &file.want, there });
     let words = |held: &Held| {
         let (path, by, inside) = (&file.want.path, held.by(), &held.path);
         let remedy = "mount its directory instead, or restart the container in place of a reload";
@@ -206,6 +215,14 @@ fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<Str
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"
             )),
+            HeldAs::File if !file.action.keeps_file() && in_place => {
+                treated(held, SingleFiles::InPlace).then(|| {
+                    format!(
+                        "{path} is overwritten in place, because {by} has mounted it by itself, as {inside}: that is not \
+                         atomic, for a moment whoever reads it sees a part of it"
+                    )
+                })
+            }
             HeldAs::File if !file.action.keeps_file() => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
                  until it is restarted; {remedy}"

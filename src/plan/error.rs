@@ -16,6 +16,11 @@ pub enum PlanError {
         /// The task has several certificates.
         several: bool,
     },
+    /// Nobody could open the keystore.
+    #[error(
+        "{0} is a PKCS#12 keystore: dest.password (from a vault) or dest.password_file is missing"
+    )]
+    NoPassword(RemotePath),
     /// Two files would overwrite each other.
     #[error("two files of this task have the same destination, {0}")]
     SameDestination(RemotePath),

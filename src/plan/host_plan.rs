@@ -162,3 +162,10 @@ impl FilePlan {
         self.want.role == FileRole::Config && !self.action.keeps_file()
     }
 }
+
+impl FilePlan {
+    /// Whether its owner, group or mode changes.
+    pub fn changes_attributes(&self) -> bool {
+        self.owner.is_some() || self.group.is_some() || self.mode.is_some()
+    }
+}

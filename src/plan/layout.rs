@@ -3,7 +3,7 @@
 use super::command::mentions;
 use super::desired::{FileWant, KeptKey, ServiceContainer, Told};
 use super::error::PlanError;
-use super::request::{CertificateRequest, ConfigContent, Material, Shape};
+use super::request::{CertificateRequest, ConfigContent, Content, Material, Shape};
 use crate::host::{Attributes, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath};
 use crate::playbook::certificate::Pair;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// A service of the task, made concrete.
 pub(super) struct Service<'a> {
     pub profile: &'a Profile,
+    /// Which of the task's certificates it reads, from 0.
+    pub pairs: Vec<usize>,
     pub resolved: Resolved,
     /// The container that it runs in, or that one of its checks enters.
     pub container: Option<ServiceContainer>,
@@ -41,26 +43,32 @@ pub(super) struct Layout {
     /// In commit order.
     pub files: Vec<FileWant>,
     pub kept_keys: Vec<KeptKey>,
-    /// What placeholders mean in commands about the live files, pair by pair.
-    pub live: Vec<Files>,
+    /// What placeholders mean in commands about the live files, each with its pair.
+    pub live: Vec<(usize, Files)>,
     pub notes: Vec<String>,
 }
 
 impl Layout {
-    /// The command about live files: `{cert}` and the others are those of the first pair, `{certs}` are the
-    /// certificate files of all.
-    pub(super) fn filled(&self, command: &CommandLine) -> CommandLine {
+    /// The command about live files of a service: `{cert}` and the others are those of its first pair, `{certs}` are the
+    /// certificate files of all that it reads.
+    pub(super) fn filled(&self, service: &Service<'_>, command: &CommandLine) -> CommandLine {
+        let own = || self.live.iter().filter(|(pair, _)| service.pairs.contains(pair));
         command.expand_lists(|name| match name {
-            "certs" => Some(self.live.iter().filter_map(|files| files.value("cert")).collect()),
-            _ => self.live.first()?.value(name).map(|path| vec![path]),
+            "certs" => Some(own().filter_map(|(_, files)| files.value("cert")).collect()),
+            _ => own().next()?.1.value(name).map(|path| vec![path]),
         })
     }
 }
 
 impl Layout {
-    /// What the placeholders of a command stand for that is about that pair: `{cert}`, `{key}` and `{chain}`
-    /// are the pair's, `{certs}` are those of all pairs. Only those that it names.
-    pub(super) fn names(&self, pair: usize, command: &CommandLine) -> Vec<(String, RemotePath)> {
+    /// What the placeholders of a service's command stand for that is about that pair: `{cert}`, `{key}` and `{chain}`
+    /// are the pair's, `{certs}` are those of all pairs that it reads. Only those that it names.
+    pub(super) fn names(
+        &self,
+        service: &Service<'_>,
+        pair: usize,
+        command: &CommandLine,
+    ) -> Vec<(String, RemotePath)> {
         let mut names: Vec<(&str, &RemotePath)> = Vec::new();
         for file in self.files.iter().filter(|file| file.pair == pair) {
             match file.role {
@@ -83,7 +91,8 @@ impl Layout {
         }
         names.retain(|(name, _)| mentions(command, name));
         if mentions(command, "certs") {
-            let all = self.files.iter().filter(|file| file.role.holds_leaf());
+            let own = self.files.iter().filter(|file| service.pairs.contains(&file.pair));
+            let all = own.filter(|file| file.role.holds_leaf());
             names.extend(all.map(|file| ("certs", &file.path)));
         }
         names.into_iter().map(|(name, path)| (name.to_owned(), path.clone())).collect()
@@ -96,11 +105,14 @@ pub(super) fn lay_out(
     services: &[Service<'_>],
 ) -> Result<Layout, PlanError> {
     let mut layout = Layout::default();
-    let alone = wanted.certificate.pairs.len() == 1;
     for (index, (pair, material)) in
         wanted.certificate.pairs.iter().zip(&wanted.materials).enumerate()
     {
-        let defaults = if alone { default_paths(services)? } else { None };
+        let services: Vec<&Service<'_>> =
+            services.iter().filter(|service| service.pairs.contains(&index)).collect();
+        // A service that reads several certificates has no usual place for each.
+        let alone = services.iter().all(|service| service.pairs.len() == 1);
+        let defaults = if alone { default_paths(&services) } else { None };
         let one = OnePair { index, pair, material, services, defaults, wanted };
         one.lay_out(&mut layout)?;
     }
@@ -138,22 +150,22 @@ fn config(config: &ConfigContent) -> FileWant {
 }
 
 /// The paths that all services of the task have as their default, if any.
-fn default_paths(services: &[Service<'_>]) -> Result<Option<Paths>, PlanError> {
+fn default_paths(services: &[&Service<'_>]) -> Option<Paths> {
     let known: Vec<&Paths> =
         services.iter().filter_map(|service| service.resolved.dest.as_ref()).collect();
-    Ok(match known.as_slice() {
+    match known.as_slice() {
         [] => None,
         [first, rest @ ..] if rest.iter().all(|paths| paths == first) => Some((*first).clone()),
         // Services with different usual places cannot share a pair there; the task has to say.
         _ => None,
-    })
+    }
 }
 
 struct OnePair<'a> {
     index: usize,
     pair: &'a Pair,
     material: &'a Material,
-    services: &'a [Service<'a>],
+    services: Vec<&'a Service<'a>>,
     defaults: Option<Paths>,
     wanted: &'a CertificateRequest,
 }
@@ -163,6 +175,16 @@ impl OnePair<'_> {
         let dest = &self.pair.dest;
         let (separate, combined) = self.key_places();
         let mut live = None;
+        if self.wants_keystore() {
+            let path = self.keystore_path(separate || combined.is_some())?;
+            live = Some(Paths { cert: path.clone(), key: None, chain: None });
+            layout.files.push(self.keystore(path)?);
+        }
+        for (path, shape) in [(&dest.cert_der, Shape::LeafDer), (&dest.key_der, Shape::KeyDer)] {
+            if let Some(path) = path {
+                layout.files.push(self.file(path.clone(), shape)?);
+            }
+        }
         if let Some(place) = combined {
             let path = dest
                 .combined
@@ -178,8 +200,40 @@ impl OnePair<'_> {
             let paths = self.separate(layout)?;
             live = Some(paths);
         }
-        layout.live.extend(live.as_ref().map(Files::of));
+        // Binary files alone.
+        let binary = || {
+            let cert = dest.cert_der.clone()?;
+            Some(Paths { cert, key: dest.key_der.clone(), chain: None })
+        };
+        let live = live.or_else(binary);
+        layout.live.extend(live.as_ref().map(|paths| (self.index, Files::of(paths))));
         Ok(())
+    }
+
+    /// Whether a PKCS#12 keystore is one of the files.
+    fn wants_keystore(&self) -> bool {
+        let mut layouts = self.services.iter().map(|service| service.profile.layout.key);
+        self.pair.dest.pkcs12.is_some() || layouts.any(|key| key == KeyPlace::Pkcs12)
+    }
+
+    fn keystore_path(&self, others: bool) -> Result<RemotePath, PlanError> {
+        let dest = &self.pair.dest;
+        let usual = self.defaults.as_ref().filter(|paths| paths.key.is_none() && !others);
+        dest.pkcs12
+            .clone()
+            .or_else(|| dest.cert.clone().filter(|_| !others))
+            .or_else(|| usual.map(|paths| paths.cert.clone()))
+            .ok_or_else(|| self.missing("pkcs12"))
+    }
+
+    fn keystore(&self, path: RemotePath) -> Result<FileWant, PlanError> {
+        if self.material.bundle.key.is_none() {
+            return Err(PlanError::KeyNeeded(path));
+        }
+        match self.wanted.keystore(self.index) {
+            Some(content) => Ok(self.file_of(path, FileRole::Combined, content, KeyPlace::Pkcs12)),
+            None => Err(PlanError::NoPassword(path)),
+        }
     }
 
     /// Whether a pair of files is wanted, and whether (and how) one file with everything in it.
@@ -189,19 +243,23 @@ impl OnePair<'_> {
             .services
             .iter()
             .map(|service| service.profile.layout.key)
-            .find(|key| *key != KeyPlace::Separate);
+            .find(|key| matches!(key, KeyPlace::First | KeyPlace::Last));
         let apart =
             self.services.iter().any(|service| service.profile.layout.key == KeyPlace::Separate);
         // HAProxy also reads SITE.pem.key beside SITE.pem: a task that names both gets both.
         let named_apart = dest.key.is_some() && dest.key != dest.cert;
         let same = dest.key.is_some() && dest.key == dest.cert;
-        let only_combined = dest.combined.is_some() && dest.cert.is_none() && dest.key.is_none();
+        let whole = [&dest.combined, &dest.pkcs12, &dest.cert_der, &dest.key_der];
+        let only_whole =
+            whole.into_iter().any(Option::is_some) && dest.cert.is_none() && dest.key.is_none();
+        let keystore = self.wants_keystore();
         let combined = if dest.combined.is_some() || same {
             Some(inside.unwrap_or(KeyPlace::Last))
         } else {
             inside.filter(|_| !named_apart)
         };
-        let separate = !same && !only_combined && (apart || named_apart || combined.is_none());
+        let separate =
+            !same && !only_whole && (apart || named_apart || (combined.is_none() && !keystore));
         (separate, combined)
     }
 
@@ -254,8 +312,22 @@ impl OnePair<'_> {
     fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, PlanError> {
         let content =
             self.material.content(shape).ok_or_else(|| PlanError::KeyNeeded(path.clone()))?;
-        let role = shape.role();
-        let (fallback, widest) = self.fallback(shape);
+        let place = match shape {
+            Shape::KeyFirst => KeyPlace::First,
+            Shape::KeyLast => KeyPlace::Last,
+            _ => KeyPlace::Separate,
+        };
+        Ok(self.file_of(path, shape.role(), content, place))
+    }
+
+    fn file_of(
+        &self,
+        path: RemotePath,
+        role: FileRole,
+        content: Content,
+        place: KeyPlace,
+    ) -> FileWant {
+        let (fallback, widest) = self.fallback(role, place);
         let task = &self.wanted.certificate.ownership;
         let wanted = if role.holds_key() {
             // A `mode` meant for certificates must not open the key in a file that holds both.
@@ -271,7 +343,7 @@ impl OnePair<'_> {
         } else {
             Attributes { owner: task.owner.clone(), group: task.group.clone(), mode: task.mode }
         };
-        Ok(FileWant {
+        FileWant {
             path,
             role,
             pair: self.index,
@@ -286,17 +358,20 @@ impl OnePair<'_> {
                 .filter(|_| role.holds_leaf())
                 .and_then(|bundle| bundle.missing_issuer().map(str::to_owned)),
             hidden: true,
-        })
+        }
     }
 
     /// Owner, group and mode of a file that is not there yet, and the limit for a key that is.
-    fn fallback(&self, shape: Shape) -> (Attributes, Option<FileMode>) {
-        let role = shape.role();
+    fn fallback(&self, role: FileRole, place: KeyPlace) -> (Attributes, Option<FileMode>) {
         let combined = role == FileRole::Combined;
-        // The service whose layout has such a file, else the first.
-        let fits =
-            |service: &&Service<'_>| (service.profile.layout.key != KeyPlace::Separate) == combined;
-        let Some(service) = self.services.iter().find(fits).or(self.services.first()) else {
+        // The service whose layout has just this file, one with such a file, else the first.
+        let just = |service: &&&Service<'_>| service.profile.layout.key == place;
+        let fits = |service: &&&Service<'_>| {
+            (service.profile.layout.key != KeyPlace::Separate) == combined
+        };
+        let mut services = self.services.iter();
+        let chosen = services.find(just).or_else(|| self.services.iter().find(fits));
+        let Some(service) = chosen.or(self.services.first()) else {
             return (Attributes::default(), None);
         };
         let (modes, owners) = (&service.profile.modes, &service.resolved.owners);

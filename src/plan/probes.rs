@@ -9,7 +9,7 @@ use super::request::{CertificateRequest, Material};
 use crate::material::Certificate;
 use crate::model::{Endpoint, StartTls, Via};
 use crate::playbook::certificate::{VerifyChoice, VerifySpec};
-use crate::services::VerifyDefault;
+use crate::services::{Profile, VerifyDefault};
 use crate::verify::{SignatureChoice, beyond_judging};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -52,10 +52,28 @@ fn chosen_pairs<'a>(
         if found.is_empty() {
             return Err(PlanError::NameNotCovered(name.clone()));
         }
-        return Ok(found);
+        return Ok(by_port(wanted, spec, found));
     }
     let by_host = spec.endpoint.as_ref().map(|endpoint| covering(wanted, &endpoint.host));
-    Ok(by_host.filter(|found| !found.is_empty()).unwrap_or_else(|| all().collect()))
+    let found = by_host.filter(|found| !found.is_empty()).unwrap_or_else(|| all().collect());
+    Ok(by_port(wanted, spec, found))
+}
+
+/// Of several pairs those that are read by a service which usually listens there, if there is one.
+fn by_port<'a>(
+    wanted: &'a CertificateRequest,
+    spec: &VerifySpec,
+    found: Vec<(usize, &'a Material)>,
+) -> Vec<(usize, &'a Material)> {
+    let Some(endpoint) = &spec.endpoint else { return found };
+    let listens = |profile: &Profile| profile.verify.iter().any(|p| p.port == endpoint.port);
+    let reads = |pair: usize| {
+        let pair = wanted.certificate.pairs.get(pair);
+        let mut all = wanted.profiles.iter().enumerate();
+        all.any(|(index, profile)| listens(profile) && pair.is_none_or(|pair| pair.is_for(index)))
+    };
+    let own: Vec<_> = found.iter().copied().filter(|(pair, _)| reads(*pair)).collect();
+    if own.is_empty() { found } else { own }
 }
 
 /// The pairs that a server with all of them would pick from, one per kind of key: an exact name wins over
@@ -67,8 +85,10 @@ fn covering<'a>(wanted: &'a CertificateRequest, name: &str) -> Vec<(usize, &'a M
     for fits in [&exact as &dyn Fn(&Certificate) -> bool, &covers] {
         for (index, material) in wanted.materials.iter().enumerate() {
             let kind = SignatureChoice::of(&material.leaf.public_key);
-            let known =
-                |(_, one): &(usize, &Material)| SignatureChoice::of(&one.leaf.public_key) == kind;
+            let known = |(other, one): &(usize, &Material)| {
+                SignatureChoice::of(&one.leaf.public_key) == kind
+                    && share_a_service(wanted, *other, index)
+            };
             if fits(&material.leaf) && !found.iter().any(known) {
                 found.push((index, material));
             }
@@ -80,6 +100,13 @@ fn covering<'a>(wanted: &'a CertificateRequest, name: &str) -> Vec<(usize, &'a M
     found
 }
 
+/// Only such pairs are ever picked from.
+fn share_a_service(wanted: &CertificateRequest, one: usize, other: usize) -> bool {
+    let pairs = &wanted.certificate.pairs;
+    let (Some(one), Some(other)) = (pairs.get(one), pairs.get(other)) else { return true };
+    (0..wanted.profiles.len()).any(|service| one.is_for(service) && other.is_for(service))
+}
+
 struct Maker<'a> {
     wanted: &'a CertificateRequest,
     spec: &'a VerifySpec,
@@ -87,14 +114,23 @@ struct Maker<'a> {
     material: &'a Material,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    /// Those of the services that read the pair.
+    fn profiles(&self) -> impl Iterator<Item = &'a Profile> + use<'a> {
+        let (wanted, pair) = (self.wanted, self.pair);
+        let pair = wanted.certificate.pairs.get(pair);
+        let all = wanted.profiles.iter().enumerate();
+        let own = all.filter(move |(index, _)| pair.is_none_or(|pair| pair.is_for(*index)));
+        own.map(|(_, profile)| profile.as_ref())
+    }
+
     /// A place that the operator named.
     fn named(&self, endpoint: &Endpoint) -> Result<ProbeWant, PlanError> {
-        let known = self.wanted.profiles.iter().find_map(|profile| {
+        let known = self.profiles().find_map(|profile| {
             let place = profile.verify.iter().find(|place| place.port == endpoint.port)?;
             Some((profile.name.as_str(), *place))
         });
-        let first = self.wanted.profiles.first();
+        let first = self.profiles().next();
         let (service, starttls, settle) = match known {
             Some((name, place)) => (name, place.starttls, place.settle),
             None => (
@@ -115,7 +151,7 @@ impl Maker<'_> {
             Via::Host => "127.0.0.1".to_owned(),
             Via::Controller | Via::Bastion => self.wanted.address.clone(),
         };
-        for profile in &self.wanted.profiles {
+        for profile in self.profiles() {
             let group = format!("{}#{}", profile.name, self.pair);
             for VerifyDefault { port, starttls, settle } in &profile.verify {
                 let endpoint = Endpoint { host: host.clone(), port: *port };

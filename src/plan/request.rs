@@ -4,12 +4,13 @@
 //! inspection tells; what is here does not.
 
 use crate::host::{Attributes, FileRole};
-use crate::material::{Bundle, Certificate};
+use crate::material::{Bundle, Certificate, keystore};
 use crate::model::{Fingerprint, HostName, RemotePath, Secret};
 use crate::playbook::certificate::{CertificateTask, Trust};
 use crate::services::Profile;
 use crate::verify::Roots;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A rendered task with its checked material, for one host.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct CertificateRequest {
     pub materials: Vec<Arc<Material>>,
     /// The files of `with`.
     pub configs: Vec<ConfigContent>,
+    /// How the keystore of each pair is sealed, where its task has one.
+    pub seals: Vec<Option<KeystoreSeal>>,
     /// One per service of the task, in its order.
     pub profiles: Vec<Arc<Profile>>,
     /// The roots that `verify.trust` names, loaded.
@@ -45,6 +48,23 @@ pub struct ConfigContent {
     pub hidden: bool,
     /// Owner, group and mode as the task says.
     pub wanted: Attributes,
+}
+
+impl CertificateRequest {
+    /// The keystore of that pair; `None` where its task seals none, or there is no key to put into it.
+    pub(crate) fn keystore(&self, pair: usize) -> Option<Content> {
+        let seal = self.seals.get(pair)?.as_ref()?;
+        self.materials.get(pair)?.keystore(seal)
+    }
+}
+
+/// What opens a keystore, and what its entry is called.
+#[derive(Clone, Debug)]
+pub struct KeystoreSeal {
+    /// Of the keystore and of its key.
+    pub password: Secret<String>,
+    /// The entry's name.
+    pub alias: String,
 }
 
 /// Bytes of a file and their digest.
@@ -71,15 +91,19 @@ pub enum Shape {
     KeyFirst,
     /// Leaf, intermediates, key.
     KeyLast,
+    /// The leaf alone, as DER.
+    LeafDer,
+    /// The key alone, as DER of PKCS#8.
+    KeyDer,
 }
 
 impl Shape {
     /// Whether a key is in it.
     pub fn role(self) -> FileRole {
         match self {
-            Self::Leaf | Self::Fullchain => FileRole::Certificate,
+            Self::Leaf | Self::LeafDer | Self::Fullchain => FileRole::Certificate,
             Self::Chain => FileRole::Chain,
-            Self::Key => FileRole::Key,
+            Self::Key | Self::KeyDer => FileRole::Key,
             Self::KeyFirst | Self::KeyLast => FileRole::Combined,
         }
     }
@@ -93,14 +117,29 @@ pub struct Material {
     pub bundle: Arc<Bundle>,
     /// The leaf, shared.
     pub leaf: Arc<Certificate>,
-    made: [OnceLock<Option<Content>>; 6],
+    made: [OnceLock<Option<Content>>; 8],
+    /// By the digest of password and alias.
+    keystores: Mutex<HashMap<Fingerprint, Option<Content>>>,
 }
 
 impl Material {
     /// Of a checked bundle.
     pub fn new(bundle: Arc<Bundle>) -> Self {
         let leaf = Arc::new(bundle.leaf.clone());
-        Self { bundle, leaf, made: Default::default() }
+        Self { bundle, leaf, made: Default::default(), keystores: Mutex::default() }
+    }
+
+    /// The bytes of a keystore; `None` where the bundle has no key for it.
+    pub(crate) fn keystore(&self, seal: &KeystoreSeal) -> Option<Content> {
+        let name = [seal.password.expose().as_bytes(), seal.alias.as_bytes()].map(Fingerprint::of);
+        let name = Fingerprint::of(name.map(|part| *part.as_bytes()).as_flattened());
+        let mut known = self.keystores.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = known.entry(name).or_insert_with(|| {
+            let bytes = keystore::write(&self.bundle, seal.password.expose(), &seal.alias)?;
+            let digest = Fingerprint::of(bytes.expose());
+            Some(Content { bytes: Arc::new(bytes), digest })
+        });
+        made.clone()
     }
 
     /// The bytes of a file of that shape; `None` where the bundle has no key for it.
@@ -110,15 +149,21 @@ impl Material {
 
     /// The digests of every file that can be made of it.
     pub(crate) fn digests(&self) -> impl Iterator<Item = Fingerprint> {
-        const SHAPES: [Shape; 6] = [
+        const SHAPES: [Shape; 8] = [
             Shape::Leaf,
             Shape::Fullchain,
             Shape::Chain,
             Shape::Key,
             Shape::KeyFirst,
             Shape::KeyLast,
+            Shape::LeafDer,
+            Shape::KeyDer,
         ];
-        SHAPES.into_iter().filter_map(|shape| Some(self.content(shape)?.digest))
+        let keystores = self.keystores.lock().unwrap_or_else(PoisonError::into_inner);
+        let keystores: Vec<Fingerprint> =
+            keystores.values().flatten().map(|content| content.digest).collect();
+        let files = SHAPES.into_iter().filter_map(|shape| Some(self.content(shape)?.digest));
+        files.chain(keystores)
     }
 
     /// Fingerprints of the issuers that should be served behind the leaf.
@@ -134,6 +179,11 @@ impl Material {
             Shape::Key => Arc::clone(self.bundle.key_pem()?),
             Shape::KeyFirst => Arc::new(self.bundle.combined(true)?),
             Shape::KeyLast => Arc::new(self.bundle.combined(false)?),
+            Shape::LeafDer => Arc::new(Secret::new(self.bundle.leaf.der.clone())),
+            Shape::KeyDer => {
+                let mut der = self.bundle.key.as_ref()?.pkcs8()?;
+                Arc::new(Secret::new(std::mem::take(&mut *der)))
+            }
         };
         let digest = Fingerprint::of(bytes.expose());
         Some(Content { bytes, digest })

@@ -20,7 +20,7 @@ use crate::playbook::certificate::{
     VerifyChoice,
 };
 use crate::services::{
-    InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
+    AsUser, InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
 };
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ pub(super) fn resolve(
         .enumerate()
         .map(|(index, ((profile, resolved), used))| {
             let container = container_of(task, profile, &resolved, used, index == 0);
-            Service { profile, resolved, container }
+            let pairs = task.pairs.iter().enumerate();
+            let pairs = pairs.filter(|(_, pair)| pair.is_for(index)).map(|(pair, _)| pair);
+            Service { profile, pairs: pairs.collect(), resolved, container }
         })
         .collect();
     let layout = lay_out(wanted, &services)?;
@@ -184,8 +186,10 @@ fn service_want(
 ) -> Result<ServiceWant, PlanError> {
     let task = &wanted.certificate;
     let resolved = &service.resolved;
-    let limited =
-        |command: &CommandLine, timeout| TimedCommand { command: layout.filled(command), timeout };
+    let limited = |command: &CommandLine, timeout| TimedCommand {
+        command: layout.filled(service, command),
+        timeout,
+    };
     let reload = match (&task.reload, &resolved.reload) {
         (Some(ReloadChoice::None), _) => None,
         // One command of the operator's own stands for all services of the task.
@@ -209,6 +213,7 @@ fn service_want(
     let here = !service.is_in_container();
     Ok(ServiceWant {
         name: service.profile.name.clone(),
+        pairs: service.pairs.clone(),
         validate: checks_of(wanted, layout, service, probes, first)?,
         prechecks: prechecks(wanted, layout, service, first),
         counter_checks: counter_checks(wanted, layout, service, first),
@@ -271,8 +276,10 @@ fn reload_reader(profile: &Profile) -> Option<ReloadReader> {
 
 /// How its process is found: asked for where its user matters, or the unit that would have to be restarted.
 fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let mut checks = service.resolved.validate.iter();
     let matters = service.resolved.recover.is_none()
-        || reload_reader(service.profile) == Some(ReloadReader::Process);
+        || reload_reader(service.profile) == Some(ReloadReader::Process)
+        || checks.any(|check| check.step.as_user == Some(AsUser::OfProcess));
     if matters { main_process(service, probes) } else { None }
 }
 

@@ -145,8 +145,8 @@ const LAYOUT: &[Key] = &[
     key("chain", Kind::Word(&["in_cert", "separate", "none"]), "place of the intermediates"),
     key(
         "key",
-        Kind::Word(&["separate", "first", "last"]),
-        "a file of its own, or inside the certificate file",
+        Kind::Word(&["separate", "first", "last", "pkcs12"]),
+        "a file of its own, inside the certificate file, or both in one PKCS#12 keystore",
     ),
 ];
 

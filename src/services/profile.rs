@@ -127,6 +127,8 @@ pub enum KeyPlace {
     First,
     /// In the certificate file, at the end.
     Last,
+    /// The certificate file is a PKCS#12 keystore.
+    Pkcs12,
 }
 
 /// Absolute paths on the host.

@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 51] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 52] = built_in![
     "nginx",
     "apache",
     "haproxy",
@@ -64,6 +64,7 @@ pub(super) const BUILT_IN: [(&str, &str); 51] = built_in![
     "squid",
     "stunnel",
     "syslog-ng",
+    "tomcat",
     "unbound",
     "vsftpd",
     "znc",

@@ -174,6 +174,7 @@ fn layout(profile: &Profile) -> String {
         KeyPlace::Separate => format!("{certificates}; the key in a file of its own"),
         KeyPlace::First => format!("one file: key, then {certificates}"),
         KeyPlace::Last => format!("one file: {certificates}, then the key"),
+        KeyPlace::Pkcs12 => format!("a PKCS#12 keystore: {certificates}, and the key"),
     }
 }
 
@@ -190,7 +191,9 @@ fn modes(profile: &Profile) -> String {
         KeyPlace::Separate => {
             format!("cert {}, key {}, directory {}", modes.cert, modes.key, modes.dir)
         }
-        KeyPlace::First | KeyPlace::Last => format!("file {}, directory {}", modes.cert, modes.dir),
+        KeyPlace::First | KeyPlace::Last | KeyPlace::Pkcs12 => {
+            format!("file {}, directory {}", modes.cert, modes.dir)
+        }
     }
 }
 

@@ -56,11 +56,15 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         chain: None,
         key: with_key.then(|| SourceText::File(PathBuf::from("key.pem"))),
         passphrase: None,
+        from_keystore: false,
         dest: Dest::default(),
+        keystore: None,
+        services: Vec::new(),
         span: None,
         places: Default::default(),
     };
     CertificateRequest {
+        seals: leaves.iter().map(|_| None).collect(),
         host: HostName::new("www1"),
         address: "192.0.2.1".to_owned(),
         task: "renew".to_owned(),

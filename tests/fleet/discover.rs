@@ -1,4 +1,4 @@
-//! `certroll discover` on a host with eight services at once, some of whose certificates are not as they should be.
+//! `certroll discover` on a host with twelve services at once, some of whose certificates are not as they should be.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -10,8 +10,20 @@ use crate::common::fleet::{Fleet, Ran};
 use serde_json::Value;
 use std::fs;
 
-const SERVICES: [&str; 8] =
-    ["apache", "caddy", "dovecot", "envoy", "haproxy", "nginx", "postfix", "traefik"];
+const SERVICES: [&str; 12] = [
+    "apache",
+    "caddy",
+    "dovecot",
+    "envoy",
+    "haproxy",
+    "hitch",
+    "lighttpd",
+    "mosquitto",
+    "nginx",
+    "postfix",
+    "redis",
+    "traefik",
+];
 
 fn discover(fleet: &Fleet, more: &[&str]) -> Ran {
     let inventory = fleet.dir().join("inventory.ini");
@@ -57,8 +69,12 @@ fn every_certificate_of_a_host_is_told_with_what_is_served() {
         "dovecot /etc/dovecot/tls/fullchain.pem: served 110,143,993,995,4190",
         "envoy /etc/envoy/tls/fullchain.pem: served 11443",
         "haproxy /etc/haproxy/tls/site.pem: served 8443",
+        "hitch /etc/hitch/tls/site.pem: served 13443",
+        "lighttpd /etc/lighttpd/tls/fullchain.pem: served 14443",
+        "mosquitto /etc/mosquitto/tls/fullchain.pem: served 8883",
         "nginx /etc/nginx/tls/fullchain.pem: served 443",
         "postfix /etc/postfix/tls/fullchain.pem: served 25,465",
+        "redis /etc/redis/tls/cert.pem: served 6379",
         "traefik /etc/traefik/tls/fullchain.pem: served 10443",
     ];
     assert_eq!(found(&ran), quiet);
@@ -84,8 +100,13 @@ fn every_certificate_of_a_host_is_told_with_what_is_served() {
         ),
     );
 
-    let ran = discover(&fleet, &["--exit-code"]);
+    let metrics = fleet.dir().join("found.prom");
+    let ran = discover(&fleet, &["--exit-code", "--metrics", metrics.to_str().unwrap()]);
     assert_eq!(ran.code, 3, "{ran}");
+    let dates = fs::read_to_string(&metrics).unwrap();
+    let drift = "certroll_found_certificate_not_after_timestamp_seconds{file=\"/etc/nginx/tls/fullchain.pem\",host=\"h001\",\
+                 service=\"nginx\",state=\"drift\"}";
+    assert!(dates.contains(drift), "{dates}");
     let lines = found(&ran);
     for line in [
         "- /etc/letsencrypt/live/www/fullchain.pem: unused",

@@ -130,7 +130,7 @@ def semantics(found):
     lines += [
         "## What was not measured",
         "",
-        "Services under systemd's sandbox settings; reloads under load; 389-ds, Tomcat and Jetty (Java keystores); OpenVPN, strongSwan and",
+        "Services under systemd's sandbox settings; reloads under load; 389-ds; Jetty; OpenVPN, strongSwan and",
         "others whose TLS is inside of another protocol, where no handshake can be made from outside; Zabbix' agent, which takes RSA keys only",
         "as Debian builds it; OpenSMTPD 6.8.0p2 of Debian 12, which shows a certificate and finishes no handshake, with EC and RSA keys alike.",
         "",
@@ -184,6 +184,8 @@ def page(name, found):
     block = block or f"<!-- profile {name} -->\n<!-- end -->"
     places = re.findall(r"port: (\d+), starttls: (\w+)", text)
     dest = "" if "dest:\n" in text else f" -e '{{\"dest\": {{\"cert\": \"/path/of/the/certificate\", \"key\": \"/path/of/the/key\"}}}}'"
+    sealed = "key: pkcs12" in text
+    dest += " -e @keystore.yml" if sealed else ""
     lines = [
         f"# {title.split(',')[0].split(' with ')[0].split(' (')[0]}",
         "",
@@ -197,6 +199,7 @@ def page(name, found):
         "",
         f"    certroll apply -i inventories/edge.ini playbooks/one-service.yml -e service={name} -e certs_dir=../certs{dest}",
         "",
+        *(["`keystore.yml`, which belongs in a vault, says `dest: {password: …}`: the password that the service's configuration has.", ""] if sealed else []),
         "## What is checked",
         "",
         checked(one),
@@ -276,8 +279,9 @@ def index(found):
         if text is None or not measured(name):
             continue
         one = found.get((name, "bookworm")) or found[name, "trixie"]
-        files = "one file" if "key: last" in text or "key: first" in text else "cert + key"
-        then = THEN.get(one["bad"]["mismatched"]["then"]) or "be shown, with no handshake finished"
+        files = "PKCS#12 keystore" if "key: pkcs12" in text else "one file" if "key: last" in text or "key: first" in text else "cert + key"
+        bad = one["bad"].get("mismatched")
+        then = THEN.get(bad["then"]) or "be shown, with no handshake finished" if bad else "never be put into a keystore"
         then = {"goes on with the old certificate": "be refused, the old one stays", "refuses TLS": "**end TLS**", "the port is closed": "**close the port**"}.get(then, then)
         lines.append(f"| [`{name}`](services/{name}.md) | {files} | {check(one)} | {reload(one)} | {then} |")
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ mod examples;
 mod layers;
 mod model;
 mod plan;
+mod playbook_schema;
 mod service_pages;
 mod services;
 mod verify;

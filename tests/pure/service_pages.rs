@@ -66,6 +66,7 @@ fn content(profile: &Profile) -> &'static str {
         KeyPlace::Separate => "leaf and chain in one file, the key in another",
         KeyPlace::First => "one file: key, leaf, chain",
         KeyPlace::Last => "one file: leaf, chain, key",
+        KeyPlace::Pkcs12 => "a PKCS#12 keystore: key, leaf, chain",
     }
 }
 

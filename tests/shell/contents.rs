@@ -183,6 +183,20 @@ fn what_a_command_prints_arrives_and_is_never_shown() {
     assert!(!site.secrets().is_empty() && site.secrets().iter().all(|line| key.contains(line)));
     assert_eq!(read("asked"), "asked\n", "once for certificate and key");
 
+    // Another task with another chain gets what was printed already.
+    let one_task = read("site.yml");
+    let (_, task) = one_task.split_once("  - certificate").expect("a task");
+    let source = "{cert: {command: [./ask, both.pem]}, ";
+    let task = task.replace(source, &format!("{source}chain: chain.pem, "));
+    let task = task.replace("cert.pem'", "other.pem'").replace("key.pem'", "other.key'");
+    site.write("site.yml", &format!("{one_task}  - certificate{task}"));
+    site.write("asked", "");
+    let both = site.run("apply", &[]);
+    assert!(both.status.success(), "{}", String::from_utf8_lossy(&both.stderr));
+    assert!(read("there/other.key") == key, "the other task was not run");
+    assert_eq!(read("asked"), "asked\n", "once per run");
+    site.write("site.yml", &one_task);
+
     // The host keeps the key that it has.
     let asked = "{cert: {command: [./ask, both.pem]}, key: {command: [./ask, both.pem]}}";
     let book = read("site.yml").replace(asked, "{cert: chain.pem, key: keep}");
@@ -244,5 +258,124 @@ fn a_pair_arrives_from_certbot_s_directory() {
     for (file, text) in [("there/cert.pem", &chain), ("there/key.pem", key)] {
         let arrived = std::fs::read_to_string(site.path().join(file)).expect("it arrived");
         assert_eq!(arrived, *text, "{file}");
+    }
+}
+
+impl Site {
+    /// As [`Site::new`], with the pair in a keystore as well, sealed by openssl with [`PASSWORD`].
+    fn with_keystore(source: &str, dest: &str) -> Self {
+        let site = Self::new("SOURCE");
+        let pair = Authority::new("Content").leaf(&["www.example.net"]);
+        let site = Self { key: pair.key_pem.clone(), ..site };
+        site.write("both.pem", &(pair.key_pem + &pair.pem + &pair.intermediate_pem));
+        let export = [
+            "pkcs12",
+            "-export",
+            "-in",
+            "both.pem",
+            "-out",
+            "store.p12",
+            "-passout",
+            "file:password",
+        ];
+        let made = Command::new("openssl").args(export).current_dir(site.path()).output();
+        assert!(made.expect("openssl runs").status.success());
+        let book = std::fs::read_to_string(site.path().join("site.yml")).expect("the playbook");
+        let book = book.replace("SOURCE", source);
+        let (before, rest) = book.split_once("dest: {").expect("a dest");
+        let (_, after) = rest.split_once("}\n").expect("its end");
+        site.write("site.yml", &format!("{before}dest: {{{dest}}}\n{after}"));
+        site
+    }
+
+    fn openssl(&self, arguments: &str) -> Output {
+        let arguments = arguments.split(' ');
+        Command::new("openssl")
+            .args(arguments)
+            .current_dir(self.path())
+            .output()
+            .expect("openssl runs")
+    }
+}
+
+#[test]
+fn a_keystore_is_opened_and_another_one_written() {
+    if !have(&["ansible-vault", "openssl"]) {
+        return;
+    }
+    let dest = "cert: '{{ there }}/cert.pem', key: '{{ there }}/key.pem', pkcs12: '{{ there }}/new.p12', \
+                password: '{{ \"another\" ~ \" word\" }}', cert_der: '{{ there }}/cert.der', key_der: '{{ there }}/key.der'";
+    let site = Site::with_keystore("{pkcs12: store.p12, key_passphrase_file: password}", dest);
+    let applied = site.run("apply", &["-o", "json", "-vvv", "--diff"]);
+    site.shows_nothing(&applied);
+    for text in [&applied.stdout, &applied.stderr] {
+        assert!(!String::from_utf8_lossy(text).contains("another word"), "the password is shown");
+    }
+    let said = String::from_utf8_lossy(&applied.stderr).into_owned();
+    assert!(applied.status.success(), "{}{said}", String::from_utf8_lossy(&applied.stdout));
+    let key = std::fs::read_to_string(site.path().join("there/key.pem")).expect("the key");
+    assert!(!site.secrets().is_empty() && site.secrets().iter().all(|line| key.contains(line)));
+    let opened = site.openssl("pkcs12 -in there/new.p12 -passin pass:wrong -noout");
+    assert!(!opened.status.success(), "the control: any password opens it");
+    let opened = Command::new("openssl")
+        .args(["pkcs12", "-in", "there/new.p12", "-passin", "pass:another word", "-noenc"])
+        .current_dir(site.path())
+        .output()
+        .expect("openssl runs");
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    let inside = String::from_utf8_lossy(&opened.stdout).into_owned();
+    assert!(site.secrets().iter().all(|line| inside.contains(line)), "another key is inside");
+    assert_eq!(inside.matches("BEGIN CERTIFICATE").count(), 2);
+    let of_der = site.openssl("pkey -inform DER -in there/key.der");
+    assert_eq!(of_der.stdout, site.openssl("pkey -in there/key.pem").stdout);
+    assert!(site.openssl("x509 -inform DER -in there/cert.der -noout").status.success());
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let there = std::fs::metadata(site.path().join("there").join(name)).expect(name);
+        there.permissions().mode() & 0o777
+    };
+    assert_eq!(["new.p12", "key.der", "cert.der"].map(mode), [0o600, 0o600, 0o644]);
+    let again = site.run("apply", &[]);
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.status.success() && text.contains("unchanged"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_a_keystore_is_told_before_anything_is_touched() {
+    if !have(&["ansible-vault", "openssl"]) {
+        return;
+    }
+    let pem = "cert: '{{ there }}/cert.pem', key: '{{ there }}/key.pem'";
+    let store = "pkcs12: '{{ there }}/new.p12'";
+    for (source, dest, words) in [
+        ("{pkcs12: store.p12, key_passphrase: wrong}", pem.to_owned(), "the password is wrong"),
+        ("{pkcs12: store.p12}", pem.to_owned(), "has a password, and none was given"),
+        ("{pkcs12: both.pem}", pem.to_owned(), "cannot be decoded as a PKCS#12 keystore"),
+        (
+            "{pkcs12: store.p12, cert: both.pem}",
+            pem.to_owned(),
+            "'pkcs12' takes the place of 'cert'",
+        ),
+        ("{cert: store.p12, key: store.p12}", pem.to_owned(), "source.pkcs12"),
+        ("{cert: both.pem, key: both.pem}", store.to_owned(), "dest.password (from a vault)"),
+        (
+            "{cert: both.pem, key: both.pem}",
+            format!("{store}, password: ''"),
+            "the password of a keystore is empty",
+        ),
+        (
+            "{cert: both.pem, key: both.pem}",
+            format!("{store}, password: sésame"),
+            "printable ASCII",
+        ),
+    ] {
+        let site = Site::with_keystore(source, &dest);
+        let refused = site.run("apply", &[]);
+        site.shows_nothing(&refused);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{source} {dest}: {text}");
+        assert!(text.contains(words), "{source} {dest}: {text}");
+        let left = std::fs::read_dir(site.path().join("there")).expect("the directory").count();
+        assert_eq!(left, 0, "{source} {dest}");
     }
 }

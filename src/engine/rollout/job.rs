@@ -11,6 +11,7 @@ use crate::plan::earlier::Earlier;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::Scope;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The part of `host` in a certificate task, with the item of its loop in `scope`.
 ///
@@ -51,6 +52,7 @@ pub(crate) fn job(
         variants,
         earlier,
         plan_only,
+        lock_wait: Duration::ZERO,
         diff,
         reviewed: None,
         target,

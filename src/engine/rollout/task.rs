@@ -54,7 +54,7 @@ pub(crate) async fn run(
             let failed = work.values().filter(|work| work.has_failed()).count();
             let rollout = Rollout::new(batch, task, failed);
             let mut ended = 0;
-            let later = apply(&rollout, jobs, &mut |mut end| {
+            let later = apply(&rollout, jobs, turns.machines(), &mut |mut end| {
                 ended += 1;
                 let Some(work) = work.get_mut(&end.host) else { return };
                 if !looping {

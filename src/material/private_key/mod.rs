@@ -5,8 +5,9 @@ use super::pem::{self, Block};
 use super::public_key::{Curve, PublicKey, ml_dsa_set};
 use crate::model::Secret;
 use aws_lc_rs::signature::{self, KeyPair as _};
-use pkcs8::PrivateKeyInfoRef;
-use pkcs8::der::Decode;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use pkcs8::der::{Decode, Encode};
+use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier as Oid, PrivateKeyInfoRef};
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
 use std::fmt;
@@ -17,6 +18,9 @@ mod legacy;
 mod pbes;
 mod pbes1;
 mod problem;
+
+pub(super) use pbes::Sealed;
+pub(super) use problem::Problem;
 
 /// A private key as it goes to hosts. Its bytes are wiped when it is dropped; `Debug` shows its
 /// kind alone.
@@ -77,6 +81,26 @@ impl PrivateKey {
         &self.pem
     }
 
+    /// As DER of PKCS#8 (RFC 5958), whatever form it was given in. `None` for what cannot be wrapped, which no key that
+    /// was read is.
+    pub(crate) fn pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let blocks = pem::blocks(self.pem.expose());
+        let block = blocks.into_iter().find(Block::is_key)?;
+        let der = block.der.ok()?;
+        let curve;
+        let algorithm = match block.label.as_str() {
+            PKCS1 => AlgorithmIdentifierRef { oid: RSA, parameters: Some(AnyRef::NULL) },
+            SEC1 => {
+                let PublicKey::Ec { curve: of, .. } = &self.public else { return None };
+                curve = of.oid();
+                AlgorithmIdentifierRef { oid: EC, parameters: Some(AnyRef::from(&curve)) }
+            }
+            _ => return Some(der),
+        };
+        let inner = OctetStringRef::new(&der).ok()?;
+        PrivateKeyInfoRef::new(algorithm, inner).to_der().ok().map(Zeroizing::new)
+    }
+
     /// Whether it was encrypted in the file.
     pub fn was_encrypted(&self) -> bool {
         self.decrypted
@@ -100,6 +124,8 @@ struct Opened<'a> {
     bytes: Bytes<'a>,
 }
 
+const RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
+const EC: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
 const PKCS8: &str = "PRIVATE KEY";
 const PKCS1: &str = "RSA PRIVATE KEY";
 const SEC1: &str = "EC PRIVATE KEY";
@@ -149,11 +175,9 @@ fn decrypt_pkcs8<'p>(
     passphrase: impl Fn() -> Result<&'p Secret<String>, MaterialError>,
 ) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
     // What cannot be opened is told before a passphrase is asked for: nobody types one in vain.
-    let sealed = pbes::Sealed::parse(der).map_err(|problem| match problem {
-        problem::Problem::NotDer => {
-            block.error(Part::Key, BlockProblem::NotDer("an encrypted private key"))
-        }
-        problem::Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
+    let sealed = Sealed::parse(der).map_err(|problem| match problem {
+        Problem::NotDer => block.error(Part::Key, BlockProblem::NotDer("an encrypted private key")),
+        Problem::Unsupported(what) => MaterialError::UnsupportedEncryption(what),
     })?;
     sealed.open(passphrase()?).ok_or(MaterialError::WrongPassphrase)
 }

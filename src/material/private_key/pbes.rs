@@ -30,7 +30,7 @@ const AES_256_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.42");
 const TRIPLE_DES_CBC: Oid = Oid::new_unwrap("1.2.840.113549.3.7");
 
 /// A key whose encryption is understood.
-pub(super) enum Sealed<'a> {
+pub(in crate::material) enum Sealed<'a> {
     Pbkdf2 {
         salt: &'a [u8],
         rounds: NonZeroU32,
@@ -44,7 +44,7 @@ pub(super) enum Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    pub(super) fn parse(der: &'a [u8]) -> Result<Self, Problem> {
+    pub(in crate::material) fn parse(der: &'a [u8]) -> Result<Self, Problem> {
         let (outer, data) = sequence(der, |reader| {
             Ok((AlgorithmIdentifierRef::decode(reader)?, <&OctetStringRef>::decode(reader)?))
         })?;
@@ -97,7 +97,10 @@ impl<'a> Sealed<'a> {
     }
 
     /// `None` when the passphrase is wrong.
-    pub(super) fn open(&self, passphrase: &Secret<String>) -> Option<Zeroizing<Vec<u8>>> {
+    pub(in crate::material) fn open(
+        &self,
+        passphrase: &Secret<String>,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let text = passphrase.expose();
         let passphrase = text.as_bytes();
         let (salt, rounds, hmac, cipher, iv, data) = match self {

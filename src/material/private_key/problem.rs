@@ -1,6 +1,6 @@
 //! Why an encrypted PKCS#8 key is not opened.
 
-pub(super) enum Problem {
+pub(in crate::material) enum Problem {
     NotDer,
     /// What is not known, in a few words.
     Unsupported(String),

@@ -22,6 +22,8 @@ fn text(source: &str) -> String {
 pub(super) struct Inside<'a> {
     /// Which of those that were asked for.
     pub index: usize,
+    /// The first of the task's certificates that the service reads.
+    pub pair: usize,
     pub container: &'a Container,
     pub there: &'a ContainerFacts,
     pub facts: &'a HostFacts,
@@ -92,7 +94,7 @@ impl Inside<'_> {
     fn with_paths(&self, command: &CommandLine, files: &[FileWant]) -> CommandLine {
         use crate::host::FileRole;
         let place = |roles: &[FileRole]| {
-            let mut fitting = files.iter().enumerate().filter(|(_, file)| file.pair == 0);
+            let mut fitting = files.iter().enumerate().filter(|(_, file)| file.pair == self.pair);
             let (index, file) = fitting.find(|(_, file)| roles.contains(&file.role))?;
             let path = self.held(index).map(|held| held.path.clone());
             path.or_else(|| Some(file.path.to_string()))
@@ -143,7 +145,7 @@ impl Inside<'_> {
     /// In another container of the same image, with the volumes of this one and the staged files over them.
     pub(super) fn throwaway(&self, command: &CommandLine, files: &[FileWant]) -> Prepared {
         let mut script = self.engine();
-        script.push_str("inspected\nimage=$(engine container inspect -f '{{.Image}}' \"$name\") || exit 123\nengine run --rm --volumes-from \"$name\" --network none --read-only");
+        script.push_str("inspected\nimage=$(engine container inspect -f '{{.Image}}' \"$name\") || exit 123\nengine run --rm --volumes-from \"$name\" --network none");
         let mut names = Vec::new();
         for (index, file) in files.iter().enumerate() {
             let path =

@@ -33,7 +33,8 @@ pub(super) fn settle(desired: &mut DesiredState, facts: &HostFacts) {
         let index = asked;
         asked += 1;
         let Some(there) = facts.containers.get(index) else { continue };
-        let inside = Inside { index, container: &container.container, there, facts };
+        let pair = service.pairs.first().copied().unwrap_or(0);
+        let inside = Inside { index, pair, container: &container.container, there, facts };
         checks(desired, service, &inside);
         if container.in_check_only {
             continue;

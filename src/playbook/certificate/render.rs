@@ -7,8 +7,8 @@ use super::error::RenderError;
 use super::mapping::mapping;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
-    AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Ownership, Pair,
-    PairPlaces, Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation,
+    AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Keystore, Ownership,
+    Pair, PairPlaces, Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation,
     WhenStopped,
 };
 use crate::host::{Container, Engine};
@@ -31,7 +31,11 @@ pub(crate) fn render(
     let keys = &spec.keys;
     let mut values = Values::new(scope);
     let cluster = cluster(keys.kubernetes.as_ref(), directory, &mut values);
-    let mut pairs = pairs(spec, directory, &mut values);
+    let mut services = match &cluster {
+        Some(_) => Vec::new(),
+        None => services(keys.service.as_ref(), &mut values),
+    };
+    let mut pairs = pairs(spec, directory, &mut services, &mut values);
     let verify = verify(keys.verify.as_ref(), directory, &mut values);
     if let Some(cluster) = &cluster {
         destinations(cluster, &mut pairs);
@@ -40,10 +44,7 @@ pub(crate) fn render(
         needs_verify(&verify, keys.verify.as_ref().unwrap_or(node), &mut values);
     }
     let task = CertificateTask {
-        services: match &cluster {
-            Some(_) => Vec::new(),
-            None => services(keys.service.as_ref(), &mut values),
-        },
+        services,
         cluster,
         pairs,
         with: config_files(keys.with.as_ref(), &mut values),
@@ -159,7 +160,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
         return None;
     };
     let container = values.text(node.entry("container"));
-    let only_there = ["engine", "user", "restart"];
+    let only_there = ["engine", "user", "restart", "in_place"];
     if container.is_none()
         && let Some(other) = only_there.into_iter().find(|key| node.entry(key).is_some())
     {
@@ -167,7 +168,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
     }
     let engine = word(node.entry("engine"), "engine", &["podman", "docker"], values);
     let user = values.text(node.entry("user"));
-    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let single_files = single_files(node, values);
     let container = container.map(|container| {
         if !is_container_name(&container) {
             values.wrong(
@@ -182,10 +183,28 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
                 engine: engine.as_deref().and_then(Engine::of_program),
                 user,
             },
-            single_files: if restart { SingleFiles::Restart } else { SingleFiles::Block },
+            single_files,
         }
     });
     Some(ServiceUse { name: name.trim().to_owned(), container })
+}
+
+fn single_files(node: &Node, values: &mut Values<'_>) -> SingleFiles {
+    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let in_place = values.flag(node.entry("in_place")).unwrap_or(false);
+    match (restart, in_place) {
+        (true, true) => {
+            values.wrong(
+                node,
+                "'restart' and 'in_place' are two ways for the same files",
+                "a container that sees a file overwritten needs no restart: leave one of them out",
+            );
+            SingleFiles::Block
+        }
+        (true, false) => SingleFiles::Restart,
+        (false, true) => SingleFiles::InPlace,
+        (false, false) => SingleFiles::Block,
+    }
 }
 
 /// As podman and docker have it.
@@ -194,7 +213,13 @@ fn is_container_name(name: &str) -> bool {
     name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && name.bytes().all(more)
 }
 
-fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> Vec<Pair> {
+/// The pairs; the services that one of them alone names are added to those of the task.
+fn pairs(
+    spec: &CertificateSpec,
+    directory: &Path,
+    all: &mut Vec<ServiceUse>,
+    values: &mut Values<'_>,
+) -> Vec<Pair> {
     let keys = &spec.keys;
     let Some(list) = &keys.certificates else {
         let Some(source) = &keys.source else { return Vec::new() };
@@ -222,12 +247,25 @@ fn pairs(spec: &CertificateSpec, directory: &Path, values: &mut Values<'_>) -> V
     let mut pairs = Vec::new();
     for item in items {
         let Some(item) = mapping(item, "certificates", &PAIR, values) else { continue };
+        let own = services(item.entry("service"), values);
         match item.entry("source") {
-            Some(source) => pairs.extend(pair(source, item.entry("dest"), directory, values)),
+            Some(source) => {
+                let pair = pair(source, item.entry("dest"), directory, values);
+                let services = own.into_iter().map(|service| place_of(service, all)).collect();
+                pairs.extend(pair.map(|pair| Pair { services, ..pair }));
+            }
             None => values.wrong(&item, "each certificate needs 'source' and 'dest'", ""),
         }
     }
     pairs
+}
+
+/// Its place among the task's services, where it is put if it is not there yet.
+fn place_of(service: ServiceUse, all: &mut Vec<ServiceUse>) -> usize {
+    all.iter().position(|known| *known == service).unwrap_or_else(|| {
+        all.push(service);
+        all.len() - 1
+    })
 }
 
 /// A file's name, `{content: TEXT}`, or `{command: [ARGUMENT, …]}`.
@@ -327,6 +365,40 @@ fn acme(
     ))
 }
 
+/// The keystore that certificate and key come out of.
+fn keystore_source(source: &Node, directory: &Path, values: &mut Values<'_>) -> Option<SourceText> {
+    let node = source.entry("pkcs12").filter(|node| node.value != Value::Null)?;
+    for key in ["cert", "directory"] {
+        if source.entry(key).is_some_and(|node| node.value != Value::Null) {
+            let help = "keep one of the two";
+            values.wrong(node, format!("'pkcs12' takes the place of '{key}'"), help);
+        }
+    }
+    if source.entry("key").is_some_and(|node| node.value != Value::Null) && !keeps(source) {
+        values.wrong(node, "'pkcs12' takes the place of 'key'", "keep one of the two");
+    }
+    source_text(node, "pkcs12", directory, values)
+}
+
+/// How the keystore of a destination is sealed.
+fn keystore(dest: Option<&Node>, directory: &Path, values: &mut Values<'_>) -> Option<Keystore> {
+    let dest = dest?;
+    let entry = |key| dest.entry(key).filter(|node| node.value != Value::Null);
+    let file = values.text(entry("password_file"));
+    let file = file.map(|text| Passphrase::File(values.local_file(&text, directory)));
+    let given = entry("password")
+        .and_then(|node| values.keep(values.scope.text_unless_omitted(node)).flatten());
+    let given = given.map(|text| Passphrase::Given(Secret::new(text)));
+    if let (Some(node), true) = (entry("password"), file.is_some()) {
+        values.wrong(node, "'password_file' takes the place of 'password'", "keep one of the two");
+    }
+    let alias = values.text(entry("alias"));
+    Some(Keystore { password: given.or(file)?, alias: alias.unwrap_or_else(|| ALIAS.to_owned()) })
+}
+
+/// The name of a keystore's entry where the task says none.
+const ALIAS: &str = "tls";
+
 /// `key: keep`: the host has it, and keeps it.
 fn keeps(source: &Node) -> bool {
     matches!(source.entry("key").map(|node| &node.value), Some(Value::Text(text)) if text == "keep")
@@ -352,12 +424,19 @@ fn pair(
     let passphrase_file = path("key_passphrase_file").map(Passphrase::File);
     let acme = acme(source, directory, values);
     let kept = keeps(source);
+    let in_keystore = keystore_source(source, directory, values);
+    let from_keystore = in_keystore.is_some();
+    let keystore = keystore(written, directory, values);
     let mut text = |key| source_text(source.entry(key)?, key, directory, values);
     let (mut cert, chain, mut key) =
         (text("cert"), text("chain"), if kept { None } else { text("key") });
     if let Some((of_cert, of_key)) = acme {
         cert = Some(of_cert);
         key = key.or_else(|| (!kept).then_some(of_key));
+    }
+    if let Some(store) = in_keystore {
+        key = (!kept).then(|| store.clone());
+        cert = Some(store);
     }
     let given = values.text(source.entry("key_passphrase"));
     let passphrase = given.map(|text| Passphrase::Given(text.into())).or(passphrase_file);
@@ -378,6 +457,9 @@ fn pair(
         chain: remote("chain"),
         key: remote("key"),
         combined: remote("combined"),
+        pkcs12: remote("pkcs12"),
+        cert_der: remote("cert_der"),
+        key_der: remote("key_der"),
     };
     let told = values.found.has_errors() || values.not_yet_known.is_some();
     if cert.is_none() && !told {
@@ -385,7 +467,18 @@ fn pair(
     }
     let place = |key| source.entry(key).and_then(|node| node.span.clone());
     let places = PairPlaces { cert: place("cert"), chain: place("chain"), key: place("key") };
-    Some(Pair { cert: cert?, chain, key, passphrase, dest, span: source.span.clone(), places })
+    Some(Pair {
+        cert: cert?,
+        chain,
+        key,
+        passphrase,
+        from_keystore,
+        dest,
+        keystore,
+        services: Vec::new(),
+        span: source.span.clone(),
+        places,
+    })
 }
 
 fn validation(node: Option<&Node>, values: &mut Values<'_>) -> Option<Validation> {

@@ -42,14 +42,26 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
-pub(super) const SERVICE: [&str; 5] = ["name", "container", "engine", "user", "restart"];
-pub(super) const SOURCE: [&str; 6] =
-    ["cert", "chain", "key", "directory", "key_passphrase", "key_passphrase_file"];
+pub(super) const SERVICE: [&str; 6] =
+    ["name", "container", "engine", "user", "restart", "in_place"];
+pub(super) const SOURCE: [&str; 7] =
+    ["cert", "chain", "key", "directory", "pkcs12", "key_passphrase", "key_passphrase_file"];
 pub(super) const KUBERNETES: [&str; 7] =
     ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
-pub(super) const DEST: [&str; 4] = ["cert", "chain", "key", "combined"];
-pub(super) const PAIR: [&str; 2] = ["source", "dest"];
+pub(super) const DEST: [&str; 10] = [
+    "cert",
+    "chain",
+    "key",
+    "combined",
+    "pkcs12",
+    "password",
+    "password_file",
+    "alias",
+    "cert_der",
+    "key_der",
+];
+pub(super) const PAIR: [&str; 3] = ["source", "dest", "service"];
 pub(super) const WITH: [&str; 7] =
     ["template", "copy", "content", "dest", "owner", "group", "mode"];
 pub(super) const VERIFY: [&str; 12] = [
@@ -110,9 +122,15 @@ impl CertificateSpec {
 }
 
 impl Keys {
+    /// Every entry of `certificates` says which service reads it.
+    fn each_has_a_service(&self) -> bool {
+        let items = self.certificates.as_ref().and_then(Node::as_list);
+        items.is_some_and(|items| items.iter().all(|item| item.entry("service").is_some()))
+    }
+
     /// What can be told without variables.
     fn check_shape(&self, node: &Node, found: &mut Diagnostics) {
-        if self.service.is_none() && self.kubernetes.is_none() {
+        if self.service.is_none() && self.kubernetes.is_none() && !self.each_has_a_service() {
             let problem = Diagnostic::error("certificate needs 'service'").at(node.span.as_ref());
             found.push(problem.help("`certroll services` lists them; `files` is the general one"));
         }

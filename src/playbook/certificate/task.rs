@@ -87,6 +87,8 @@ pub enum SingleFiles {
     Block,
     /// `restart: true`: the container is restarted in place of a reload.
     Restart,
+    /// `in_place: true`: such a file is overwritten where it is, in its inode.
+    InPlace,
 }
 
 /// One certificate: files here, and there.
@@ -100,8 +102,14 @@ pub struct Pair {
     pub key: Option<SourceText>,
     /// Opens an encrypted key.
     pub passphrase: Option<Passphrase>,
+    /// Certificate and key come out of one PKCS#12 keystore, which `cert` and `key` both name.
+    pub from_keystore: bool,
     /// Destinations; the profile fills in what is missing.
     pub dest: Dest,
+    /// How a keystore is sealed that is written on the host.
+    pub keystore: Option<Keystore>,
+    /// Which of the task's services read it, from 0; empty: all.
+    pub services: Vec<usize>,
     /// Where it is written.
     pub span: Option<Span>,
     /// Where its files are named.
@@ -117,6 +125,22 @@ pub struct PairPlaces {
     pub chain: Option<Span>,
     /// `key`.
     pub key: Option<Span>,
+}
+
+impl Pair {
+    /// Whether that service of the task reads it.
+    pub(crate) fn is_for(&self, service: usize) -> bool {
+        self.services.is_empty() || self.services.contains(&service)
+    }
+}
+
+/// A PKCS#12 keystore on the host.
+#[derive(Clone, Debug)]
+pub struct Keystore {
+    /// Opens it, and its key.
+    pub password: Passphrase,
+    /// The name of its one entry.
+    pub alias: String,
 }
 
 /// `kubernetes`: which secret of which cluster.
@@ -224,6 +248,12 @@ pub struct Dest {
     pub key: Option<RemotePath>,
     /// Everything in one file.
     pub combined: Option<RemotePath>,
+    /// Everything in a PKCS#12 keystore.
+    pub pkcs12: Option<RemotePath>,
+    /// The leaf as DER.
+    pub cert_der: Option<RemotePath>,
+    /// The key as DER of PKCS#8.
+    pub key_der: Option<RemotePath>,
 }
 
 /// Owners and modes.

@@ -91,6 +91,7 @@ pub(crate) fn text(view: &RunView, summary: &Summary) -> Result<Vec<u8>, prometh
     let registry = Registry::new();
     add_run(view, summary, &registry)?;
     add_services(view, &registry)?;
+    add_found(view, &registry)?;
     add_durations(view, &registry)?;
     let mut text = Vec::new();
     prometheus::TextEncoder::new().encode(&registry.gather(), &mut text)?;
@@ -160,6 +161,34 @@ fn add_services(view: &RunView, registry: &Registry) -> Result<(), prometheus::E
     for ((host, service), last) in served(view) {
         let host = line(host.as_str());
         gauges.with_label_values(&[&host, &service]).set(last.unix() as f64);
+    }
+    Ok(())
+}
+
+/// What `discover` found. Two files of a service on a host may have one certificate, two certificates have two files:
+/// the file tells them apart, or else the port.
+fn add_found(view: &RunView, registry: &Registry) -> Result<(), prometheus::Error> {
+    let gauges = gauge(
+        registry,
+        "certroll_found_certificate_not_after_timestamp_seconds",
+        "Last second of validity of a certificate that discover found.",
+        &["host", "service", "file", "state"],
+    )?;
+    for (host, run) in &view.hosts {
+        for found in &run.found {
+            let Some(certificate) = &found.certificate else { continue };
+            let port = found.endpoints.first().map(|seen| seen.endpoint.to_string());
+            let file = found.file.clone().or(port).unwrap_or_default();
+            let state = serde_json::json!(found.state);
+            let labels = [
+                line(host.as_str()),
+                line(found.service.as_deref().unwrap_or_default()),
+                line(&file),
+                state.as_str().unwrap_or_default().to_owned(),
+            ];
+            let last = certificate.validity.not_after.unix() as f64;
+            gauges.with_label_values(&labels).set(last);
+        }
     }
     Ok(())
 }

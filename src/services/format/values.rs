@@ -27,6 +27,7 @@ pub(super) fn read_layout(node: Option<&Node>) -> Layout {
         key: match word("key").as_deref() {
             Some("first") => KeyPlace::First,
             Some("last") => KeyPlace::Last,
+            Some("pkcs12") => KeyPlace::Pkcs12,
             _ => KeyPlace::Separate,
         },
     }

@@ -6,7 +6,7 @@ use certroll::testing::host::{Attributes, Family, FileRole, HostKind, TimedComma
 use certroll::testing::model::{FileMode, StartTls};
 use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::inspection::{ask, ask_for_plan};
-use certroll::testing::plan::request::CertificateRequest;
+use certroll::testing::plan::request::{CertificateRequest, KeystoreSeal};
 use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
     Dest, Ownership, ReloadChoice, Validation, VerifyChoice,
@@ -178,7 +178,7 @@ fn a_pair_and_a_combined_file_side_by_side() {
         cert: Some("/c.pem".parse().unwrap()),
         key: Some("/k.pem".parse().unwrap()),
         combined: Some("/both.pem".parse().unwrap()),
-        chain: None,
+        ..Dest::default()
     };
     let desired = desired(&wanted);
     let files: Vec<_> =
@@ -201,7 +201,7 @@ fn a_chain_of_its_own_only_splits_what_was_given_apart() {
         cert: Some("/c.pem".parse().unwrap()),
         key: Some("/k.pem".parse().unwrap()),
         chain: Some("/chain.pem".parse().unwrap()),
-        combined: None,
+        ..Dest::default()
     };
     let certificates = |wanted: &CertificateRequest, path: &str| {
         let desired = desired(wanted);
@@ -302,4 +302,70 @@ fn a_rollout_asks_no_service_what_its_own_steps_tell() {
     wanted.certificate.verify = VerifyChoice::Off;
     let asked = asked(&wanted);
     assert!(asked.len() == 2 && asked[1].0.contains("nginx -T") && !asked[1].1, "{asked:?}");
+}
+
+#[test]
+fn each_service_has_its_own_files_of_one_pair() {
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
+    let leaves = [AUTHORITY.leaf(&["www.example.net"]), AUTHORITY.leaf(&["www.example.net"])];
+    let mut wanted = wanted_for(&["nginx", "haproxy"], &leaves, true);
+    wanted.certificate.pairs[0].services = vec![0];
+    wanted.certificate.pairs[1].services = vec![1];
+    let desired = desired(&wanted);
+    let files: Vec<_> =
+        desired.files.iter().map(|file| (file.pair, file.path.to_str().unwrap())).collect();
+    assert_eq!(
+        files,
+        [
+            (0, "/etc/nginx/certs/key.pem"),
+            (0, "/etc/nginx/certs/cert.pem"),
+            (1, "/etc/haproxy/certs/site.pem")
+        ]
+    );
+    let read: Vec<_> =
+        desired.services.iter().map(|service| (service.name.as_str(), &service.pairs)).collect();
+    assert_eq!(read, [("nginx", &vec![0]), ("haproxy", &vec![1])]);
+    // Each is looked at where it listens, for the certificate that it reads.
+    let places: Vec<_> =
+        desired.probes.iter().map(|probe| (probe.pair, probe.service.as_str())).collect();
+    assert_eq!(places, [(0, "nginx"), (1, "haproxy")]);
+    wanted.certificate.pairs[1].services = vec![0];
+    insta::assert_snapshot!(refused(&wanted), @"dest.cert is missing: nginx has no usual path here (with several certificates each one names its own)");
+}
+
+#[test]
+fn a_keystore_and_binary_files_beside_a_pair() {
+    let refused = |wanted: &CertificateRequest| resolve(wanted, DEBIAN).unwrap_err();
+    let mut wanted = wanted(&["nginx"]);
+    wanted.certificate.pairs[0].dest = Dest {
+        cert: Some("/c.pem".parse().unwrap()),
+        key: Some("/k.pem".parse().unwrap()),
+        pkcs12: Some("/store.p12".parse().unwrap()),
+        cert_der: Some("/c.der".parse().unwrap()),
+        key_der: Some("/k.der".parse().unwrap()),
+        ..Dest::default()
+    };
+    insta::assert_snapshot!(refused(&wanted), @"/store.p12 is a PKCS#12 keystore: dest.password (from a vault) or dest.password_file is missing");
+    wanted.seals[0] =
+        Some(KeystoreSeal { password: "changeit".to_owned().into(), alias: "tls".to_owned() });
+    let desired = desired(&wanted);
+    let files: Vec<_> = desired
+        .files
+        .iter()
+        .map(|file| (file.role, file.path.to_str().unwrap(), file.fallback.mode.unwrap()))
+        .collect();
+    let (open, closed) = (FileMode::new(0o644), FileMode::new(0o600));
+    assert_eq!(
+        files,
+        [
+            (FileRole::Key, "/k.der", closed),
+            (FileRole::Key, "/k.pem", closed),
+            (FileRole::Certificate, "/c.der", open),
+            (FileRole::Certificate, "/c.pem", open),
+            (FileRole::Combined, "/store.p12", closed),
+        ]
+    );
+    wanted.certificate.pairs[0].dest =
+        Dest { pkcs12: Some("/store.p12".parse().unwrap()), ..Dest::default() };
+    assert_eq!(self::desired(&wanted).files.len(), 1);
 }

@@ -60,6 +60,7 @@ fn every_built_in_profile_parses_and_says_something() {
             "squid",
             "stunnel",
             "syslog-ng",
+            "tomcat",
             "unbound",
             "vsftpd",
             "znc",
@@ -124,6 +125,7 @@ fn every_built_in_profile_parses_and_says_something() {
         squid: configuration, syntax of certificate and key, pair | reload
         stunnel:  | reload
         syslog-ng: configuration, files exist | reload
+        tomcat: configuration, syntax of certificate, chain and key, readable by the service's user | reload
         unbound: configuration | reload
         vsftpd:  | reload
         znc:  | none

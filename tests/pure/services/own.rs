@@ -74,7 +74,7 @@ services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (pla
     ");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
     insta::assert_snapshot!(errors(""), @"services/own.yml:1:1: a profile is a mapping, not nothing");
-    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, bind, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, inspircd, kamailio, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, postgresql, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, unbound, vsftpd, znc, files, own)");
+    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, bind, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, inspircd, kamailio, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, postgresql, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, tomcat, unbound, vsftpd, znc, files, own)");
 }
 
 #[test]

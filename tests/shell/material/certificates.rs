@@ -83,7 +83,7 @@ fn certificate_files_that_cannot_be_used_are_refused_with_a_reason() {
     empty.pem: the certificate file is empty (check that the step that writes this file has finished)
     words.pem: the certificate file holds no PEM block (a PEM file has lines such as -----BEGIN CERTIFICATE-----)
     der.pem: the certificate file is DER (binary), not PEM (convert it: openssl x509 -inform DER -in FILE -out FILE.pem)
-    bag.pem: the certificate file is a PKCS#12 container (.p12, .pfx), not PEM (extract the certificates: openssl pkcs12 -in FILE -nokeys -out cert.pem)
+    bag.pem: the certificate file is a PKCS#12 container (.p12, .pfx), not PEM (name it in `source.pkcs12` instead of `source.cert`)
     pkcs7.pem: the certificate file holds no certificate, only 'PKCS7' (convert it: openssl pkcs7 -print_certs -in FILE -out FILE.pem)
     leaf.csr: the certificate file holds no certificate, only 'CERTIFICATE REQUEST' (this is a signing request; the certificate is what the CA returns for it)
     leaf.key: the certificate file holds no certificate, only 'PRIVATE KEY' (are the paths of certificate and key swapped?)

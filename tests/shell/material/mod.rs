@@ -4,6 +4,7 @@ mod bundles;
 mod certificates;
 mod damage;
 mod keys;
+mod keystores;
 mod pki;
 
 use certroll::testing::material::{Certificate, parse_certificates};

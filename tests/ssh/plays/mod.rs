@@ -7,6 +7,7 @@ mod kept;
 mod reports;
 mod resume;
 mod saved_plans;
+mod shards;
 pub(crate) mod site;
 mod taking_back;
 mod tasks;

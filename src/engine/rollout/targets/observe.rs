@@ -16,10 +16,6 @@ use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
 use crate::remote::{self, RemoteError, Shell};
-use std::time::Duration;
-
-/// How long a recovery waits for somebody else's lock.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
 /// the transaction can go on in that.
@@ -181,10 +177,10 @@ pub(super) async fn recover(
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
-    let Recovery { host, task, holder, files, emitter } = *recovery;
+    let Recovery { host, task, holder, files, lock_wait, emitter } = *recovery;
     let running = emitter.step(host, Step::Recover);
     let process = connection.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
-    let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
+    let settled = remote::recover(process, holder, lock_wait, files, dirs).await;
     let settled = settled.map_err(|error| {
         let failure = failure::remote(task, host, &error, None);
         match error {
