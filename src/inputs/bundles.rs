@@ -387,7 +387,7 @@ mod tests {
     use super::*;
     use crate::inputs::place::Section;
     use crate::lab::pki::{Authority, KeyKind, Validity};
-    use crate::playbook::certificate::Dest;
+    use crate::playbook::certificate::{Dest, PairPlaces};
 
     #[test]
     fn roots_are_read_once() {
@@ -426,6 +426,7 @@ mod tests {
             keystore: None,
             services: Vec::new(),
             span: None,
+            places: PairPlaces::default(),
         };
         let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
         let place = |index| Place { book: 0, play: 0, section: Section::Tasks, index };
