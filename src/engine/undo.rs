@@ -82,8 +82,14 @@ fn way_back(context: &Context, at: PlayAt<'_>, confirmed: &[Confirmed]) -> Roste
     for one in mine {
         batches.entry(one.batch).or_default().insert(one.host.clone());
     }
-    let batches: Vec<Vec<HostName>> =
-        batches.into_values().rev().map(|batch| batch.into_iter().collect()).collect();
+    // They were confirmed in the order in which they came to their ends.
+    let hosts: IndexSet<HostName> =
+        at.hosts(&context.inputs.variables).unwrap_or_default().into_iter().collect();
+    let in_order = |mut batch: IndexSet<HostName>| {
+        batch.sort_by_key(|host| hosts.get_index_of(host));
+        batch.into_iter().collect()
+    };
+    let batches: Vec<Vec<HostName>> = batches.into_values().rev().map(in_order).collect();
     RosterPlay { names: batches.concat(), batches, ..RosterPlay::default() }
 }
 

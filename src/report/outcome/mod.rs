@@ -263,9 +263,10 @@ impl Page<'_> {
         let left =
             self.of_outcome(|outcome| !matches!(outcome, Outcome::Changed | Outcome::Unchanged));
         let failed = left.iter().any(|host| self.summary.hosts[*host].outcome.is_failure());
-        // One that was cut off has said of no host how it ended.
-        let mut ends = self.view.hosts.values().map(|run| &run.end);
-        let cut_off = ends.all(Option::is_none) && !self.summary.hosts.is_empty();
+        // One that was cut off has not said of every host how it ended.
+        let ended =
+            |host: &HostName| self.view.hosts.get(host).is_some_and(|run| run.end.is_some());
+        let cut_off = !self.summary.hosts.keys().all(ended);
         let stopped = self.summary.stopped.is_some() || cut_off;
         let (start, is_plan) = (&self.view.start, self.view.is_plan());
         let command = start.command.as_str();
