@@ -8,9 +8,10 @@ pub mod host {
         Attributes, BootRecipe, CommandResult, Committed, Container, ContainerFacts,
         ContainerState, Content, Engine, Family, FileChange, FileFacts, FileRole, FileState, Held,
         HeldAs, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant, JournalState,
-        Limits, LockHolder, NewDirectory, Recovered, RecoveredEnd, RegularFile, RolledBack,
-        RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools,
-        TransactionId, TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
+        Limits, LockHolder, NewDirectory, ProcessFacts, ProcessQuery, Recovered, RecoveredEnd,
+        RegularFile, RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure,
+        TimedCommand, Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+        ValidationWay,
     };
 }
 pub mod inventory {

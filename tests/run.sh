@@ -196,6 +196,15 @@ if [ "$releases" = all ]; then
         CERTROLL_TEST_HOSTS_PAGE=$work/hosts tests fleet $((2 * cores)) --include-ignored releases::
     }
     phase "every kind of host" every_host
+    crash_harness() {
+        local program
+        program=$(sed -n 's#^ *Executable tests/shell/main.rs (\(.*\))$#\1#p' "$work/build")
+        tests/fleet/in_release.sh "$1" "$program" --test-threads $((2 * cores)) transaction_crash::
+    }
+    for release in "${bases[@]}"; do
+        # This machine's own is in every run.
+        [ ! -f "target/test-releases/$release.complete" ] || phase "crash harness on $release" crash_harness "$release"
+    done
     for release in "${bases[@]}"; do say "versions of $release"; tests/fleet/fleet versions --release "$release"; done
     phase "docs/hosts.md" python3 tests/fleet/hosts_page.py "$work/hosts"
 elif [ "$services" = all ]; then

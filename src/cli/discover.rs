@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 64;
 pub(super) async fn scan(args: &DiscoverArgs) -> Result<(Vec<u8>, u8), Failure> {
     let now = clock::now();
     let endpoints = places(&args.scan)?;
-    let timeout = Duration::from_secs(args.connection.timeout.unwrap_or(10));
+    let timeout = Duration::from_secs(args.visit.connection.timeout.unwrap_or(10));
     let looked: Vec<(Endpoint, Result<FoundCertificate, String>)> = stream::iter(endpoints)
         .map(|endpoint| async move {
             let found = look(&endpoint, timeout, now).await;
@@ -45,7 +45,7 @@ pub(super) async fn scan(args: &DiscoverArgs) -> Result<(Vec<u8>, u8), Failure> 
         shown.retain(|one| one.wants_attention(days));
     }
     let mut text = String::new();
-    if args.output.output == Output::Json {
+    if args.visit.output.output == Output::Json {
         for one in &shown {
             text.push_str(&serde_json::json!(one).to_string());
             text.push('\n');
@@ -55,7 +55,7 @@ pub(super) async fn scan(args: &DiscoverArgs) -> Result<(Vec<u8>, u8), Failure> 
             text.push_str(&format!("{object}\n"));
         }
     } else {
-        let theme = console::options(&args.output, false).stdout;
+        let theme = console::options(&args.visit.output, false).stdout;
         text.push_str(&found::table(&theme, shown.iter().map(|one| (None, *one)).collect()));
         for (endpoint, problem) in problems(&looked) {
             text.push_str(&format!("{endpoint}: {}\n", crate::report::theme::line(problem)));

@@ -75,8 +75,8 @@ pub(super) fn check(directory: &Path) -> Result<(), Failure> {
 pub(super) fn write(args: &InitArgs, fleet: &Fleet, now: Timestamp) -> Result<String, Failure> {
     let (profiles, _) = Profiles::load(&["services".into()])?;
     let lists: Vec<&String> =
-        args.inventory.sources.iter().filter(|source| source.contains(',')).collect();
-    let is_listed = !lists.is_empty() && lists.len() == args.inventory.sources.len();
+        args.visit.inventory.sources.iter().filter(|source| source.contains(',')).collect();
+    let is_listed = !lists.is_empty() && lists.len() == args.visit.inventory.sources.len();
     let (drafts, left_out) = drafts(args, fleet, &profiles, now, is_listed);
     for (name, text) in &drafts {
         let path = args.out.join(name);
@@ -92,11 +92,12 @@ pub(super) fn write(args: &InitArgs, fleet: &Fleet, now: Timestamp) -> Result<St
     for line in left_out {
         text.push_str(&format!("left out: {}\n", crate::report::theme::line(&line)));
     }
-    let mut inventory = args.inventory.clone();
+    let mut inventory = args.visit.inventory.clone();
     if is_listed {
         inventory.sources = vec![format!("{out}/inventory.ini")];
     }
-    let again = console::rerun_hosts(&format!("{out}/renew.yml"), &inventory, &args.connection);
+    let again =
+        console::rerun_hosts(&format!("{out}/renew.yml"), &inventory, &args.visit.connection);
     let words = shlex::try_join(again.argv.iter().map(String::as_str)).unwrap_or_default();
     text.push_str(&format!("to check it: certroll plan {words}\n"));
     Ok(text)
@@ -247,7 +248,7 @@ fn play(args: &InitArgs, layouts: &[Layout], hosts: &[&HostName]) -> String {
         quoted(&services.join(", ")),
         quoted(&hosts.join(","))
     );
-    if args.connection.becoming {
+    if args.visit.connection.becoming {
         text.push_str("  become: true\n");
     }
     text.push_str("  tasks:\n");

@@ -16,6 +16,7 @@ mod lists;
 mod manual;
 mod project;
 mod prompt;
+mod report;
 mod saved_plan;
 mod secrets;
 mod session;

@@ -105,6 +105,7 @@ impl Questions {
                     command: TimedCommand { command: command.clone(), timeout: PATIENCE },
                     only_if_running: place,
                     in_container: None,
+                    for_user_of: None,
                     unless_mounts: false,
                 });
             }
@@ -209,6 +210,7 @@ impl Readings<'_> {
                     command,
                     only_if_running: None,
                     in_container: None,
+                    for_user_of: None,
                     unless_mounts: false,
                 }
             })
@@ -265,7 +267,13 @@ impl Running<'_> {
 fn asked(shell: &str, only_if_running: Option<usize>) -> InspectCommand {
     let command = CommandLine::Shell(shell.to_owned());
     let command = TimedCommand { command, timeout: PATIENCE };
-    InspectCommand { command, only_if_running, in_container: None, unless_mounts: false }
+    InspectCommand {
+        command,
+        only_if_running,
+        in_container: None,
+        for_user_of: None,
+        unless_mounts: false,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
 use crate::event::planned::{PlanCounts, PlanRow, PlannedTask};
-use crate::event::{Kind, StopReason, TaskResult};
+use crate::event::{Failure, Kind, StopReason, TaskResult};
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::node;
@@ -361,7 +361,8 @@ pub(crate) fn tell(
 ) {
     let ignored = is_ignored(context, vars, task, end);
     if let Some(failure) = end.failure.as_ref().filter(|_| !ignored && !end.told) {
-        context.emitter.failure(&end.host, failure.clone());
+        let failure = Failure { place: task.written(), ..failure.clone() };
+        context.emitter.failure(&end.host, failure);
     }
     let kind = Kind::TaskEnd {
         task: vars.title(task),

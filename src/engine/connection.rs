@@ -122,6 +122,14 @@ impl HostConnection {
         }
     }
 
+    /// The fingerprint of the key that the host showed when it was connected to last.
+    pub(crate) fn host_key(&self) -> Option<String> {
+        match &self.over {
+            Over::Controller => None,
+            Over::Ssh(shared) => shared.last()?.host_key().map(str::to_owned),
+        }
+    }
+
     /// Starts the shell that reads a program of [`remote`], as the account of this connection.
     ///
     /// # Errors

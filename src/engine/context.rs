@@ -10,6 +10,7 @@ use crate::inputs::Inputs;
 use crate::inputs::project::Project;
 use crate::inputs::verb::Verb;
 use crate::playbook::OnFailure;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -43,6 +44,7 @@ pub(crate) struct Context {
     /// Who confirms.
     pub operator: Arc<dyn Operator>,
     ledger: Mutex<Ledger>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Context {
@@ -58,14 +60,31 @@ impl Context {
     ) -> Self {
         let permits = Semaphore::new(project.options.forks.max(1));
         let inputs = Inputs::new(project, identity.now);
-        let (identity, ledger) = (Arc::new(identity), Mutex::default());
+        let (identity, ledger, turns) = (Arc::new(identity), Mutex::default(), Mutex::default());
         let connections = connections.into();
-        Self { inputs, connections, emitter, stop, identity, targets, permits, operator, ledger }
+        Self {
+            inputs,
+            connections,
+            emitter,
+            stop,
+            identity,
+            targets,
+            permits,
+            operator,
+            ledger,
+            turns,
+        }
     }
 
     /// What became of the hosts so far.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held by the host that settles what is left on a machine: its other names wait.
+    pub(crate) fn turn(&self, machine: String) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(machine).or_default())
     }
 
     /// Tells something about the run, once however many hosts it is true of.

@@ -208,6 +208,7 @@ pub(crate) fn remote(
 fn plain(task: &str, step: Step, message: String, state: &str) -> Failure {
     Failure {
         task: task.to_owned(),
+        place: None,
         step,
         message,
         command: None,

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::HostFailure;
+use super::patience::{Patience, is_ours};
 use super::rollout::target::{NotBegun, Recovery, Target};
 use crate::host::StateDirs;
 use crate::inputs::play_scope::PlayScope;
@@ -12,6 +13,10 @@ use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::Scope;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks whether another host of this run is done with the machine.
+const FOR_OURS: Duration = Duration::from_secs(1);
 
 /// What may be left on a host: where its state is kept and where files of certificate tasks are.
 pub(super) struct Leftovers {
@@ -73,14 +78,32 @@ pub(super) async fn recover(
     let mut words = Vec::new();
     for Leftovers { target, files, .. } in together(leftovers) {
         let files: Vec<RemotePath> = files.into_iter().collect();
-        let recovery = Recovery {
-            host,
-            task,
-            holder: &context.identity.holder,
-            files: &files,
-            emitter: &context.emitter,
-        };
-        words.extend(target.recover(&recovery).await.map_err(NotBegun::into_failure)?);
+        let machine = target.machine().unwrap_or_else(|| host.to_string());
+        let turn = context.turn(machine);
+        let _alone = turn.lock().await;
+        let patience = Patience::begin(None, context);
+        loop {
+            let recovery = Recovery {
+                host,
+                task,
+                holder: &context.identity.holder,
+                files: &files,
+                lock_wait: patience.slice(),
+                emitter: &context.emitter,
+            };
+            match target.recover(&recovery).await {
+                Ok(settled) => break words.extend(settled),
+                Err(not_begun) if context.stop.is_interrupt() => {
+                    return Err(not_begun.into_failure());
+                }
+                // The same machine by a name that did not show it.
+                Err(NotBegun::Busy { holder, .. }) if is_ours(&holder, context) => {
+                    tokio::time::sleep(FOR_OURS).await;
+                }
+                Err(NotBegun::Busy { .. }) if !patience.is_over() => {}
+                Err(not_begun) => return Err(not_begun.into_failure()),
+            }
+        }
     }
     Ok(words)
 }

@@ -8,6 +8,7 @@ use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
 use super::foreseen::each_task;
+use super::holding::Held;
 use super::leftovers::{self, Leftovers};
 use super::rollout::job::job;
 use super::rollout::status::host_status;
@@ -19,6 +20,7 @@ use crate::inputs::play_scope::PlayScope;
 use crate::inputs::verb::Verb;
 use crate::model::{HostName, Step};
 use crate::plan::desired::ProbeWant;
+use crate::playbook::certificate::RenderError;
 use crate::remote::{self};
 use crate::source::Diagnostics;
 use indexmap::IndexMap;
@@ -149,16 +151,37 @@ async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure>
     Ok(verified.detail)
 }
 
-/// Asks every host what it holds of each certificate task.
+/// A certificate task that a host is asked about.
+enum Asked {
+    /// Its certificates are here to compare with.
+    Compared(Box<Job>),
+    /// They cannot be read.
+    Held(Box<Held>),
+}
+
+/// Asks every host what it holds of each certificate task. Certificates that cannot be read here keep nobody from being asked.
 ///
 /// # Errors
-/// What is wrong with the playbook's values.
+/// What else is wrong with the playbook's values.
 async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
-    over(context, jobs(context)?, |context, host, jobs| async move {
+    let asked = each_task(context, |chosen, spec, vars, host, scope| {
+        match job(context, chosen, spec, vars, host, scope) {
+            Ok(job) => Ok(Asked::Compared(Box::new(job))),
+            Err(RenderError::Wrong(problems)) => {
+                let held = Held::of(context, chosen, spec, vars, (host, scope), problems);
+                held.map(|held| Asked::Held(Box::new(held)))
+            }
+            Err(unknown) => Err(unknown),
+        }
+    })?;
+    over(context, asked, |context, host, asked| async move {
         let mut ends = Vec::new();
-        for job in jobs {
-            let title = job.task().to_owned();
-            match status_job(&context, &job).await {
+        for asked in asked {
+            let title = match &asked {
+                Asked::Compared(job) => job.task().to_owned(),
+                Asked::Held(held) => held.task.clone(),
+            };
+            match status_of(&context, &host, &asked).await {
                 Ok(end) => ends.push((title, end)),
                 Err(ended) => {
                     ends.push((title, TaskEnd::failed(&host, ended)));
@@ -172,20 +195,38 @@ async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
     Ok(())
 }
 
-async fn status_job(context: &Context, job: &Job) -> Result<TaskEnd, HostFailure> {
-    let view = job.target.status(job).await?;
-    let status = host_status(&view, context.identity.now);
+async fn status_of(
+    context: &Context,
+    host: &HostName,
+    asked: &Asked,
+) -> Result<TaskEnd, HostFailure> {
+    let (task, status) = match asked {
+        Asked::Compared(job) => {
+            let view = job.target.status(job).await?;
+            (job.task(), host_status(&view, context.identity.now))
+        }
+        Asked::Held(held) => {
+            let status = held.status(context, host).await?;
+            let words = format!(
+                "task '{}': nothing is compared, and no server looked at: {}",
+                held.task, held.why
+            );
+            context.emitter.warn(Some(host), words);
+            (held.task.as_str(), status)
+        }
+    };
     let words = match status.is_unfinished() {
         true => "an interrupted transaction is unfinished: `certroll recover` settles it",
         false if status.lock.is_some() => "another run is at work on the host",
+        false if matches!(asked, Asked::Held(_)) => "asked; not compared with the playbook",
         false => "asked",
     };
     if status.deviates() {
-        context.ledger().mark_pending(job.host());
+        context.ledger().mark_pending(host);
     }
-    let kind = Kind::HostStatus { task: job.task().to_owned(), status: Box::new(status) };
-    context.emitter.host(job.host(), kind);
-    Ok(ok(job.host(), words))
+    let kind = Kind::HostStatus { task: task.to_owned(), status: Box::new(status) };
+    context.emitter.host(host, kind);
+    Ok(ok(host, words))
 }
 
 /// Settles what interrupted runs left on every host; nothing else. Asks neither for certificates nor for

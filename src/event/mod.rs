@@ -247,6 +247,9 @@ pub(crate) enum NoteLevel {
 pub(crate) struct Failure {
     /// Task that failed.
     pub task: String,
+    /// Where the task is written, as `FILE:LINE`, and from where that file was included, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Step that failed.
     pub step: Step,
     /// What went wrong, one line.

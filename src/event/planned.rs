@@ -93,6 +93,9 @@ pub struct PlanRow {
     pub mode: Option<String>,
     /// What changes besides the bytes, as `0644 → 0600`; empty: nothing.
     pub detail: String,
+    /// The lines of a configuration file that change, where `--diff` asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<String>,
     /// What checks the staged files and how, as `nginx -t in a private mount namespace`.
     pub validate: String,
     /// What makes the service load them.

@@ -22,6 +22,8 @@ pub struct HostFacts {
     pub kind: HostKind,
     /// `ID` of `/etc/os-release`, as `debian` or `rocky`; empty when there is none.
     pub os_id: String,
+    /// `/etc/machine-id`, if there is one, and the boot: the same under each of the machine's names.
+    pub machine: Option<String>,
     /// What the transaction can work with.
     pub tools: Tools,
     /// The requested files, in the order of the request.
@@ -30,8 +32,6 @@ pub struct HostFacts {
     pub commands: Vec<CommandResult>,
     /// Whether each requested service runs, in the order of the request; `None`: cannot tell.
     pub running: Vec<Option<bool>>,
-    /// Who runs each of them, where a process could be found and its user has a name. Only told when asked for.
-    pub process_users: Vec<Option<String>>,
     /// The main process of each requested service, in the order of the request; `None`: not found.
     pub processes: Vec<Option<ProcessFacts>>,
     /// The processes of each service whose workers were asked for, in the order of the request; `None`: not found.
@@ -92,6 +92,13 @@ pub struct ProcessFacts {
     pub unit: Option<String>,
     /// Whether it can read each of the requested files as they are, in their order; `None`: not asked.
     pub reads: Vec<Option<bool>>,
+}
+
+impl ProcessFacts {
+    /// The user's name; nothing where only the number is known.
+    pub fn user_name(&self) -> Option<&str> {
+        Some(self.user.as_str()).filter(|user| !user.bytes().all(|byte| byte.is_ascii_digit()))
+    }
 }
 
 /// A service's processes at one moment.

@@ -42,8 +42,6 @@ pub struct InspectionVariant {
     pub programs: Vec<String>,
     /// Services to look for.
     pub running: Vec<RunningCheck>,
-    /// Who runs them is wanted; a command that needs one of them has him in `certroll_user`.
-    pub process_users: bool,
     /// Services whose main process is wanted.
     pub processes: Vec<ProcessQuery>,
     /// Services of which the main process and those that it started are wanted, with their start times.
@@ -77,6 +75,8 @@ pub struct InspectCommand {
     /// `certroll_pid` and `certroll_started`, `USER:GROUP` or `-` in `certroll_as`, and the path in there of file N, where
     /// it has one, in `certroll_at_N`. Skipped when it does not run or cannot be entered.
     pub in_container: Option<usize>,
+    /// It finds the user of this process (an index into `processes`) in `certroll_user`; nothing there where nobody knows.
+    pub for_user_of: Option<usize>,
     /// Skipped on hosts whose transactions can give commands mounts of their own
     /// ([`Tools::mount_namespace`](super::Tools::mount_namespace)).
     pub unless_mounts: bool,

@@ -16,12 +16,12 @@ mod transaction;
 pub(crate) use command::CommandRequest;
 pub use command::{CommandResult, RunningCheck, TimedCommand};
 pub use container::{Container, ContainerFacts, ContainerState, Engine};
-pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessFacts, ProcessName, Workers};
+pub(crate) use facts::{BootGuard, Generation, JournalFacts, ProcessName, Workers};
 pub use facts::{
-    FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, RegularFile, Tools,
+    FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, ProcessFacts,
+    RegularFile, Tools,
 };
-pub(crate) use inspection::ProcessQuery;
-pub use inspection::{InspectCommand, Inspection, InspectionVariant, StateDirs};
+pub use inspection::{InspectCommand, Inspection, InspectionVariant, ProcessQuery, StateDirs};
 pub use kind::{Family, HostKind};
 pub(crate) use module::{ModuleRefusal, ModuleReply, ModuleRequest, Verb};
 pub use reports::{

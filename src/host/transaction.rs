@@ -123,6 +123,9 @@ pub struct FileChange {
     pub content: Content,
     /// What it is, for the order of the renames.
     pub role: FileRole,
+    /// It is overwritten where it is, in its inode, and keeps its attributes: for whoever has mounted it by itself. Not
+    /// atomic. Only for a file that is there.
+    pub in_place: bool,
 }
 
 /// Where the new bytes come from.
@@ -148,6 +151,8 @@ pub enum FileRole {
     Certificate,
     /// Certificate and key in one.
     Combined,
+    /// A configuration file that names them: renamed after all of them, wherever it is in its directory.
+    Config,
 }
 
 impl FileRole {
@@ -161,6 +166,9 @@ impl FileRole {
     pub fn rank(self, order: &[Self]) -> usize {
         let usual = [Self::Key, Self::Chain, Self::Certificate];
         let order = if order.is_empty() { &usual } else { order };
+        if self == Self::Config {
+            return 2 * order.len() + 2;
+        }
         let role = if self == Self::Combined { Self::Certificate } else { self };
         match order.iter().position(|known| *known == role) {
             Some(place) => 2 * place + 1,

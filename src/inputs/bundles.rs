@@ -363,3 +363,62 @@ pub(crate) fn uncovered(name: &str, materials: &[Arc<Material>]) -> Option<Diagn
         MaterialError::NameNotCovered { name: name.to_owned(), covered: covered.join("; ") };
     Some(error.diagnostic())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::place::Section;
+    use crate::lab::pki::{Authority, KeyKind, Validity};
+    use crate::playbook::certificate::Dest;
+
+    #[test]
+    fn roots_are_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("root.pem");
+        let now = crate::clock::now();
+        std::fs::write(&file, Authority::new("root", now).unwrap().root_pem()).unwrap();
+        let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
+        let trust = Trust::File(file.clone());
+        assert!(bundles.roots(&trust).is_ok());
+        std::fs::remove_file(file).unwrap();
+        assert!(bundles.roots(&trust).is_ok(), "not read again");
+        assert!(bundles.roots(&Trust::File("/no/such/file".into())).is_err());
+    }
+
+    /// The key is one allocation, and gone with the last task that uses it.
+    #[test]
+    fn a_key_is_held_once_and_dropped_with_its_last_task() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = crate::clock::now();
+        let valid = Validity::NEW;
+        let authority = Authority::new("root", now).unwrap();
+        let bundle = authority.leaf(&["one.demo.test"], KeyKind::P256, valid).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            SourceText::File(path)
+        };
+        let pair = Pair {
+            cert: write("cert.pem", &bundle.fullchain_pem()),
+            chain: None,
+            key: Some(write("key.pem", bundle.key_pem().unwrap().expose())),
+            passphrase: None,
+            from_keystore: false,
+            dest: Dest::default(),
+            keystore: None,
+            services: Vec::new(),
+            span: None,
+        };
+        let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
+        let place = |index| Place { book: 0, play: 0, section: Section::Tasks, index };
+        let load = |index| bundles.load(place(index), &pair, Duration::ZERO).unwrap();
+        let (first, second) = (load(1), load(2));
+        assert!(Arc::ptr_eq(&first, &second), "read once");
+        let key = Arc::downgrade(first.material.bundle.key_pem().unwrap());
+        drop((first, second));
+        bundles.done_with(place(1));
+        assert!(key.upgrade().is_some(), "another task uses it");
+        bundles.done_with(place(2));
+        assert!(key.upgrade().is_none(), "nothing holds it any more");
+    }
+}

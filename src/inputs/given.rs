@@ -7,7 +7,7 @@ use crate::event::run::{HostInputs, Source};
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName};
 use crate::plan::request::{CertificateRequest, Shape};
-use crate::playbook::certificate::{CertificateTask, Pair};
+use crate::playbook::certificate::{CertificateTask, ConfigFile, Pair};
 use crate::services::Profile;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 use crate::template::Scope;
@@ -32,6 +32,7 @@ impl Given {
             let files = [Shape::Fullchain, Shape::Key].map(|shape| material.content(shape));
             digests.extend(files.into_iter().flatten().map(|content| content.digest));
         }
+        digests.extend(wanted.configs.iter().map(|config| config.content.digest));
         let keystores = (0..wanted.materials.len()).filter_map(|pair| wanted.keystore(pair));
         digests.extend(keystores.map(|content| content.digest));
         digests.push(words(&wanted.certificate));
@@ -61,7 +62,8 @@ impl Given {
 /// the bytes that they lead to count by their own digests.
 fn words(task: &CertificateTask) -> Fingerprint {
     let pairs = task.pairs.iter().map(|pair| Pair { span: None, ..pair.clone() }).collect();
-    let task = CertificateTask { span: None, pairs, ..task.clone() };
+    let with = task.with.iter().map(|file| ConfigFile { span: None, ..file.clone() }).collect();
+    let task = CertificateTask { span: None, pairs, with, ..task.clone() };
     Fingerprint::of(format!("{task:?}").as_bytes())
 }
 

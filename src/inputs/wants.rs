@@ -3,16 +3,17 @@
 use super::bundles::{Bundles, uncovered};
 use super::project::Book;
 use super::selection::ChosenTask;
-use crate::model::{HostName, RemotePath};
-use crate::plan::destinations::destinations;
-use crate::plan::request::{CertificateRequest, Material};
+use crate::host::{Attributes, Inspection};
+use crate::model::{Fingerprint, HostName, RemotePath};
+use crate::plan::destinations::{ask_what_is_there, destinations};
+use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
     self, CertificateSpec, CertificateTask, ClusterSecret, Pair, RenderError, Trust, VerifyChoice,
 };
 use crate::services::{self, Profile};
 use crate::source::{Diagnostic, Diagnostics, Node};
-use crate::template::Scope;
+use crate::template::{Scope, TemplateError};
 use crate::verify::Roots;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub(crate) fn want(
     if !found.has_errors() {
         check_names(&rendered, &materials, &mut found);
     }
+    let configs = configs(&rendered, scope, task.no_log, &mut found)?;
     let roots = roots(bundles, &rendered, &mut found);
     if found.has_errors() {
         return Err(RenderError::Wrong(found));
@@ -75,6 +77,7 @@ pub(crate) fn want(
         task: task.title(),
         certificate: rendered,
         materials,
+        configs,
         seals,
         profiles,
         roots,
@@ -89,6 +92,39 @@ pub(crate) fn want(
         RenderError::Wrong(Diagnostics(vec![problem]))
     })?;
     Ok(Want { wanted: Arc::new(wanted), variants: Arc::new(variants), warnings })
+}
+
+/// The files of `with`, rendered for the host.
+///
+/// # Errors
+/// One needs a name that only the run sets.
+fn configs(
+    rendered: &CertificateTask,
+    scope: &Scope,
+    no_log: bool,
+    found: &mut Diagnostics,
+) -> Result<Vec<ConfigContent>, RenderError> {
+    let mut configs = Vec::new();
+    for file in &rendered.with {
+        match certificate::config_content(file, scope) {
+            Ok(content) => {
+                let digest = Fingerprint::of(content.bytes.expose());
+                configs.push(ConfigContent {
+                    path: file.path.clone(),
+                    content: Content { bytes: Arc::new(content.bytes), digest },
+                    hidden: no_log || content.secret,
+                    wanted: Attributes {
+                        owner: file.owner.clone(),
+                        group: file.group.clone(),
+                        mode: file.mode,
+                    },
+                });
+            }
+            Err(TemplateError::Wrong(problem)) => found.push(*problem),
+            Err(TemplateError::NotYetKnown(name)) => return Err(RenderError::NotYetKnown(name)),
+        }
+    }
+    Ok(configs)
 }
 
 /// What a task may have left, and where.
@@ -119,6 +155,32 @@ pub(crate) fn paths(
         let files = destinations(&rendered, &profiles);
         Ok(Places { files, cluster: rendered.cluster })
     }
+}
+
+/// A task as far as it can be told without its certificates.
+pub(crate) struct Holding {
+    /// The services, joined by `, `.
+    pub services: String,
+    /// What to ask of the host.
+    pub request: Inspection,
+}
+
+/// What can be asked of a host without a look at any certificate; `None` where a secret takes the pair, or where more than
+/// the certificates is wrong.
+pub(crate) fn holding(
+    chosen: &ChosenTask<'_>,
+    spec: &CertificateSpec,
+    scope: &Scope,
+) -> Option<Holding> {
+    let rendered = certificate::render(spec, scope, chosen.at.directory()).ok()?;
+    let mut found = Diagnostics::default();
+    let profiles = profiles(chosen.at.book, &rendered, &mut found);
+    if found.has_errors() || rendered.cluster.is_some() {
+        return None;
+    }
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let request = ask_what_is_there(&rendered, &profiles);
+    Some(Holding { services: names.join(", "), request })
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {

@@ -8,7 +8,7 @@ mod record;
 mod saved_plan;
 mod store;
 
-pub(crate) use read::{Listed, State};
+pub(crate) use read::{Listed, State, whole as events};
 pub(crate) use record::Record;
 pub(crate) use saved_plan::{FORMAT, Header, SavedPlan, Source};
 pub(crate) use store::{FindError, Store};

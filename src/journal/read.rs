@@ -86,7 +86,7 @@ fn last(file: &mut File) -> io::Result<Option<Event>> {
 }
 
 /// Reads every event of a record.
-pub(super) fn whole(path: &std::path::Path) -> io::Result<Reading> {
+pub(crate) fn whole(path: &std::path::Path) -> io::Result<Reading> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut reading = Reading { events: Vec::new(), unreadable: 0 };
     let mut line = Vec::new();

@@ -263,6 +263,7 @@ mod tests {
             group: None,
             mode: None,
             detail: String::new(),
+            difference: None,
             validate: "nginx -t in a private mount namespace (covers: pair, chain)".into(),
             reload: "nginx -s reload".into(),
             verify: format!("{host}:443 ({host})"),

@@ -56,6 +56,11 @@ impl Shard {
         self.index.get()
     }
 
+    /// How many there are.
+    pub(crate) fn of(self) -> u32 {
+        self.of.get()
+    }
+
     /// Whether the host belongs to this shard.
     pub(crate) fn takes(self, host: &HostName) -> bool {
         Self::index_of(host, self.of) == self.index()

@@ -20,7 +20,7 @@ use crate::verify::Refusal;
 pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     let mut notes = Vec::new();
     let mut files: Vec<FilePlan> =
-        view.files().map(|file| plan_file(file, view.facts(), &mut notes)).collect();
+        view.files().map(|file| plan_file(file, view, &mut notes)).collect();
     let alternatives::Decided { mut places, notes: about_places } = alternatives::decide(view);
     let asleep = view.asleep();
     places.retain(|place| !asleep.contains(&place.probe.service.as_str()));

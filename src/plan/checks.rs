@@ -3,12 +3,12 @@
 
 use super::command::{boot, names_files, prepared, unseen, with_garbage};
 use super::container::{engine_exec, entered_with_garbage, untouched};
-use super::desired::{CounterCheck, PrecheckWant, ProbeWant, ValidateWant};
+use super::desired::{CounterCheck, FileWant, PrecheckWant, ProbeWant, ValidateWant};
 use super::error::PlanError;
 use super::layout::{Layout, Service};
 use super::probes;
 use super::request::{CertificateRequest, Material};
-use crate::host::{BootRecipe, TimedCommand, ValidateStep, ValidateVia};
+use crate::host::{BootRecipe, FileRole, TimedCommand, ValidateStep, ValidateVia};
 use crate::model::command::quote;
 use crate::model::text::plural;
 use crate::model::{CommandLine, RemotePath};
@@ -336,11 +336,12 @@ pub(super) fn counter_checks(
     first: bool,
 ) -> Vec<CounterCheck> {
     let Some(&first_pair) = service.pairs.first() else { return Vec::new() };
-    let of_pair = layout.files.iter().filter(|file| file.pair == first_pair);
+    let is_garbled = |file: &FileWant| file.pair == first_pair && file.role != FileRole::Config;
+    let of_pair = layout.files.iter().filter(|file| is_garbled(file));
     let files: Vec<&RemotePath> = of_pair.map(|file| &file.path).collect();
     let timeout = wanted.certificate.validate_timeout;
     let mut checks = Vec::new();
-    let pair_files = layout.files.iter().enumerate().filter(|(_, file)| file.pair == first_pair);
+    let pair_files = layout.files.iter().enumerate().filter(|(_, file)| is_garbled(file));
     let numbers: Vec<usize> = pair_files.map(|(index, _)| index).collect();
     let inside = |command: &CommandLine, private_net, label| CounterCheck {
         command: TimedCommand {

@@ -43,6 +43,8 @@ pub struct FileWant {
     pub leaf: Option<Arc<Certificate>>,
     /// The leaf's issuer, where it is an intermediate's that was not given.
     pub missing_issuer: Option<String>,
+    /// `--diff` shows no line of it.
+    pub hidden: bool,
 }
 
 /// One handshake that must show the new leaf.

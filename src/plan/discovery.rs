@@ -3,9 +3,10 @@
 
 use super::desired::ServiceWant;
 use super::host_plan::FilePlan;
-use super::inspection::{HostView, PrecheckView, ServiceView};
+use super::inspection::{FileView, HostView, PrecheckView, ServiceView};
 use crate::host::{FileFacts, FileRole, Held, HeldAs};
 use crate::model::RemotePath;
+use crate::playbook::certificate::SingleFiles;
 use crate::services::Discovered;
 
 /// Names of files in one note.
@@ -40,6 +41,10 @@ fn with_facts<'a>(view: &'a HostView, files: &'a [FilePlan]) -> Vec<(&'a FilePla
 
 /// Destinations that no service's configuration names, and services that name none of them.
 pub(crate) fn unnamed(view: &HostView, files: &[FilePlan]) -> Vec<String> {
+    // What the host told is not what its service will read.
+    if files.iter().any(FilePlan::writes_configuration) {
+        return Vec::new();
+    }
     let files = with_facts(view, files);
     let known: Vec<(&ServiceWant, Vec<Discovered>)> =
         view.services().filter_map(|service| Some((service.want, discovered(&service)?))).collect();
@@ -109,11 +114,14 @@ fn fits(role: FileRole, named: &Discovered) -> bool {
         FileRole::Combined => true,
         FileRole::Certificate => role.holds_leaf(),
         FileRole::Key => role.holds_key(),
-        FileRole::Chain => role == FileRole::Chain,
+        FileRole::Chain | FileRole::Config => role == named.role,
     }
 }
 
 fn is_missing(file: &FilePlan, there: &FileFacts, named: &[&Discovered]) -> bool {
+    if file.want.role == FileRole::Config {
+        return false;
+    }
     let candidates: Vec<&Discovered> =
         named.iter().copied().filter(|named| fits(file.want.role, named)).collect();
     // Dovecot does not tell where its key is, and hardly anybody names a chain.
@@ -186,7 +194,11 @@ fn certbot(file: &FilePlan, there: &FileFacts) -> Option<String> {
 /// Said also when nothing is written: an older file in there is the commonest cause of drift.
 fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<String> {
     let held = there.held.as_slice();
-    let restarts = |held: &Held| view.services().any(|service| service.restarts_for(held.asked));
+    let treated = |held: &Held, so: SingleFiles| {
+        view.services().any(|service| service.treats(held.asked, so))
+    };
+    let restarts = |held: &Held| treated(held, SingleFiles::Restart);
+    let in_place = view.is_written_in_place(&FileView { want: &file.want, there });
     let words = |held: &Held| {
         let (path, by, inside) = (&file.want.path, held.by(), &held.path);
         let remedy = "mount its directory instead, or restart the container in place of a reload";
@@ -203,6 +215,14 @@ fn mounted_alone(view: &HostView, file: &FilePlan, there: &FileFacts) -> Vec<Str
                 "{path} is mounted into {by} as a single file, {inside}, and was replaced since: an older file is \
                  in there until it is restarted; {remedy}"
             )),
+            HeldAs::File if !file.action.keeps_file() && in_place => {
+                treated(held, SingleFiles::InPlace).then(|| {
+                    format!(
+                        "{path} is overwritten in place, because {by} has mounted it by itself, as {inside}: that is not \
+                         atomic, for a moment whoever reads it sees a part of it"
+                    )
+                })
+            }
             HeldAs::File if !file.action.keeps_file() => Some(format!(
                 "{path} is mounted into {by} as a single file, {inside}: what runs there goes on seeing the old one \
                  until it is restarted; {remedy}"

@@ -2,15 +2,13 @@
 
 use super::desired::FileWant;
 use super::host_plan::FilePlan;
-use super::inspection::FileView;
-use crate::host::{FileFacts, FileState, HostFacts, RegularFile};
+use super::inspection::{FileView, HostView};
+use crate::host::{FileFacts, FileState, RegularFile};
 use crate::model::{FileAction, FileMode};
 
-pub(super) fn plan_file(
-    file: FileView<'_>,
-    facts: &HostFacts,
-    notes: &mut Vec<String>,
-) -> FilePlan {
+pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<String>) -> FilePlan {
+    let in_place = view.is_written_in_place(&file);
+    let facts = view.facts();
     let FileView { want, there } = file;
     let mut plan = FilePlan {
         want: want.clone(),
@@ -23,6 +21,7 @@ pub(super) fn plan_file(
         group: None,
         mode: None,
         detail: String::new(),
+        difference: None,
     };
     plan.action = match &there.state {
         FileState::Directory => blocked("a directory is in the way"),
@@ -56,6 +55,7 @@ pub(super) fn plan_file(
             blocked(&format!("{user} cannot give it to {owner}; `become: true` may be missing"));
     }
     remarks(want, there, &plan, notes);
+    notes.extend(other_names(there, &plan, in_place));
     plan
 }
 
@@ -161,12 +161,12 @@ fn remarks(want: &FileWant, there: &FileFacts, plan: &FilePlan, notes: &mut Vec<
         let missing: Vec<_> = there.missing_directories.iter().map(ToString::to_string).collect();
         notes.push(format!("{} will be created", missing.join(", ")));
     }
-    if let Some(file) = there.file()
-        && file.hard_links > 1
-    {
-        notes.push(format!(
-            "{path} has {} hard links; its other names keep the old contents",
-            file.hard_links
-        ));
-    }
+}
+
+fn other_names(there: &FileFacts, plan: &FilePlan, in_place: bool) -> Option<String> {
+    let links = there.file().map(|file| file.hard_links).filter(|links| *links > 1)?;
+    let path = &plan.want.path;
+    let then = if in_place { "change with it" } else { "keep the old contents" };
+    (!plan.action.keeps_file())
+        .then(|| format!("{path} has {links} hard links; its other names {then}"))
 }

@@ -1,6 +1,7 @@
 //! What will be done on one host for one task.
 
 use super::desired::{FileWant, ProbeWant};
+use crate::host::FileRole;
 use crate::material::Certificate;
 use crate::model::{Backoff, FileAction, FileMode, Fingerprint, RemotePath, Step};
 use crate::verify::SignatureChoice;
@@ -151,4 +152,20 @@ pub struct FilePlan {
     pub mode: Option<FileMode>,
     /// What changes besides the bytes, as `0644 → 0600`.
     pub detail: String,
+    /// The lines that change, where they were asked for.
+    pub difference: Option<String>,
+}
+
+impl FilePlan {
+    /// Whether the service's configuration changes here.
+    pub(super) fn writes_configuration(&self) -> bool {
+        self.want.role == FileRole::Config && !self.action.keeps_file()
+    }
+}
+
+impl FilePlan {
+    /// Whether its owner, group or mode changes.
+    pub fn changes_attributes(&self) -> bool {
+        self.owner.is_some() || self.group.is_some() || self.mode.is_some()
+    }
 }

@@ -11,8 +11,8 @@ use super::error::PlanError;
 use super::host_plan::SeenBefore;
 use super::variants::Variants;
 use crate::host::{
-    CommandResult, ContainerFacts, ContainerState, FileFacts, HostFacts, HostKind, InspectCommand,
-    Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
+    CommandResult, ContainerFacts, ContainerState, FileFacts, Held, HeldAs, HostFacts, HostKind,
+    InspectCommand, Inspection, InspectionVariant, ProcessFacts, RunningCheck, TimedCommand,
 };
 use crate::model::{Fingerprint, RemotePath};
 use crate::playbook::certificate::{SingleFiles, WhenStopped};
@@ -84,7 +84,9 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
     for service in &desired.services {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
+        let process = service.process.as_ref().map(|_| variant.processes.len());
         variant.processes.extend(service.process.clone());
+        let for_user_of = process.filter(|_| checks_as_process_user(service));
         let container = service.container.as_ref().map(|_| variant.containers.len());
         variant.containers.extend(service.container.iter().map(|known| known.container.clone()));
         let asked = |command: &TimedCommand, unless_mounts, inside| InspectCommand {
@@ -92,6 +94,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
             only_if_running,
             unless_mounts,
             in_container: container.filter(|_| inside),
+            for_user_of,
         };
         let prechecks = service.prechecks.iter();
         variant
@@ -103,7 +106,6 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         let discover = discover.map(|discover| (&discover.command, false));
         let commands = counter_checks.chain(discover);
         variant.commands.extend(commands.map(|(command, inside)| asked(command, false, inside)));
-        variant.process_users |= service.validate.iter().any(|check| check.as_process_user);
         let optional = service.validate.iter().filter_map(|check| check.step.optional.as_ref());
         for program in optional.chain(&service.program) {
             if !variant.programs.contains(program) {
@@ -112,6 +114,10 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         }
     }
     variant
+}
+
+fn checks_as_process_user(service: &ServiceWant) -> bool {
+    service.validate.iter().any(|check| check.as_process_user)
 }
 
 fn paths(desired: &DesiredState) -> impl Iterator<Item = &RemotePath> {
@@ -232,14 +238,11 @@ impl<'a> ServiceView<'a> {
         Some((self.want.container.as_ref()?, self.containers.get(index)?))
     }
 
-    /// Whether the requested container with this number is its own, and is restarted for files that it has mounted by
+    /// Whether the requested container with this number is its own, and this is done about files that it has mounted by
     /// themselves.
-    pub(super) fn restarts_for(&self, asked: Option<usize>) -> bool {
-        let restarts =
-            |(container, _): (&ServiceContainer, _)| container.single_files == SingleFiles::Restart;
-        asked.is_some()
-            && asked == self.container_index
-            && self.in_container().is_some_and(restarts)
+    pub(super) fn treats(&self, asked: Option<usize>, as_told: SingleFiles) -> bool {
+        let alike = |(container, _): (&ServiceContainer, _)| container.single_files == as_told;
+        asked.is_some() && asked == self.container_index && self.in_container().is_some_and(alike)
     }
 
     /// Whether its container runs, where it has one.
@@ -325,6 +328,15 @@ impl HostView {
     pub fn files(&self) -> impl Iterator<Item = FileView<'_>> {
         let pairs = self.desired.files.iter().zip(&self.facts.files);
         pairs.map(|(want, there)| FileView { want, there })
+    }
+
+    /// Whether a container of the task has it mounted by itself, and is to see it overwritten in place.
+    pub(super) fn is_written_in_place(&self, file: &FileView<'_>) -> bool {
+        let in_place = |held: &Held| {
+            held.kind == HeldAs::File
+                && self.services().any(|service| service.treats(held.asked, SingleFiles::InPlace))
+        };
+        file.there.held.iter().any(in_place)
     }
 
     /// The keys that the host keeps.

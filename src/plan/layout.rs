@@ -3,13 +3,14 @@
 use super::command::mentions;
 use super::desired::{FileWant, KeptKey, ServiceContainer, Told};
 use super::error::PlanError;
-use super::request::{CertificateRequest, Content, Material, Shape};
+use super::request::{CertificateRequest, ConfigContent, Content, Material, Shape};
 use crate::host::{Attributes, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath};
 use crate::playbook::certificate::Pair;
 use crate::playbook::certificate::SingleFiles;
 use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A service of the task, made concrete.
 pub(super) struct Service<'a> {
@@ -74,6 +75,7 @@ impl Layout {
                 FileRole::Certificate => names.push(("cert", &file.path)),
                 FileRole::Key => names.push(("key", &file.path)),
                 FileRole::Chain => names.push(("chain", &file.path)),
+                FileRole::Config => {}
                 FileRole::Combined => {
                     names.push(("cert", &file.path));
                     names.push(("key", &file.path));
@@ -114,6 +116,7 @@ pub(super) fn lay_out(
         let one = OnePair { index, pair, material, services, defaults, wanted };
         one.lay_out(&mut layout)?;
     }
+    layout.files.extend(wanted.configs.iter().map(config));
     // The service whose check and reload come first says what is renamed first, too.
     let order = services.first().map_or(&[][..], |service| service.profile.order.as_slice());
     layout.files.sort_by_key(|file| (file.role.rank(order), file.role));
@@ -125,6 +128,25 @@ pub(super) fn lay_out(
         }
     }
     Ok(layout)
+}
+
+/// A file of `with`. One that is new is root's, and everybody may read it.
+fn config(config: &ConfigContent) -> FileWant {
+    let root = || Some("root".to_owned());
+    FileWant {
+        path: config.path.clone(),
+        role: FileRole::Config,
+        pair: 0,
+        content: Arc::clone(&config.content.bytes),
+        digest: config.content.digest,
+        generation: None,
+        wanted: config.wanted.clone(),
+        fallback: Attributes { owner: root(), group: root(), mode: Some(FileMode::new(0o644)) },
+        widest: None,
+        leaf: None,
+        missing_issuer: None,
+        hidden: config.hidden,
+    }
 }
 
 /// The paths that all services of the task have as their default, if any.
@@ -335,6 +357,7 @@ impl OnePair<'_> {
             missing_issuer: Some(&self.material.bundle)
                 .filter(|_| role.holds_leaf())
                 .and_then(|bundle| bundle.missing_issuer().map(str::to_owned)),
+            hidden: true,
         }
     }
 

@@ -72,12 +72,14 @@ pub(super) fn obstacle_to_all(
     if let Some(why) = kept_key_fault(view) {
         return Some(Decision::blocked(Step::Check, why));
     }
-    let first_time = files.iter().any(|file| file.action == FileAction::Create);
+    let first_time =
+        files.iter().any(|file| file.action == FileAction::Create || file.writes_configuration());
     for (why, check) in failed_prechecks(view) {
         if !first_time {
             return Some(Decision::Blocked { step: Step::Validate, why, check: Some(check) });
         }
-        // It may well fail because the files are not there yet; the staged ones will tell.
+        // It may well fail because the files are not there yet, or be mended by the new configuration; the
+        // staged ones will tell.
         notes.push(format!("{why}; it is tried again with the new files in place"));
     }
     None

@@ -3,9 +3,9 @@
 //! Default paths, owners and commands depend on the distribution and on systemd, which only an
 //! inspection tells; what is here does not.
 
-use crate::host::FileRole;
+use crate::host::{Attributes, FileRole};
 use crate::material::{Bundle, Certificate, keystore};
-use crate::model::{Fingerprint, HostName, Secret};
+use crate::model::{Fingerprint, HostName, RemotePath, Secret};
 use crate::playbook::certificate::{CertificateTask, Trust};
 use crate::services::Profile;
 use crate::verify::Roots;
@@ -25,6 +25,8 @@ pub struct CertificateRequest {
     pub certificate: CertificateTask,
     /// One per pair of the task, in its order.
     pub materials: Vec<Arc<Material>>,
+    /// The files of `with`.
+    pub configs: Vec<ConfigContent>,
     /// How the keystore of each pair is sealed, where its task has one.
     pub seals: Vec<Option<KeystoreSeal>>,
     /// One per service of the task, in its order.
@@ -33,6 +35,19 @@ pub struct CertificateRequest {
     pub roots: Vec<(Trust, Roots)>,
     /// Good to know, from the material checks.
     pub notes: Vec<String>,
+}
+
+/// A configuration file that is changed with the certificates.
+#[derive(Clone, Debug)]
+pub struct ConfigContent {
+    /// Its destination.
+    pub path: RemotePath,
+    /// Its bytes for this host.
+    pub content: Content,
+    /// Its lines are not shown: they come out of a vault, or the task has `no_log`.
+    pub hidden: bool,
+    /// Owner, group and mode as the task says.
+    pub wanted: Attributes,
 }
 
 impl CertificateRequest {

@@ -20,7 +20,7 @@ use crate::playbook::certificate::{
     VerifyChoice,
 };
 use crate::services::{
-    InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
+    AsUser, InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
 };
 use std::time::Duration;
 
@@ -276,8 +276,10 @@ fn reload_reader(profile: &Profile) -> Option<ReloadReader> {
 
 /// How its process is found: asked for where its user matters, or the unit that would have to be restarted.
 fn process(service: &Service<'_>, probes: &[ProbeWant]) -> Option<ProcessQuery> {
+    let mut checks = service.resolved.validate.iter();
     let matters = service.resolved.recover.is_none()
-        || reload_reader(service.profile) == Some(ReloadReader::Process);
+        || reload_reader(service.profile) == Some(ReloadReader::Process)
+        || checks.any(|check| check.step.as_user == Some(AsUser::OfProcess));
     if matters { main_process(service, probes) } else { None }
 }
 

@@ -31,12 +31,14 @@ pub fn transaction(
     moment: Duration,
 ) -> TransactionRequest {
     let desired = view.desired();
-    let changes = plan.files.iter().filter(|file| !file.action.keeps_file());
+    let changes = plan.files.iter().zip(view.files()).filter(|(file, _)| !file.action.keeps_file());
     TransactionRequest {
         id: TransactionId::new(moment),
         holder: holder.to_owned(),
         directories: directories(view, plan),
-        files: changes.map(file_change).collect(),
+        files: changes
+            .map(|(file, seen)| file_change(file, view.is_written_in_place(&seen)))
+            .collect(),
         order: desired.order.clone(),
         watched: desired.services.iter().any(|service| service.watches_renames),
         services: {
@@ -114,7 +116,7 @@ fn directories(view: &HostView, plan: &HostPlan) -> Vec<NewDirectory> {
     missing.into_iter().map(new).collect()
 }
 
-fn file_change(file: &FilePlan) -> FileChange {
+fn file_change(file: &FilePlan, in_place: bool) -> FileChange {
     let want = &file.want;
     let content = match (&file.action, &want.generation) {
         (FileAction::RepairMode, _) => Content::Keep,
@@ -135,6 +137,7 @@ fn file_change(file: &FilePlan) -> FileChange {
         defaults: Attributes { mode: want.fallback.mode, ..Attributes::default() },
         content,
         role: want.role,
+        in_place: in_place && file.action == FileAction::Replace,
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::PlanError;
 use super::probes;
 use super::request::CertificateRequest;
 use super::resolve::resolve;
-use crate::host::{HostFacts, HostKind};
+use crate::host::{HostFacts, HostKind, ProcessFacts};
 use crate::services::{Resolved, choose};
 
 /// A request made concrete for every kind of host, each different one once; most are the same everywhere.
@@ -162,17 +162,13 @@ fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> Desi
 
 /// The user who runs a service checks the new files, and reads the key.
 fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
-    let mut users = facts.process_users.iter();
-    for service in desired
-        .services
-        .iter_mut()
-        .filter(|service| service.running.is_some() && service.container.is_none())
-    {
-        let Some(Some(user)) = users.next() else { continue };
+    let asked = desired.services.iter_mut().filter(|service| service.process.is_some());
+    for (service, process) in asked.zip(&facts.processes) {
+        let Some(user) = process.as_ref().and_then(ProcessFacts::user_name) else { continue };
         let checks = service.validate.iter_mut().filter(|check| check.as_process_user);
         let mut usual = None;
         for check in checks {
-            usual = check.step.user.replace(user.clone()).filter(|usual| usual != user);
+            usual = check.step.user.replace(user.to_owned()).filter(|usual| usual != user);
         }
         let Some(usual) = usual else { continue };
         if desired.reader.as_ref() == Some(&usual) {
@@ -183,7 +179,7 @@ fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
         for file in desired.files.iter_mut().filter(|file| file.role.holds_key()) {
             let fallback = &mut file.fallback;
             if fallback.group.as_ref() == Some(&usual) {
-                fallback.owner = Some(user.clone());
+                fallback.owner = Some(user.to_owned());
                 fallback.group = Some("root".to_owned());
             }
         }

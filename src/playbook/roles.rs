@@ -55,11 +55,8 @@ impl Reading<'_> {
         found: &mut Diagnostics,
     ) -> Vec<Task> {
         let Some(mut reader) = Reader::new(node, "import_role", found) else { return Vec::new() };
-        reader.take("name");
         let given = reader.vars("vars", found);
-        let inner = around.with(&mut reader, found);
-        check(&inner, around, self.templates, found);
-        reader.take("import_role");
+        let inner = self.around_import(&mut reader, "import_role", around, found);
         self.rest_of_import(&reader, key, found);
         let Some(value) = node.entry(key) else { return Vec::new() };
         let Some(role) = task::role_included(value, found) else { return Vec::new() };

@@ -108,6 +108,21 @@ impl<'a> Reading<'a> {
         tasks
     }
 
+    /// The keywords of an import, which all of its tasks have.
+    pub(super) fn around_import(
+        &self,
+        reader: &mut Reader<'_>,
+        keyword: &'static str,
+        around: &Around,
+        found: &mut Diagnostics,
+    ) -> Around {
+        reader.take("name");
+        let inner = around.with(reader, found);
+        check(&inner, around, self.templates, found);
+        reader.take(keyword);
+        inner
+    }
+
     fn import_tasks(
         &mut self,
         node: &Node,
@@ -116,10 +131,7 @@ impl<'a> Reading<'a> {
         found: &mut Diagnostics,
     ) -> Vec<Task> {
         let Some(mut reader) = Reader::new(node, "import_tasks", found) else { return Vec::new() };
-        reader.take("name");
-        let inner = around.with(&mut reader, found);
-        check(&inner, around, self.templates, found);
-        reader.take("import_tasks");
+        let inner = self.around_import(&mut reader, "import_tasks", around, found);
         let Some(value) = node.entry(key) else { return Vec::new() };
         let file = match &value.value {
             Value::Map(_) => value.entry("file"),

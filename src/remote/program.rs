@@ -49,7 +49,7 @@ pub(crate) const LOCK: &str = part!("core/lock");
 const LINKS: &str = part!("files/links");
 
 /// A transaction's parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-const TRANSACTION: [&str; 19] = [
+const TRANSACTION: [&str; 20] = [
     RUN,
     LOCK,
     part!("core/request"),
@@ -66,6 +66,7 @@ const TRANSACTION: [&str; 19] = [
     part!("files/validate"),
     part!("files/switch"),
     part!("files/times"),
+    part!("files/in_place"),
     part!("files/undo"),
     part!("files/finish"),
     part!("transaction"),

@@ -83,6 +83,9 @@ pub(super) fn headline(failure: &Failure) -> String {
 /// What follows the headline: command, its last lines, the host's state, what to do next.
 pub(super) fn details(theme: &Theme, failure: &Failure) -> String {
     let mut text = String::new();
+    if let Some(place) = &failure.place {
+        text.push_str(&theme.block("    written  ", Style::new(), &line(place)));
+    }
     if let Some(command) = &failure.command {
         text.push_str(&theme.block("    command  ", Style::new(), &line(command)));
     }

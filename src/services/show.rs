@@ -207,6 +207,7 @@ fn order(profile: &Profile) -> String {
             FileRole::Certificate | FileRole::Combined => "cert",
             FileRole::Key => "key",
             FileRole::Chain => "chain",
+            FileRole::Config => "config",
         })
         .collect();
     names.join(", ")

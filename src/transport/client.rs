@@ -5,7 +5,7 @@ use super::error::ConnectError;
 use super::host_key::{Expectation, Verdict};
 use crate::model::Timestamp;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +26,7 @@ struct Learnt {
     remember: Option<String>,
     impostor: bool,
     farewell: Option<String>,
+    host_key: Option<String>,
 }
 
 impl Notes {
@@ -37,6 +38,11 @@ impl Notes {
     /// Whether the host's key is not the known one, and nobody minds.
     pub(super) fn is_impostor(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).impostor
+    }
+
+    /// The fingerprint of the key that the host has shown.
+    pub(super) fn host_key(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).host_key.clone()
     }
 
     /// The server's reason for disconnecting. Untrusted.
@@ -65,6 +71,8 @@ impl Handler for Client {
         &mut self,
         shown: &PublicKeyOrCertificate,
     ) -> Result<bool, ClientError> {
+        let fingerprint = shown.public_key().fingerprint(HashAlg::Sha256).to_string();
+        self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).host_key = Some(fingerprint);
         match self.expectation.judge(shown, self.now) {
             Ok(Verdict::Known | Verdict::Unchecked) => Ok(true),
             Ok(Verdict::Impostor) => {

@@ -195,7 +195,7 @@ impl Connector {
         tokio::time::timeout(LOG_IN_TIMEOUT, self.log_in(&mut handle, target, &notes))
             .await
             .map_err(late("authentication", LOG_IN_TIMEOUT))??;
-        Ok(Session::new(handle, target.host.to_string(), through))
+        Ok(Session::new(handle, target.host.to_string(), notes.host_key(), through))
     }
 
     async fn log_in(

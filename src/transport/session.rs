@@ -32,6 +32,8 @@ struct Connection {
     handle: Option<Handle<Client>>,
     /// For messages.
     name: String,
+    /// The fingerprint of the host's key.
+    host_key: Option<String>,
     /// The bastion's connection, which must outlive this one.
     _through: Option<Session>,
 }
@@ -41,8 +43,18 @@ struct Connection {
 pub struct Tunnel(Process);
 
 impl Session {
-    pub(super) fn new(handle: Handle<Client>, name: String, through: Option<Self>) -> Self {
-        Self(Arc::new(Connection { handle: Some(handle), name, _through: through }))
+    pub(super) fn new(
+        handle: Handle<Client>,
+        name: String,
+        host_key: Option<String>,
+        through: Option<Self>,
+    ) -> Self {
+        Self(Arc::new(Connection { handle: Some(handle), name, host_key, _through: through }))
+    }
+
+    /// The fingerprint of the key that the host has shown (`SHA256:…`).
+    pub fn host_key(&self) -> Option<&str> {
+        self.0.host_key.as_deref()
     }
 
     /// Starts a program.

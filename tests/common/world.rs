@@ -74,6 +74,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
                 .map(|&name| ServiceUse { name: name.to_owned(), container: None })
                 .collect(),
             pairs: leaves.iter().map(|_| pair()).collect(),
+            with: Vec::new(),
             ownership: Ownership::default(),
             validate: None,
             reload: None,
@@ -93,6 +94,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             span: None,
         },
         materials: leaves.iter().map(|made| material(made, with_key)).collect(),
+        configs: Vec::new(),
         profiles: services
             .iter()
             .map(|name| Arc::new(PROFILES.find(name).expect("built in").clone()))

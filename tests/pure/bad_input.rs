@@ -412,3 +412,20 @@ fn large_inventories() {
         site.refused(&["plan", "-i", "inv.ini", "site.yml"])
     );
 }
+
+#[test]
+fn a_chain_that_is_required_and_not_there() {
+    let site = Site::new(&[("site.yml", &format!("{CERTIFICATE}      chain: required\n"))]);
+    material(&site);
+    let full = std::fs::read_to_string(site.path().join("cert.pem")).expect("a certificate");
+    let (leaf, _) = full.split_once("-----END CERTIFICATE-----\n").expect("two certificates");
+    site.write("cert.pem", &format!("{leaf}-----END CERTIFICATE-----\n"));
+    let shown = site.refused(&["plan", "-i", "hosts.ini", "site.yml"]);
+    for words in [
+        "site.yml:",
+        "Test intermediate' is missing, and the task says `chain: required` (cert: cert.pem)",
+        "name its file in `source.chain`",
+    ] {
+        assert!(shown.contains(words), "{shown}");
+    }
+}

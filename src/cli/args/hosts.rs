@@ -5,12 +5,9 @@ use super::sources::{ConnectionArgs, InventorySource};
 use clap::Args;
 use std::path::PathBuf;
 
-/// `ping`.
+/// What these verbs have in common.
 #[derive(Debug, Args, Clone)]
-pub(in crate::cli) struct PingArgs {
-    /// Host pattern
-    #[arg(default_value = "all")]
-    pub pattern: String,
+pub(in crate::cli) struct VisitArgs {
     #[command(flatten)]
     /// Inventory flags
     pub inventory: InventorySource,
@@ -26,6 +23,17 @@ pub(in crate::cli) struct PingArgs {
     #[command(flatten)]
     /// How it is watched
     pub watch: WatchArgs,
+}
+
+/// `ping`.
+#[derive(Debug, Args, Clone)]
+pub(in crate::cli) struct PingArgs {
+    /// Host pattern
+    #[arg(default_value = "all")]
+    pub pattern: String,
+    #[command(flatten)]
+    /// How the hosts are found, reached and told of
+    pub visit: VisitArgs,
 }
 
 /// `discover`.
@@ -47,20 +55,8 @@ pub(in crate::cli) struct DiscoverArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "scan")]
     pub metrics: Option<PathBuf>,
     #[command(flatten)]
-    /// Inventory flags
-    pub inventory: InventorySource,
-    #[command(flatten)]
-    /// Connection flags
-    pub connection: ConnectionArgs,
-    /// How many hosts to work on at the same time [default: 50]
-    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub forks: Option<u16>,
-    #[command(flatten)]
-    /// Output flags
-    pub output: OutputArgs,
-    #[command(flatten)]
-    /// How it is watched
-    pub watch: WatchArgs,
+    /// How the hosts are found, reached and told of
+    pub visit: VisitArgs,
 }
 
 impl DiscoverArgs {
@@ -80,20 +76,8 @@ pub(in crate::cli) struct InitArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
-    /// Inventory flags
-    pub inventory: InventorySource,
-    #[command(flatten)]
-    /// Connection flags
-    pub connection: ConnectionArgs,
-    /// Hosts worked on at the same time [default: 50]
-    #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub forks: Option<u16>,
-    #[command(flatten)]
-    /// Output flags
-    pub output: OutputArgs,
-    #[command(flatten)]
-    /// How it is watched
-    pub watch: WatchArgs,
+    /// How the hosts are found, reached and told of
+    pub visit: VisitArgs,
 }
 
 /// A time in whole days, rounded up; a bare number counts days.

@@ -63,6 +63,23 @@ impl ShowArgs {
     }
 }
 
+/// `report`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReportArgs {
+    /// What `-o json` of the runs wrote, or their records: one file of each shard
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write a report of all of them to this file: .html, .md, .json, or .xml for JUnit; repeatable
+    #[arg(long = "report", value_name = "FILE")]
+    pub reports: Vec<PathBuf>,
+    /// Print it as a table, or as a document
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Output flags
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// `inventory`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["list", "graph", "host"]))]

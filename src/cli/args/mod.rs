@@ -9,10 +9,10 @@ mod sources;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs};
+pub(super) use hosts::{DiscoverArgs, InitArgs, PingArgs, VisitArgs};
 pub(super) use local::{
-    ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ManArgs, ServicesArgs,
-    ShowArgs,
+    ConfigArgs, DemoArgs, HistoryArgs, HistoryCommand, InventoryArgs, ManArgs, ReportArgs,
+    ServicesArgs, ShowArgs,
 };
 pub(super) use meaning::refused;
 pub(super) use output::{Color, Format, Output, OutputArgs, WatchArgs, WatchedAs};
@@ -63,6 +63,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// List past runs, or show one of them
     History(HistoryArgs),
+    /// Join the shards of a rollout into one recap, report and exit code
+    Report(ReportArgs),
     /// List the service profiles
     Services(ServicesArgs),
     /// Print the Ansible settings that apply here, their values, and where each comes from
@@ -109,6 +111,7 @@ impl Command {
             Self::Discover(_) => "discover",
             Self::Init(_) => "init",
             Self::History(_) => "history",
+            Self::Report(_) => "report",
             Self::Services(_) => "services",
             Self::Config(_) => "config",
             Self::Demo(_) => "demo",
@@ -130,10 +133,11 @@ impl Command {
                 Some(HistoryCommand::Show { output, .. }) => output,
                 None => &args.output,
             }),
+            Self::Report(args) => Some(&args.output),
             Self::Inventory(args) => Some(&args.output),
-            Self::Ping(args) => Some(&args.output),
-            Self::Discover(args) => Some(&args.output),
-            Self::Init(args) => Some(&args.output),
+            Self::Ping(args) => Some(&args.visit.output),
+            Self::Discover(args) => Some(&args.visit.output),
+            Self::Init(args) => Some(&args.visit.output),
             Self::Services(args) => Some(&args.output),
             Self::Config(args) => Some(&args.output),
             Self::Demo(args) => Some(&args.output),

@@ -1,10 +1,7 @@
 //! The verbs that take a pattern of hosts in place of a playbook.
 
 use super::print::print;
-use crate::cli::args::{
-    ConnectionArgs, DiscoverArgs, InitArgs, InventorySource, Output, OutputArgs, PingArgs,
-    WatchArgs,
-};
+use crate::cli::args::{DiscoverArgs, InitArgs, Output, PingArgs, VisitArgs};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
@@ -15,15 +12,7 @@ use crate::report::{Metrics, Reporter};
 use crate::source::Diagnostic;
 
 pub(super) async fn ping(given: &PingArgs) -> Result<u8, Failure> {
-    let hosts = BareHosts {
-        pattern: &given.pattern,
-        inventory: &given.inventory,
-        connection: &given.connection,
-        forks: given.forks,
-        output: &given.output,
-        watch: &given.watch,
-    };
-    hosts.visit(Verb::Ping, false, Vec::new()).await
+    visit(&given.pattern, &given.visit, Verb::Ping, false, Vec::new()).await
 }
 
 pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
@@ -31,84 +20,58 @@ pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
         let (text, code) = discover::scan(given).await?;
         return print(&text).map(|_| code);
     }
-    let hosts = BareHosts {
-        pattern: &given.pattern,
-        inventory: &given.inventory,
-        connection: &given.connection,
-        forks: given.forks,
-        output: &given.output,
-        watch: &given.watch,
-    };
     let verb = Verb::Discover { expiring: given.expiring };
     let metrics = given.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
-    hosts.visit(verb, given.exit_code, metrics.into_iter().collect()).await
+    let reporters = metrics.into_iter().collect();
+    visit(&given.pattern, &given.visit, verb, given.exit_code, reporters).await
 }
 
 pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {
     init::check(&given.out)?;
-    let hosts = BareHosts {
-        pattern: &given.pattern,
-        inventory: &given.inventory,
-        connection: &given.connection,
-        forks: given.forks,
-        output: &given.output,
-        watch: &given.watch,
-    };
     let collected = init::Collected::default();
     let reporters: Vec<Box<dyn Reporter + Send>> = vec![Box::new(collected.clone())];
-    let code = hosts.visit(Verb::Discover { expiring: None }, false, reporters).await?;
+    let verb = Verb::Discover { expiring: None };
+    let code = visit(&given.pattern, &given.visit, verb, false, reporters).await?;
     let text = init::write(given, &collected.take(), crate::clock::now())?;
-    if given.output.output == Output::Table {
+    if given.visit.output.output == Output::Table {
         print(text.as_bytes())?;
     }
     Ok(code)
 }
 
-/// The hosts of a verb without a playbook.
-struct BareHosts<'a> {
-    pattern: &'a str,
-    inventory: &'a InventorySource,
-    connection: &'a ConnectionArgs,
-    forks: Option<u16>,
-    output: &'a OutputArgs,
-    watch: &'a WatchArgs,
-}
-
-impl BareHosts<'_> {
-    /// Does what the verb asks of each.
-    async fn visit(
-        self,
-        verb: Verb,
-        exit_code: bool,
-        reporters: Vec<Box<dyn Reporter + Send>>,
-    ) -> Result<u8, Failure> {
-        let settings = Settings::read()?;
-        let (mut inventory, mut connection) = (self.inventory.clone(), self.connection.clone());
-        settings.fill_sources(&mut inventory);
-        settings.fill_connection(&mut connection);
-        let forks = self.forks.or(settings.of_run().forks);
-        let sources = project::sources(&inventory, Vec::new())?;
-        let mut warnings = settings.warnings;
-        warnings.extend(sources.warnings.clone());
-        some_host(&sources.inventory, self.pattern)?;
-        let limit = inventory.limit.clone();
-        let mut project =
-            project::hosts_only(sources, verb, self.pattern, limit, inventory.shard, forks)?;
-        project.options.pending_exit_code = exit_code;
-        let session = Session {
-            connection: &connection,
-            output: self.output,
-            watch: self.watch,
-            diff: false,
-            rerun: console::rerun_hosts(self.pattern, self.inventory, self.connection),
-            out: None,
-            plan: None,
-            follows: None,
-            record: None,
-            reporters,
-        };
-        Ok(session.run(project, warnings).await?.exit_code)
-    }
+/// Does what the verb asks of each host of a pattern; there is no playbook.
+async fn visit(
+    pattern: &str,
+    given: &VisitArgs,
+    verb: Verb,
+    exit_code: bool,
+    reporters: Vec<Box<dyn Reporter + Send>>,
+) -> Result<u8, Failure> {
+    let settings = Settings::read()?;
+    let (mut inventory, mut connection) = (given.inventory.clone(), given.connection.clone());
+    settings.fill_sources(&mut inventory);
+    settings.fill_connection(&mut connection);
+    let forks = given.forks.or(settings.of_run().forks);
+    let sources = project::sources(&inventory, Vec::new())?;
+    let mut warnings = settings.warnings;
+    warnings.extend(sources.warnings.clone());
+    some_host(&sources.inventory, pattern)?;
+    let limit = inventory.limit.clone();
+    let mut project = project::hosts_only(sources, verb, pattern, limit, inventory.shard, forks)?;
+    project.options.pending_exit_code = exit_code;
+    let session = Session {
+        connection: &connection,
+        output: &given.output,
+        watch: &given.watch,
+        diff: false,
+        rerun: console::rerun_hosts(pattern, &given.inventory, &given.connection),
+        out: None,
+        plan: None,
+        follows: None,
+        record: None,
+        reporters,
+    };
+    Ok(session.run(project, warnings).await?.exit_code)
 }
 
 /// There is somebody to visit: a check of nobody would pass, in cron too.

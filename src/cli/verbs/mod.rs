@@ -7,7 +7,7 @@ mod print;
 
 use super::args::{self, Command, PlanArgs, RecoverArgs, StatusArgs};
 use super::failure::Failure;
-use super::{demo, history, manual, show};
+use super::{demo, history, manual, report, show};
 use crate::inputs::verb::Verb;
 use playbooks::{Task, apply, look_after, on_playbooks, rollback};
 use print::print;
@@ -38,6 +38,11 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         Command::Inventory(args) => local::inventory(&args),
         Command::Show(args) => print(&show::run(&args)?),
         Command::History(args) => print(&history::run(&args)?),
+        Command::Report(args) => {
+            let (text, exit_code) = report::run(&args)?;
+            print(&text)?;
+            Ok(exit_code)
+        }
         Command::Services(args) => local::services(&args),
         Command::Config(args) => local::config(&args),
         Command::Demo(args) => demo::run(&args).await,

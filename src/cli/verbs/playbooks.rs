@@ -4,6 +4,7 @@ use super::print::print;
 use crate::cli::args::{ApplyArgs, RecordArgs, RollbackArgs, RunArgs};
 use crate::cli::failure::Failure;
 use crate::cli::following::{self, Following};
+use crate::cli::report::report_to;
 use crate::cli::saved_plan::{self, Saver, ToDo};
 use crate::cli::session::{self, Followed, Session};
 use crate::cli::settings::Settings;
@@ -12,7 +13,6 @@ use crate::clock;
 use crate::inputs::roster::Roster;
 use crate::inputs::verb::{Back, Verb};
 use crate::journal::SavedPlan;
-use crate::report::document::{Document, Form};
 use crate::report::{Metrics, Reporter};
 use crate::source::{Diagnostic, Diagnostics};
 use std::path::PathBuf;
@@ -204,12 +204,7 @@ fn reporters(args: &RunArgs) -> Result<Vec<Box<dyn Reporter + Send>>, Diagnostic
     let metrics = args.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
     let mut reporters: Vec<Box<dyn Reporter + Send>> = metrics.into_iter().collect();
     for path in &args.reports {
-        let Some(form) = Form::of(path) else {
-            let problem = format!("--report {}: no format has this extension", path.display());
-            return Err(Diagnostic::error(problem)
-                .help("name it .html, .md (Markdown), .json, or .xml (JUnit)"));
-        };
-        reporters.push(Box::new(Document::new(path.clone(), form)));
+        reporters.push(Box::new(report_to(path)?));
     }
     Ok(reporters)
 }

@@ -4,6 +4,7 @@ use super::ends::{good, tell_services};
 use super::interrupt::unless_cut;
 use super::one_host::{Prepared, StagedHost, VerifiedHost, finish, prepare};
 use super::target::{Job, Observed};
+use super::turns::Machines;
 use crate::engine::batch::{Batch, called_off, stop_words};
 use crate::engine::budget::Budget;
 use crate::engine::context::Context;
@@ -67,7 +68,7 @@ pub(super) struct Turn {
 }
 
 /// Stages everywhere, waits for all, then commits host by host.
-pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
+pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>, machines: Arc<Machines>) -> Turn {
     let context = rollout.batch.context;
     let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
     let eager = rollout.eager;
@@ -75,17 +76,21 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>) -> Turn {
     let mut waiting: IndexMap<HostName, Job> =
         jobs.iter().map(|job| (job.host().clone(), job.clone())).collect();
     let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
-    let work = move |context: Arc<Context>, host: HostName, job: Job| async move {
-        if context.stop.is_interrupt() {
-            return (host, None);
+    let work = move |context: Arc<Context>, host: HostName, job: Job| {
+        let machines = Arc::clone(&machines);
+        async move {
+            if context.stop.is_interrupt() {
+                return (host, None);
+            }
+            let preparing = prepare(job.clone(), alone, &machines, &context);
+            let prepared = unless_cut(&context, &job, preparing)
+                .await
+                .unwrap_or_else(|failure| Prepared::Failed(Box::new(failure), None));
+            if let Prepared::Failed(failure, _) = &prepared {
+                tell_now(&context, &host, failure, eager);
+            }
+            (host, Some(prepared))
         }
-        let prepared = unless_cut(&context, &job, prepare(job.clone(), alone, &context))
-            .await
-            .unwrap_or_else(|failure| Prepared::Failed(Box::new(failure), None));
-        if let Prepared::Failed(failure, _) = &prepared {
-            tell_now(&context, &host, failure, eager);
-        }
-        (host, Some(prepared))
     };
     let lost = |host: HostName, why: String| {
         let failure = failure::lost(&rollout.title, Step::Stage, &why);

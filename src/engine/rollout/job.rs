@@ -11,6 +11,7 @@ use crate::plan::earlier::Earlier;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::Scope;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The part of `host` in a certificate task, with the item of its loop in `scope`.
 ///
@@ -44,6 +45,18 @@ pub(crate) fn job(
     let target = context.targets.target(host, connection, dirs, cluster);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
+    let diff = options.diff && context.is_plan();
     let (wanted, variants) = (want.wanted, want.variants);
-    Ok(Job { wanted, variants, earlier, plan_only, reviewed: None, target, identity, emitter })
+    Ok(Job {
+        wanted,
+        variants,
+        earlier,
+        plan_only,
+        lock_wait: Duration::ZERO,
+        diff,
+        reviewed: None,
+        target,
+        identity,
+        emitter,
+    })
 }

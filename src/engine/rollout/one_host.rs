@@ -6,11 +6,13 @@
 
 use super::checks;
 use super::target::{Job, NotBegun, Observed, Recovery, Staged};
+use super::turns::Machines;
 use super::way_back::looked_back;
 use super::workers::{self, NotNewer};
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
+use crate::engine::patience::{Patience, is_ours};
 use crate::engine::verification::{self, Dialers, Sought, Unverified};
 use crate::host::StepFailure;
 use crate::model::{Guarantee, Outcome, Step, Timestamp};
@@ -20,11 +22,7 @@ use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::planned::planned;
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// For how long another run's lock is waited for where neither the task nor the command line says.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what was planned may turn out to be out of date before the host is left alone.
 const STALE: usize = 3;
 
@@ -73,22 +71,26 @@ pub(crate) struct VerifiedHost {
 
 /// Observes, plans, stages and validates. Nothing live changes. `alone`: no other host of this run is at work, so
 /// that there is nobody to let pass.
-pub(crate) async fn prepare(job: Job, alone: bool, context: &Context) -> Prepared {
-    let of_run = context.inputs.project.options.lock_timeout;
-    let patience = job.wanted.certificate.lock_timeout.or(of_run).unwrap_or(LOCK_TIMEOUT);
-    let deadline = Instant::now() + patience;
+pub(crate) async fn prepare(
+    mut job: Job,
+    alone: bool,
+    machines: &Machines,
+    context: &Context,
+) -> Prepared {
+    let patience = Patience::begin(job.wanted.certificate.lock_timeout, context);
     let mut stale = 0;
     loop {
+        job.lock_wait = patience.slice();
         // Whatever was waited for may have changed what is there: it is looked at again.
-        let (observed, not_begun) = match attempt(&job, context).await {
+        let (observed, not_begun) = match attempt(&job, machines, context).await {
             Attempt::Prepared(prepared) => return prepared,
-            Attempt::NotBegun(observed, not_begun) => (observed, not_begun),
+            Attempt::NotBegun(observed, not_begun) => (observed, *not_begun),
         };
         let again = match &not_begun {
             NotBegun::Busy { holder, .. } if is_ours(holder, context) && !alone => {
                 return Prepared::Later;
             }
-            NotBegun::Busy { .. } => Instant::now() < deadline,
+            NotBegun::Busy { .. } => !patience.is_over(),
             NotBegun::Stale(_) => {
                 stale += 1;
                 stale < STALE
@@ -101,20 +103,15 @@ pub(crate) async fn prepare(job: Job, alone: bool, context: &Context) -> Prepare
     }
 }
 
-/// Whether a lock is held by this very run.
-fn is_ours(holder: &str, context: &Context) -> bool {
-    holder.contains(&context.identity.run)
-}
-
 enum Attempt {
     Prepared(Prepared),
-    NotBegun(Option<Arc<Observed>>, NotBegun),
+    NotBegun(Option<Arc<Observed>>, Box<NotBegun>),
 }
 
-async fn attempt(job: &Job, context: &Context) -> Attempt {
+async fn attempt(job: &Job, machines: &Machines, context: &Context) -> Attempt {
     let observed = match recover_and_observe(job, context).await {
         Ok(observed) => Arc::new(observed),
-        Err(not_begun) => return Attempt::NotBegun(None, not_begun),
+        Err(not_begun) => return Attempt::NotBegun(None, Box::new(not_begun)),
     };
     match &observed.plan.decision {
         Decision::Unchanged => {
@@ -131,6 +128,9 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
     if let Some(why) = not_as_reviewed(job, &observed) {
         let failure = failure::stale(job.task(), &why);
         return Attempt::Prepared(Prepared::Failed(Box::new(failure), Some(observed)));
+    }
+    if !machines.may_begin(job, &observed) {
+        return Attempt::Prepared(Prepared::Later);
     }
     match job.target.begin(job, &observed).await {
         Ok(mut staged) => {
@@ -149,7 +149,7 @@ async fn attempt(job: &Job, context: &Context) -> Attempt {
         }
         Err(not_begun) => {
             let not_begun = whose_fault(job, &observed, not_begun).await;
-            Attempt::NotBegun(Some(observed), not_begun)
+            Attempt::NotBegun(Some(observed), Box::new(not_begun))
         }
     }
 }
@@ -215,6 +215,7 @@ async fn recover_and_observe(job: &Job, context: &Context) -> Result<Observed, N
         task: job.task(),
         holder: &context.identity.holder,
         files: &files,
+        lock_wait: job.lock_wait,
         emitter: &job.emitter,
     };
     for line in job.target.recover(&recovery).await? {

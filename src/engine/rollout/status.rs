@@ -4,18 +4,22 @@ use crate::event::planned::CertBrief;
 use crate::event::status::{
     BackupStatus, FileStatus, HostStatus, JournalStatus, ServedStatus, UnfinishedState,
 };
-use crate::host::{FileState, JournalState};
+use crate::host::{FileFacts, FileState, HostFacts, JournalState};
 use crate::material::Certificate;
 use crate::model::{Fingerprint, Timestamp};
-use crate::plan::desired::DesiredState;
 use crate::plan::inspection::{FileView, HostView, PlaceView};
 use crate::plan::row::brief;
 
 /// From what was observed.
 pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
-    let facts = view.facts();
+    let services: Vec<&str> = view.desired().services.iter().map(|one| one.name.as_str()).collect();
+    let services = services.join(", ");
+    let compared = |FileView { want, there }: FileView<'_>| FileStatus {
+        as_wanted: there.sha256().map(|digest| digest == want.digest),
+        ..file_status(&services, there, now)
+    };
     HostStatus {
-        files: view.files().map(|file| file_status(view.desired(), file, now)).collect(),
+        files: view.files().map(compared).collect(),
         served: view
             .places()
             // Of the usual places those where nothing listens say nothing.
@@ -23,6 +27,15 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
             // A server may have several certificates: the one that was asked for counts.
             .map(|place| served_status(place, &view.leaves_on_disk(place.probe.pair), now))
             .collect(),
+        ..held_status(view.facts(), &services, now)
+    }
+}
+
+/// The same where it is not known what is wanted: nothing is compared, and no place looked at.
+pub(crate) fn held_status(facts: &HostFacts, services: &str, now: Timestamp) -> HostStatus {
+    HostStatus {
+        files: facts.files.iter().map(|there| file_status(services, there, now)).collect(),
+        served: Vec::new(),
         lock: facts.lock.as_ref().map(|lock| format!("process {}: {}", lock.pid, lock.note)),
         journals: facts
             .journals
@@ -40,9 +53,7 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     }
 }
 
-fn file_status(desired: &DesiredState, file: FileView<'_>, now: Timestamp) -> FileStatus {
-    let FileView { want, there } = file;
-    let services: Vec<&str> = desired.services.iter().map(|one| one.name.as_str()).collect();
+fn file_status(services: &str, there: &FileFacts, now: Timestamp) -> FileStatus {
     let file = there.file();
     let leaf = there.leaf();
     let problem = match &there.state {
@@ -55,14 +66,14 @@ fn file_status(desired: &DesiredState, file: FileView<'_>, now: Timestamp) -> Fi
         FileState::Unreadable => Some("cannot be read"),
     };
     FileStatus {
-        service: services.join(", "),
-        file: want.path.to_string(),
+        service: services.to_owned(),
+        file: there.path.to_string(),
         digest: there.sha256(),
         access: file.map(|file| format!("{}:{} {}", file.owner, file.group, file.mode)),
         holds_key: file.is_some_and(|file| file.holds_key),
         certificate: leaf.map(|leaf| brief(leaf, now)),
         serial: leaf.map(|leaf| leaf.serial.to_string()),
-        as_wanted: there.sha256().map(|digest| digest == want.digest),
+        as_wanted: None,
         problem: problem.map(str::to_owned),
         backups: there
             .generations

@@ -58,31 +58,46 @@ pub(crate) trait Target: Send + Sync {
     ) -> BoxFuture<'a, Result<Box<dyn Staged>, NotBegun>>;
 
     /// Starts `services` anew that do not serve their old files after a roll back, those of them that ran before: by their
-    /// `recover` command, else by a restart of their unit. `None`: there is no way for any of them. Fails with why.
+    /// `recover` command, else by a restart of their unit. `None`, as for a target that runs no services: there is no way
+    /// for any of them. Fails with why.
     fn revive<'a>(
         &'a self,
         job: &'a Job,
         observed: &'a Observed,
         services: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Revived>, String>>;
+    ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
+        let _ = (job, observed, services);
+        Box::pin(async { Ok(None) })
+    }
 
-    /// The processes of `services` now, in that order; `None` where there are none. For a proof that handshakes cannot give.
+    /// The processes of `services` now, in that order; `None` where there are none, or none that the target could tell.
+    /// For a proof that handshakes cannot give.
     ///
     /// Fails with why nobody knows.
     fn workers<'a>(
         &'a self,
         view: &'a HostView,
         services: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>>;
+    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
+        let _ = view;
+        Box::pin(async move { Ok(vec![None; services.len()]) })
+    }
 
-    /// The ways to look at what it serves.
-    fn dialers(&self) -> Dialers;
+    /// The ways to look at what it serves, beside the controller's own.
+    fn dialers(&self) -> Dialers {
+        Dialers { host: None, bastion: None }
+    }
 
     /// Where the operator's own checks `on: host` run, if such a place is there.
-    fn connection(&self) -> Option<&HostConnection>;
+    fn connection(&self) -> Option<&HostConnection> {
+        None
+    }
 
-    /// Ends when the way to the target is lost, after which a change is undone as [`guarantee`](Self::guarantee) says.
-    fn lost(&self) -> BoxFuture<'_, ()>;
+    /// Ends when the way to the target is lost, after which a change is undone as [`guarantee`](Self::guarantee) says;
+    /// never, where nothing has to last.
+    fn lost(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// A target that holds a stage, and after the commit a change that is not confirmed yet. Dropped, it is as if the
@@ -156,6 +171,8 @@ pub(crate) struct Recovery<'a> {
     pub holder: &'a str,
     /// Beside these, staging directories without a journal are removed.
     pub files: &'a [RemotePath],
+    /// How long somebody else's lock is waited for.
+    pub lock_wait: Duration,
     /// Where its steps are told.
     pub emitter: &'a Emitter,
 }
@@ -183,6 +200,10 @@ pub(crate) struct Job {
     pub earlier: Option<Earlier>,
     /// Nothing will be applied: what costs the host more is asked as well.
     pub plan_only: bool,
+    /// How long the next try waits on the host for somebody else's lock.
+    pub lock_wait: Duration,
+    /// The lines of configuration files that would change are read, to be shown.
+    pub diff: bool,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.

@@ -50,7 +50,7 @@ pub(crate) async fn run(
         let mut turns = Turns::of(jobs);
         while let Some(jobs) = turns.next() {
             let failed = work.values().filter(|work| work.has_failed()).count();
-            let turn = apply(&Rollout::new(batch, task, failed), jobs).await;
+            let turn = apply(&Rollout::new(batch, task, failed), jobs, turns.machines()).await;
             turns.add(turn.later, turn.ends.is_empty());
             record(&mut work, iteration, turn.ends);
         }

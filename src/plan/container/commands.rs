@@ -145,7 +145,7 @@ impl Inside<'_> {
     /// In another container of the same image, with the volumes of this one and the staged files over them.
     pub(super) fn throwaway(&self, command: &CommandLine, files: &[FileWant]) -> Prepared {
         let mut script = self.engine();
-        script.push_str("inspected\nimage=$(engine container inspect -f '{{.Image}}' \"$name\") || exit 123\nengine run --rm --volumes-from \"$name\" --network none --read-only");
+        script.push_str("inspected\nimage=$(engine container inspect -f '{{.Image}}' \"$name\") || exit 123\nengine run --rm --volumes-from \"$name\" --network none");
         let mut names = Vec::new();
         for (index, file) in files.iter().enumerate() {
             let path =

@@ -30,13 +30,14 @@ in_network=; [ "$net" = 0 ] || in_network="$(command -v unshare) -n --"
 limits=; [ ! -x /usr/bin/setpriv ] || limits="/usr/bin/setpriv --no-new-privs --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+net_bind_service,+sys_chroot"
 enter=$(command -v chroot)
 [ "$as" = - ] || enter="$enter --userspec=+${as%:*}:+${as#*:} --groups="
-# Its environment, but for what would steer the host's own programs, or this shell, on the way.
+# Its environment, but for what would steer the host's own programs, or this shell, on the way, and for what HAProxy's
+# master tells itself: a check that is told to wait finds no listener.
 IFS='
 '
 for v in $(tr '\000\n' '\n\001' <&7); do
 case ${v%%=*} in
 *[!A-Za-z0-9_]*|[0-9]*|''|LD_*|GLIBC_*|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MALLOC_*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR) continue;;
-IFS|PPID|UID|EUID|OPTIND|SHELLOPTS|BASH*|ENV|POSIXLY_CORRECT) continue;;
+HAPROXY_MWORKER_*|IFS|PPID|UID|EUID|OPTIND|SHELLOPTS|BASH*|ENV|POSIXLY_CORRECT) continue;;
 esac
 # shellcheck disable=SC2163
 export "$v"

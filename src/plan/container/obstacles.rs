@@ -5,7 +5,7 @@ use crate::host::{ContainerFacts, ContainerState, Engine, Held, HeldAs};
 use crate::model::{CommandLine, Step};
 use crate::plan::desired::ServiceContainer;
 use crate::plan::host_plan::{Decision, FilePlan};
-use crate::plan::inspection::{HostView, ServiceView};
+use crate::plan::inspection::{FileView, HostView, ServiceView};
 use crate::playbook::certificate::SingleFiles;
 
 /// Why nothing can be done.
@@ -85,8 +85,29 @@ fn unseen(
             ));
         };
         let changes = !plan.action.keeps_file() || held.kind == HeldAs::Older;
-        if held.kind.is_single() && changes && container.single_files == SingleFiles::Block {
-            return Some(format!("{path} {}; {}", single(held), ways_out(name)));
+        if !held.kind.is_single() || !changes {
+            continue;
+        }
+        match (container.single_files, held.kind) {
+            (SingleFiles::Restart, _) => {}
+            (SingleFiles::InPlace, HeldAs::Older) => {
+                return Some(format!(
+                    "{path} {}; `in_place` writes the file that is on the host now, which is not the one in there: restart \
+                     the container once, or say `restart: true`",
+                    single(held)
+                ));
+            }
+            (SingleFiles::InPlace, _) if plan.changes_attributes() => {
+                return Some(format!(
+                    "{path} is overwritten in place, which leaves its owner, group and mode as they are, and they should \
+                     change ({}): change them on the host, or leave them out of the task",
+                    plan.detail
+                ));
+            }
+            (SingleFiles::InPlace, _) => {}
+            (SingleFiles::Block, _) => {
+                return Some(format!("{path} {}; {}", single(held), ways_out(name)));
+            }
         }
     }
     None
@@ -109,7 +130,8 @@ fn single(held: &Held) -> String {
 fn ways_out(name: &str) -> String {
     format!(
         "mount its directory instead, or say `service: {{…, container: {name}, restart: true}}`, and the container is \
-         restarted in place of a reload"
+         restarted in place of a reload, or `in_place: true` in place of `restart: true`, and the file is overwritten \
+         where it is, which is not atomic"
     )
 }
 
@@ -125,6 +147,9 @@ fn told_by_engine(view: &HostView, files: &[FilePlan]) -> Option<String> {
         return None;
     }
     files.iter().zip(view.files()).find_map(|(plan, file)| {
+        if view.is_written_in_place(&file) {
+            return None;
+        }
         let held = file.there.held.iter().find(|held| held.kind.is_single() && held.container.is_some())?;
         let changes = !plan.action.keeps_file() || held.kind == HeldAs::Older;
         changes.then(|| {
@@ -167,6 +192,19 @@ pub(in crate::plan) fn remarks(view: &HostView) -> Vec<String> {
             ));
         }
         let Some((container, there)) = service.container() else { continue };
+        let sees_none_of = |file: FileView<'_>| {
+            file.there.held.iter().all(|held| held.asked != service.container_index)
+        };
+        if there.state == ContainerState::Running
+            && view.facts().uid != 0
+            && view.files().any(sees_none_of)
+        {
+            notes.push(format!(
+                "{name}: what the container {} has mounted is not visible without root, so whether it will see the new \
+                 files, and under which paths, is not known; `become: true` shows it",
+                container.container.name
+            ));
+        }
         if there.state == ContainerState::Running
             && !there.can_enter
             && !service.want.validate.is_empty()

@@ -1,16 +1,21 @@
 //! The `certificate` task: its keys as written, and its plain types once rendered.
 
 mod cluster;
+mod config_file;
 mod endpoints;
+mod error;
+mod mapping;
 mod render;
 mod spec;
 mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use render::{RenderError, render};
+pub(crate) use config_file::config_content;
+pub(crate) use error::RenderError;
+pub(crate) use render::render;
 pub(crate) use spec::CertificateSpec;
-pub(crate) use task::AcmePart;
+pub(crate) use task::{AcmePart, ConfigFile};
 pub use task::{
     CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
     SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,

@@ -1,7 +1,10 @@
 //! From templates to the plain types, once a host's variables are known.
 
 use super::cluster::{cluster, destinations, needs_verify};
+use super::config_file::config_files;
 use super::endpoints::verify;
+use super::error::RenderError;
+use super::mapping::mapping;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
     AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Keystore, Ownership,
@@ -10,19 +13,10 @@ use super::task::{
 use crate::host::{Container, Engine};
 use crate::model::{CommandLine, RemotePath, Secret};
 use crate::playbook::values::{Switch, Values, Written, written};
-use crate::source::{Diagnostics, Node, Value};
+use crate::source::{Node, Value};
 use crate::template::Scope;
 use std::path::Path;
 use std::time::Duration;
-
-/// Why a task could not be rendered for a host.
-#[derive(Clone, Debug)]
-pub(crate) enum RenderError {
-    /// Everything that is wrong.
-    Wrong(Diagnostics),
-    /// It needs a name that only the run sets.
-    NotYetKnown(String),
-}
 
 /// Renders the task for one host. `directory` is where relative source paths start.
 ///
@@ -52,6 +46,7 @@ pub(crate) fn render(
         services,
         cluster,
         pairs,
+        with: config_files(keys.with.as_ref(), &mut values),
         ownership: Ownership {
             owner: values.text(keys.owner.as_ref()),
             group: values.text(keys.group.as_ref()),
@@ -164,7 +159,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
         return None;
     };
     let container = values.text(node.entry("container"));
-    let only_there = ["engine", "user", "restart"];
+    let only_there = ["engine", "user", "restart", "in_place"];
     if container.is_none()
         && let Some(other) = only_there.into_iter().find(|key| node.entry(key).is_some())
     {
@@ -172,7 +167,7 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
     }
     let engine = word(node.entry("engine"), "engine", &["podman", "docker"], values);
     let user = values.text(node.entry("user"));
-    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let single_files = single_files(node, values);
     let container = container.map(|container| {
         if !is_container_name(&container) {
             values.wrong(
@@ -187,10 +182,28 @@ fn service(node: &Node, values: &mut Values<'_>) -> Option<ServiceUse> {
                 engine: engine.as_deref().and_then(Engine::of_program),
                 user,
             },
-            single_files: if restart { SingleFiles::Restart } else { SingleFiles::Block },
+            single_files,
         }
     });
     Some(ServiceUse { name: name.trim().to_owned(), container })
+}
+
+fn single_files(node: &Node, values: &mut Values<'_>) -> SingleFiles {
+    let restart = values.flag(node.entry("restart")).unwrap_or(false);
+    let in_place = values.flag(node.entry("in_place")).unwrap_or(false);
+    match (restart, in_place) {
+        (true, true) => {
+            values.wrong(
+                node,
+                "'restart' and 'in_place' are two ways for the same files",
+                "a container that sees a file overwritten needs no restart: leave one of them out",
+            );
+            SingleFiles::Block
+        }
+        (true, false) => SingleFiles::Restart,
+        (false, true) => SingleFiles::InPlace,
+        (false, false) => SingleFiles::Block,
+    }
 }
 
 /// As podman and docker have it.
@@ -252,25 +265,6 @@ fn place_of(service: ServiceUse, all: &mut Vec<ServiceUse>) -> usize {
         all.push(service);
         all.len() - 1
     })
-}
-
-/// The node, rendered if it is a template: it must be a mapping with these keys.
-fn mapping(
-    node: &Node,
-    what: &'static str,
-    keys: &[&str],
-    values: &mut Values<'_>,
-) -> Option<Node> {
-    let rendered = match node.as_map() {
-        Some(_) => node.clone(),
-        None => Node::from_json(&values.json(node)?, node.span.as_ref()),
-    };
-    if rendered.as_map().is_none() {
-        values.wrong(node, format!("'{what}' takes a mapping"), "");
-        return None;
-    }
-    known(Some(&rendered), what, keys, &mut values.found);
-    Some(rendered)
 }
 
 /// A file's name, `{content: TEXT}`, or `{command: [ARGUMENT, …]}`.

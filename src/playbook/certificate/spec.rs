@@ -18,6 +18,7 @@ pub(super) struct Keys {
     pub(super) source: Option<Node>,
     pub(super) dest: Option<Node>,
     pub(super) certificates: Option<Node>,
+    pub(super) with: Option<Node>,
     pub(super) owner: Option<Node>,
     pub(super) group: Option<Node>,
     pub(super) mode: Option<Node>,
@@ -41,7 +42,8 @@ pub(super) struct Keys {
     pub(super) warn_days: Option<Node>,
 }
 
-pub(super) const SERVICE: [&str; 5] = ["name", "container", "engine", "user", "restart"];
+pub(super) const SERVICE: [&str; 6] =
+    ["name", "container", "engine", "user", "restart", "in_place"];
 pub(super) const SOURCE: [&str; 7] =
     ["cert", "chain", "key", "directory", "pkcs12", "key_passphrase", "key_passphrase_file"];
 pub(super) const KUBERNETES: [&str; 7] =
@@ -60,6 +62,8 @@ pub(super) const DEST: [&str; 10] = [
     "key_der",
 ];
 pub(super) const PAIR: [&str; 3] = ["source", "dest", "service"];
+pub(super) const WITH: [&str; 7] =
+    ["template", "copy", "content", "dest", "owner", "group", "mode"];
 pub(super) const VERIFY: [&str; 12] = [
     "endpoint",
     "server_name",
@@ -87,6 +91,7 @@ impl CertificateSpec {
             source: reader.node("source"),
             dest: reader.node("dest"),
             certificates: reader.node("certificates"),
+            with: reader.node("with"),
             owner: reader.node("owner"),
             group: reader.node("group"),
             mode: reader.node("mode"),
@@ -149,6 +154,9 @@ impl Keys {
             known(pair.entry("source"), "source", &SOURCE, found);
             known(pair.entry("dest"), "dest", &DEST, found);
         }
+        for file in self.with.iter().filter_map(Node::as_list).flatten() {
+            known(Some(file), "with", &WITH, found);
+        }
         match self.verify.as_ref().map(|verify| (verify, &verify.value)) {
             Some((_, Value::List(items))) => {
                 for item in items.iter().filter(|item| item.as_map().is_some()) {
@@ -172,6 +180,7 @@ fn without_meaning(keys: &Keys, found: &mut Diagnostics) {
         ("service", &keys.service),
         ("dest", &keys.dest),
         ("certificates", &keys.certificates),
+        ("with", &keys.with),
         ("owner", &keys.owner),
         ("group", &keys.group),
         ("mode", &keys.mode),

@@ -15,6 +15,8 @@ pub struct CertificateTask {
     pub cluster: Option<ClusterSecret>,
     /// One per certificate.
     pub pairs: Vec<Pair>,
+    /// Configuration files that are changed with the certificates.
+    pub with: Vec<ConfigFile>,
     /// Owners and modes as the task says.
     pub ownership: Ownership,
     /// `None`: as the profile says.
@@ -85,6 +87,8 @@ pub enum SingleFiles {
     Block,
     /// `restart: true`: the container is restarted in place of a reload.
     Restart,
+    /// `in_place: true`: such a file is overwritten where it is, in its inode.
+    InPlace,
 }
 
 /// One certificate: files here, and there.
@@ -143,6 +147,34 @@ pub struct ClusterSecret {
     pub take_over: bool,
     /// It is created where it is absent.
     pub create: bool,
+}
+
+/// `with`: a configuration file that joins the transaction.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Its destination.
+    pub path: RemotePath,
+    /// What it holds.
+    pub source: ConfigSource,
+    /// `None`: that of the file that is there, else root.
+    pub owner: Option<String>,
+    /// Likewise.
+    pub group: Option<String>,
+    /// `None`: that of the file that is there, else 0644.
+    pub mode: Option<FileMode>,
+    /// Where it is written.
+    pub span: Option<Span>,
+}
+
+/// Where the bytes of a configuration file come from.
+#[derive(Clone, Debug)]
+pub enum ConfigSource {
+    /// A template of the controller, looked for in `templates/`.
+    Template(String),
+    /// A file of the controller, looked for in `files/`; it may be a vault.
+    Copy(String),
+    /// This text. Never shown: it may come from a vault.
+    Content(crate::model::Secret<String>),
 }
 
 /// Where a certificate, a chain or a key comes from.

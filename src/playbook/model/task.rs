@@ -110,8 +110,17 @@ impl Task {
         self.name.as_ref().and_then(Node::as_str).map(str::trim).filter(|n| !n.is_empty())
     }
 
-    /// How its file was come to, as advice for messages: nothing for one of the playbook itself.
-    pub fn way(&self) -> Option<String> {
+    /// Where it is written, as [`place`](Self::place) says it, and how that file was come to.
+    pub fn written(&self) -> Option<String> {
+        let place = self.place()?;
+        Some(match self.way() {
+            Some(way) => format!("{place}, {way}"),
+            None => place,
+        })
+    }
+
+    /// How its file was come to: nothing for one of the playbook itself.
+    fn way(&self) -> Option<String> {
         let steps: Vec<String> = self
             .around
             .way

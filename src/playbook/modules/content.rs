@@ -3,7 +3,7 @@
 use super::task::{Arguments, ModuleTask};
 use crate::load;
 use crate::model::{FileMode, Secret};
-use crate::source::{Diagnostic, Diagnostics, Node};
+use crate::source::{Diagnostic, Diagnostics, Node, Span};
 use crate::template::{Scope, TemplateError};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,34 @@ pub(crate) fn content(
         (true, Some(name), Some(node)) => file(name, node, arguments, scope).map(Some),
         _ => Ok(None),
     }
+}
+
+/// What a file of the controller holds, looked for as `copy` does.
+///
+/// # Errors
+/// As [`content`].
+pub(crate) fn file_content(
+    name: &str,
+    span: Option<&Span>,
+    scope: &Scope,
+) -> Result<FileContent, TemplateError> {
+    file(name, &named(name, span), &Arguments::default(), scope)
+}
+
+/// What a template of the controller gives for one host, looked for as `template` does.
+///
+/// # Errors
+/// As [`content`].
+pub(crate) fn template_content(
+    name: &str,
+    span: Option<&Span>,
+    scope: &Scope,
+) -> Result<FileContent, TemplateError> {
+    template(name, &named(name, span), &Arguments::default(), scope)
+}
+
+fn named(name: &str, span: Option<&Span>) -> Node {
+    Node::from_json(&serde_json::Value::String(name.to_owned()), span)
 }
 
 fn file(

@@ -9,7 +9,7 @@ mod parse;
 mod table;
 mod task;
 
-pub(crate) use content::{FileContent, content};
+pub(crate) use content::{FileContent, content, file_content, template_content};
 pub(crate) use task::{Arguments, ModuleTask};
 
 use self::definition::Definition;

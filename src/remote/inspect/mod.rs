@@ -1,22 +1,20 @@
 //! Reading the state of a host without changing it.
 
+mod request;
 mod values;
 
 use super::conversation::{BadReply, Conversation, Reply, Shell};
-use super::encode::{BadRequest, encode, places, running_words, timed};
 use super::error::RemoteError;
 use super::program::{INSPECTING, Then, nonce};
 use crate::host::{
-    BootGuard, CommandResult, Engine, Family, FileFacts, FileState, Generation, Held, HeldAs,
-    HostFacts, HostKind, JournalFacts, JournalState, LockHolder, ProcessFacts, RegularFile, Tools,
-    TransactionId, Workers,
-};
-use crate::host::{
-    ContainerFacts, ContainerState, Inspection, InspectionVariant, ProcessQuery, RunningCheck,
+    BootGuard, CommandResult, ContainerFacts, ContainerState, Engine, Family, FileFacts, FileState,
+    Generation, Held, HeldAs, HostFacts, Inspection, InspectionVariant, JournalFacts, JournalState,
+    LockHolder, ProcessFacts, RegularFile, RunningCheck, Tools, TransactionId, Workers,
 };
 use crate::model::text::printable;
 use crate::model::{FileMode, RemotePath, Step};
 use crate::transport::Process;
+use request::request_text;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use values::{
@@ -73,71 +71,6 @@ pub async fn inspect_in(
     Ok((reader.facts, conversation.into_shell()))
 }
 
-fn request_text(request: &Inspection, nonce: &str) -> Result<String, BadRequest> {
-    let mut lines = vec![format!("inspect {nonce}")];
-    lines.extend(places(request.dirs.as_ref()));
-    lines.extend(request.boot_guard.then(|| "boot_guard".to_owned()));
-    for variant in &request.variants {
-        let kinds: Vec<String> = variant.kinds.iter().map(kind_name).collect();
-        lines.push(match kinds.as_slice() {
-            [] => "kind *".to_owned(),
-            kinds => format!("kind {}", kinds.join(" ")),
-        });
-        variant_lines(variant, &mut lines)?;
-    }
-    lines.push("go\n".to_owned());
-    Ok(lines.join("\n"))
-}
-
-fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), BadRequest> {
-    lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
-    lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
-    lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
-    lines.extend(variant.programs.iter().map(|name| format!("prog {}", encode(name.as_bytes()))));
-    lines.extend(variant.process_users.then(|| "users".to_owned()));
-    for check in &variant.running {
-        lines.push(format!("running {}", running_words(check)?));
-    }
-    lines.extend(variant.processes.iter().map(|query| format!("who {}", query_words(query))));
-    lines.extend(variant.workers.iter().map(|query| format!("workers {}", query_words(query))));
-    for container in &variant.containers {
-        let engine = container.engine.map_or("-", Engine::program);
-        let user = container.user.as_ref().map_or("-".to_owned(), |user| encode(user.as_bytes()));
-        lines.push(format!("container {engine} {user} {}", encode(container.name.as_bytes())));
-    }
-    for command in &variant.commands {
-        let needs = command.only_if_running.map_or("-".to_owned(), |index| index.to_string());
-        let text = timed(&command.command)?;
-        let (seconds, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        let unless = if command.unless_mounts { "mounts" } else { "-" };
-        let inside = command.in_container.map_or("-".to_owned(), |index| index.to_string());
-        lines.push(format!("cmd {seconds} {needs} {unless} {inside} {rest}"));
-    }
-    Ok(())
-}
-
-fn query_words(query: &ProcessQuery) -> String {
-    match query {
-        ProcessQuery::PidFile(path) => format!("pidfile {}", encode(path.as_bytes())),
-        ProcessQuery::Process(name) => format!("process {}", encode(name.as_bytes())),
-        ProcessQuery::Listening(ports) => {
-            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-            format!("port {}", ports.join(" "))
-        }
-    }
-}
-
-/// As the script tells kinds apart.
-fn kind_name(kind: &HostKind) -> String {
-    let family = match kind.family {
-        Family::Debian => "debian",
-        Family::RedHat => "redhat",
-        Family::Alpine => "alpine",
-        Family::Other => "other",
-    };
-    format!("{family}-{}", if kind.systemd { "systemd" } else { "plain" })
-}
-
 /// Puts the facts together from replies.
 struct Reader<'a> {
     request: &'a Inspection,
@@ -184,8 +117,6 @@ impl Reader<'_> {
                 let expected = self.facts.running.len();
                 self.in_order(reply, expected, |chosen| chosen.running.len())?;
                 self.facts.running.push(reply.maybe_bool("up").map_err(BadReply::into_words)?);
-                let user = reply.find("user").map(|_| text(reply, "user")).transpose()?;
-                self.facts.process_users.push(user.filter(|user| !user.is_empty()));
                 Ok(false)
             }
             "held" => self.held(reply).map(|()| false),
@@ -231,6 +162,10 @@ impl Reader<'_> {
         facts.user = text(reply, "user")?;
         facts.input_log = flag("inputlog").map_err(BadReply::into_words)?;
         facts.os_id = text(reply, "os")?;
+        facts.machine = reply
+            .find("machine")
+            .filter(|machine| !machine.is_empty())
+            .map(|machine| printable(machine.as_bytes(), 100));
         facts.kind.family = family(&text(reply, "family")?)?;
         facts.kind.systemd = flag("systemd").map_err(BadReply::into_words)?;
         facts.tools = Tools {
@@ -511,16 +446,4 @@ fn regular(reply: &Reply) -> Taken<FileState> {
         },
         readable_by_user: flag("can")?,
     })))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_named_as_the_script_does() {
-        let kind = HostKind { systemd: true, family: Family::RedHat };
-        assert_eq!(kind_name(&kind), "redhat-systemd");
-        assert_eq!(kind_name(&HostKind::default()), "other-plain");
-    }
 }

@@ -2,14 +2,15 @@
 # through pipes. The request, of which only the first `kind` that fits this host counts:
 #
 #   inspect NONCE | state DIR | run DIR | boot_guard
-#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME | users
+#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N... | workers (as who)
 #   container ENGINE USER NAME
-#   cmd SECONDS RUNNING# UNLESS CONTAINER# ARG... (UNLESS mounts: not where commands can have mounts of their own)
+#   cmd SECONDS RUNNING# UNLESS CONTAINER# PROCESS# ARG... (UNLESS mounts: not where commands can have mounts of their
+#     own; PROCESS#: its user is in certroll_user)
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_containers=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot= asked_users=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_containers=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -37,7 +38,6 @@ parse() {
   pub) pubs="$pubs $1";;
   reader) dec "$1"; key_reader=$v;;
   prog) put prog $n_programs "$1"; n_programs=$((n_programs+1));;
-  users) asked_users=1;;
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
   who) put who $n_processes "$*"; n_processes=$((n_processes+1));;
   workers) put workers $n_workers "$*"; n_workers=$((n_workers+1));;
@@ -90,10 +90,14 @@ tell_host() {
     have $host_tool || [ $host_tool = stat ] || host_missing=$host_missing,$host_tool
   done
   mount_namespaces; host_mountns=$v
+  # Clones that kept the id of their image are told apart by their boot.
+  first_line /etc/machine-id; host_machine=
+  case $v in *[!0-9a-f]*) v=;; esac
+  [ "$boot_id" = noboot ] || host_machine=$v.$boot_id
   enc "$host_user"; host_user=$v; enc "$os_id"
   say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd variant=$variant \
     sha256=$sumtool sync=$host_sync stat=$stattool mountns=$host_mountns \
-    inputlog=$host_input_log missing=${host_missing#,}
+    machine=$host_machine inputlog=$host_input_log missing=${host_missing#,}
   i=0
   while [ $i -lt $n_programs ]; do
     get prog $i; host_program=$v; dec "$v"
@@ -165,9 +169,12 @@ tell_processes() {
   p=0
   while [ $p -lt $n_processes ]; do
     get who $p; service_process $v; who_pid=$v
+    put who_name $p ''
     if [ -n "$who_pid" ] && process_rights "$who_pid"; then
       process_unit "$who_pid"; enc "$v"; who_unit=$v
-      account_name "$process_uid"; enc "$v"; who_user=$v
+      process_user "$who_pid" "$process_uid"
+      case $v in -*|*[!A-Za-z0-9_.@-]*) ;; *[!0-9]*) put who_name $p "$v";; esac
+      enc "$v"; who_user=$v
       i=0
       while [ $i -lt $n_files ]; do put can $i -; i=$((i+1)); done
       if [ $process_caps = 0 ]; then
@@ -218,29 +225,17 @@ look_at_services() {
     *) running "$@";;
     esac
     put up $i $v
-    service_up=$v service_user=
-    if [ -n "$asked_users" ]; then process_user; service_user=$v; fi
-    put user $i "$service_user"
-    enc "$service_user"
-    say running i=$i up=$service_up user=$v
+    say running i=$i up=$v
     i=$((i+1))
   done
-}
-
-# The name of the user whose process $running_pid is; empty when nobody knows.
-process_user() {
-  v=
-  [ -n "$running_pid" ] && [ $stattool = gnu ] || return 0
-  v=$(stat -c %U "/proc/$running_pid" 2>/dev/null)
-  case $v in UNKNOWN|-*|*[!A-Za-z0-9_.@-]*) v=;; esac
 }
 
 run_commands() {
   i=0
   while [ $i -lt $n_commands ]; do
-    get cmd $i; set -- $v; service_limit=$1 command_needs=$2 command_unless=$3 command_inside=$4; shift 4
-    v=; [ "$command_needs" = - ] || get user $command_needs
-    certroll_user=$v; [ -z "$asked_users" ] || export certroll_user
+    get cmd $i; set -- $v; service_limit=$1 command_needs=$2 command_unless=$3 command_inside=$4 command_user=$5; shift 5
+    v=; [ "$command_user" = - ] || get who_name $command_user
+    certroll_user=$v; [ "$command_user" = - ] || export certroll_user
     v=1; [ "$command_needs" = - ] || get up $command_needs
     [ "$command_inside" = - ] || enter_words $command_inside
     [ "$command_unless:$host_mountns" != mounts:1 ] || v=0

@@ -64,6 +64,7 @@ restore() {
   back_worst=-
   ignore_signals
   undo
+  [ $unwritten = 0 ] || unsettled
   trap_signals
   [ $touched = 0 ] || services_back
   ignore_signals

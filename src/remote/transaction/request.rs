@@ -76,6 +76,9 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
         if hushed.contains(index) {
             lines.push(format!("hush {number}"));
         }
+        if file.in_place {
+            lines.push(format!("in_place {number}"));
+        }
         if let Content::Bytes(bytes) = &file.content {
             body(bytes.expose(), &mut bodies);
         }
@@ -196,16 +199,16 @@ fn order(request: &TransactionRequest, directories: &[&[u8]]) -> Vec<usize> {
 }
 
 /// Which files change without a rename: where somebody watches for those, all but those that come last, which
-/// are certificates as a rule. Without such among the files there is no last.
+/// are certificates as a rule, and the configuration files behind them. Without such among the files there is no last.
 fn hushed(request: &TransactionRequest) -> Vec<usize> {
     let named_last = request.order.last().copied().unwrap_or(FileRole::Certificate);
-    let last = |role: FileRole| role.rank(&request.order) == named_last.rank(&request.order);
+    let last = |role: FileRole| role.rank(&request.order) >= named_last.rank(&request.order);
     let mut files = request.files.iter();
     if !request.watched || !files.any(|file| last(file.role)) {
         return Vec::new();
     }
     let all = request.files.iter().enumerate();
-    all.filter(|(_, file)| !last(file.role)).map(|(index, _)| index).collect()
+    all.filter(|(_, file)| !last(file.role) && !file.in_place).map(|(index, _)| index).collect()
 }
 
 fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
@@ -214,6 +217,12 @@ fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
 
 fn file_line(file: &FileChange, directories: &[&[u8]]) -> Result<String, BadRequest> {
     let name = file.real_path.file_name();
+    if file.in_place && (file.before.is_none() || file.attributes != Attributes::default()) {
+        return Err(BadRequest::new(format!(
+            "{}: what is overwritten in place must be there, and keeps its attributes",
+            file.path
+        )));
+    }
     if name.starts_with(b".certroll") {
         return Err(BadRequest::new(format!("{}: the name is reserved", file.path)));
     }

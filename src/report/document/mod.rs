@@ -30,7 +30,7 @@ pub(crate) enum Form {
 
 impl Form {
     /// The form that the ending of a file's name asks for.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "html" => Some(Self::Html),
             "md" => Some(Self::Markdown),
@@ -69,6 +69,11 @@ pub(crate) fn render(
     }
 }
 
+/// A file whose name does not say which form it shall have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: no report has this extension")]
+pub(crate) struct UnknownForm(String);
+
 /// Writes a document when the run has ended.
 pub(crate) struct Document {
     path: PathBuf,
@@ -77,9 +82,13 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// To `path`.
-    pub(crate) fn new(path: PathBuf, form: Form) -> Self {
-        Self { path, form, events: Vec::new() }
+    /// To `path`, in the form that its ending asks for.
+    ///
+    /// # Errors
+    /// There is no such form.
+    pub(crate) fn to(path: &Path) -> Result<Self, UnknownForm> {
+        let form = Form::of(path).ok_or_else(|| UnknownForm(path.display().to_string()))?;
+        Ok(Self { path: path.to_owned(), form, events: Vec::new() })
     }
 
     /// Beside the file, and renamed. It may be for a group or a web server, as the umask says.

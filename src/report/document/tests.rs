@@ -120,7 +120,7 @@ fn two_thousand_hosts_are_a_page() {
 #[test]
 fn a_report_that_cannot_be_written_names_its_file() {
     let path = PathBuf::from("/proc/nowhere/report.html");
-    let mut document = Document::new(path, Form::Html);
+    let mut document = Document::to(&path).unwrap();
     let (mut view, mut told) = (RunView::default(), None);
     for event in apply() {
         view.take(&event);

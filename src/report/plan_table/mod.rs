@@ -311,6 +311,30 @@ impl Batch<'_> {
             text.push_str(&theme.block("", theme::STRONG, &place));
             text.push_str(&fields(theme, now, wanted));
         }
+        text.push_str(&self.lines(theme));
+        text
+    }
+
+    /// The lines of configuration files that change, once for all hosts that share them.
+    fn lines(&self, theme: &Theme) -> String {
+        let mut groups: IndexMap<(&str, &str, &str), IndexSet<&HostName>> = IndexMap::new();
+        for row in self.rows.iter().filter(|row| row.action.is_pending()) {
+            let Some(lines) = &row.difference else { continue };
+            groups.entry((&row.service, &row.file, lines)).or_default().insert(&row.host);
+        }
+        let mut text = String::new();
+        for ((service, file, lines), hosts) in groups {
+            let place = format!("{} {} on {}", line(service), line(file), words::hosts(hosts, 4));
+            text.push_str(&theme.block("", theme::STRONG, &place));
+            for changed in lines.lines() {
+                let style = match changed.as_bytes().first() {
+                    Some(b'-') => theme::BAD,
+                    Some(b'+') => theme::GOOD,
+                    _ => Style::new(),
+                };
+                text.push_str(&format!("  {}\n", theme.paint(style, line(changed))));
+            }
+        }
         text
     }
 }

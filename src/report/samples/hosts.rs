@@ -11,6 +11,7 @@ pub(super) fn unreachable(script: &mut Script, host: &str) {
         host,
         Kind::Failure(Box::new(Failure {
             task: TASK.into(),
+            place: None,
             step: Step::Connect,
             message: "192.0.2.16:22: connection refused".into(),
             command: None,
@@ -115,6 +116,7 @@ pub(super) fn refused(script: &mut Script, host: &str) {
         host,
         Kind::Failure(Box::new(Failure {
             task: TASK.into(),
+            place: None,
             step: Step::Validate,
             message: reason.clone(),
             command: Some("nginx -t".into()),
@@ -145,6 +147,7 @@ pub(super) fn rolled_back(script: &mut Script, host: &str) {
         host,
         Kind::Failure(Box::new(Failure {
             task: TASK.into(),
+            place: None,
             step: Step::Verify,
             message: reason.clone(),
             command: None,
@@ -169,6 +172,7 @@ pub(super) fn unknown(script: &mut Script, host: &str) {
         host,
         Kind::Failure(Box::new(Failure {
             task: TASK.into(),
+            place: None,
             step: Step::Confirm,
             message: reason.into(),
             command: None,

@@ -3,7 +3,7 @@
 //!
 //! Controller and hosts share this machine's processors, so walls of many hosts are mostly the hosts' own
 //! work; controller CPU, memory, bytes and counts are not. Then what one transaction costs its host,
-//! and a host with many certificates. Without `--bench` it makes one small round, to see that it works.
+//! a host with many certificates, and what a container costs. Without `--bench` it makes one small round, to see that it works.
 
 #[path = "../../common/mod.rs"]
 mod common;
@@ -34,7 +34,23 @@ fn main() -> io::Result<()> {
     let directory = tempfile::tempdir()?;
     rollouts(&fleet, directory.path(), hosts, runs)?;
     one_transaction(&fleet, directory.path())?;
-    many_certificates(&fleet, directory.path(), certificates)
+    many_certificates(&fleet, directory.path(), certificates)?;
+    if whole { containers() } else { Ok(()) }
+}
+
+/// What a service in a container costs its host more than the same one without.
+fn containers() -> io::Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/containers/scenes.sh");
+    for engine in ["podman", "docker"] {
+        if common::have(&[engine, "strace", "nginx"]) {
+            let certroll = env!("CARGO_BIN_EXE_certroll");
+            std::process::Command::new("bash")
+                .arg(&script)
+                .args([certroll, engine, "cost"])
+                .status()?;
+        }
+    }
+    Ok(())
 }
 
 fn rollouts(fleet: &Fleet, directory: &Path, hosts: usize, runs: usize) -> io::Result<()> {

@@ -1,20 +1,29 @@
-//! Services in containers of podman, rootless too: a host of its own for all scenes, which the script beside this file has.
+//! Services in containers of podman, rootless too, and of docker: a host of its own for the scenes of each, which the
+//! script beside this file has.
 
 use crate::common::{am_root, have};
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn services_in_containers_are_renewed_refused_and_go_back() {
-    let programs =
-        ["podman", "runc", "conmon", "newuidmap", "nginx", "openssl", "runuser", "nsenter"];
-    if !am_root() || !have(&programs) {
+fn services_in_containers_of_podman_are_renewed_refused_and_go_back() {
+    scenes("podman", &["podman", "runc", "conmon", "newuidmap", "runuser"]);
+}
+
+#[test]
+fn services_in_containers_of_docker_are_renewed_refused_and_go_back() {
+    scenes("docker", &["docker", "dockerd", "socat"]);
+}
+
+fn scenes(engine: &str, its: &[&str]) {
+    let programs = ["nginx", "haproxy", "mosquitto", "openssl", "nsenter", "pkill"];
+    if !am_root() || !have(&[its, &programs].concat()) {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/containers/scenes.sh");
     let output = Command::new("bash")
         .arg(script)
-        .arg(env!("CARGO_BIN_EXE_certroll"))
+        .args([env!("CARGO_BIN_EXE_certroll"), engine])
         .output()
         .expect("bash starts");
     let told = String::from_utf8_lossy(&output.stdout);

@@ -18,13 +18,14 @@ use std::sync::Mutex;
 type Story = fn(&Host);
 
 /// What every kind of host is tried with, on nginx.
-const STORIES: [(&str, Story); 6] = [
+const STORIES: [(&str, Story); 7] = [
     ("apply, and a quiet second apply", stories::quiet_the_second_time),
     ("owners, modes and access lists kept", stories::attributes_kept),
     ("the reload fails", stories::reload_false),
     ("another certificate is seen", stories::wrong_verify),
     ("thirty pairs at once", stories::thirty_pairs),
     ("the controller dies in a reload", stories::killed_in_a_reload),
+    ("accounts that cannot be become, by name", stories::become_refused),
 ];
 
 /// Every service of a release: renewed with each type of key, a second run quiet; old bytes after a failure.

@@ -100,6 +100,47 @@ pub(super) fn killed_in_a_reload(host: &Host) {
     host.expect(&NGINX, "gen2");
 }
 
+/// Each refusal in words of its own, whoever `sudo` and `su` are; and what they have to let in.
+pub(super) fn become_refused(host: &Host) {
+    let inventory = host.fleet().dir().join("inventory.ini").display().to_string();
+    let variables = host.file("become.json");
+    let become_as = |more: &str| {
+        let admin = r#""ansible_user": "admin", "ansible_password": "fleet-admin""#;
+        std::fs::write(&variables, more.replace("ADMIN", admin)).unwrap();
+        let given = format!("@{}", variables.display());
+        let ping =
+            ["ping", "-i", &inventory, "--limit", host.name, "-b", "-o", "json", "-e", &given];
+        host.fleet().run_to_end(host.fleet().certroll(&ping))
+    };
+    for (given, words) in [
+        (r#"{"ansible_become_user": "nobody-here"}"#, "there is no user nobody-here on the host"),
+        (r#"{"ansible_become_flags": "--nonsense"}"#, "sudo does not take these become_flags"),
+        (r#"{ADMIN, "ansible_become_password": "mistaken"}"#, "sudo refused the become password"),
+        (r"{ADMIN}", "sudo needs a password to become root"),
+        (
+            r#"{ADMIN, "ansible_become_method": "su", "ansible_become_password": "mistaken"}"#,
+            "su refused the become password",
+        ),
+        (
+            r#"{"ansible_become_method": "su", "ansible_become_user": "nobody-here", "ansible_become_password": "mistaken"}"#,
+            "there is no user nobody-here on the host",
+        ),
+    ] {
+        let ran = become_as(given);
+        assert_eq!(ran.outcome(host.name), "unreachable", "{given}: {ran}");
+        let shown = ran.to_string();
+        assert!(shown.contains(words), "{given}: {ran}");
+        // Neither a password nor the text by which its prompt is known.
+        assert!(["mistaken", "fleet-admin", "[certroll"].iter().all(|text| !shown.contains(text)));
+    }
+    host.sh("useradd --no-create-home --home-dir /nowhere --shell /bin/sh homeless");
+    for flags in ["-H", "-i", "-s"] {
+        let login = r#"{"ansible_become_user": "homeless", "ansible_become_flags": "FLAGS"}"#;
+        let ran = become_as(&login.replace("FLAGS", flags));
+        assert_eq!(ran.outcome(host.name), "unchanged", "{flags}: {ran}");
+    }
+}
+
 fn within_a_minute(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {

@@ -8,6 +8,7 @@
 
 mod balancer;
 mod bastion;
+mod config_files;
 mod examples;
 mod failures;
 mod leaks;

@@ -26,7 +26,8 @@ pub fn site() -> Option<Site> {
         fleet.fleet(&["heal", host]);
         fleet.sh(
             host,
-            "rm -rf /etc/nginx/tls /etc/postfix/tls /etc/nginx/sites-enabled/broken.conf",
+            "rm -rf /etc/nginx/tls /etc/postfix/tls /etc/nginx/sites-enabled/broken.conf \
+             /etc/nginx/sites-enabled/shop.conf /etc/nginx/sites-enabled/.certroll",
         );
     }
     fleet.reset("gen1");

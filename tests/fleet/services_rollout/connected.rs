@@ -1,7 +1,8 @@
 //! What a reload costs those who are connected, as the profiles' `reload_costs` say it.
 
 use crate::services_rollout::service::{
-    APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, NGINX, POSTFIX, Service, TRAEFIK,
+    APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, HITCH, LIGHTTPD, MOSQUITTO, NGINX, POSTFIX, Service,
+    TRAEFIK,
 };
 use crate::services_rollout::site::{Host, host};
 use std::io::{BufRead, BufReader, Write};
@@ -24,6 +25,10 @@ elif kind == 'imap':
     one.login('deploy', 'any')
     one.select('INBOX')
     tls = one.sock
+elif kind == 'mqtt':
+    tls = context.wrap_socket(socket.create_connection((address, port)), server_hostname='www.fleet.test')
+    tls.sendall(b'\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02me')
+    assert tls.recv(4) == b'\x20\x02\x00\x00'
 else:
     tls = context.wrap_socket(socket.create_connection((address, port)), server_hostname='www.fleet.test')
     tls.sendall(b'GET / HTTP/1.1\r\nHost: www.fleet.test\r\n\r\n')
@@ -97,8 +102,10 @@ fn idle_connections_are_closed_where_workers_are_replaced() {
         "sed -i 's/^KeepAliveTimeout.*/KeepAliveTimeout 3600/' /etc/apache2/apache2.conf",
         "sed -i 's/timeout client .*/timeout client 1h/' /etc/haproxy/haproxy.cfg",
         "true",
+        "echo 'server.max-keep-alive-idle = 3600' >>/etc/lighttpd/lighttpd.conf",
     ];
-    for (service, patient) in [&NGINX, &APACHE, &HAPROXY, &CADDY].into_iter().zip(patient) {
+    let services = [&NGINX, &APACHE, &HAPROXY, &CADDY, &LIGHTTPD];
+    for (service, patient) in services.into_iter().zip(patient) {
         let Some(host) = host(&[service]) else { return };
         host.sh(patient);
         host.give(service, "gen1");
@@ -110,8 +117,19 @@ fn idle_connections_are_closed_where_workers_are_replaced() {
 
 #[test]
 fn connections_stay_where_the_process_stays() {
-    for (service, kind) in [(&TRAEFIK, "http"), (&ENVOY, "http"), (&POSTFIX, "smtp")] {
+    for (service, kind) in [
+        (&TRAEFIK, "http"),
+        (&ENVOY, "http"),
+        (&POSTFIX, "smtp"),
+        (&MOSQUITTO, "mqtt"),
+        (&HITCH, "http"),
+    ] {
         let Some(host) = host(&[service]) else { return };
+        if service.name == "hitch" {
+            // What it stands in front of.
+            host.sh("setsid socat TCP-LISTEN:80,bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo HTTP/1.1 200 OK; cat' \
+                     >/dev/null 2>&1 </dev/null & sleep 1");
+        }
         let connection = Connection::of(&host, service, kind);
         reload(&host, service);
         std::thread::sleep(Duration::from_secs(2));

@@ -82,6 +82,32 @@ fn a_server_that_keeps_both_kinds_of_key_is_found_out_and_started_anew() {
     host.expect(&MOSQUITTO, "gen3-rsa");
 }
 
+/// Neither keeps the certificate of the other kind: whoever asks for that kind of key gets none.
+#[test]
+fn a_change_of_the_kind_of_key_is_seen_by_clients_of_either_kind() {
+    for service in [&HITCH, &LIGHTTPD] {
+        let Some(host) = host(&[service]) else { return };
+        let certificates = |signatures: &str| {
+            let ask = format!(
+                "openssl s_client -connect 127.0.0.1:{} -sigalgs {signatures} </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true",
+                service.port
+            );
+            host.sh(&ask).trim().parse::<usize>().unwrap()
+        };
+        let (ecdsa, rsa) = ("ECDSA+SHA256", "RSA-PSS+SHA256");
+        assert!(certificates(ecdsa) > 0 && certificates(rsa) == 0);
+
+        host.apply(&Task::of(service, "gen3-rsa"), "changed");
+        host.expect(service, "gen3-rsa");
+        assert!(certificates(rsa) > 0 && certificates(ecdsa) == 0);
+
+        let ran = host.apply(&refused(service, "gen2"), "rolled_back");
+        assert!(ran.stdout.contains("the old certificate is served again"), "{ran}");
+        host.expect(service, "gen3-rsa");
+        assert!(certificates(rsa) > 0 && certificates(ecdsa) == 0);
+    }
+}
+
 #[test]
 fn mosquitto_goes_back_to_exactly_what_was_there() {
     let Some(host) = host(&[&MOSQUITTO]) else { return };

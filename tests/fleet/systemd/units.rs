@@ -91,6 +91,25 @@ fn apache_dies_and_its_unit_is_started_again() {
     host.expect(&APACHE, "gen1");
 }
 
+/// Its reload ends it, and the task says of no command that starts it: systemd restarts the unit that its process was of.
+#[test]
+fn a_unit_that_does_not_come_back_is_restarted_by_systemd() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let before = host.state(&NGINX);
+    let ends = Task::of(&NGINX, "gen2")
+        .services("files")
+        .with("reload: {shell: 'systemctl kill -s KILL nginx; sleep 1'}");
+
+    let ran = host.apply(&ends.attempts(3), "rolled_back");
+
+    assert_eq!(step(&ran, &host), "verify", "{ran}");
+    assert!(ran.stdout.contains("was restarted by `systemctl restart nginx"), "{ran}");
+    assert!(ran.stdout.contains("the old certificate is served again"), "{ran}");
+    assert_eq!(host.state(&NGINX), before);
+    assert_eq!(state_of(&host, &NGINX), "active");
+    host.expect(&NGINX, "gen1");
+}
+
 /// A service that was down before: nobody starts it, nobody is blamed for it, and the task says what happens to its
 /// files.
 #[test]

@@ -1,7 +1,7 @@
 //! Services in containers: what is asked, what is in the way, and what the host is told to run.
 
 use crate::common::world::{AUTHORITY, nothing};
-use crate::common::world::{DEBIAN, facts, plan, put, wanted};
+use crate::common::world::{DEBIAN, facts, plan, put, view, wanted};
 use certroll::testing::host::{
     Container, ContainerFacts, ContainerState, Engine, Held, HeldAs, HostFacts, ValidateVia,
 };
@@ -9,10 +9,12 @@ use certroll::testing::model::CommandLine;
 use certroll::testing::plan::desired::DesiredState;
 use certroll::testing::plan::host_plan::{Decision, HostPlan};
 use certroll::testing::plan::request::CertificateRequest;
+use certroll::testing::plan::transaction::transaction;
 use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
     InContainer, ReloadChoice, SingleFiles, Validation,
 };
+use std::time::Duration;
 
 fn in_web(profile: &str, single_files: SingleFiles) -> CertificateRequest {
     let mut wanted = wanted(&[profile]);
@@ -27,7 +29,6 @@ fn host(wanted: &CertificateRequest) -> HostFacts {
     let asked = variants.of_kind(DEBIAN).expect("complete");
     let mut facts = facts(asked);
     facts.running.clear();
-    facts.process_users.clear();
     facts.containers = vec![ContainerFacts {
         state: ContainerState::Running,
         engine: Some(Engine::Podman),
@@ -198,6 +199,56 @@ fn a_single_file_is_in_the_way_unless_the_container_is_restarted_for_it() {
         desired.services[0].reload.as_ref().expect("one").command.brief(),
         "podman exec web nginx -s reload"
     );
+}
+
+#[test]
+fn what_is_not_visible_without_root_is_said() {
+    let wanted = in_web("nginx", SingleFiles::Block);
+    let mut facts = host(&wanted);
+    old(&mut facts, &wanted);
+    let words = "what the container web has mounted is not visible without root";
+    let says =
+        |facts: &HostFacts| planned(&wanted, facts).notes.iter().any(|note| note.contains(words));
+    assert!(!says(&facts));
+    facts.uid = 1000;
+    facts.containers[0].can_enter = false;
+    facts.files.iter_mut().for_each(|file| file.held.clear());
+    assert!(says(&facts));
+}
+
+#[test]
+fn a_single_file_is_overwritten_in_place_where_the_task_says_so() {
+    let wanted = in_web("nginx", SingleFiles::InPlace);
+    let mut facts = host(&wanted);
+    old(&mut facts, &wanted);
+    held(&mut facts, HeldAs::File);
+    let changes = |facts: &HostFacts| {
+        let desired = settled(&wanted, facts);
+        let reload = desired.services[0].reload.as_ref().expect("one");
+        assert_eq!(reload.command.brief(), "podman exec web nginx -s reload");
+        let plan = planned(&wanted, facts);
+        assert_eq!(plan.decision, Decision::Change);
+        let view = view(&desired, facts, &vec![nothing(); desired.probes.len()]);
+        let files = transaction(&view, &plan, "test", Duration::ZERO).files;
+        (files.iter().map(|file| file.in_place).collect::<Vec<_>>(), plan.notes.join("\n"))
+    };
+    let (in_place, notes) = changes(&facts);
+    assert_eq!(in_place, [true, true]);
+    assert!(notes.contains("/etc/nginx/certs/key.pem is overwritten in place"), "{notes}");
+    assert!(notes.contains("not atomic"), "{notes}");
+    // Only what is mounted by itself.
+    held(&mut facts, HeldAs::Directory);
+    assert_eq!(changes(&facts).0, [false, false]);
+    // What is in there already is another file.
+    held(&mut facts, HeldAs::Older);
+    let plan = planned(&wanted, &facts);
+    assert!(why(&plan).contains("restart the container once"), "{}", why(&plan));
+    // Owner, group and mode stay.
+    held(&mut facts, HeldAs::File);
+    let mut moded = wanted.clone();
+    moded.certificate.ownership.mode = Some(certroll::testing::model::FileMode::new(0o400));
+    let plan = planned(&moded, &facts);
+    assert!(why(&plan).contains("leaves its owner, group and mode as they are"), "{}", why(&plan));
 }
 
 fn argv(text: &str) -> CommandLine {

@@ -142,16 +142,18 @@ fn keys(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn profile(text: &Value) -> Arc<Profile> {
+fn profile(text: &Value) -> Profile {
     let file = SourceFile::new("services/own.yml", text.to_string());
     let (profiles, _) =
         Profiles::from_sources(&[file]).unwrap_or_else(|why| panic!("{text}: {why:?}"));
-    Arc::new(profiles.find("own").expect("it is there").clone())
+    profiles.find("own").expect("it is there").clone()
 }
 
-/// What becomes of a profile: requests, verification, the table, the list.
-fn becomes(text: &Value, path: &str) -> String {
-    let profile = profile(text);
+/// What becomes of a profile: requests, verification, the table, the list. `forget`: a fault that can be planted.
+fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
+    let mut profile = profile(text);
+    forget(&mut profile);
+    let profile = Arc::new(profile);
     let mut shown = String::new();
     for (validate, verify) in [
         (None, VerifyChoice::Profile),
@@ -179,7 +181,10 @@ fn becomes(text: &Value, path: &str) -> String {
         }
         wanted.certificate.validate = validate;
         wanted.certificate.verify = verify;
-        let Ok(variants) = Variants::of(&wanted) else { return format!("{wanted:?}") };
+        let variants = match Variants::of(&wanted) {
+            Ok(variants) => variants,
+            Err(why) => return why.to_string(),
+        };
         let Ok(desired) = resolve(&wanted, DEBIAN) else {
             shown.push_str(&format!("{:?}", variants.impossible()));
             continue;
@@ -213,26 +218,52 @@ fn becomes(text: &Value, path: &str) -> String {
     format!("{shown}{}", own.expect("it is listed").description)
 }
 
-#[test]
-fn another_value_of_any_key_changes_something() {
+/// Keys of which another value, which `spoil` may replace, changes nothing.
+fn ignored(
+    spoil: &dyn Fn(&str, &Value, Value) -> Value,
+    forget: &dyn Fn(&mut Profile),
+) -> Vec<String> {
     let mut found = BTreeSet::new();
     keys(&json_schema(), "", &mut found);
     assert!(found.contains("validate.covers") && found.contains("seal.mkdir.mode"), "{found:?}");
     let mut ignored = Vec::new();
-    for path in &found {
-        let Some((value, further)) = other(path) else { continue };
+    for path in found {
+        let Some((value, further)) = other(&path) else { continue };
         let mut before = base();
         for (path, value) in further {
             set(&mut before, path, value);
         }
         if path == "validate.template" {
-            set(&mut before, path, json!("a: {cert}"));
+            set(&mut before, &path, json!("a: {cert}"));
         }
         let mut after = before.clone();
-        set(&mut after, path, value);
-        if becomes(&before, path) == becomes(&after, path) {
+        set(&mut after, &path, value);
+        let after = spoil(&path, &before, after);
+        if becomes(&before, &path, forget) == becomes(&after, &path, forget) {
             ignored.push(path);
         }
     }
+    ignored
+}
+
+#[test]
+fn another_value_of_any_key_changes_something() {
+    let ignored = ignored(&|_, _, after| after, &|_| {});
     assert!(ignored.is_empty(), "keys that change nothing: {ignored:?}");
+}
+
+/// The control: whatever the key, that it was not read is found.
+#[test]
+fn a_key_that_nothing_reads_is_found() {
+    let nobody = |_: &mut Profile| {};
+    let all = ignored(&|_, before, _| before.clone(), &nobody);
+    let mut known = BTreeSet::new();
+    keys(&json_schema(), "", &mut known);
+    known.retain(|path| other(path).is_some());
+    assert_eq!(all, known.into_iter().collect::<Vec<_>>());
+    // As the review found two of them: read into the profile, and looked at by nobody.
+    let forgets_order = |profile: &mut Profile| profile.order = Vec::new();
+    assert_eq!(ignored(&|_, _, after| after, &forgets_order), ["order"]);
+    let forgets_caveats = |profile: &mut Profile| profile.caveats = Vec::new();
+    assert_eq!(ignored(&|_, _, after| after, &forgets_caveats), ["caveats"]);
 }

@@ -123,3 +123,17 @@ fn usual_ports_count_when_they_served_the_file() {
     assert_eq!(chosen, [(587, true), (465, true), (25, true)]);
     assert!(notes.contains("one of them must show the new certificate"), "{notes}");
 }
+
+#[test]
+fn an_address_that_the_certificate_is_not_for_is_told() {
+    let told = |address: &str| {
+        let leaf = AUTHORITY.leaf(&["192.0.2.9"]);
+        let mut wanted = wanted_for(&["nginx"], &[leaf], true);
+        wanted.address = address.to_owned();
+        let desired = desired(&wanted);
+        let notes = plan(&desired, &facts(&desired), &vec![nothing(); desired.probes.len()]).notes;
+        notes.iter().any(|note| note.contains("does not cover (it is for 192.0.2.9)"))
+    };
+    assert!(told("192.0.2.1"));
+    assert!(!told("192.0.2.9"));
+}

@@ -3,7 +3,7 @@
 use crate::common::world::{
     AUTHORITY, DEBIAN, NOW, desired, facts, nothing, plan, put, view, wanted,
 };
-use certroll::testing::host::{FileState, HostFacts};
+use certroll::testing::host::{FileState, HostFacts, ProcessFacts};
 use certroll::testing::model::RemotePath;
 use certroll::testing::plan::build::build;
 use certroll::testing::plan::host_plan::{Decision, HostPlan};
@@ -98,8 +98,10 @@ fn caddys_user_is_the_one_who_runs_it() {
     let variants = Variants::of(&wanted(&["caddy"])).unwrap();
     let usual = variants.of_kind(DEBIAN).unwrap();
     let as_is = |users: &[Option<&str>]| {
-        let users = users.iter().map(|user| user.map(str::to_owned)).collect();
-        let facts = HostFacts { process_users: users, ..facts(usual) };
+        let process =
+            |user: &&str| ProcessFacts { user: (*user).to_owned(), ..ProcessFacts::default() };
+        let processes = users.iter().map(|user| user.as_ref().map(process)).collect();
+        let facts = HostFacts { processes, ..facts(usual) };
         let desired = variants.desired(&facts).unwrap();
         let key = desired.files.iter().find(|file| file.role.holds_key()).unwrap();
         let owner = key.fallback.owner.clone().unwrap_or_default();
@@ -110,5 +112,7 @@ fn caddys_user_is_the_one_who_runs_it() {
     let usual = ("caddy".to_owned(), "root:caddy".to_owned(), Some("caddy".to_owned()));
     assert_eq!(as_is(&[None]), usual);
     assert_eq!(as_is(&[Some("caddy")]), usual);
+    // Its number alone names nobody.
+    assert_eq!(as_is(&[Some("4711")]), usual);
     assert_eq!(as_is(&[Some("web")]), ("web".to_owned(), "web:root".to_owned(), None));
 }

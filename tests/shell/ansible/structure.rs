@@ -162,15 +162,16 @@ fn failures_in_included_files_name_the_way() {
             "- debug: {msg: hi}\n- comand: ls\n- include_tasks: nowhere.yml\n",
         ),
     ]);
-    let run = |book: &str| {
+    let run = |verb: &str| {
         let ended = Command::new(env!("CARGO_BIN_EXE_certroll"))
-            .args(["plan", "-i", "hosts", book])
+            .args([verb, "-i", "hosts", "-e", "ansible_connection=local", "site.yml"])
             .current_dir(site.path())
             .output()
             .expect("certroll runs");
-        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+        let text = [ended.stdout, ended.stderr].concat();
+        (ended.status.code(), String::from_utf8_lossy(&text).into_owned())
     };
-    let (code, text) = run("site.yml");
+    let (code, text) = run("plan");
     assert_eq!(code, Some(1), "{text}");
     for words in [
         "roles/web/tasks/part.yml:2:3",
@@ -182,9 +183,20 @@ fn failures_in_included_files_name_the_way() {
     }
     std::fs::write(site.path().join("roles/web/tasks/part.yml"), "- include_tasks: nowhere.yml\n")
         .expect("a file");
-    let (code, text) = run("site.yml");
+    let (code, text) = run("plan");
     assert_eq!(code, Some(1), "{text}");
     for words in ["there is no file of tasks 'nowhere.yml'", "for a, b, c", "part.yml:1"] {
         assert!(text.contains(words), "{words}\n{text}");
     }
+    // What fails while it runs names the same.
+    let tasks =
+        [("main.yml", "- include_tasks: part.yml\n"), ("part.yml", "\n- command: 'false'\n")];
+    for (name, text) in tasks {
+        std::fs::write(site.path().join("roles/web/tasks").join(name), text).expect("a file");
+    }
+    let (code, text) = run("apply");
+    assert_eq!(code, Some(2), "{text}");
+    let words =
+        "roles/web/tasks/part.yml:2, included from roles/web/tasks/main.yml:1, from site.yml:2";
+    assert!(text.contains(words), "{text}");
 }

@@ -4,7 +4,9 @@ use super::place::{Place, remote};
 use super::{AUTHORITY, shells, timed};
 use crate::common::{have, world};
 use certroll::testing::host::{HostKind, JournalState, LockHolder};
-use certroll::testing::host::{InspectCommand, Inspection, InspectionVariant, RunningCheck};
+use certroll::testing::host::{
+    InspectCommand, Inspection, InspectionVariant, ProcessFacts, ProcessQuery, RunningCheck,
+};
 use certroll::testing::model::Fingerprint;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -79,6 +81,35 @@ fn who_holds_the_lock_is_told() {
     }
 }
 
+/// The user of a process is asked for once: what the plan knows is what a command finds.
+#[test]
+fn a_command_finds_the_user_of_a_process() {
+    let place = Place::new();
+    let pid = place.put("pid", format!("{}\n", std::process::id()), 0o644);
+    let gone = place.put("gone", "999999999\n", 0o644);
+    let shown = "printf %s \"${certroll_user-nothing is set}\"";
+    let command = |for_user_of| InspectCommand {
+        command: timed(&["sh", "-c", shown], 5),
+        only_if_running: None,
+        in_container: None,
+        for_user_of,
+        unless_mounts: false,
+    };
+    let request = place.request(InspectionVariant {
+        processes: vec![ProcessQuery::PidFile(gone), ProcessQuery::PidFile(pid)],
+        commands: vec![command(None), command(Some(1)), command(Some(0))],
+        ..InspectionVariant::default()
+    });
+    for shell in shells() {
+        let facts = place.inspect(shell, &request);
+        let user = facts.processes[1].as_ref().and_then(ProcessFacts::user_name);
+        assert_eq!(user, Some(facts.user.as_str()), "{shell}");
+        assert_eq!(facts.processes[0], None, "{shell}");
+        let told: Vec<_> = facts.commands.iter().map(|one| one.stdout.as_slice()).collect();
+        assert_eq!(told, [b"nothing is set".as_slice(), facts.user.as_bytes(), b""], "{shell}");
+    }
+}
+
 #[test]
 fn commands_are_bounded_and_services_looked_for() {
     let place = Place::new();
@@ -88,6 +119,7 @@ fn commands_are_bounded_and_services_looked_for() {
         command: timed(words, 2),
         only_if_running,
         in_container: None,
+        for_user_of: None,
         unless_mounts: false,
     };
     let request = place.request(InspectionVariant {

@@ -186,6 +186,7 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
                     commands: vec![InspectCommand {
                         command: check.clone(),
                         in_container: None,
+                        for_user_of: None,
                         only_if_running: None,
                         unless_mounts: true,
                     }],

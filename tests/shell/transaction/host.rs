@@ -409,6 +409,7 @@ pub fn change(path: &Path, bytes: &[u8], role: FileRole) -> FileChange {
         defaults: Attributes { mode: Some(FileMode::new(0o600)), ..Attributes::default() },
         content: Content::Bytes(Arc::new(bytes.to_vec().into())),
         role,
+        in_place: false,
     }
 }
 

@@ -8,6 +8,7 @@ mod causes;
 mod flushes;
 mod generations;
 pub(crate) mod host;
+mod in_place;
 mod lock;
 mod many;
 mod paths;

@@ -47,9 +47,11 @@ async fn runs() -> Vec<(&'static Shell, Path, String)> {
     let mut runs = Vec::new();
     for shell in shells() {
         let shared = points(shell, Path::Confirm).await;
-        for path in [Path::Confirm, Path::Rollback, Path::Abort] {
+        let there = points(shell, Path::InPlace).await;
+        for path in [Path::Confirm, Path::Rollback, Path::Abort, Path::InPlace, Path::InPlaceBack] {
             let mut points = points(shell, path).await;
             points.retain(|point| path == Path::Confirm || !shared.contains(point));
+            points.retain(|point| path != Path::InPlaceBack || !there.contains(point));
             runs.extend(points.into_iter().map(|point| (shell, path, point)));
         }
     }
@@ -75,7 +77,7 @@ async fn the_end_of_input_at_any_step() {
                 signal("CONT", pid);
                 gone(pid, &at).await;
                 let old = scene.assert_whole(&at);
-                assert!(old || path == Path::Confirm, "{at}");
+                assert!(old || matches!(path, Path::Confirm | Path::InPlace), "{at}");
                 (shell.name, if old { "old" } else { "new" })
             })
         })
@@ -104,7 +106,7 @@ async fn a_signal_at_any_step() {
                 };
                 let (result, ()) = tokio::join!(scene.drive(path), answer);
                 let told_new = match result {
-                    Ok(()) => path == Path::Confirm,
+                    Ok(()) => matches!(path, Path::Confirm | Path::InPlace),
                     Err(RemoteError::Aborted { .. } | RemoteError::RolledBack { .. }) => false,
                     Err(error) => panic!("{at}: {error}"),
                 };
@@ -127,6 +129,8 @@ async fn the_guard_alone_settles_it_wherever_the_program_dies() {
         for (path, first, last) in [
             (Path::Confirm, "main guarded#1", "main unlocked#1"),
             (Path::Rollback, "main answered#1", "main journal_removed#1"),
+            (Path::InPlace, "main begun#1", "main switched#1"),
+            (Path::InPlaceBack, "main new_removed#1", "main undone#1"),
         ] {
             let all = points(shell, path).await;
             let at = |name| all.iter().position(|point| point == name).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path as File;
 
 /// Commands that change something, at the place of a command.
-const ACTIONS: [&str; 19] = [
+const ACTIONS: [&str; 20] = [
     "mkdir",
     "mv",
     "ln",
@@ -25,10 +25,11 @@ const ACTIONS: [&str; 19] = [
     "journal_write",
     "keep_attributes",
     "finish_modes",
+    "write_in_place",
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 20] = [
     "core/boot",
     "core/flush",
     "core/guard",
@@ -40,6 +41,7 @@ const PARTS: [&str; 19] = [
     "core/wait",
     "files/compare",
     "files/finish",
+    "files/in_place",
     "files/links",
     "files/stage",
     "files/switch",
@@ -143,7 +145,7 @@ fn actions_are_found() {
 async fn every_step_of_the_program_is_passed_by_some_path() {
     let mut passed = BTreeSet::new();
     let shell = &crate::transaction::host::shells()[0];
-    for path in [Path::Confirm, Path::Watched, Path::Guarded, Path::Rollback, Path::Abort] {
+    for path in ALL {
         passed.extend(points(shell, path).await);
     }
     passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));

@@ -7,7 +7,7 @@ use certroll::testing::host::{
 use certroll::testing::model::FileMode;
 use certroll::testing::remote::program::Program;
 use certroll::testing::remote::{RemoteError, Transaction};
-use std::path::PathBuf;
+use std::path::{Path as File, PathBuf};
 
 /// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
 const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
@@ -32,7 +32,21 @@ pub(crate) enum Path {
     Guarded,
     Rollback,
     Abort,
+    /// As `Confirm`, with the pair overwritten in place.
+    InPlace,
+    /// As `Rollback`, with the pair overwritten in place.
+    InPlaceBack,
 }
+
+pub(crate) const ALL: [Path; 7] = [
+    Path::Confirm,
+    Path::Watched,
+    Path::Guarded,
+    Path::Rollback,
+    Path::Abort,
+    Path::InPlace,
+    Path::InPlaceBack,
+];
 
 pub(crate) struct Scene {
     pub(crate) host: Host,
@@ -94,7 +108,7 @@ impl Scene {
         let mut request = host.request_for(vec![
             host.file("cert.pem", NEW_CERT, FileRole::Certificate),
             host.file("key.pem", NEW_KEY, FileRole::Key),
-            change(&self.new_directory().join("chain.pem"), NEW_CERT, FileRole::Chain),
+            change(&self.new_directory().join("site.conf"), NEW_CERT, FileRole::Config),
         ]);
         let mode = Some(FileMode::new(0o755));
         request.directories = vec![NewDirectory {
@@ -122,15 +136,21 @@ impl Scene {
     pub(crate) async fn drive(&self, path: Path) -> Result<(), RemoteError> {
         let process = self.host.sh().await;
         let boot_guard = (path == Path::Guarded).then(|| remote(&self.units()));
-        let request =
+        let mut request =
             TransactionRequest { watched: path == Path::Watched, boot_guard, ..self.request() };
+        if matches!(path, Path::InPlace | Path::InPlaceBack) {
+            request.files[..2].iter_mut().for_each(|file| file.in_place = true);
+            request.files[1].attributes = Attributes::default();
+        }
         let (mut running, _) = Transaction::begin_with(&transaction(), process, request).await?;
         if path == Path::Abort {
             return running.abort().await;
         }
         running.commit().await?;
         match path {
-            Path::Confirm | Path::Watched | Path::Guarded => running.confirm().await.map(drop),
+            Path::Confirm | Path::Watched | Path::Guarded | Path::InPlace => {
+                running.confirm().await.map(drop)
+            }
             _ => running.rollback().await.map(drop),
         }
     }
@@ -148,7 +168,7 @@ impl Scene {
         let host = &self.host;
         host.assert_bytes("cert.pem", NEW_CERT);
         host.assert_bytes("key.pem", NEW_KEY);
-        host.assert_bytes("made/chain.pem", NEW_CERT);
+        host.assert_bytes("made/site.conf", NEW_CERT);
         let group = if is_root() { 33 } else { host.attributes("key.pem").2 };
         assert_eq!(
             (host.attributes("cert.pem").0, host.attributes("cert.pem").2),
@@ -157,7 +177,7 @@ impl Scene {
         );
         assert_eq!(
             (host.attributes("key.pem").0, host.attributes("key.pem").2),
-            (0o600, group),
+            (if self.is_in_place() { 0o640 } else { 0o600 }, group),
             "{at}"
         );
         let generations = tree(&host.dir.join(".certroll"));
@@ -169,6 +189,12 @@ impl Scene {
         );
         assert_eq!(tree(&host.dir).len(), 4 + 1 + 3, "{at}: {:?}", tree(&host.dir).keys());
         self.assert_tidy(at, "NEW+/=");
+    }
+
+    /// Whether the key is in the inode that it was in.
+    fn is_in_place(&self) -> bool {
+        let inode = |tree: &Tree| tree[File::new("key.pem")].inode;
+        inode(&self.before) == inode(&tree(&self.host.dir))
     }
 
     #[track_caller]
@@ -219,7 +245,9 @@ pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     scene.stop_at("", "CONT");
     scene.drive(path).await.unwrap();
     match path {
-        Path::Confirm | Path::Watched | Path::Guarded => scene.assert_new("points"),
+        Path::Confirm | Path::Watched | Path::Guarded | Path::InPlace => {
+            scene.assert_new("points");
+        }
         _ => scene.assert_old("points"),
     }
     scene.passed("main")

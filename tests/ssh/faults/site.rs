@@ -79,6 +79,7 @@ impl Site {
             defaults: Attributes::default(),
             content: Content::Bytes(Secret::new(self.after[index].clone()).into()),
             role,
+            in_place: false,
         };
         let validate = ValidateStep {
             command: command(&["edge-check", "{cert}", "{key}"]).command,

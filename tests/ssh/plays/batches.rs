@@ -197,3 +197,43 @@ async fn a_second_interrupt_cuts_the_links_and_hosts_go_back_by_themselves() {
         "{again}"
     );
 }
+
+/// Neither their addresses nor the lock tell, as each name has a state directory of its own; host key, machine id and
+/// boot do.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_turn_out_to_be_one_machine_take_turns() {
+    let site = Site::good(2).await;
+    let inventory = site.lab.directory().join("inventory.ini");
+    let text = std::fs::read_to_string(&inventory).expect("an inventory");
+    let edge1 = text.lines().find(|line| line.starts_with("edge1 ")).expect("edge1");
+    let state = site.file("edge1", "other-state");
+    let common = "-F none -o IdentitiesOnly=yes -o UserKnownHostsFile";
+    let twin = format!(
+        "{} ansible_host=localhost certroll_state_dir={} ansible_ssh_common_args='{common}={}/twin -o StrictHostKeyChecking=no'",
+        edge1.replacen("edge1 ", "twin ", 1),
+        state.display(),
+        site.lab.directory().display()
+    );
+    std::fs::write(&inventory, text.replacen(edge1, &format!("{edge1}\n{twin}"), 1)).unwrap();
+    let certificate = CERTIFICATE.replace(
+        "certs/{{ inventory_hostname }}/",
+        "certs/{{ inventory_hostname | replace('twin', 'edge1') }}/",
+    );
+    let certificate = certificate.replace(
+        "server_name: \"{{ inventory_hostname }}.demo.test\"",
+        "server_name: \"{{ inventory_hostname | replace('twin', 'edge1') }}.demo.test\"",
+    );
+    let ran = site.play("apply", "", &certificate, &[]).await;
+    // The second looks again and finds all done.
+    let outcomes = ran.outcomes();
+    assert!(
+        [
+            "edge1=changed edge2=changed twin=unchanged",
+            "edge1=unchanged edge2=changed twin=changed"
+        ]
+        .contains(&outcomes.as_str()),
+        "{ran}"
+    );
+    assert!(!ran.stdout.contains("locked by"), "{ran}");
+    assert!(site.serves_new("edge1") && site.serves_new("edge2"));
+}

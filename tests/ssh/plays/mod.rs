@@ -6,6 +6,7 @@ mod history;
 mod reports;
 mod resume;
 mod saved_plans;
+mod shards;
 pub(crate) mod site;
 mod taking_back;
 mod tasks;

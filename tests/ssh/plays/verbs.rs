@@ -88,6 +88,23 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(status["served"][0]["as_in_file"], true, "{status}");
     let generation = file["backups"][0]["generation"].as_str().expect("a backup").to_owned();
 
+    // Without the certificate here the host is asked all the same; that nothing is compared is said.
+    let directory = site.lab.directory();
+    let (here, away) = (directory.join("certs"), directory.join("away"));
+    std::fs::rename(&here, &away).expect("a move");
+    let status = site.play("status", "", CERTIFICATE, &[]).await;
+    assert_eq!((status.code, status.outcomes().as_str()), (0, "edge1=unchanged"), "{status}");
+    let events = status.events();
+    let held = of(&events, "host_status")[0];
+    let file = &held["files"][0];
+    assert_eq!(file["as_wanted"], serde_json::Value::Null, "{status}");
+    assert!(file["certificate"].is_object(), "{status}");
+    assert_eq!(file["backups"][0]["generation"], generation.as_str(), "{status}");
+    let words = "nothing is compared, and no server looked at";
+    assert!(of(&events, "note").iter().any(|note| note.to_string().contains(words)), "{status}");
+    assert_eq!(site.play("verify", "", CERTIFICATE, &[]).await.code, 1);
+    std::fs::rename(&away, &here).expect("a move");
+
     let wrong = site.play("rollback", "", CERTIFICATE, &["--to", "nope"]).await;
     assert_eq!(wrong.code, 2);
     assert!(wrong.stdout.contains(&generation), "{wrong}");
@@ -180,4 +197,31 @@ async fn whose_run_left_a_transaction_unfinished_is_told_by_plan_status_and_reco
     assert_eq!((recover.code, recover.outcomes().as_str()), (0, "edge1=changed"), "{recover}");
     assert!(recover.output("edge1", "recover").contains(by), "{recover}");
     assert!(!journal.exists(), "{recover}");
+}
+
+/// A process of this machine holds the host's lock, as another run's would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_waited_for_as_long_as_the_command_line_says() {
+    let site = Site::good(1).await;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot id");
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a process");
+    let began = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    let locks = site.file("edge1", "state/run/lock");
+    std::fs::create_dir_all(&locks).expect("a directory");
+    let name = format!("{}.{}.{}", boot.trim(), std::process::id(), began.expect("a time"));
+    std::fs::write(locks.join(&name), "6f6e65\n").expect("a lock");
+    // Without the flag it would be a minute, after which the test itself gives up.
+    for verb in ["apply", "recover"] {
+        let ran = site.play(verb, "", CERTIFICATE, &["--lock-timeout", "2s"]).await;
+        assert_eq!(ran.code, 2, "{ran}");
+        let reason = ran.summary()["hosts"]["edge1"]["reason"].to_string();
+        assert!(
+            reason.contains("the host is locked by process") && reason.contains("one"),
+            "{ran}"
+        );
+        assert!(!site.serves_new("edge1"));
+    }
+    std::fs::remove_file(locks.join(&name)).expect("it is there");
+    let ran = site.play("apply", "", CERTIFICATE, &["--lock-timeout", "2s"]).await;
+    assert_eq!(ran.outcomes(), "edge1=changed", "{ran}");
 }

@@ -2,6 +2,8 @@
 
 use super::{connector, secret};
 use crate::common::sshd::{PASSWORD, Sshd};
+use certroll::testing::host::Inspection;
+use certroll::testing::remote;
 use certroll::testing::transport::{Become, Launch, Method, Process, Session, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -113,5 +115,32 @@ async fn passwords_are_in_no_argument_and_no_log() {
     assert!(text.contains("[certroll "), "the control: sudo's arguments are in the list");
     for text in [text, sshd.log()] {
         assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+/// Whatever is sent over sudo's standard input would be in its log then.
+#[tokio::test]
+async fn a_sudo_that_records_its_input_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
+    let sudoers = sshd.dir.join("sudoers");
+    let rules = std::fs::read_to_string(&sudoers).unwrap();
+    let free = session(&sshd, "free").await;
+    for (recorded, noticed) in
+        [("", false), ("log_output", false), ("log_input", true), ("log_stdin", true)]
+    {
+        let log = sshd.dir.join(format!("iolog{recorded}"));
+        let defaults = match recorded {
+            "" => String::new(),
+            _ => format!("Defaults {recorded}, iolog_dir={}\n", log.display()),
+        };
+        // In place, as the server sees this very file.
+        std::fs::write(&sudoers, format!("{defaults}{rules}")).unwrap();
+        let to = Some(by(Method::Sudo, None));
+        let process = free.start(&remote::launch(to)).await.unwrap();
+        let asked = remote::inspect_in(process.into(), &Inspection::default()).await;
+        let (facts, shell) = asked.unwrap_or_else(|error| panic!("{recorded}: {error}"));
+        assert_eq!((facts.user.as_str(), facts.input_log), ("root", noticed), "{recorded}");
+        drop(shell);
     }
 }

@@ -101,6 +101,7 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
             defaults: Attributes::default(),
             content: Content::Bytes(Arc::new(bytes.into())),
             role,
+            in_place: false,
         }
     };
     let session = connector().connect(&target).await.unwrap();

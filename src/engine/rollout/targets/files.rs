@@ -132,6 +132,7 @@ impl Files {
         let desired = view.desired();
         let moment = crate::clock::since_epoch();
         let mut request = request::transaction(view, plan, &job.identity.holder, moment);
+        request.limits.lock = job.lock_wait;
         request.dirs.clone_from(&self.dirs);
         let waiting = self.shell().take();
         let shell = match waiting {

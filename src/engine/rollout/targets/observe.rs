@@ -2,21 +2,20 @@
 
 use super::proof;
 use crate::engine::connection::HostConnection;
+use crate::engine::difference::{SHOWN, difference};
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
-use crate::host::{HostFacts, Inspection, Recovered, RecoveredEnd, StateDirs};
-use crate::model::Step;
+use crate::host::{
+    FileRole, HostFacts, Inspection, ModuleRequest, Recovered, RecoveredEnd, StateDirs, Verb,
+};
+use crate::model::{FileAction, Secret, Step};
 use crate::plan::desired::ServiceWant;
 use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
 use crate::remote::{self, RemoteError, Shell};
-use std::time::Duration;
-
-/// How long a recovery waits for somebody else's lock.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
 /// the transaction can go on in that.
@@ -45,7 +44,10 @@ pub(super) async fn observe(
             view.with_desired(desired)
         }
     };
-    let (view, plan) = proof::sought(&job.wanted, view, connection, job.identity.now).await;
+    let (view, mut plan) = proof::sought(&job.wanted, view, connection, job.identity.now).await;
+    if job.diff {
+        show_differences(job, connection, &mut plan).await?;
+    }
     if !job.tries_garbage() && !plan.unproven.is_empty() && workers_might_prove(&view) {
         running.end("no handshake can prove the change: the service's configuration is read");
         shell.end().await;
@@ -54,6 +56,53 @@ pub(super) async fn observe(
     }
     running.end(describe(&plan));
     Ok((Observed { view, plan }, shell))
+}
+
+/// Reads the configuration files that would get other bytes, and says which lines change.
+///
+/// # Errors
+/// The host does not answer any more.
+async fn show_differences(
+    job: &Job,
+    connection: &HostConnection,
+    plan: &mut HostPlan,
+) -> Result<(), HostFailure> {
+    let changes = plan.files.iter_mut().filter(|file| {
+        let writes = matches!(file.action, FileAction::Create | FileAction::Replace);
+        file.want.role == FileRole::Config && writes && file.want.generation.is_none()
+    });
+    for file in changes {
+        let path = file.want.path.to_string();
+        let before = match (&file.action, file.want.hidden) {
+            (FileAction::Replace, false) => content(job, connection, &path).await?,
+            _ => Some(Secret::new(Vec::new())),
+        };
+        let after = file.want.content.expose();
+        file.difference = match before {
+            Some(_) if file.want.hidden => {
+                Some(format!("{path}: {} bytes (not shown: they are secret)", after.len()))
+            }
+            Some(before) => difference(&path, before.expose(), after, false),
+            None => Some(format!("{path}: {} bytes (what is there cannot be read)", after.len())),
+        };
+    }
+    Ok(())
+}
+
+/// What is in a file of the host; `None`: the host does not let it be read.
+async fn content(
+    job: &Job,
+    connection: &HostConnection,
+    path: &str,
+) -> Result<Option<Secret<Vec<u8>>>, HostFailure> {
+    let request = ModuleRequest::new(Verb::Look, true)
+        .with("path", path)
+        .flag("follow", true)
+        .with("limit", (SHOWN + 1).to_string());
+    let process = connection.sh().await.map_err(|error| error.ended(job.task()))?;
+    let answer = remote::module::run(process, &request).await;
+    let answer = answer.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
+    Ok(answer.ok().map(|reply| reply.content.unwrap_or_else(|| Secret::new(Vec::new()))))
 }
 
 /// Whether a service's workers could prove what no handshake does, if it was known which files its configuration names: a
@@ -128,10 +177,10 @@ pub(super) async fn recover(
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
 ) -> Result<Vec<String>, NotBegun> {
-    let Recovery { host, task, holder, files, emitter } = *recovery;
+    let Recovery { host, task, holder, files, lock_wait, emitter } = *recovery;
     let running = emitter.step(host, Step::Recover);
     let process = connection.sh().await.map_err(|error| NotBegun::Failed(error.ended(task)))?;
-    let settled = remote::recover(process, holder, LOCK_WAIT, files, dirs).await;
+    let settled = remote::recover(process, holder, lock_wait, files, dirs).await;
     let settled = settled.map_err(|error| {
         let failure = failure::remote(task, host, &error, None);
         match error {

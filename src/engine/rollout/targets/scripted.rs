@@ -3,11 +3,8 @@
 use super::store;
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{
-    Job, NotBegun, Observed, Recovery, Revived, Staged, Target, Targets,
-};
-use crate::engine::verification::Dialers;
-use crate::host::{FileFacts, FileState, StateDirs, StepFailure, Workers};
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target, Targets};
+use crate::host::{FileFacts, FileState, StateDirs, StepFailure};
 use crate::model::{Fingerprint, Guarantee, HostName, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
@@ -182,7 +179,7 @@ impl Target for Store {
                 held
             };
             if let Some(holder) = held {
-                tokio::time::sleep(Duration::from_secs(10)).await;
+                tokio::time::sleep(job.lock_wait).await;
                 return Err(NotBegun::Busy { holder, failure: refuse("locked") });
             }
             let lock = Lock { script: self.script.clone(), machine: self.machine.clone() };
@@ -198,36 +195,6 @@ impl Target for Store {
             Ok(Box::new(StagedStore { script, host, task, new, old: None, _lock: lock })
                 as Box<dyn Staged>)
         })
-    }
-
-    fn revive<'a>(
-        &'a self,
-        _: &'a Job,
-        _: &'a Observed,
-        _: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
-        // A store runs nothing.
-        Box::pin(async { Ok(None) })
-    }
-
-    fn workers<'a>(
-        &'a self,
-        _: &'a HostView,
-        services: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
-        Box::pin(async move { Ok(vec![None; services.len()]) })
-    }
-
-    fn dialers(&self) -> Dialers {
-        Dialers { host: None, bastion: None }
-    }
-
-    fn connection(&self) -> Option<&HostConnection> {
-        None
-    }
-
-    fn lost(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::pending())
     }
 }
 

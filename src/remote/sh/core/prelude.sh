@@ -141,13 +141,7 @@ sums() {
     else
       case $sums_file in
       *[!A-Za-z0-9/._=:,@+\ -]*)
-        v=
-        case $sumtool in
-        sha256sum) v=$(sha256sum <"$sums_file");;
-        sha256) v=$(sha256 -q <"$sums_file");;
-        shasum) v=$(shasum -a 256 <"$sums_file");;
-        openssl) v=$(openssl dgst -sha256 -r <"$sums_file");;
-        esac 2>/dev/null
+        { v=$(digest <"$sums_file"); } 2>/dev/null
         sums_one $sums_n "$v";;
       *)
         sums_batch="$sums_batch $sums_n" sums_count=$((sums_count+1))
@@ -168,6 +162,15 @@ sums() {
   # A file that could not be read has no line: then it is not known whose the others are.
   [ $# = $sums_count ] || set --
   for sums_at in $sums_batch; do sums_one "$sums_at" "${1-}"; [ $# = 0 ] || shift; done
+}
+# Of standard input: hex, and perhaps more words.
+digest() {
+  case $sumtool in
+  sha256sum) sha256sum;;
+  sha256) sha256 -q;;
+  shasum) shasum -a 256;;
+  openssl) openssl dgst -sha256 -r;;
+  esac
 }
 sums_one() {
   v=${2%% *}

@@ -89,6 +89,15 @@ account_name() {
     done </etc/passwd; } 2>/dev/null
 }
 
+# PID UID -> v: the name of its user, who has that number; or the number where nobody knows one
+process_user() {
+  account_name "$2"
+  [ "$v" = "$2" ] && [ $stattool = gnu ] || return 0
+  # What is in no file may be in a directory of accounts. What shall not be traced is root's here.
+  v=$(stat -c %u:%U "/proc/$1" 2>/dev/null)
+  case $v in "$2:UNKNOWN") v=$2;; "$2:"?*) v=${v#*:};; *) v=$2;; esac
+}
+
 # PID -> v: the systemd unit whose main process it is, or empty
 process_unit() {
   v=

@@ -7,7 +7,9 @@ recover() {
     say recovering
     # A process of its own: the request's variables are in the same places as the journal's.
     ( in_recovery=1 self_pid=$(exec sh -c 'echo $PPID'); recover_one "$recover_file" ) </dev/null
+    recover_rc=$?
     step recovered
+    [ $recover_rc != 77 ] || leave 1 failed step=recover why=an_old_file_cannot_be_written_back_in_place out= rc=- file=- service=- check=-
   done
   boot_orphans
 }

@@ -2,7 +2,7 @@
 #
 #   tx NONCE ID | state DIR | run DIR | note HEX | times LOCK STAGE CONFIRM GUARD
 #   keep N | units DIR (a guard for the next boot) | made DIR OWNER GROUP MODE | dir DIR
-#   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE#
+#   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE# | in_place FILE#
 #                                                       (a directory's files one after another)
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
@@ -11,7 +11,7 @@
 #
 # Texts are encoded (dec reads them); `-` stands for none.
 n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 n_sweep=0
-keep=0 armed=0 whole=0 plan= journal= seal= units= bodies=0
+keep=0 armed=0 whole=0 plan= journal= seal= units= bodies=0 any_in_place=0
 t_lock=10 t_stage=60 t_confirm=60 t_guard=120
 
 # One line, split into words: 1 when it is none of these.
@@ -32,11 +32,13 @@ parse() {
     put file_dir $n_files "$1"; get dir "$1"; parse_dir=$v
     dec "$2"; put file_name $n_files "$v"; put file_live $n_files "$parse_dir/$v"
     put file_before $n_files "$3"; put file_after $n_files "$4"; put file_no_rename $n_files 0
+    put file_in_place $n_files 0
     # In one, as dash and busybox look for each variable among all others: owner, group, mode; the defaults;
     # content, path.
     shift 4; put file_rest $n_files "$*"
     n_files=$((n_files+1));;
   hush) put file_no_rename "$1" 1;;
+  in_place) put file_in_place "$1" 1; any_in_place=1;;
   service)
     put service_running $n_services ''; put service_reload $n_services ''; put service_recover $n_services ''
     put service_up $n_services -

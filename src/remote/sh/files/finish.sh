@@ -5,6 +5,7 @@ finish() {
   j=0
   while [ $j -lt $n_dirs ]; do
     get dir $j; finish_dir=$v finish_kept=$v/.certroll-$tx
+    finish_in_place
     if [ $keep -gt 0 ] && [ -d "$finish_kept" ] && finish_holds; then
       finish_modes
       step kept_moded

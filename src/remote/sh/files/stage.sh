@@ -226,7 +226,12 @@ stage_later_in() {
 # Hard links to what is there, one process per directory; a copy where the file system has no links.
 stage_old_files_in() {
   files_of "$1"; set --
-  while [ $i -lt $end ]; do get file_before $i; [ "$v" = absent ] || { get file_name $i; set -- "$@" "$stage_dir/$v"; }; i=$((i+1)); done
+  while [ $i -lt $end ]; do
+    get file_before $i; stage_before=$v; get file_in_place $i
+    [ "$stage_before" = absent ] || [ "$v" = 1 ] || { get file_name $i; set -- "$@" "$stage_dir/$v"; }
+    i=$((i+1))
+  done
+  [ $any_in_place = 0 ] || stage_in_place
   [ $# -gt 0 ] || return 0
   ln -- "$@" "$stage_kept/" 2>"$work.err" || stage_copies "$@"
   step linked

@@ -5,8 +5,11 @@ arm() {
   i=0; set --
   while [ $i -lt $n_files ]; do
     get file_name $i; arm_name=$v; get file_live $i; arm_live=$v; kept_in $i; arm_kept=$v/$arm_name
-    get file_before $i
-    if [ "$v" != absent ] && ! [ "$arm_live" -ef "$arm_kept" ]; then
+    get file_before $i; arm_before=$v; get file_in_place $i
+    if [ "$v" = 1 ]; then
+      arm_in_place
+      set -- "$@" "$arm_kept" "$arm_note"
+    elif [ "$arm_before" != absent ] && ! [ "$arm_live" -ef "$arm_kept" ]; then
       # The same bytes in another file: somebody replaced it by its like.
       rm -f -- "$arm_kept"
       step relinking
@@ -52,13 +55,14 @@ switch() {
     fi
     i=$((i+1))
   done
+  [ $any_in_place = 0 ] || switch_in_place
   j=0
   while [ $j -lt $n_dirs ]; do
     get dir $j; switch_dir=$v
     set --; files_of $j
     while [ $i -lt $end ]; do
-      get file_no_rename $i
-      [ "$v" = 1 ] || { get file_name $i; set -- "$@" "$switch_dir/.certroll-$tx.new/$v"; }
+      get file_no_rename $i; switch_otherwise=$v; get file_in_place $i
+      [ "$switch_otherwise$v" != 00 ] || { get file_name $i; set -- "$@" "$switch_dir/.certroll-$tx.new/$v"; }
       i=$((i+1))
     done
     [ $# = 0 ] || mv -f -- "$@" "$switch_dir/" 2>"$work.err" || roll_back commit cannot_rename err
@@ -68,6 +72,10 @@ switch() {
   if [ -e /sys/fs/selinux/enforce ] && have restorecon; then switch_labels; fi
   j=0; set --
   while [ $j -lt $n_dirs ]; do get dir $j; set -- "$@" "${v:-/}"; j=$((j+1)); done
+  if [ $any_in_place = 1 ]; then
+    i=0
+    while [ $i -lt $n_files ]; do get file_in_place $i; [ "$v" = 0 ] || { get file_live $i; set -- "$@" "$v"; }; i=$((i+1)); done
+  fi
   flush "$@" 2>"$work.err" || roll_back commit cannot_flush_to_disk err
   step switched
 }

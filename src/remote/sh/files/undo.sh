@@ -1,9 +1,10 @@
 # The way back of the files. Idempotent and without a counter: what has to be done follows from which names
 # exist, so it may itself be interrupted anywhere.
 
-# -> conflicts, file_conflict_N, touched (whether a service may have seen the new files), restored (whether that is on disk).
+# -> conflicts, file_conflict_N, touched (whether a service may have seen the new files), restored (whether that is on disk),
+# unwritten (whether one that is written in place could not be).
 undo() {
-  conflicts=0 touched=0 restored=1 i=0
+  conflicts=0 touched=0 restored=1 unwritten=0 undo_flush= i=0
   [ $n_files -gt 0 ] || touched=1
   set --
   while [ $i -lt $n_files ]; do
@@ -24,15 +25,17 @@ undo() {
   # An earlier attempt may have removed a directory that was made.
   j=0; set --
   while [ $j -lt $n_dirs ]; do get dir $j; [ ! -d "${v:-/}" ] || set -- "$@" "${v:-/}"; j=$((j+1)); done
+  eval "set -- \"\$@\" $undo_flush"
   [ $# = 0 ] || flush "$@" 2>/dev/null || restored=0
   step undone
 }
 
 undo_directory() {
   get dir $j; undo_dir=$v undo_kept_dir=$v/.certroll-$tx
-  undo_back= undo_gone= undo_added=
+  undo_back= undo_gone= undo_added= undo_over=
   files_of $j
   while [ $i -lt $end ]; do undo_decide; i=$((i+1)); done
+  [ -z "$undo_over" ] || undo_in_place
   if [ -n "$undo_back" ]; then
     undo_later
     set --
@@ -82,7 +85,9 @@ undo_decide() {
     if [ "$undo_now" = "$undo_after" ]; then undo_gone="$undo_gone $i"
     elif [ "$undo_now" != absent ] || [ -e "$undo_live" ]; then undo_conflict; fi
   elif [ -e "$undo_kept" ]; then
-    if [ "$undo_live" -ef "$undo_kept" ]; then :
+    get file_in_place $i
+    if [ "$v" = 1 ] && [ -e "$undo_live" ]; then undo_decide_in_place
+    elif [ "$undo_live" -ef "$undo_kept" ]; then :
     elif [ "$undo_now" = "$undo_after" ]; then undo_back="$undo_back $i"
     elif [ "$undo_now" = absent ] && [ ! -e "$undo_live" ]; then undo_back="$undo_back $i"
     elif [ "$undo_now" = "$undo_before" ]; then :

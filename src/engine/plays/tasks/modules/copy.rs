@@ -2,8 +2,8 @@
 
 use super::super::action::{Action, Done, Failed};
 use super::ask::ask;
-use super::difference::{SHOWN, difference};
 use super::result;
+use crate::engine::difference::{SHOWN, difference};
 use crate::host::{ModuleReply, ModuleRequest, Verb};
 use crate::model::{Fingerprint, Secret};
 use crate::playbook::modules::{Arguments, FileContent, ModuleTask, content};

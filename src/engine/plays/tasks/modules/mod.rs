@@ -3,7 +3,6 @@
 mod account;
 mod ask;
 mod copy;
-mod difference;
 mod file;
 mod lineinfile;
 mod look;

@@ -1,19 +1,19 @@
 //! The change itself: one patch of both values that holds only while the secret is the one that was looked at, and the
 //! way back.
 
-use super::asking::{CERTIFICATE, KEY, is_same, read, value_of, writers};
+use super::asking::{CERTIFICATE, KEY, is_same, read, writers};
 use super::kept::{self, Begun};
 use super::place::{Kubernetes, Looked};
+use super::trial::{New, identity, is_other, refused, send, wanted};
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Staged};
 use crate::host::{StepFailure, TransactionId};
 use crate::kubernetes::{Answer, Cluster, Failed, SecretName, Sent, Status, TlsSecret, patch};
 use crate::model::text::printable;
 use crate::model::{Outcome, Secret, Step};
-use crate::plan::host_plan::{Decision, HostPlan};
+use crate::plan::host_plan::Decision;
 use futures::future::BoxFuture;
 use http::Method;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,92 +22,6 @@ const TRIES: usize = 5;
 /// How often an unclear end is looked up, and how long is waited in between.
 const LOOK_UPS: usize = 6;
 const BETWEEN: Duration = Duration::from_secs(2);
-
-/// The new values.
-type New = Vec<(&'static str, Arc<Secret<Vec<u8>>>)>;
-
-/// What the plan wants in the secret.
-fn wanted(looked: &Looked, plan: &HostPlan) -> Result<New, String> {
-    plan.files
-        .iter()
-        .map(|file| {
-            let key = value_of(&file.want.path);
-            let value = match &file.want.generation {
-                None => Arc::clone(&file.want.content),
-                Some(_) => {
-                    let kept = looked.previous.as_ref().and_then(|previous| previous.value(key));
-                    Arc::new(kept.ok_or_else(|| format!("nothing is kept of {key}"))?.clone())
-                }
-            };
-            Ok((key, value))
-        })
-        .collect()
-}
-
-/// The request that makes the change, or only has it checked.
-async fn send(
-    cluster: &Cluster,
-    name: &SecretName,
-    of: Option<(&str, &str)>,
-    new: &New,
-    dry: bool,
-) -> Result<Answer, Failed> {
-    let mut path = format!("{}?fieldManager={}", name.path(), patch::MANAGER);
-    if dry {
-        path.push_str("&dryRun=All");
-    }
-    let sent = match of {
-        Some((uid, version)) => {
-            let values: Vec<_> = new.iter().map(|(key, value)| (*key, Some(&**value))).collect();
-            Sent::MergePatch(patch::values(uid, version, &values))
-        }
-        None => {
-            let values: Vec<_> = new.iter().map(|(key, value)| (*key, &**value)).collect();
-            let (labels, notes) = (serde_json::json!({}), BTreeMap::new());
-            Sent::Apply(patch::whole(&name.name, "kubernetes.io/tls", &labels, &notes, &values))
-        }
-    };
-    cluster.write(Method::PATCH, &path, sent).await
-}
-
-fn identity(looked: &Looked) -> Option<(&str, &str)> {
-    let metadata = &looked.present.as_ref()?.metadata;
-    Some((&metadata.uid, &metadata.resource_version))
-}
-
-/// Has the API server check the very change, its admission included. Nothing is stored.
-///
-/// The server warns of a pair that does not belong together, and accepts it: here the warning is a refusal.
-pub(super) async fn dry_run(
-    target: &Kubernetes,
-    looked: &Looked,
-    plan: &HostPlan,
-) -> Result<(), (Step, String)> {
-    let new = wanted(looked, plan).map_err(|why| (Step::Stage, why))?;
-    match send(&looked.cluster, &target.name, identity(looked), &new, true).await {
-        Ok(answer) => match answer.warnings.iter().find(|text| text.starts_with("tls:")) {
-            Some(warning) => Err((Step::Validate, format!("the API server warns: {warning}"))),
-            None => Ok(()),
-        },
-        Err(failed) => Err((Step::Validate, refused(&target.name, &failed))),
-    }
-}
-
-/// A refusal in words.
-fn refused(name: &SecretName, failed: &Failed) -> String {
-    match failed.status() {
-        Some(status) if status.names("immutable") => format!("secret {name} is immutable"),
-        Some(status) if is_other(status) => {
-            format!("secret {name} was deleted and created again since it was looked at")
-        }
-        _ => failed.to_string(),
-    }
-}
-
-/// The secret of this name is another than the one that was read.
-fn is_other(status: &Status) -> bool {
-    status.code == 404 || status.code == 422 && status.names("metadata.uid")
-}
 
 /// Has the change checked by the server. Nothing live changes.
 pub(super) async fn begin(

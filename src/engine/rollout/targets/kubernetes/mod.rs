@@ -7,19 +7,18 @@ mod kept;
 mod observe;
 mod place;
 mod recover;
+mod trial;
 
 pub(super) use place::{Clusters, Kubernetes};
 
-use crate::engine::connection::HostConnection;
 use crate::engine::failure::HostFailure;
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived, Staged, Target};
-use crate::engine::verification::Dialers;
-use crate::host::Workers;
+use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target};
 use crate::model::Guarantee;
 use crate::plan::inspection::HostView;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
+/// What reads the secret is the cluster's own affair, and there is no connection to lose: the rest is as for any target.
 impl Target for Kubernetes {
     fn guarantee(&self) -> Guarantee {
         Guarantee::ControllerUndoes
@@ -53,37 +52,5 @@ impl Target for Kubernetes {
             let staged = change::begin(self, job, observed).await?;
             Ok(Box::new(staged) as Box<dyn Staged>)
         })
-    }
-
-    fn revive<'a>(
-        &'a self,
-        _: &'a Job,
-        _: &'a Observed,
-        _: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Revived>, String>> {
-        // What reads the secret is the cluster's own affair.
-        Box::pin(async { Ok(None) })
-    }
-
-    fn workers<'a>(
-        &'a self,
-        _: &'a HostView,
-        services: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
-        // Nobody can tell from here who reads the secret.
-        Box::pin(async move { Ok(vec![None; services.len()]) })
-    }
-
-    fn dialers(&self) -> Dialers {
-        Dialers { host: None, bastion: None }
-    }
-
-    fn connection(&self) -> Option<&HostConnection> {
-        None
-    }
-
-    fn lost(&self) -> BoxFuture<'_, ()> {
-        // There is no connection that would have to last.
-        Box::pin(std::future::pending())
     }
 }

@@ -1,9 +1,9 @@
 //! Looking at a secret: what it holds, whose it is, what may be done with it, and what is served.
 
 use super::asking::{CERTIFICATE, not_reached, read, value_of};
-use super::change;
 use super::kept::{Previous, name_of};
 use super::place::{Kubernetes, Looked};
+use super::trial;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, Observed, Target};
 use crate::engine::rollout::targets::store;
@@ -117,7 +117,7 @@ pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, 
     }
     if plan.decision == Decision::Change
         && job.plan_only
-        && let Err((step, why)) = change::dry_run(target, &looked, &plan).await
+        && let Err((step, why)) = trial::dry_run(target, &looked, &plan).await
     {
         plan.decision = Decision::Blocked { step, why, check: None };
     }

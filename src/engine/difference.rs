@@ -4,12 +4,12 @@ use crate::model::text::printable;
 use similar::TextDiff;
 
 /// Larger files, and those with other bytes than text, are only counted.
-pub(super) const SHOWN: usize = 64 << 10;
+pub(crate) const SHOWN: usize = 64 << 10;
 /// How much of the difference is shown.
 const LIMIT: usize = 16 << 10;
 
 /// The difference of two contents, as unified lines; nothing where they are the same.
-pub(super) fn difference(path: &str, before: &[u8], after: &[u8], secret: bool) -> Option<String> {
+pub(crate) fn difference(path: &str, before: &[u8], after: &[u8], secret: bool) -> Option<String> {
     if before == after {
         return None;
     }

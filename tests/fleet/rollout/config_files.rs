@@ -1,0 +1,112 @@
+//! `with`: a virtual host's configuration and its certificate in one act, on real nginx.
+
+use crate::rollout::site::{HOSTS, Site, Task, all, site};
+use std::fs;
+
+const VHOST: &str = "/etc/nginx/sites-enabled/shop.conf";
+
+/// The play that gives nginx a generation and the virtual host that `shop.conf.j2` describes.
+fn shop(site: &Site, generation: &str, template: &str, more: &[&str]) -> String {
+    fs::create_dir_all(site.file("templates")).unwrap();
+    fs::write(site.file("templates/shop.conf.j2"), template).unwrap();
+    let with = format!("with: [{{template: shop.conf.j2, dest: {VHOST}, mode: \"0640\"}}]");
+    let task = more.iter().fold(Task::nginx(generation).with(&with), |task, line| task.with(line));
+    site.play(&[task])
+}
+
+/// A virtual host that answers with `words` and the host's name.
+fn answers(words: &str) -> String {
+    format!(
+        "server {{\n  listen 8443 ssl;\n  server_name shop.fleet.test;\n  \
+         ssl_certificate /etc/nginx/tls/fullchain.pem;\n  \
+         ssl_certificate_key /etc/nginx/tls/privkey.pem;\n  \
+         return 200 \"{words} {{{{ inventory_hostname }}}}\\n\";\n}}\n"
+    )
+}
+
+/// What the virtual host answers on a host; nothing where none is there.
+fn asked(site: &Site, host: &str) -> String {
+    let ask = "printf 'GET / HTTP/1.0\\r\\nHost: shop.fleet.test\\r\\n\\r\\n' | \
+               openssl s_client -quiet -connect 127.0.0.1:8443 2>/dev/null | tail -n 1 || true";
+    site.fleet.sh(host, ask).trim().to_owned()
+}
+
+#[test]
+fn a_virtual_host_comes_with_its_certificate_and_goes_back_with_it() {
+    let Some(site) = site() else { return };
+    let first = shop(&site, "gen2", &answers("one"), &[]);
+    let before = site.snapshots();
+
+    let plan = site.run_as_told(&["plan", "play.yml", "-i", &site.inventory(), "--diff"], &first);
+    assert_eq!(plan.code, 0, "{plan}");
+    for line in [
+        "  create       /etc/nginx/sites-enabled/shop.conf",
+        "  +  server_name shop.fleet.test;",
+        "  +  return 200 \"one h001\\n\";",
+    ] {
+        assert!(plan.stdout.contains(line), "no {line:?}: {plan}");
+    }
+    assert_eq!(site.snapshots(), before);
+    assert_eq!(asked(&site, "h001"), "");
+
+    let apply = site.run("apply", &first, &[]);
+    assert_eq!((apply.code, apply.outcomes()), (0, all("changed")), "{apply}");
+    site.fleet.expect("all", "nginx", "gen2");
+    for host in HOSTS {
+        assert_eq!(asked(&site, host), format!("one {host}"));
+    }
+    assert_eq!(site.fleet.sh("h001", &format!("stat -c '%a %U:%G' {VHOST}")), "640 root:root\n");
+    let again = site.run("apply", &first, &[]);
+    assert_eq!(again.outcomes(), all("unchanged"), "{again}");
+
+    // Other lines and another certificate; then both as they were.
+    let second = shop(&site, "gen1", &answers("two"), &[]);
+    let plan = site.run_as_told(&["plan", "play.yml", "-i", &site.inventory(), "--diff"], &second);
+    for line in [
+        "  -  return 200 \"one h001",
+        "  +  return 200 \"two h001",
+        "     server_name shop.fleet.test;",
+    ] {
+        assert!(plan.stdout.contains(line), "no {line:?}: {plan}");
+    }
+    let apply = site.run("apply", &second, &[]);
+    assert_eq!(apply.outcomes(), all("changed"), "{apply}");
+    assert_eq!(asked(&site, "h002"), "two h002");
+    let back = site.run("rollback", &second, &[]);
+    assert_eq!((back.code, back.outcomes()), (0, all("changed")), "{back}");
+    site.fleet.expect("all", "nginx", "gen2");
+    for host in HOSTS {
+        assert_eq!(asked(&site, host), format!("one {host}"));
+    }
+}
+
+#[test]
+fn a_configuration_that_is_refused_or_not_confirmed_leaves_everything_old() {
+    let Some(site) = site() else { return };
+    let states = HOSTS.map(|host| site.state(host));
+    let broken = shop(&site, "gen2", "server { listen 8443 ssl; no_such_word on; }\n", &[]);
+
+    let refused = site.run("apply", &broken, &["--limit", "h001"]);
+
+    assert_eq!((refused.code, refused.outcome("h001")), (2, "failed".to_owned()), "{refused}");
+    assert!(refused.stdout.contains("no_such_word"), "{refused}");
+    assert_eq!(site.state("h001"), states[0]);
+    // Accepted and in place, then judged by a check of the operator's.
+    let checks = &["checks: [{command: [/bin/false]}]"];
+    let undone = site.run("apply", &shop(&site, "gen2", &answers("one"), checks), &[]);
+    assert_eq!(undone.outcome("h001"), "rolled_back", "{undone}");
+    assert_eq!(HOSTS.map(|host| site.state(host)), states);
+    assert_eq!(asked(&site, "h001"), "");
+    site.fleet.expect("all", "nginx", "gen1");
+}
+
+#[test]
+fn a_configuration_that_fails_on_the_host_is_mended_by_the_one_that_comes() {
+    let Some(site) = site() else { return };
+    site.fleet.sh("h001", &format!("echo 'server {{ ssl_certificate /nowhere; }}' >{VHOST}"));
+
+    let ran = site.run("apply", &shop(&site, "gen2", &answers("one"), &[]), &["--limit", "h001"]);
+
+    assert_eq!((ran.code, ran.outcome("h001")), (0, "changed".to_owned()), "{ran}");
+    assert_eq!(asked(&site, "h001"), "one h001");
+}
