@@ -77,8 +77,8 @@ pub mod playbook {
     pub use crate::playbook::{Playbook, parse};
     pub mod certificate {
         pub use crate::playbook::certificate::{
-            CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
-            SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
+            CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, PairPlaces, ReloadChoice,
+            ServiceUse, SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
         };
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn scan(args: &DiscoverArgs) -> Result<(Vec<u8>, u8), Failure> 
         }
     } else {
         let theme = console::options(&args.visit.output, false).stdout;
-        text.push_str(&found::table(&theme, shown.iter().map(|one| (None, *one)).collect()));
+        text.push_str(&found::blocks(&theme, shown.iter().map(|one| (None, *one)).collect()));
         for (endpoint, problem) in problems(&looked) {
             text.push_str(&format!("{endpoint}: {}\n", crate::report::theme::line(problem)));
         }

@@ -7,7 +7,7 @@ use crate::event::{Event, RunStart};
 use crate::journal::{FindError, Listed, Record, State, Store};
 use crate::model::Timestamp;
 use crate::report::document::Heading;
-use crate::report::history::{Row, object, table};
+use crate::report::history::{Row, blocks, object};
 use crate::report::{Reporter, RunView};
 use crate::source::Diagnostic;
 use std::io;
@@ -126,7 +126,7 @@ fn list(store: &Store, output: &OutputArgs) -> Result<Vec<u8>, Failure> {
     }
     let text = match output.output {
         Output::Json => rows.iter().map(|row| format!("{}\n", object(row))).collect(),
-        Output::Table => table(&console::options(output, false).stdout, &rows),
+        Output::Table => blocks(&console::options(output, false).stdout, &rows),
     };
     Ok(text.into_bytes())
 }

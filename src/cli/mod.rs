@@ -2,6 +2,7 @@
 
 mod ansible_cfg;
 mod args;
+mod completion;
 mod console;
 mod demo;
 mod discover;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let words: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into()).collect();
-    if let Some(text) = topics::asked(&words) {
+    if let Some(text) = topics::asked(&words).or_else(|| completion::asked(&words)) {
         let written = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::from(if written.is_ok() { exit::OK } else { exit::USAGE });
     }

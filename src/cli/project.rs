@@ -67,7 +67,8 @@ pub(super) fn sources(source: &InventorySource, beside: Vec<PathBuf>) -> Result<
 }
 
 /// `-i` (the environment and ansible.cfg have filled it in), or the usual place.
-fn named_sources(source: &InventorySource) -> Vec<String> {
+/// The sources of the inventory: those given, or the usual one.
+pub(super) fn named_sources(source: &InventorySource) -> Vec<String> {
     if !source.sources.is_empty() {
         return source.sources.clone();
     }

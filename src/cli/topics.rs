@@ -15,6 +15,11 @@ const TOPICS: [(&str, &str); 11] = [
     ("security", include_str!("../../docs/security.md")),
 ];
 
+/// The names of the pages.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TOPICS.iter().map(|(name, _)| *name)
+}
+
 /// The text for the words of a command line, where they ask for a topic.
 pub(super) fn asked(words: &[String]) -> Option<String> {
     let [_, help, topic] = words else { return None };

@@ -36,6 +36,8 @@ pub(crate) struct Batch<'a> {
     /// The play's tolerance.
     pub budget: Budget,
     left: IndexSet<HostName>,
+    /// Hosts for which nothing follows the task under way, in the play or after it.
+    leaving: HashSet<HostName>,
     blocks: Blocks,
     view: View,
 }
@@ -86,13 +88,47 @@ impl<'a> Batch<'a> {
             hosts,
             budget,
             left,
+            leaving: HashSet::new(),
             blocks: Blocks::default(),
             view: View::default(),
         }
     }
 
-    /// Emits the end of the batch, and what a plan comes to.
-    pub(crate) fn finish(&mut self) {
+    /// Sets the hosts that are done with the run when they are done with the next task.
+    pub(crate) fn set_leaving(&mut self, hosts: HashSet<HostName>) {
+        self.leaving = hosts;
+    }
+
+    /// A task has ended on a host, and for others of its batch not yet: tells the end of the host where nothing
+    /// follows.
+    pub(crate) fn tell_end_after(&self, task: &Task, end: &TaskEnd) {
+        let in_blocks = !task.around.blocks.is_empty();
+        if in_blocks || !self.context.hosts_end_apart() || task.ignore_errors.is_some() {
+            return;
+        }
+        let forced =
+            self.at.play.force_handlers || self.context.inputs.project.options.force_handlers;
+        match (end.outcome, end.result) {
+            (Some(outcome), _) if !forced => {
+                self.context.tell_end_as(&end.host, outcome, end.message.clone());
+            }
+            (None, TaskResult::Ok | TaskResult::Changed) if self.leaving.contains(&end.host) => {
+                let before = self.context.ledger().tally.outcome(&end.host);
+                let changed = end.result == TaskResult::Changed || before == Outcome::Changed;
+                let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+                self.context.tell_end_as(&end.host, outcome, None);
+            }
+            // What became of it is in the ledger when the batch ends.
+            _ => {}
+        }
+    }
+
+    /// Emits the end of the batch, that of its hosts that are in no `later` play, and what a plan comes to.
+    pub(crate) fn finish(&mut self, later: &HashSet<HostName>) {
+        if self.context.hosts_end_apart() {
+            let done = self.hosts.iter().filter(|host| !later.contains(*host));
+            done.for_each(|host| self.context.tell_end(host));
+        }
         let emitter = &self.context.emitter;
         if self.context.is_plan() {
             let view = std::mem::take(&mut self.view);

@@ -6,9 +6,11 @@ use super::identity::Identity;
 use super::ledger::Ledger;
 use super::rollout::target::Targets;
 use super::stop::Stop;
+use crate::event::Kind;
 use crate::inputs::Inputs;
 use crate::inputs::project::Project;
 use crate::inputs::verb::Verb;
+use crate::model::{HostName, Outcome};
 use crate::playbook::OnFailure;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,6 +94,25 @@ impl Context {
         if self.ledger().is_news(&message) {
             self.emitter.info(None, message);
         }
+    }
+
+    /// Tells that a host is done with the run, as the ledger has it.
+    pub(crate) fn tell_end(&self, host: &HostName) {
+        let (outcome, reason) = self.ledger().tally.end(host);
+        self.tell_end_as(host, outcome, reason);
+    }
+
+    /// Tells how a host ended; once, unless it comes to another end after all.
+    pub(crate) fn tell_end_as(&self, host: &HostName, outcome: Outcome, reason: Option<String>) {
+        if self.ledger().ends(host, outcome) {
+            self.emitter.host(host, Kind::HostEnd { outcome, reason });
+        }
+    }
+
+    /// Whether it is certain how a host ended when nothing more is done on it: a dry run ends for all hosts at once,
+    /// and what may be taken back is open until the end.
+    pub(crate) fn hosts_end_apart(&self) -> bool {
+        !self.is_plan() && !self.may_take_back() && !self.is_taking_back()
     }
 
     /// Whether nothing may be changed.

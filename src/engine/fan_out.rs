@@ -1,11 +1,16 @@
 //! The one fan-out: a piece of work for each of many hosts, some at a time, results in order.
 
 use super::context::Context;
+use super::end::TaskEnd;
 use crate::model::HostName;
 use crate::model::text::printable;
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::task::JoinError;
 
 /// Starts `work` for every host, each on a thread of the runtime, as many at a time as the run has permits.
 ///
@@ -22,30 +27,71 @@ where
     R: Send + 'static,
     F: Future<Output = R> + Send,
 {
-    let started: Vec<_> = items
-        .into_iter()
-        .map(|(host, item)| {
-            let (context, work, name) = (Arc::clone(context), work.clone(), host.clone());
-            let task = tokio::spawn(async move {
-                // The semaphore is never closed.
-                let _permit = context.permits.acquire().await;
-                work(Arc::clone(&context), name, item).await
-            });
-            async move { (host, task.await) }
-        })
-        .collect();
-    let ended = join_all(started).await;
-    ended
-        .into_iter()
-        .map(|(host, result)| match result {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => lost(host, said(&*panic)),
-                // Nobody aborts these tasks; a runtime that shuts down does.
-                Err(error) => lost(host, error.to_string()),
-            },
-        })
-        .collect()
+    let ended = join_all(start(context, items, work)).await;
+    ended.into_iter().map(|(host, result)| result_or(host, result, &lost)).collect()
+}
+
+/// Like [`each`], and hands every result to `ended` as soon as it is there, in no order.
+pub(super) async fn each_as_it_ends<T, R, F>(
+    context: &Arc<Context>,
+    items: Vec<(HostName, T)>,
+    work: impl Fn(Arc<Context>, HostName, T) -> F + Clone + Send + Sync + 'static,
+    lost: impl Fn(HostName, String) -> R,
+    mut ended: impl FnMut(R),
+) where
+    T: Send + 'static,
+    R: Send + 'static,
+    F: Future<Output = R> + Send,
+{
+    let mut running: FuturesUnordered<_> = start(context, items, work).into_iter().collect();
+    while let Some((host, result)) = running.next().await {
+        ended(result_or(host, result, &lost));
+    }
+}
+
+fn start<T, R, F>(
+    context: &Arc<Context>,
+    items: Vec<(HostName, T)>,
+    work: impl Fn(Arc<Context>, HostName, T) -> F + Clone + Send + Sync + 'static,
+) -> Vec<impl Future<Output = (HostName, Result<R, JoinError>)>>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+    F: Future<Output = R> + Send,
+{
+    let begin = |(host, item): (HostName, T)| {
+        let (context, work, name) = (Arc::clone(context), work.clone(), host.clone());
+        let task = tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _permit = context.permits.acquire().await;
+            work(Arc::clone(&context), name, item).await
+        });
+        async move { (host, task.await) }
+    };
+    items.into_iter().map(begin).collect()
+}
+
+fn result_or<R>(
+    host: HostName,
+    result: Result<R, JoinError>,
+    lost: impl Fn(HostName, String) -> R,
+) -> R {
+    match result {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => lost(host, said(&*panic)),
+            // Nobody aborts these tasks; a runtime that shuts down does.
+            Err(error) => lost(host, error.to_string()),
+        },
+    }
+}
+
+/// The ends of hosts in the order of the hosts.
+pub(super) fn in_order(hosts: &[HostName], mut ends: Vec<TaskEnd>) -> Vec<TaskEnd> {
+    let places: HashMap<&HostName, usize> =
+        hosts.iter().enumerate().map(|(place, host)| (host, place)).collect();
+    ends.sort_by_key(|end| places.get(&end.host).copied());
+    ends
 }
 
 /// What a panic said, on one bounded line.

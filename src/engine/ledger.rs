@@ -2,9 +2,9 @@
 
 use super::tally::Tally;
 use crate::event::planned::PlannedTask;
-use crate::model::HostName;
+use crate::model::{HostName, Outcome};
 use indexmap::IndexSet;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The run's book of its hosts. One lock guards it all.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub(crate) struct Ledger {
     pending: IndexSet<HostName>,
     told: HashSet<String>,
     confirmed: Vec<Confirmed>,
+    ended: HashMap<HostName, Outcome>,
 }
 
 /// A certificate task that is confirmed on a host.
@@ -48,6 +49,11 @@ impl Ledger {
     /// What was confirmed so far.
     pub(crate) fn confirmed(&self) -> &[Confirmed] {
         &self.confirmed
+    }
+
+    /// `true` unless it was told before that the host is done with the run and ended like this.
+    pub(crate) fn ends(&mut self, host: &HostName, outcome: Outcome) -> bool {
+        self.ended.insert(host.clone(), outcome) != Some(outcome)
     }
 
     /// `true` the first time that it is asked about a message.

@@ -10,7 +10,7 @@ use crate::event::{Kind, RunStart, Summary};
 use crate::inputs::preflight::Findings;
 use crate::inputs::selection::PlayAt;
 use crate::inputs::verb::{Back, Verb};
-use crate::model::Outcome;
+use crate::model::{HostName, Outcome};
 use crate::playbook::OnFailure;
 use crate::source::Diagnostics;
 use std::sync::Arc;
@@ -113,19 +113,12 @@ fn not_begun(context: &Context, at: PlayAt<'_>, why: &str) {
     }
 }
 
-/// Emits the end of every host and the summary, and returns it.
+/// Emits the end of every host that was not told yet and the summary, and returns it.
 fn summary(context: &Context) -> Summary {
+    let hosts: Vec<HostName> = context.ledger().tally.hosts().cloned().collect();
+    hosts.iter().for_each(|host| context.tell_end(host));
     let ledger = context.ledger();
     let tally = &ledger.tally;
-    for host in tally.hosts() {
-        let outcome = tally.outcome(host);
-        let reason = match outcome {
-            Outcome::Changed | Outcome::Unchanged => None,
-            _ => tally.reason(host).map(str::to_owned),
-        };
-        let kind = Kind::HostEnd { outcome, reason };
-        context.emitter.host(host, kind);
-    }
     let (failed, unreachable) = tally.failures();
     let stopped = context.stop.reason();
     let pending = ledger.pending();

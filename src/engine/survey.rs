@@ -57,9 +57,10 @@ async fn over<T, F>(
                 return;
             }
             let begun = Instant::now();
-            for (title, end) in work(Arc::clone(&context), host, item).await {
+            for (title, end) in work(Arc::clone(&context), host.clone(), item).await {
                 tell(&context, &title, end, begun);
             }
+            context.tell_end(&host);
         }
     };
     let begun = Instant::now();

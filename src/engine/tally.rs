@@ -116,6 +116,16 @@ impl Tally {
         self.hosts.get(host)?.reason.as_deref()
     }
 
+    /// How the host ended, and for other ends than good ones why.
+    pub(crate) fn end(&self, host: &HostName) -> (Outcome, Option<String>) {
+        let outcome = self.outcome(host);
+        let reason = match outcome {
+            Outcome::Changed | Outcome::Unchanged => None,
+            _ => self.reason(host).map(str::to_owned),
+        };
+        (outcome, reason)
+    }
+
     /// The hosts in order.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
         self.hosts.keys()
@@ -134,11 +144,7 @@ impl Tally {
         self.hosts
             .iter()
             .map(|(host, entry)| {
-                let outcome = self.outcome(host);
-                let reason = match outcome {
-                    Outcome::Changed | Outcome::Unchanged => None,
-                    _ => entry.reason.clone(),
-                };
+                let (outcome, reason) = self.end(host);
                 let summary = HostSummary { outcome, reason, ..entry.counts.clone() };
                 (host.clone(), summary)
             })

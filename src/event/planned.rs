@@ -113,6 +113,9 @@ pub struct CertBrief {
     pub fingerprint: Fingerprint,
     /// Whole days from the run to the last second of validity; negative: expired.
     pub days_left: i64,
+    /// Serial number in upper-case hex; empty: a record of an older version does not tell it.
+    #[serde(default)]
+    pub serial: String,
     /// Subject.
     pub subject: String,
     /// Subject alternative names, DNS names first.

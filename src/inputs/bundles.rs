@@ -41,7 +41,7 @@ pub(crate) struct Bundles {
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 struct Known {
-    loaded: Result<Arc<Loaded>, Diagnostics>,
+    loaded: Result<Arc<Loaded>, Problems>,
     /// Tasks that asked for it and are not done.
     users: HashSet<Place>,
 }
@@ -75,6 +75,17 @@ struct Files {
     passphrase: Option<Fingerprint>,
     warn: Duration,
 }
+
+/// What a problem is about. Where that is written differs between the tasks that share the files.
+#[derive(Clone, Copy)]
+enum Part {
+    Pair,
+    Cert,
+    Chain,
+    Key,
+}
+
+type Problems = Vec<(Part, Diagnostic)>;
 
 impl Bundles {
     /// Nothing loaded yet; dates are judged at `now`.
@@ -116,7 +127,15 @@ impl Bundles {
         let loaded = entry.loaded.clone();
         drop(known);
         loaded.map_err(|problems| {
-            let placed = problems.0.into_iter().map(|problem| problem.at(pair.span.as_ref()));
+            let placed = problems.into_iter().map(|(part, problem)| {
+                let place = match part {
+                    Part::Pair => None,
+                    Part::Cert => pair.places.cert.as_ref(),
+                    Part::Chain => pair.places.chain.as_ref(),
+                    Part::Key => pair.places.key.as_ref(),
+                };
+                problem.at(place.or(pair.span.as_ref()))
+            });
             Diagnostics(placed.collect())
         })
     }
@@ -237,40 +256,39 @@ impl Bundles {
         pair: &Pair,
         passphrase: Option<&Secret<String>>,
         warn: Duration,
-    ) -> Result<Loaded, Diagnostics> {
-        let found = settled(pair).map_err(|problem| Diagnostics(vec![problem]))?;
+    ) -> Result<Loaded, Problems> {
+        let found = settled(pair).map_err(|problem| vec![(Part::Pair, problem)])?;
         let pair = &found;
-        let mut problems = Diagnostics::default();
-        let mut keep = |source: &SourceText| match self.text(source) {
+        let mut problems = Problems::new();
+        let mut keep = |part: Part, source: &SourceText| match self.text(source) {
             Ok(read) => Some(read),
             Err(problem) => {
                 // Certificate and key may come out of one command or keystore.
-                if !problems.0.contains(&problem) {
-                    problems.push(problem);
+                if !problems.iter().any(|(_, known)| *known == problem) {
+                    problems.push((part, problem));
                 }
                 None
             }
         };
-        let cert = keep(&pair.cert);
-        let chain = pair.chain.as_ref().map(&mut keep);
-        let key = pair.key.as_ref().map(&mut keep);
-        let (Some((cert, _)), false) = (cert, problems.has_errors()) else {
+        let cert = keep(Part::Cert, &pair.cert);
+        let chain = pair.chain.as_ref().map(|chain| keep(Part::Chain, chain));
+        let key = pair.key.as_ref().map(|key| keep(Part::Key, key));
+        let (Some((cert, _)), true) = (cert, problems.is_empty()) else {
             return Err(problems);
         };
         let (chain, mut key) = (chain.flatten(), key.flatten());
         let mut cert = cert;
         if pair.from_keystore {
             let opened = keystore::open(&cert, passphrase)
-                .map_err(|error| Diagnostics(vec![located(&error, pair)]))?;
+                .map_err(|error| vec![(Part::Cert, located(&error, pair))])?;
             cert = Secret::new(opened.certificates);
             key = match (key, opened.key) {
                 (Some((_, mode)), Some(inside)) => Some((inside, mode)),
                 (Some(_), None) => {
                     let message = format!("{}: the keystore holds no key", pair.cert.label());
                     let problem = Diagnostic::error(message);
-                    return Err(Diagnostics(vec![
-                        problem.help("`key: keep` leaves the key that the host has"),
-                    ]));
+                    let problem = problem.help("`key: keep` leaves the key that the host has");
+                    return Err(vec![(Part::Cert, problem)]);
                 }
                 (None, _) => None,
             };
@@ -286,7 +304,7 @@ impl Bundles {
             warn,
         };
         let bundle = material::check(&input).map_err(|errors| {
-            Diagnostics(errors.iter().map(|error| located(error, pair)).collect())
+            errors.iter().map(|error| (Part::Pair, located(error, pair))).collect::<Problems>()
         })?;
         let label = pair.cert.label();
         let (warnings, notes): (Vec<_>, Vec<_>) =
@@ -369,7 +387,7 @@ mod tests {
     use super::*;
     use crate::inputs::place::Section;
     use crate::lab::pki::{Authority, KeyKind, Validity};
-    use crate::playbook::certificate::Dest;
+    use crate::playbook::certificate::{Dest, PairPlaces};
 
     #[test]
     fn roots_are_read_once() {
@@ -408,6 +426,7 @@ mod tests {
             keystore: None,
             services: Vec::new(),
             span: None,
+            places: PairPlaces::default(),
         };
         let bundles = Bundles::new(now, Arc::new(|_| Err(String::new())));
         let place = |index| Place { book: 0, play: 0, section: Section::Tasks, index };

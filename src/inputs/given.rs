@@ -7,7 +7,7 @@ use crate::event::run::{HostInputs, Source};
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName};
 use crate::plan::request::{CertificateRequest, Shape};
-use crate::playbook::certificate::{CertificateTask, ConfigFile, Pair};
+use crate::playbook::certificate::{CertificateTask, ConfigFile, Pair, PairPlaces};
 use crate::services::Profile;
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 use crate::template::Scope;
@@ -61,7 +61,8 @@ impl Given {
 /// Every word of a rendered task, wherever it is written. Contents and passphrases are secrets, which hide themselves:
 /// the bytes that they lead to count by their own digests.
 fn words(task: &CertificateTask) -> Fingerprint {
-    let pairs = task.pairs.iter().map(|pair| Pair { span: None, ..pair.clone() }).collect();
+    let bare = |pair: &Pair| Pair { span: None, places: PairPlaces::default(), ..pair.clone() };
+    let pairs = task.pairs.iter().map(bare).collect();
     let with = task.with.iter().map(|file| ConfigFile { span: None, ..file.clone() }).collect();
     let task = CertificateTask { span: None, pairs, with, ..task.clone() };
     Fingerprint::of(format!("{task:?}").as_bytes())

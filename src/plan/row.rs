@@ -14,6 +14,7 @@ pub(crate) fn brief(certificate: &Certificate, now: Timestamp) -> CertBrief {
     CertBrief {
         fingerprint: certificate.fingerprint,
         days_left: certificate.validity.days_left(now),
+        serial: certificate.serial.clone(),
         subject: certificate.subject.clone(),
         names: certificate.dns_names.iter().cloned().chain(addresses).collect(),
         issuer: certificate.issuer.clone(),

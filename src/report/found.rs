@@ -1,16 +1,18 @@
-//! The certificates that `certroll discover` found, as a table sorted by days left.
+//! The certificates that `certroll discover` found, sorted by days left.
 
-use super::table::{self, Share, Text, plain};
 use super::theme::{self, Theme, line};
 use super::words;
 use crate::event::found::{FoundCertificate, FoundEndpoint, FoundState};
 use crate::model::HostName;
+use anstyle::Style;
 
-/// Names of a certificate that a row shows.
+/// Names of a certificate that a block shows.
 const NAMES: usize = 2;
+/// Columns of the days that are left.
+const DAYS: usize = 7;
 
-/// The table; empty when nothing was found. Without a host the column for it is left out.
-pub(crate) fn table(
+/// A block per certificate; empty when nothing was found. Where there is no terminal, each is one line.
+pub(crate) fn blocks(
     theme: &Theme,
     mut found: Vec<(Option<&HostName>, &FoundCertificate)>,
 ) -> String {
@@ -18,52 +20,47 @@ pub(crate) fn table(
         return String::new();
     }
     found.sort_by_key(|(_, one)| one.certificate.as_ref().map_or(i64::MIN, |leaf| leaf.days_left));
-    let width = |part: u16| theme.width.map_or(u16::MAX - 2, |width| width / part);
-    let mut header = vec![
-        ("days", Share::Whole(8)),
-        ("host", Share::Whole(width(6))),
-        ("service", Share::Whole(12)),
-        ("names", Share::Rest(12)),
-        ("file", Share::Rest(12)),
-        ("found", Share::Rest(18)),
-    ];
-    let with_hosts = found.iter().any(|(host, _)| host.is_some());
-    let with_files = found.iter().any(|(_, one)| one.file.is_some());
-    let mut rows: Vec<Vec<Text>> = found.iter().map(|(host, one)| row(*host, one)).collect();
-    for (column, is_kept) in [(4, with_files), (2, with_files), (1, with_hosts)] {
-        if !is_kept {
-            header.remove(column);
-            rows.iter_mut().for_each(|row| _ = row.remove(column));
-        }
-    }
-    theme.fit(&format!("\n{}", table::render(theme, &header, rows)))
+    let text: String = found.iter().map(|(host, one)| block(theme, *host, one)).collect();
+    theme.fit(&format!("\n{text}"))
 }
 
-fn row(host: Option<&HostName>, one: &FoundCertificate) -> Vec<Text> {
+fn block(theme: &Theme, host: Option<&HostName>, one: &FoundCertificate) -> String {
     let days = one.certificate.as_ref().map(|leaf| leaf.days_left);
-    vec![
-        (days.map_or_else(|| "-".to_owned(), |days| days.to_string()), words::expiry(days)),
-        plain(host.map(|host| line(host.as_str())).unwrap_or_default()),
-        plain(one.service.as_deref().map_or_else(|| "-".to_owned(), line)),
-        plain(names(one)),
-        plain(one.file.as_deref().map_or_else(|| "-".to_owned(), line)),
-        found(one),
-    ]
+    let left = days.map_or_else(|| "no date".to_owned(), |days| format!("{days} d"));
+    let prefix = format!("{left:>DAYS$}  ");
+    let who = [host.map(|host| line(host.as_str())), one.service.as_deref().map(line)];
+    let who = who.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let mut what: Vec<String> = names(one).into_iter().collect();
+    what.extend(one.file.as_deref().map(line));
+    let what = what.join(", ");
+    let head = match (who.as_str(), what.as_str()) {
+        ("", what) => what.to_owned(),
+        (who, "") => who.to_owned(),
+        (who, what) => format!("{who}: {what}"),
+    };
+    let (state, style) = found(one);
+    let painted = theme.paint(words::expiry(days), &left);
+    if theme.width.is_none() {
+        let line = format!("{prefix}{head}: {}\n", theme.paint(style, state));
+        return line.replacen(&left, &painted, 1);
+    }
+    let head = theme.block(&prefix, Style::new(), &head).replacen(&left, &painted, 1);
+    head + &theme.block(&" ".repeat(prefix.len()), style, &state)
 }
 
-fn names(one: &FoundCertificate) -> String {
-    let Some(leaf) = &one.certificate else { return "-".to_owned() };
+fn names(one: &FoundCertificate) -> Option<String> {
+    let leaf = one.certificate.as_ref()?;
     if leaf.names.is_empty() {
-        return line(&leaf.subject);
+        return Some(line(&leaf.subject));
     }
     let mut shown: Vec<String> = leaf.names.iter().take(NAMES).map(|name| line(name)).collect();
     if leaf.names.len() > NAMES {
         shown.push(format!("{} more", leaf.names.len() - NAMES));
     }
-    shown.join(", ")
+    Some(shown.join(", "))
 }
 
-fn found(one: &FoundCertificate) -> Text {
+fn found(one: &FoundCertificate) -> (String, Style) {
     let own = one.certificate.as_ref().map(|leaf| leaf.fingerprint);
     let is_other = |one: &&FoundEndpoint| one.fingerprint.is_some() && one.fingerprint != own;
     let leaves = one.endpoints.iter().filter(is_other).filter_map(|one| one.fingerprint);
@@ -121,7 +118,7 @@ mod tests {
         let theme = Theme { color: false, width, ascii: width.is_none() };
         let host = HostName::new("edge1");
         let all = found();
-        table(&theme, all.iter().map(|one| (Some(&host), one)).collect())
+        blocks(&theme, all.iter().map(|one| (Some(&host), one)).collect())
     }
 
     #[test]
@@ -130,12 +127,22 @@ mod tests {
     }
 
     #[test]
-    fn on_100_columns() {
-        insta::assert_snapshot!(shown(Some(100)));
+    fn on_60_columns() {
+        insta::assert_snapshot!(shown(Some(60)));
     }
 
     #[test]
-    fn nothing_is_no_table() {
-        assert_eq!(table(&Theme::PLAIN, Vec::new()), "");
+    fn on_80_columns() {
+        insta::assert_snapshot!(shown(Some(80)));
+    }
+
+    #[test]
+    fn on_200_columns() {
+        insta::assert_snapshot!(shown(Some(200)));
+    }
+
+    #[test]
+    fn nothing_found_is_no_text() {
+        assert_eq!(blocks(&Theme::PLAIN, Vec::new()), "");
     }
 }

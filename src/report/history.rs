@@ -1,7 +1,6 @@
 //! The list of past runs.
 
 use super::run_view::RunView;
-use super::table::{Share, plain, render};
 use super::theme::{self, Theme, line, seconds};
 use super::words;
 use crate::event::{Event, RunStart, Summary};
@@ -56,45 +55,45 @@ impl Row {
         match self.state {
             State::Running => ("running".to_owned(), theme::QUIET),
             State::Killed => ("KILLED".to_owned(), theme::BAD),
-            State::Ended if self.summary.exit_code == 0 => plain("0"),
-            State::Ended => (self.summary.exit_code.to_string(), theme::BAD),
+            State::Ended if self.summary.exit_code == 0 => ("exit 0".to_owned(), Style::new()),
+            State::Ended => (format!("exit {}", self.summary.exit_code), theme::BAD),
         }
     }
 }
 
-/// One line per run.
-pub(crate) fn table(theme: &Theme, rows: &[Row]) -> String {
+/// A block per run: its name, how it stands or its exit code, and the rest. Where there is no terminal, each is one
+/// line.
+pub(crate) fn blocks(theme: &Theme, rows: &[Row]) -> String {
     if rows.is_empty() {
         return "no run is recorded\n".to_owned();
     }
-    let header = [
-        ("run", Share::Whole(8)),
-        ("began", Share::Whole(20)),
-        ("by", Share::Rest(8)),
-        ("verb", Share::Whole(8)),
-        ("playbooks", Share::Rest(12)),
-        ("hosts", Share::Rest(12)),
-        ("took", Share::Whole(8)),
-        ("exit", Share::Whole(7)),
-    ];
-    let rows = rows.iter().map(|row| {
-        let hosts: Vec<String> = row
-            .hosts()
+    let blocks = rows.iter().map(|row| {
+        let counts = row.hosts();
+        let counts: Vec<String> = counts
             .iter()
             .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
             .collect();
-        vec![
-            (line(&row.start.run).chars().take(8).collect(), theme::STRONG),
-            plain(row.began.to_string()),
-            plain(line(&row.start.by)),
-            plain(line(&row.start.command)),
-            plain(line(&row.start.playbooks.join(" "))),
-            plain(hosts.join(", ")),
-            plain(seconds(row.took)),
-            row.end(),
-        ]
+        let counts = if counts.is_empty() { "no host".to_owned() } else { counts.join(", ") };
+        let words = format!(
+            "{} {} {} by {}: {counts} in {}",
+            row.began,
+            line(&row.start.command),
+            line(&row.start.playbooks.join(" ")),
+            line(&row.start.by),
+            seconds(row.took)
+        );
+        let run: String = line(&row.start.run).chars().take(8).collect();
+        let (end, style) = row.end();
+        let block = theme.hang(&format!("{run:<8}  {end:<7}  "), Style::new(), &words);
+        let block = block.replacen(&run, &theme.paint(theme::STRONG, &run), 1);
+        match block.split_once("  ") {
+            Some((run, rest)) => {
+                format!("{run}  {}", rest.replacen(&end, &theme.paint(style, &end), 1))
+            }
+            None => block,
+        }
     });
-    render(theme, &header, rows.collect())
+    theme.fit(&blocks.collect::<String>())
 }
 
 /// One object per run.
@@ -124,14 +123,34 @@ mod tests {
     use super::super::samples::{apply, many};
     use super::*;
 
+    fn shown(width: Option<u16>) -> String {
+        let rows = [Row::of(&apply()[..60], State::Killed), Row::of(&many(3), State::Ended)];
+        blocks(&Theme { color: false, width, ascii: width.is_none() }, &rows)
+    }
+
     #[test]
-    fn runs_in_a_row_each() {
+    fn on_60_columns() {
+        insta::assert_snapshot!(shown(Some(60)));
+    }
+
+    #[test]
+    fn on_80_columns() {
+        insta::assert_snapshot!(shown(Some(80)));
+    }
+
+    #[test]
+    fn on_200_columns() {
+        insta::assert_snapshot!(shown(Some(200)));
+    }
+
+    #[test]
+    fn runs_in_a_line_each() {
+        insta::assert_snapshot!(shown(None));
         let (ended, cut) = (many(3), apply());
         let rows = [Row::of(&cut[..60], State::Killed), Row::of(&ended, State::Ended)];
-        insta::assert_snapshot!(table(&Theme::PLAIN, &rows));
         let killed = object(&rows[0]);
         assert_eq!((&killed["state"], &killed["exit_code"]), (&json!("killed"), &Value::Null));
         assert_eq!(object(&rows[1])["hosts"], json!({"changed": 3}));
-        assert_eq!(table(&Theme::PLAIN, &[]), "no run is recorded\n");
+        assert_eq!(blocks(&Theme::PLAIN, &[]), "no run is recorded\n");
     }
 }

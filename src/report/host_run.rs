@@ -127,7 +127,7 @@ impl HostRun {
     /// Takes an event about this host, which is in batch `place`.
     pub(crate) fn take(&mut self, event: &Event, place: Option<BatchPlace>) {
         match &event.kind {
-            // Told when all hosts are done, long after this one was.
+            // It may be told long after the host was done: where it may be taken back, at the run's end.
             Kind::HostEnd { outcome, reason } => {
                 self.end = Some((*outcome, reason.clone()));
                 return;

@@ -29,7 +29,6 @@ pub(crate) mod run_view;
 mod samples;
 pub(crate) mod services;
 pub(crate) mod status;
-mod table;
 pub(crate) mod theme;
 mod words;
 

@@ -61,6 +61,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         keystore: None,
         services: Vec::new(),
         span: None,
+        places: Default::default(),
     };
     CertificateRequest {
         seals: leaves.iter().map(|_| None).collect(),

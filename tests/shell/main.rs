@@ -4,6 +4,7 @@
 mod common;
 
 mod ansible;
+mod completion;
 mod contents;
 mod injection;
 mod inspect;

@@ -71,7 +71,7 @@ pub(super) enum Command {
     Config(ConfigArgs),
     /// Run a rollout on a simulated fleet: no set-up, no root, nothing left behind
     Demo(DemoArgs),
-    /// Print shell completions
+    /// Print shell completions, which know hosts, groups, tags, tasks, profiles and runs in bash, zsh and fish
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -116,5 +116,5 @@ pub(super) fn services(args: &ServicesArgs) -> Result<u8, Failure> {
         return print(text.as_bytes());
     }
     let options = console::options(&args.output, false);
-    print(crate::report::services::table(&options.stdout, &rows).as_bytes())
+    print(crate::report::services::blocks(&options.stdout, &rows).as_bytes())
 }

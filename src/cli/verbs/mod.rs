@@ -5,9 +5,9 @@ mod local;
 mod playbooks;
 mod print;
 
-use super::args::{self, Command, PlanArgs, RecoverArgs, StatusArgs};
+use super::args::{Command, PlanArgs, RecoverArgs, StatusArgs};
 use super::failure::Failure;
-use super::{demo, history, manual, report, show};
+use super::{completion, demo, history, manual, report, show};
 use crate::inputs::verb::Verb;
 use playbooks::{Task, apply, look_after, on_playbooks, rollback};
 use print::print;
@@ -46,11 +46,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         Command::Services(args) => local::services(&args),
         Command::Config(args) => local::config(&args),
         Command::Demo(args) => demo::run(&args).await,
-        Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut args::command(), "certroll", &mut text);
-            print(&text)
-        }
+        Command::Completions { shell } => print(&completion::script(shell)),
         Command::Man(args) => print(&manual::run(&args)?),
     }
 }

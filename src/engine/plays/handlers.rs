@@ -103,6 +103,11 @@ impl Notified {
         }
     }
 
+    /// Whether a handler waits for the host.
+    pub(super) fn waits_for(&self, host: &HostName) -> bool {
+        self.0.values().any(|hosts| hosts.contains(host))
+    }
+
     /// The hosts for which a handler runs now, which are taken from it. `forced`: also those that have failed since,
     /// unless they cannot be reached or nobody knows their state (Ansible, `force_handlers`). `active`: the hosts
     /// that take part; the others stay notified.

@@ -8,7 +8,7 @@ use crate::engine::batch::{Batch, stop_words, tell};
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::engine::failure;
-use crate::engine::fan_out;
+use crate::engine::fan_out::{self, in_order};
 use crate::engine::rollout;
 use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
 use crate::inputs::iteration::all_true;
@@ -22,7 +22,7 @@ use indexmap::{IndexMap, IndexSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -76,10 +76,11 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
     let vars = PlayScope::new(at.book, at.play, &hosts);
     let batches = batches(context, at, &hosts);
     let of = batches.len();
+    let later = later_hosts(context, at);
     for (index, now) in batches.iter().enumerate() {
         let vars = vars.with_hosts(&hosts, now);
         let batch = Batch::new(context, at, vars, (index + 1, of), now);
-        let ended = Driver::new(batch).run(&chosen).await;
+        let ended = Driver::new(batch, &later).run(&chosen).await;
         if context.stop.is_requested() {
             let reason = context.stop.reason().unwrap_or(StopReason::BatchFailed);
             let tally = &mut context.ledger().tally;
@@ -92,6 +93,12 @@ async fn run_batches(context: &Arc<Context>, at: PlayAt<'_>) {
             return;
         }
     }
+}
+
+/// The hosts of the plays after this one.
+fn later_hosts(context: &Context, at: PlayAt<'_>) -> HashSet<HostName> {
+    let later = context.inputs.project.plays().skip(at.number() + 1);
+    later.flat_map(|at| at.hosts(&context.inputs.variables).unwrap_or_default()).collect()
 }
 
 /// The hosts of a play in batches.
@@ -139,6 +146,8 @@ fn leave_apart(context: &Context, at: PlayAt<'_>) {
 /// Drives a batch through the tasks of its play.
 struct Driver<'a> {
     batch: Batch<'a>,
+    /// The hosts of later plays.
+    later: &'a HashSet<HostName>,
     notified: Notified,
     /// While handlers run: where the flush stands, whose blocks catch what fails.
     flush: Option<BlockPath>,
@@ -151,10 +160,11 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(batch: Batch<'a>) -> Self {
+    fn new(batch: Batch<'a>, later: &'a HashSet<HostName>) -> Self {
         let (flush, closing) = (None, false);
         Self {
             batch,
+            later,
             notified: Notified::default(),
             flush,
             closing,
@@ -174,7 +184,7 @@ impl<'a> Driver<'a> {
         let mut end_play = false;
         let mut ahead: VecDeque<Step<'a>> = chosen.iter().cloned().map(Step::of).collect();
         while let Some(step) = ahead.pop_front() {
-            let added = match self.task(&step).await {
+            let added = match self.task(&step, ahead.is_empty()).await {
                 Next::Goes(added) => added,
                 Next::EndsPlay => {
                     end_play = true;
@@ -201,12 +211,12 @@ impl<'a> Driver<'a> {
             self.handlers(forced, &active).await;
             self.batch.must_stop();
         }
-        self.batch.finish();
+        self.batch.finish(self.later);
         end_play
     }
 
-    /// One task for the hosts that take part in it.
-    async fn task(&mut self, step: &Step<'a>) -> Next<'a> {
+    /// One task for the hosts that take part in it. `last`: none follows it.
+    async fn task(&mut self, step: &Step<'a>, last: bool) -> Next<'a> {
         let chosen = &step.chosen;
         let path = &chosen.task.around.blocks;
         let mut active = step.among(self.batch.taking_part(path));
@@ -225,7 +235,19 @@ impl<'a> Driver<'a> {
                 false => Next::Goes(Vec::new()),
             };
         }
-        Next::Goes(self.work(chosen, &active).await)
+        let ends_play = last
+            && chosen.task.notify.is_empty()
+            && !chosen.task.run_once
+            && !matches!(chosen.task.kind, TaskKind::Include(_));
+        if ends_play {
+            let stays =
+                |host: &HostName| self.later.contains(host) || self.notified.waits_for(host);
+            let leaving = active.iter().filter(|host| !stays(host)).cloned().collect();
+            self.batch.set_leaving(leaving);
+        }
+        let added = self.work(chosen, &active).await;
+        self.batch.set_leaving(HashSet::new());
+        Next::Goes(added)
     }
 
     /// Whether a host has run another entry of the task's role that is the same.
@@ -335,6 +357,7 @@ impl<'a> Driver<'a> {
             |host: &HostName| (host.clone(), (Arc::clone(&chosen.task), Arc::clone(&vars)));
         let items = hosts.iter().map(work_of).collect();
         let closing = self.closing;
+        let batch = &self.batch;
         type Work = (Arc<crate::playbook::Task>, Arc<PlayScope>);
         let work = move |context: Arc<Context>, host: HostName, (task, vars): Work| async move {
             if context.stop.is_interrupt() && !closing {
@@ -354,7 +377,13 @@ impl<'a> Driver<'a> {
             tell(context, &vars, &chosen.task, &end, begun);
             end
         };
-        fan_out::each(context, items, work, lost).await
+        let mut ends = Vec::with_capacity(hosts.len());
+        fan_out::each_as_it_ends(context, items, work, lost, |end| {
+            batch.tell_end_after(&chosen.task, &end);
+            ends.push(end);
+        })
+        .await;
+        in_order(hosts, ends)
     }
 
     /// Runs the notified handlers in the order in which they are defined; handlers may notify others. `forced`: also

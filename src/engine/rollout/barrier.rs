@@ -17,7 +17,7 @@ use crate::model::text::plural;
 use crate::model::{Guarantee, HostName, Outcome, Step};
 use crate::plan::planned::planned;
 use crate::playbook::{Task, is_rescued};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::Instant;
@@ -58,19 +58,18 @@ impl<'a> Rollout<'a> {
     }
 }
 
-/// What became of the hosts of a turn.
-#[derive(Default)]
-pub(super) struct Turn {
-    /// Those that are done, in the order of the jobs.
-    pub(super) ends: Vec<TaskEnd>,
-    /// Those that found another host of this run at work on their machine.
-    pub(super) later: Vec<Job>,
-}
+/// Takes what became of a host as soon as it is done.
+pub(super) type Done<'d> = &'d mut (dyn FnMut(TaskEnd) + Send);
 
-/// Stages everywhere, waits for all, then commits host by host.
-pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>, machines: Arc<Machines>) -> Turn {
+/// Stages everywhere, waits for all, then commits host by host. Those that found another host of this run at work
+/// on their machine come back.
+pub(super) async fn apply(
+    rollout: &Rollout<'_>,
+    jobs: Vec<Job>,
+    machines: Arc<Machines>,
+    done: Done<'_>,
+) -> Vec<Job> {
     let context = rollout.batch.context;
-    let order: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
     let eager = rollout.eager;
     let alone = jobs.len() == 1;
     let mut waiting: IndexMap<HostName, Job> =
@@ -97,10 +96,9 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>, machines: Arc<M
         tell_now(context, &host, &failure, eager);
         (host, Some(Prepared::Failed(Box::new(failure), None)))
     };
-    let prepared = fan_out::each(context, items, work, lost).await;
-    let mut ends: Vec<TaskEnd> = Vec::with_capacity(order.len());
-    let (mut staged, mut later) = (Vec::new(), Vec::new());
-    for (host, prepared) in prepared {
+    let order: IndexSet<HostName> = waiting.keys().cloned().collect();
+    let (mut staged, mut later, mut failed) = (Vec::new(), Vec::new(), 0);
+    let ended = |(host, prepared): (HostName, Option<Prepared>)| {
         if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
             let guarantee =
                 waiting.get(&host).map(|job| job.target.guarantee()).unwrap_or_default();
@@ -108,25 +106,27 @@ pub(super) async fn apply(rollout: &Rollout<'_>, jobs: Vec<Job>, machines: Arc<M
             rollout.batch.tell_plan(&host, planned(view, plan, place, guarantee, now));
         }
         match prepared {
-            None => ends.push(called_off(&host, "the run was interrupted")),
+            None => done(called_off(&host, "the run was interrupted")),
             Some(Prepared::Unchanged(observed)) => {
                 tell_services(context, &observed, Outcome::Unchanged);
-                ends.push(good(&host, &observed, None));
+                done(good(&host, &observed, None));
             }
             Some(Prepared::Failed(failure, observed)) => {
                 if let Some(observed) = observed {
                     tell_services(context, &observed, failure.outcome);
                 }
-                ends.push(rollout.failed(&host, *failure));
+                failed += 1;
+                done(rollout.failed(&host, *failure));
             }
             Some(Prepared::Staged(one)) => staged.push((host, *one)),
-            Some(Prepared::Later) => later.extend(waiting.shift_remove(&host)),
+            Some(Prepared::Later) => later.extend(waiting.swap_remove(&host)),
         }
-    }
-    let failed = ends.iter().filter(|end| end.outcome.is_some()).count();
-    ends.extend(after_barrier(rollout, staged, failed).await);
-    ends.sort_by_key(|end| order.iter().position(|host| *host == end.host));
-    Turn { ends, later }
+    };
+    fan_out::each_as_it_ends(context, items, work, lost, ended).await;
+    staged.sort_by_key(|(host, _)| order.get_index_of(host));
+    later.sort_by_key(|job| order.get_index_of(job.host()));
+    after_barrier(rollout, staged, failed, done).await;
+    later
 }
 
 fn tell_now(context: &Context, host: &HostName, failure: &HostFailure, eager: bool) {
@@ -140,13 +140,14 @@ async fn after_barrier(
     rollout: &Rollout<'_>,
     staged: Vec<(HostName, StagedHost)>,
     failed_here: usize,
-) -> Vec<TaskEnd> {
+    done: Done<'_>,
+) {
     let context = rollout.batch.context;
     let (budget, eager, counted) = (rollout.budget, rollout.eager, rollout.counted);
     let size = rollout.batch.hosts.len();
     let failed_before = rollout.failures(failed_here);
     if let Some(reason) = budget.exceeded(size, failed_before) {
-        return discard(rollout, staged, reason).await;
+        return discard(rollout, staged, reason, done).await;
     }
     let failures = Arc::new(AtomicUsize::new(failed_before));
     let counter = Arc::clone(&failures);
@@ -184,8 +185,13 @@ async fn after_barrier(
         }
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
-    let finished = fan_out::each(context, staged, work, lost).await;
-    confirm(rollout, finished).await
+    let mut waiting = Vec::new();
+    fan_out::each_as_it_ends(context, staged, work, lost, |(host, one)| match one {
+        CommitEnd::Waiting(verified, observed) => waiting.push((host, (verified, observed))),
+        one => done(end(rollout, &host, one)),
+    })
+    .await;
+    confirm(rollout, waiting, done).await;
 }
 
 fn lost_after_barrier(rollout: &Rollout<'_>, host: HostName, why: &str) -> (HostName, CommitEnd) {
@@ -198,7 +204,8 @@ async fn discard(
     rollout: &Rollout<'_>,
     staged: Vec<(HostName, StagedHost)>,
     reason: StopReason,
-) -> Vec<TaskEnd> {
+    done: Done<'_>,
+) {
     let work = move |_, name: HostName, host: StagedHost| async move {
         host.discard().await;
         stage_discarded(&name, reason)
@@ -206,7 +213,7 @@ async fn discard(
     let lost = |host: HostName, why: String| {
         TaskEnd::failed(&host, failure::lost(&rollout.title, Step::Barrier, &why))
     };
-    fan_out::each(rollout.batch.context, staged, work, lost).await
+    fan_out::each_as_it_ends(rollout.batch.context, staged, work, lost, done).await;
 }
 
 fn stage_discarded(host: &HostName, reason: StopReason) -> TaskEnd {
@@ -245,18 +252,20 @@ impl CommitEnd {
     }
 }
 
-/// Asks the person where one is to be asked, and turns all into ends.
-async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, CommitEnd)>) -> Vec<TaskEnd> {
+/// Verified, and what was observed before.
+type Verified = (Box<VerifiedHost>, Arc<Observed>);
+
+/// Asks the person whether the hosts that wait for it keep what they serve.
+async fn confirm(rollout: &Rollout<'_>, waiting: Vec<(HostName, Verified)>, done: Done<'_>) {
+    if waiting.is_empty() {
+        return;
+    }
     let context = rollout.batch.context;
     let eager = rollout.eager;
-    let waiting: Vec<&str> = finished
-        .iter()
-        .filter(|(_, one)| matches!(one, CommitEnd::Waiting(..)))
-        .map(|(host, _)| host.as_str())
-        .collect();
-    let keep = if waiting.is_empty() { true } else { ask(rollout.batch, &waiting).await };
-    let work = move |context: Arc<Context>, host: HostName, one: CommitEnd| async move {
-        let CommitEnd::Waiting(verified, observed) = one else { return (host, one) };
+    let names: Vec<&str> = waiting.iter().map(|(host, _)| host.as_str()).collect();
+    let keep = ask(rollout.batch, &names).await;
+    let work = move |context: Arc<Context>, host: HostName, one: Verified| async move {
+        let (verified, observed) = one;
         let end = if keep {
             verified.confirm(&context).await
         } else {
@@ -268,8 +277,10 @@ async fn confirm(rollout: &Rollout<'_>, finished: Vec<(HostName, CommitEnd)>) ->
         (host, CommitEnd::of(end, &observed, &context))
     };
     let lost = |host, why: String| lost_after_barrier(rollout, host, &why);
-    let ended = fan_out::each(context, finished, work, lost).await;
-    ended.into_iter().map(|(host, one)| end(rollout, &host, one)).collect()
+    fan_out::each_as_it_ends(context, waiting, work, lost, |(host, one)| {
+        done(end(rollout, &host, one));
+    })
+    .await;
 }
 
 fn end(rollout: &Rollout<'_>, host: &HostName, finished: CommitEnd) -> TaskEnd {

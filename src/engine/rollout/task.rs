@@ -12,6 +12,7 @@ use crate::inputs::iteration::{iterations, pause, why_not};
 use crate::inputs::roster::Reviewed;
 use crate::inputs::selection::ChosenTask;
 use crate::model::{HostName, Step};
+use crate::playbook::Task;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::template::TemplateError;
 use indexmap::IndexMap;
@@ -27,6 +28,7 @@ pub(crate) async fn run(
 ) -> Vec<TaskEnd> {
     let begun = Instant::now();
     let task = &chosen.task;
+    let looping = task.looping.is_some();
     let mut work: IndexMap<HostName, Work> = IndexMap::new();
     for host in hosts {
         work.insert(host.clone(), begin(batch, chosen, spec, host));
@@ -50,22 +52,40 @@ pub(crate) async fn run(
         let mut turns = Turns::of(jobs);
         while let Some(jobs) = turns.next() {
             let failed = work.values().filter(|work| work.has_failed()).count();
-            let turn = apply(&Rollout::new(batch, task, failed), jobs, turns.machines()).await;
-            turns.add(turn.later, turn.ends.is_empty());
-            record(&mut work, iteration, turn.ends);
+            let rollout = Rollout::new(batch, task, failed);
+            let mut ended = 0;
+            let later = apply(&rollout, jobs, turns.machines(), &mut |mut end| {
+                ended += 1;
+                let Some(work) = work.get_mut(&end.host) else { return };
+                if !looping {
+                    tell_end(batch, task, &mut end, begun);
+                    work.told = true;
+                }
+                work.ends.push((work.label(iteration), end));
+            })
+            .await;
+            turns.add(later, ended == 0);
         }
     }
-    let looping = task.looping.is_some();
     let mut ends = Vec::with_capacity(work.len());
     for (host, work) in work {
+        let told = work.told;
         let mut end = work.end(&host, looping);
-        if task.no_log {
-            redact(&mut end);
+        if !told {
+            tell_end(batch, task, &mut end, begun);
         }
-        tell(batch.context, &batch.vars, task, &end, begun);
         ends.push(end);
     }
     ends
+}
+
+/// Tells how the task ended on a host, and that the host is done with the run where it is.
+fn tell_end(batch: &Batch<'_>, task: &Task, end: &mut TaskEnd, begun: Instant) {
+    if task.no_log {
+        redact(end);
+    }
+    tell(batch.context, &batch.vars, task, end, begun);
+    batch.tell_end_after(task, end);
 }
 
 fn record(work: &mut IndexMap<HostName, Work>, iteration: usize, ends: Vec<TaskEnd>) {
@@ -83,6 +103,8 @@ struct Work {
     ends: Vec<(Option<String>, TaskEnd)>,
     /// Between two iterations.
     pause: Duration,
+    /// How the task ended was told.
+    told: bool,
 }
 
 impl Work {

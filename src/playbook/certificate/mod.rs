@@ -17,7 +17,7 @@ pub(crate) use render::render;
 pub(crate) use spec::CertificateSpec;
 pub(crate) use task::{AcmePart, ConfigFile};
 pub use task::{
-    CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, ReloadChoice, ServiceUse,
-    SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
+    CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, PairPlaces, ReloadChoice,
+    ServiceUse, SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
 };
 pub(crate) use task::{CheckOn, ClusterSecret, Passphrase, Trust};

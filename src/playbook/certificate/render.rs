@@ -8,7 +8,8 @@ use super::mapping::mapping;
 use super::spec::{CONTENT, CertificateSpec, DEST, PAIR, SERVICE, SOURCE, known};
 use super::task::{
     AcmePart, CertificateTask, Check, CheckOn, Confirm, Dest, InContainer, Keystore, Ownership,
-    Pair, Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation, WhenStopped,
+    Pair, PairPlaces, Passphrase, ReloadChoice, ServiceUse, SingleFiles, SourceText, Validation,
+    WhenStopped,
 };
 use crate::host::{Container, Engine};
 use crate::model::{CommandLine, RemotePath, Secret};
@@ -464,6 +465,8 @@ fn pair(
     if cert.is_none() && !told {
         values.wrong(source, "'source' needs 'cert'", "source: {cert: FILE, key: FILE}");
     }
+    let place = |key| source.entry(key).and_then(|node| node.span.clone());
+    let places = PairPlaces { cert: place("cert"), chain: place("chain"), key: place("key") };
     Some(Pair {
         cert: cert?,
         chain,
@@ -474,6 +477,7 @@ fn pair(
         keystore,
         services: Vec::new(),
         span: source.span.clone(),
+        places,
     })
 }
 

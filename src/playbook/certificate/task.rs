@@ -112,6 +112,19 @@ pub struct Pair {
     pub services: Vec<usize>,
     /// Where it is written.
     pub span: Option<Span>,
+    /// Where its files are named.
+    pub places: PairPlaces,
+}
+
+/// Where the files of a pair are named; none: where the pair is written.
+#[derive(Clone, Debug, Default)]
+pub struct PairPlaces {
+    /// `cert`.
+    pub cert: Option<Span>,
+    /// `chain`.
+    pub chain: Option<Span>,
+    /// `key`.
+    pub key: Option<Span>,
 }
 
 impl Pair {

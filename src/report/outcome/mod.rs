@@ -94,7 +94,7 @@ impl Page<'_> {
         let hosts = self.summary.hosts.keys();
         let held = hosts.filter_map(|host| Some((host, self.view.hosts.get(host)?)));
         held.flat_map(|(host, run)| {
-            run.status.iter().map(move |(task, status)| status::table(theme, host, task, status))
+            run.status.iter().map(move |(task, status)| status::block(theme, host, task, status))
         })
         .collect()
     }
@@ -104,7 +104,7 @@ impl Page<'_> {
         let hosts = self.view.hosts.iter();
         let found =
             hosts.flat_map(|(host, run)| run.found.iter().map(move |one| (Some(host), one)));
-        found::table(&self.end.theme, found.collect())
+        found::blocks(&self.end.theme, found.collect())
     }
 
     fn of_outcome(&self, is_one: impl Fn(Outcome) -> bool) -> Vec<&HostName> {

@@ -420,7 +420,8 @@ fn change(row: &PlanRow, above: Option<&PlanRow>) -> String {
 /// The public facts of two certificates; never key bytes, which are not even here.
 fn fields(theme: &Theme, now: Option<&CertBrief>, wanted: &CertBrief) -> String {
     type Field = (&'static str, fn(&CertBrief) -> String);
-    const FIELDS: [Field; 7] = [
+    const FIELDS: [Field; 8] = [
+        ("serial", |brief| brief.serial.clone()),
         ("subject", |brief| brief.subject.clone()),
         ("names", |brief| brief.names.join(", ")),
         ("issuer", |brief| brief.issuer.clone()),
@@ -431,9 +432,10 @@ fn fields(theme: &Theme, now: Option<&CertBrief>, wanted: &CertBrief) -> String 
     ];
     let mut text = String::new();
     let mut push = |sign: char, name: &str, value: &str, style: Style| {
-        let line = format!("  {sign} {name:<10}  {}", line(value));
-        text.push_str(&theme.paint(style, line));
-        text.push('\n');
+        if value.is_empty() {
+            return;
+        }
+        text.push_str(&theme.block(&format!("  {sign} {name:<10}  "), style, &line(value)));
     };
     for (name, value) in FIELDS {
         let new = value(wanted);

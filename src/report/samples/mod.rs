@@ -109,6 +109,7 @@ pub(super) fn brief(name: &str, days_left: i64) -> CertBrief {
     CertBrief {
         fingerprint: Fingerprint::of(format!("{name} {days_left}").as_bytes()),
         days_left,
+        serial: format!("03A1{:04X}", days_left + 1000),
         subject: format!("CN={name}"),
         names: vec![name.to_owned(), format!("api.{name}")],
         issuer: "CN=Example Issuing CA 2, O=Example".into(),

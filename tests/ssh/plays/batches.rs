@@ -1,6 +1,6 @@
 //! Batches, tolerance, the barrier, stopping.
 
-use crate::plays::site::{CERTIFICATE, Site, ended};
+use crate::plays::site::{CERTIFICATE, Ran, Site, ended};
 use certroll::testing::lab::story::Scenario;
 use std::time::Duration;
 
@@ -196,6 +196,54 @@ async fn a_second_interrupt_cuts_the_links_and_hosts_go_back_by_themselves() {
         (0, "edge1=changed edge2=changed"),
         "{again}"
     );
+}
+
+/// The place in the story of the first event of a kind about a host, or about the run.
+fn position(ran: &Ran, kind: &str, host: Option<&str>, nth: usize) -> usize {
+    let events = ran.events();
+    let mut found = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| event["event"] == kind && event["host"].as_str() == host);
+    let found = found.nth(nth).map(|(place, _)| place);
+    found.unwrap_or_else(|| panic!("no {kind} of {host:?}: {ran}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_ends_when_its_own_work_does() {
+    // One at a time, and the second is slow: the first has ended long before.
+    let slow = "        checks:\n        - {command: [sh, -c, \"test {{ inventory_hostname }} = edge1 || sleep 2\"], on: host}\n";
+    let site = Site::new(&[Scenario::None, Scenario::None, Scenario::Unreachable]).await;
+    let task = format!("{CERTIFICATE}{slow}");
+    let ran = site.play("apply", "  serial: [2, 1]\n", &task, &["--forks", "1"]).await;
+    assert_eq!(ran.outcomes(), "edge1=changed edge2=changed edge3=unreachable", "{ran}");
+    let end = |host| position(&ran, "host_end", Some(host), 0);
+    assert!(position(&ran, "task_end", Some("edge1"), 0) < end("edge1"), "{ran}");
+    assert!(end("edge1") < position(&ran, "certificate_end", Some("edge2"), 0), "{ran}");
+    assert!(end("edge2") < position(&ran, "batch_end", None, 0), "{ran}");
+    assert!(end("edge3") < position(&ran, "batch_end", None, 1), "{ran}");
+    let ends = ran.events().iter().filter(|event| event["event"] == "host_end").count();
+    assert_eq!(ends, 3, "each is told once: {ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_has_more_to_do_or_may_go_back_has_not_ended() {
+    let more = "    - name: more\n      command: /bin/true\n- name: later\n  hosts: edge1\n  tasks:\n    - name: last\n      command: /bin/true\n";
+    let site = Site::good(2).await;
+    let ran = site.play("apply", "  serial: 1\n", &format!("{CERTIFICATE}{more}"), &[]).await;
+    assert_eq!(ran.outcomes(), "edge1=changed edge2=changed", "{ran}");
+    let end = |ran: &Ran, host| position(ran, "host_end", Some(host), 0);
+    assert!(end(&ran, "edge2") < position(&ran, "play_start", None, 1), "{ran}");
+    assert!(end(&ran, "edge1") > position(&ran, "task_end", Some("edge1"), 2), "{ran}");
+
+    let head = "  serial: 1\n  on_failure: rollback_run\n";
+    let twists = [Scenario::None, Scenario::BrokenConfiguration];
+    let site = Site::new(&twists).await;
+    let ran = site.play("apply", head, CERTIFICATE, &[]).await;
+    assert_eq!(ran.outcomes(), "edge1=rolled_back edge2=failed", "{ran}");
+    let ends = ran.events().iter().filter(|event| event["event"] == "host_end").count();
+    assert_eq!(ends, 2, "each is told once: {ran}");
+    assert!(end(&ran, "edge1") > position(&ran, "taking_back", None, 0), "{ran}");
 }
 
 /// Neither their addresses nor the lock tell, as each name has a state directory of its own; host key, machine id and

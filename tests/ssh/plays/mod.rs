@@ -3,6 +3,7 @@
 
 mod batches;
 mod history;
+mod kept;
 mod reports;
 mod resume;
 mod saved_plans;
