@@ -57,11 +57,11 @@ fn typed(shell_command: &str, setup: &str) -> Vec<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut keys = child.stdin.take().unwrap();
+        .expect("script starts");
+    let mut keys = child.stdin.take().expect("a pipe");
     let lines: String = LINES.iter().map(|(line, _)| format!("certroll {line}\t\n")).collect();
-    keys.write_all(format!("{setup}\n{lines}exit\n").as_bytes()).unwrap();
-    let ended = child.wait_with_output().unwrap();
+    keys.write_all(format!("{setup}\n{lines}exit\n").as_bytes()).expect("the shell reads");
+    let ended = child.wait_with_output().expect("the shell ends");
     drop(keys);
     let called = fs::read_to_string(place.path().join("called"));
     let called = called.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ended.stdout)));
