@@ -18,6 +18,7 @@ use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::ClusterSecret;
+use crate::template::Opened;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,8 +184,8 @@ pub(crate) struct Job {
     pub earlier: Option<Earlier>,
     /// Nothing will be applied: what costs the host more is asked as well.
     pub plan_only: bool,
-    /// The lines of configuration files that would change are read, to be shown.
-    pub diff: bool,
+    /// The lines of configuration files that would change are shown, without these values.
+    pub diff: Option<Arc<Opened>>,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.
