@@ -24,15 +24,15 @@ const LINES: [(&str, &str); 9] = [
 
 /// A directory with a playbook and a `certroll` that completes like the real one, and else notes its arguments.
 fn place() -> tempfile::TempDir {
-    let place = tempfile::tempdir().unwrap();
-    fs::write(place.path().join("play.yml"), PLAYBOOK).unwrap();
+    let place = tempfile::tempdir().expect("a directory");
+    fs::write(place.path().join("play.yml"), PLAYBOOK).expect("writable");
     let real = env!("CARGO_BIN_EXE_certroll");
     let script = format!(
         "#!/bin/sh\ncase $1 in\n__complete|completions) exec {real} \"$@\" ;;\n*) printf '%s\\n' \"$*\" >>called ;;\nesac\n"
     );
     let program = place.path().join("certroll");
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&program, script).expect("writable");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode is ours");
     place
 }
 
