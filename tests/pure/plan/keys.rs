@@ -210,8 +210,10 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
         // The id is new each time.
         let request = format!("{request:?}").replace(request.id.as_str(), "ID");
         let caveats = &desired.services[0].caveats;
+        // Asked of the host when a handshake proves nothing.
+        let workers = &desired.services[0].workers;
         shown.push_str(&format!(
-            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n",
+            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n{workers:?}\n",
             ask_for_plan(&variants),
             plan.places
         ));
