@@ -113,8 +113,18 @@ impl<'a> Findings<'a> {
                     one.certificate.as_ref().is_some_and(|leaf| leaf.fingerprint == served.leaf);
                 one.file.is_some() && is_leaf && (one.service.is_none() || one.service == owner)
             };
-            // A file that nobody is known to read is what the unknown reader has.
-            if let Some(one) = found.iter_mut().find(|one| same(one)) {
+            // A file that nobody is known to read is what the unknown reader has; of several the one below its name.
+            let is_known = |one: &FoundCertificate| same(one) && one.service.is_some();
+            let is_named = |one: &FoundCertificate| {
+                let below = |name: &String| {
+                    one.file.iter().flat_map(|file| file.split('/')).any(|part| part == name)
+                };
+                same(one) && owner.as_ref().is_some_and(below)
+            };
+            let place = found.iter().position(is_known);
+            let place = place.or_else(|| found.iter().position(is_named));
+            let place = place.or_else(|| found.iter().position(same));
+            if let Some(one) = place.and_then(|place| found.get_mut(place)) {
                 if one.service.is_none() {
                     one.remarks.push("no configuration that was read names the file".to_owned());
                 }

@@ -129,8 +129,10 @@ impl Questions {
             let result = resolved.discover.as_ref().and_then(|_| commands.next());
             let how = service.profile.discover.as_ref();
             let named = how.zip(result).and_then(|(how, result)| {
-                // `grep` exits with 1 where it finds nothing.
-                let ended = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
+                // `grep` exits with 1 where it finds nothing, and with 2 where one of several files is not there.
+                let in_part = result.rc == 2 && !result.stdout.is_empty();
+                let ended =
+                    (matches!(result.rc, 0 | 1) || in_part) && !result.late && !result.skipped;
                 ended.then(|| {
                     let mut paths = how.paths(&told(result));
                     paths.truncate(MOST_NAMED);

@@ -103,8 +103,9 @@ fn discovered(service: &ServiceView<'_>) -> Option<Vec<Discovered>> {
     if service.prechecks.iter().any(PrecheckView::is_failed) {
         return None;
     }
-    // `grep` ends with 1 where it finds nothing.
-    let told = matches!(result.rc, 0 | 1) && !result.late && !result.skipped;
+    // `grep` ends with 1 where it finds nothing, and with 2 where one of several files is not there.
+    let in_part = result.rc == 2 && !result.stdout.is_empty();
+    let told = (matches!(result.rc, 0 | 1) || in_part) && !result.late && !result.skipped;
     let text = String::from_utf8_lossy(&result.stdout);
     told.then(|| how.paths(&text))
 }

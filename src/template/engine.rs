@@ -1,5 +1,6 @@
 //! The engine that renders, once it is set up.
 
+use super::opened::Opened;
 use minijinja::Environment;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ pub struct Templates {
     /// The same, but an attribute of something undefined is undefined too: for `a.b.c | default(x)`.
     pub(super) chaining: Environment<'static>,
     pub(super) decrypt: Decrypt,
+    /// What came out of vaults.
+    pub(super) opened: Arc<Opened>,
 }
 
 impl std::fmt::Debug for Templates {

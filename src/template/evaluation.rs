@@ -92,6 +92,9 @@ impl Evaluation {
 
     /// The value of a node: templates rendered, containers lazy.
     pub(super) fn value(self: &Arc<Self>, node: &Node) -> Result<Value, Error> {
+        if node.span.as_ref().is_some_and(|span| span.file.secret) {
+            self.keep_secret(node);
+        }
         Ok(match &node.value {
             Source::Null => Value::from(()),
             Source::Bool(value) => Value::from(*value),
@@ -107,6 +110,16 @@ impl Evaluation {
             }
             Source::List(_) | Source::Map(_) => self.held(&Held::own(node))?,
         })
+    }
+
+    /// A scalar of a file that was encrypted as a whole. `true` and short numbers stand in every file.
+    fn keep_secret(&self, node: &Node) {
+        let opened = &self.scope.templates.opened;
+        match &node.value {
+            Source::Text(text) | Source::Unsafe(text) if !is_template(text) => opened.add(text),
+            Source::Int(number) if number.abs() > 99 => opened.add(&number.to_string()),
+            _ => {}
+        }
     }
 
     /// As [`value`](Self::value), without a copy of lists and mappings.

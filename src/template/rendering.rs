@@ -6,6 +6,7 @@ use super::engine::is_template;
 use super::error::TemplateError;
 use super::evaluation::Evaluation;
 use super::omit::is_omit;
+use super::opened::Opened;
 use super::scope::Scope;
 use crate::source::{Diagnostic, Node, SourceFile, Span, Value, Vars};
 use std::path::Path;
@@ -80,6 +81,11 @@ impl Scope {
             }
             other => other,
         })
+    }
+
+    /// What came out of vaults so far, which is not to be shown.
+    pub(crate) fn opened(&self) -> Arc<Opened> {
+        Arc::clone(&self.templates.opened)
     }
 
     /// The text of a vault.

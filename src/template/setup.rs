@@ -3,6 +3,7 @@
 use super::backslashes::{self, Literal};
 use super::engine::{Decrypt, Templates, is_template};
 use super::evaluation::{self, single_expression};
+use super::opened::Opened;
 use super::{collections, filters, lookups, moment, omit, predicates, problems, text};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
@@ -16,6 +17,15 @@ const FUEL: u64 = 2_000_000;
 impl Templates {
     /// An engine whose lookups find files relative to `directory`.
     pub fn new(directory: PathBuf, decrypt: Decrypt) -> Arc<Self> {
+        let opened = Arc::new(Opened::default());
+        let decrypt: Decrypt = {
+            let opened = Arc::clone(&opened);
+            Arc::new(move |armour: &str| {
+                let text = decrypt(armour)?;
+                opened.add(&text);
+                Ok(text)
+            })
+        };
         let make = |behavior| {
             let mut environment = Environment::new();
             environment.set_undefined_behavior(behavior);
@@ -43,6 +53,7 @@ impl Templates {
             strict: make(UndefinedBehavior::Strict),
             chaining: make(UndefinedBehavior::Chainable),
             decrypt,
+            opened,
         })
     }
 

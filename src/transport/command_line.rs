@@ -27,7 +27,8 @@ impl Become {
                 words.extend(self.kept_flags("-H", "nSp")?);
                 if self.password.is_some() {
                     let marker = format!("[certroll {:032x}]", rand::rng().random::<u128>());
-                    words.extend(["-S".into(), "-p".into(), quote("prompt", &marker)?]);
+                    // Not `-S`: the `env` of uutils takes that for its own, also behind the command.
+                    words.extend(["--stdin".into(), "-p".into(), quote("prompt", &marker)?]);
                     prompt = Some(Prompt::Marker(marker));
                 } else {
                     words.push("-n".into());
@@ -153,7 +154,10 @@ mod tests {
         let wrapped = to.wrap("id").unwrap();
         let Some(Prompt::Marker(marker)) = wrapped.prompt else { panic!("no marker") };
         assert_eq!(marker.len(), "[certroll ]".len() + 32);
-        assert_eq!(wrapped.line, format!("env LC_ALL=C sudo -H -S -p '{marker}' -u www-data id"));
+        assert_eq!(
+            wrapped.line,
+            format!("env LC_ALL=C sudo -H --stdin -p '{marker}' -u www-data id")
+        );
     }
 
     #[test]

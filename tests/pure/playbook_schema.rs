@@ -339,9 +339,9 @@ fn json_of(node: &Node) -> Value {
         Yaml::List(items) => items.iter().map(json_of).collect(),
         Yaml::Map(entries) => {
             let entry = |(key, value): (&Node, &Node)| {
-                // `on` as YAML 1.1 has it.
-                let key = key.as_str().map_or_else(|| "on".to_owned(), str::to_owned);
-                (key, json_of(value))
+                // What `on` is in YAML 1.1, which no editor's server reads.
+                let key = key.as_str().filter(|key| *key != "True").unwrap_or("on");
+                (key.to_owned(), json_of(value))
             };
             Value::Object(entries.iter().map(|(key, value)| entry((key, value))).collect())
         }
@@ -390,7 +390,7 @@ fn every_example_fits_the_schema() {
             examples.push((name.clone(), format!("{block}\n")));
         }
     }
-    assert!(examples.len() > 30, "{}", examples.len());
+    assert!(examples.len() > 20, "{}", examples.len());
     for (name, text) in examples {
         if let Some(why) = misfit(&schema, &schema, &parsed(&name, &text), "") {
             panic!("{name}: {why}\n{text}");

@@ -24,15 +24,15 @@ const LINES: [(&str, &str); 9] = [
 
 /// A directory with a playbook and a `certroll` that completes like the real one, and else notes its arguments.
 fn place() -> tempfile::TempDir {
-    let place = tempfile::tempdir().unwrap();
-    fs::write(place.path().join("play.yml"), PLAYBOOK).unwrap();
+    let place = tempfile::tempdir().expect("a directory");
+    fs::write(place.path().join("play.yml"), PLAYBOOK).expect("writable");
     let real = env!("CARGO_BIN_EXE_certroll");
     let script = format!(
         "#!/bin/sh\ncase $1 in\n__complete|completions) exec {real} \"$@\" ;;\n*) printf '%s\\n' \"$*\" >>called ;;\nesac\n"
     );
     let program = place.path().join("certroll");
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&program, script).expect("writable");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode is ours");
     place
 }
 
@@ -57,11 +57,11 @@ fn typed(shell_command: &str, setup: &str) -> Vec<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut keys = child.stdin.take().unwrap();
+        .expect("script starts");
+    let mut keys = child.stdin.take().expect("a pipe");
     let lines: String = LINES.iter().map(|(line, _)| format!("certroll {line}\t\n")).collect();
-    keys.write_all(format!("{setup}\n{lines}exit\n").as_bytes()).unwrap();
-    let ended = child.wait_with_output().unwrap();
+    keys.write_all(format!("{setup}\n{lines}exit\n").as_bytes()).expect("the shell reads");
+    let ended = child.wait_with_output().expect("the shell ends");
     drop(keys);
     let called = fs::read_to_string(place.path().join("called"));
     let called = called.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ended.stdout)));

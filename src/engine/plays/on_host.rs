@@ -191,8 +191,8 @@ async fn attempt(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
     if let Some(conditions) = &action.task.failed_when {
         let scope = with_result(action, &verdict);
         verdict.failed = all_true(conditions, &scope)?;
+        verdict.done.value.insert("failed_when_result".to_owned(), json!(verdict.failed));
         if verdict.failed {
-            verdict.done.value.insert("failed_when_result".to_owned(), json!(true));
             verdict.done.message.get_or_insert("its `failed_when` is true".to_owned());
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn job(
     let target = context.targets.target(host, connection, dirs, cluster);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
-    let diff = options.diff && context.is_plan();
+    let diff = (options.diff && context.is_plan()).then(|| scope.opened());
     let (wanted, variants) = (want.wanted, want.variants);
     Ok(Job {
         wanted,

@@ -18,6 +18,7 @@ use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::ClusterSecret;
+use crate::template::Opened;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,8 +203,8 @@ pub(crate) struct Job {
     pub plan_only: bool,
     /// How long the next try waits on the host for somebody else's lock.
     pub lock_wait: Duration,
-    /// The lines of configuration files that would change are read, to be shown.
-    pub diff: bool,
+    /// The lines of configuration files that would change are shown, without these values.
+    pub diff: Option<Arc<Opened>>,
     /// What was reviewed, where a plan is carried out: nothing else is done.
     pub reviewed: Option<Arc<PlannedTask>>,
     /// What takes it.

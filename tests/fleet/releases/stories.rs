@@ -103,6 +103,7 @@ pub(super) fn killed_in_a_reload(host: &Host) {
 /// Each refusal in words of its own, whoever `sudo` and `su` are; and what they have to let in.
 pub(super) fn become_refused(host: &Host) {
     let inventory = host.fleet().dir().join("inventory.ini").display().to_string();
+    let busybox = host.sh("cp --help 2>&1 | head -n 1").starts_with("BusyBox");
     let variables = host.file("become.json");
     let become_as = |more: &str| {
         let admin = r#""ansible_user": "admin", "ansible_password": "fleet-admin""#;
@@ -126,6 +127,10 @@ pub(super) fn become_refused(host: &Host) {
             "there is no user nobody-here on the host",
         ),
     ] {
+        // BusyBox's is not set-uid there.
+        if busybox && given.contains(r#""su""#) {
+            continue;
+        }
         let ran = become_as(given);
         assert_eq!(ran.outcome(host.name), "unreachable", "{given}: {ran}");
         let shown = ran.to_string();

@@ -5,6 +5,7 @@ use crate::common::world::{DEBIAN, NOW, facts, nothing, resolve, view, wanted};
 use certroll::testing::host::{CommandResult, Container, HostFacts};
 use certroll::testing::plan::build::build;
 use certroll::testing::plan::inspection::ask_for_plan;
+use certroll::testing::plan::request::CertificateRequest;
 use certroll::testing::plan::rows::rows;
 use certroll::testing::plan::transaction::transaction;
 use certroll::testing::plan::variants::Variants;
@@ -15,8 +16,11 @@ use certroll::testing::services::{Profile, Profiles, json_schema, list};
 use certroll::testing::source::SourceFile;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+/// One certificate for all: with a new one each time everything would differ each time.
+static WANTED: LazyLock<CertificateRequest> = LazyLock::new(|| wanted(&["nginx"]));
 
 fn base() -> Value {
     json!({
@@ -160,7 +164,7 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
         (None, VerifyChoice::Off),
         (Some(Validation::Boot), VerifyChoice::Profile),
     ] {
-        let mut wanted = wanted(&["nginx"]);
+        let mut wanted = WANTED.clone();
         wanted.profiles = vec![Arc::clone(&profile)];
         if path.starts_with("layout.") && text["dest"].is_null() {
             let dest = &mut wanted.certificate.pairs[0].dest;
@@ -206,8 +210,10 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
         // The id is new each time.
         let request = format!("{request:?}").replace(request.id.as_str(), "ID");
         let caveats = &desired.services[0].caveats;
+        // Asked of the host when a handshake proves nothing.
+        let workers = &desired.services[0].workers;
         shown.push_str(&format!(
-            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n",
+            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n{workers:?}\n",
             ask_for_plan(&variants),
             plan.places
         ));

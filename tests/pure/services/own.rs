@@ -21,7 +21,7 @@ validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
 services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, validate, seal, reload, container, recover, reload_costs, program, running, verify, discover, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
-services/own.yml:3:31: `key` is one of: separate, first, last, not an integer
+services/own.yml:3:31: `key` is one of: separate, first, last, pkcs12, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
 services/own.yml:4:30: `key` is an absolute path without `..`, such as /etc/ssl/site.pem, not '/a/../b'
 services/own.yml:5:14: `key` is octal digits in quotes, such as "0640", not an integer
@@ -105,7 +105,7 @@ fn an_own_profile_extends_another() {
         assert_eq!(choose(profile, HostKind::default()).reload, reload, "{name}");
     }
     assert_eq!(profiles.find("deep").expect("known").description, "deep");
-    assert_eq!(profiles.all().count(), 53);
+    assert_eq!(profiles.all().count(), 54);
     let circle = load(&[("a.yml", "extends: b\n"), ("b.yml", "extends: a\n")]).expect_err("circle");
     assert_eq!(
         circle.0[0].to_string(),

@@ -357,12 +357,14 @@ fn commands_report_the_same() {
                 - {name: said, debug: {msg: '{{ s.stdout }}'}}\n  - {name: there, command: echo no, args: {creates: /}}\n  \
                 - {name: argv, command: {argv: [echo, \"a  b\", x], chdir: /}, register: t}\n  - {name: words, debug: {msg: '{{ t.stdout }}'}}\n  \
                 - {name: again, command: 'false', register: u, until: u.rc == 0, retries: 1, delay: 0, ignore_errors: true}\n  \
-                - {name: tries, debug: {msg: {n: '{{ u.rc }}'}}}\n";
+                - {name: tries, debug: {msg: {n: '{{ u.rc }}'}}}\n  \
+                - {name: judged, command: 'false', register: j, failed_when: false}\n  \
+                - {name: verdict, debug: {msg: '{{ j.failed_when_result }}'}}\n";
     let Some(mut ansible) = Ansible::start() else { return };
     let run = both(&mut ansible, &[("hosts", THREE), ("site.yml", book)], &[]);
     for (place, text) in &run.theirs.said {
         assert_eq!(run.ours.said.get(place), Some(text), "{place:?}");
     }
-    assert_eq!(run.theirs.said.len(), 4);
+    assert_eq!(run.theirs.said.len(), 5);
     assert_eq!((run.answer.code, run.code), (0, Some(0)));
 }

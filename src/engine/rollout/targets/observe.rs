@@ -16,6 +16,7 @@ use crate::plan::earlier::earlier;
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
 use crate::remote::{self, RemoteError, Shell};
+use crate::template::Opened;
 
 /// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
 /// the transaction can go on in that.
@@ -45,8 +46,8 @@ pub(super) async fn observe(
         }
     };
     let (view, mut plan) = proof::sought(&job.wanted, view, connection, job.identity.now).await;
-    if job.diff {
-        show_differences(job, connection, &mut plan).await?;
+    if let Some(opened) = &job.diff {
+        show_differences(job, connection, &mut plan, opened).await?;
     }
     if !job.tries_garbage() && !plan.unproven.is_empty() && workers_might_prove(&view) {
         running.end("no handshake can prove the change: the service's configuration is read");
@@ -66,6 +67,7 @@ async fn show_differences(
     job: &Job,
     connection: &HostConnection,
     plan: &mut HostPlan,
+    opened: &Opened,
 ) -> Result<(), HostFailure> {
     let changes = plan.files.iter_mut().filter(|file| {
         let writes = matches!(file.action, FileAction::Create | FileAction::Replace);
@@ -82,7 +84,7 @@ async fn show_differences(
             Some(_) if file.want.hidden => {
                 Some(format!("{path}: {} bytes (not shown: they are secret)", after.len()))
             }
-            Some(before) => difference(&path, before.expose(), after, false),
+            Some(before) => difference(&path, before.expose(), after, false, opened),
             None => Some(format!("{path}: {} bytes (what is there cannot be read)", after.len())),
         };
     }

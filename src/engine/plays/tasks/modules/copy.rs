@@ -7,8 +7,10 @@ use crate::engine::difference::{SHOWN, difference};
 use crate::host::{ModuleReply, ModuleRequest, Verb};
 use crate::model::{Fingerprint, Secret};
 use crate::playbook::modules::{Arguments, FileContent, ModuleTask, content};
+use crate::template::Opened;
 use aws_lc_rs::digest;
 use serde_json::{Map, json};
+use std::sync::Arc;
 
 pub(super) async fn perform(
     action: &Action<'_>,
@@ -25,7 +27,7 @@ pub(super) async fn perform(
     let put = Put::of(arguments, content)?;
     let diff = action.context.inputs.project.options.diff;
     let reply = ask(action, &put.request(arguments, action.check, diff)).await?;
-    Ok(put.done(arguments, &reply, diff))
+    Ok(put.done(arguments, &reply, diff.then(|| action.scope.opened())))
 }
 
 /// New content for a file.
@@ -83,7 +85,12 @@ impl Put {
         }
     }
 
-    pub(super) fn done(&self, arguments: &Arguments, reply: &ModuleReply, diff: bool) -> Done {
+    pub(super) fn done(
+        &self,
+        arguments: &Arguments,
+        reply: &ModuleReply,
+        diff: Option<Arc<Opened>>,
+    ) -> Done {
         let kept = reply.is("kept");
         let mut value = if kept { Map::new() } else { result::path_info(reply) };
         let path = reply.text("path").unwrap_or(&self.dest);
@@ -112,10 +119,10 @@ impl Put {
             if written {
                 value.insert("md5sum".to_owned(), json!(format!("{:x}", md5::compute(bytes))));
             }
-            if diff && written {
+            if let Some(opened) = diff.filter(|_| written) {
                 let before = reply.content.as_ref().map(Secret::expose);
                 let before = before.map_or(&[][..], Vec::as_slice);
-                output = difference(path, before, bytes, content.secret);
+                output = difference(path, before, bytes, content.secret, &opened);
             }
         }
         result::done(reply, value, output)

@@ -54,7 +54,7 @@ pub(super) async fn perform(
         request = request.flag("parents", create);
     }
     let reply = ask(action, &request).await?;
-    let mut done = put.done(arguments, &reply, diff);
+    let mut done = put.done(arguments, &reply, diff.then(|| action.scope.opened()));
     let mut message = edited.message;
     let owned = |name: &str| matches!(name, "owner" | "group" | "mode");
     if reply.changes.iter().any(|(name, ..)| owned(name)) {
