@@ -46,7 +46,9 @@ pub(super) fn run(args: &ReportArgs) -> Result<(Vec<u8>, u8), Failure> {
         (None, Output::Table) => {
             let mut options = console::options(&args.output, false);
             options.watching = Watching::None;
-            show::replayed(&events, &options, None)?
+            let notes = joined.notes.iter().map(|note| format!("warning: {note}\n"));
+            [notes.collect::<String>().into_bytes(), show::replayed(&events, &options, None)?]
+                .concat()
         }
     };
     Ok((text, exit_code))

@@ -5,6 +5,7 @@ mod config_file;
 mod endpoints;
 mod error;
 mod mapping;
+mod pair;
 mod render;
 mod spec;
 mod task;

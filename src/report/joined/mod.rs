@@ -28,6 +28,8 @@ pub(crate) struct Joined {
     pub missing: Vec<u32>,
     /// Sources of the runs that were cut off, and that no later run of their shard made good.
     pub cut_off: Vec<String>,
+    /// What is worth knowing of them; the story has these too.
+    pub notes: Vec<String>,
     /// The exit codes of the runs that count.
     pub codes: Vec<u8>,
 }
@@ -132,7 +134,7 @@ pub(crate) fn join(parts: Vec<Part>) -> Result<Joined, JoinError> {
     summary.stopped = counting().filter_map(|run| run.view.summary_so_far().stopped).max();
     summary.pending = counting().filter_map(|run| Some(run.view.summary.as_ref()?.pending)).sum();
     let cut_off = cut_off.iter().map(|run| run.source.clone()).collect();
-    Ok(Joined { events: story(&runs, notes), summary, missing, cut_off, codes })
+    Ok(Joined { events: story(&runs, &notes), summary, missing, cut_off, notes, codes })
 }
 
 fn alike(runs: &[Run]) -> Result<(), JoinError> {
@@ -204,7 +206,7 @@ fn is_news(before: Outcome, now: Outcome) -> bool {
     }
 }
 
-fn story(runs: &[Run], notes: Vec<String>) -> Vec<Event> {
+fn story(runs: &[Run], notes: &[String]) -> Vec<Event> {
     let Some(first) = runs.first() else { return Vec::new() };
     let mut events = vec![Event {
         seq: 0,
@@ -232,12 +234,12 @@ fn story(runs: &[Run], notes: Vec<String>) -> Vec<Event> {
     }
     let last = runs.iter().filter_map(|run| run.view.moment).max().unwrap_or(first.began);
     let elapsed = events.iter().map(|event| event.elapsed).max().unwrap_or_default();
-    events.extend(notes.into_iter().map(|message| Event {
+    events.extend(notes.iter().map(|message| Event {
         seq: 0,
         moment: last,
         elapsed,
         host: None,
-        kind: Kind::Note { level: NoteLevel::Warning, message },
+        kind: Kind::Note { level: NoteLevel::Warning, message: message.clone() },
     }));
     (0..).zip(&mut events).for_each(|(seq, event)| event.seq = seq);
     events
