@@ -113,14 +113,16 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
             peers.push(Peer { name, argv: Box::new(argv) });
         }
         let addresses = list.lines().filter_map(|line| line.split(' ').nth(1));
-        let addresses = addresses.collect::<Vec<_>>().join(",");
-        let pki = pki.clone();
+        let addresses: Vec<String> = addresses.map(|address| format!("{address:?}")).collect();
+        // A list of many on the command line is taken for a file, whose name is then too long.
+        fs::write(file("pyinfra.py"), format!("hosts = [{}]\n", addresses.join(", ")))?;
+        let (pki, hosts) = (pki.clone(), file("pyinfra.py"));
         let argv = move |generation: &str| {
             let data = |text: String| ["--data".to_owned(), text];
             let mut argv = vec![format!("{python}/pyinfra"), "-y".to_owned()];
             argv.extend(data(format!("ssh_config_file={config}")));
             argv.extend(data(format!("pki={pki}/{generation}")));
-            argv.extend(["--parallel".to_owned(), "50".to_owned(), addresses.clone()]);
+            argv.extend(["--parallel".to_owned(), "50".to_owned(), hosts.clone()]);
             argv.push(format!("{PEERS}/with_pyinfra.py"));
             argv
         };
