@@ -6,6 +6,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+/// Whether reading a source would run a program: it is one, or a directory with one somewhere below. A linked directory
+/// is not looked into, and counts.
+pub(crate) fn runs_a_program(source: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(source) else { return is_executable(source) };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        (path.is_symlink() && path.is_dir()) || runs_a_program(&path)
+    })
+}
+
 /// Whether the file may be executed by somebody.
 pub(super) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

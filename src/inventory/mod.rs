@@ -17,6 +17,7 @@ mod show;
 mod vars;
 mod yaml;
 
+pub(crate) use executable::runs_a_program;
 pub use load::{LoadOptions, load};
 pub use model::Inventory;
 pub(crate) use pattern::PatternError;

@@ -16,9 +16,12 @@ _certroll() {
     fi
     for word in "${reply[@]:2}"; do
         word="${word%%$'\t'*}"
-        if [[ $cur != [\'\"]* ]]; then
+        # Names come from files that others may write: nothing of them is left for the shell to act on.
+        if [[ $cur == [\'\"]* ]]; then
+            [[ $word == *[\'\"\$\`\\]* ]] && continue
+        else
             word="${word#"$prefix"}"
-            [[ $word == *[[:space:]]* ]] && printf -v word '%q' "$word"
+            [[ $word == *[^a-zA-Z0-9_.,:=@%+/!-]* ]] && printf -v word '%q' "$word"
         fi
         COMPREPLY+=("$word")
     done

@@ -1,7 +1,8 @@
 //! Shell completions: scripts that ask `certroll __complete` for what may stand next.
 //!
 //! The answer is a line with `words` or `files`, for a script that gives a whole line the word that is completed, and a
-//! line for each candidate: the word and, after a tab, what it is. Nothing is asked and no host is reached.
+//! line for each candidate: the word and, after a tab, what it is. Nothing is asked, no host
+//! is reached, and no program is run: of an inventory that is one no host is known.
 
 mod position;
 mod split;

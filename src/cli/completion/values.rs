@@ -11,7 +11,7 @@ use crate::inventory::{self, Inventory, LoadOptions};
 use crate::services::Profiles;
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A word, and what it is.
 type Candidate = (String, String);
@@ -81,7 +81,10 @@ impl<'c> Values<'c> {
         // A file that is encrypted as a whole holds no host's name.
         let closed = |_: &str| Ok("{}".to_owned());
         let options = LoadOptions { playbook_directories: Vec::new(), decrypt: &closed };
-        inventory::load(&project::named_sources(&source), &options).ok().map(|(loaded, _)| loaded)
+        let mut sources = project::named_sources(&source);
+        // A key that only asks runs no program of the inventory.
+        sources.retain(|source| !inventory::runs_a_program(Path::new(source)));
+        inventory::load(&sources, &options).ok().map(|(loaded, _)| loaded)
     }
 
     fn hosts(&self) -> Vec<String> {
@@ -118,7 +121,8 @@ impl<'c> Values<'c> {
     fn project(&self) -> Option<Project> {
         let mut run = RunArgs::from_arg_matches(self.verb()?).ok()?;
         Settings::read().ok()?.fill_sources(&mut run.inventory);
-        // Nobody is asked, and no program for passwords is run.
+        // Nobody is asked, and no program of an inventory or for passwords is run: tags and names are the playbook's.
+        run.inventory.sources = vec!["localhost,".to_owned()];
         run.inventory.ask_vault_pass = false;
         run.inventory.vault_ids.clear();
         run.inventory.vault_password_files.clear();
