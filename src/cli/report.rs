@@ -73,7 +73,7 @@ fn exit_code(joined: &Joined) -> u8 {
     let failed = ends().filter(|end| end.is_failure()).count() - unreachable;
     let unknown = joined.missing.len() + joined.cut_off.len();
     match exit::code(failed + unknown, unreachable, joined.summary.stopped) {
-        exit::OK => joined.codes.iter().copied().max().unwrap_or(exit::OK),
+        exit::OK if joined.codes.contains(&exit::PENDING) => exit::PENDING,
         code => code,
     }
 }

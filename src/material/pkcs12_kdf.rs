@@ -3,6 +3,9 @@
 use aws_lc_rs::digest::{Algorithm, digest};
 use zeroize::Zeroizing;
 
+/// More rounds than any tool writes, and fewer than would look like a hang.
+pub(super) const MOST_ROUNDS: u32 = 10_000_000;
+
 /// What the derived bytes are for (appendix B.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {

@@ -1,7 +1,7 @@
 //! The digest over a keystore's content, which tells whether the password is right (RFC 7292 §4, appendix B).
 
 use super::asn1::{first, joined, parts};
-use crate::material::pkcs12_kdf::{Purpose, derive};
+use crate::material::pkcs12_kdf::{MOST_ROUNDS, Purpose, derive};
 use aws_lc_rs::{digest, hmac};
 use pkcs8::ObjectIdentifier as Oid;
 use pkcs8::der::asn1::AnyRef;
@@ -11,9 +11,6 @@ const SHA1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
 const SHA256: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.1");
 const SHA384: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.2");
 const SHA512: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.3");
-
-/// More rounds than any tool writes, and fewer than would look like a hang.
-pub(super) const MOST_ROUNDS: u32 = 10_000_000;
 
 /// `MacData` as read.
 pub(super) struct Mac<'a> {

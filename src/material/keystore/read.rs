@@ -1,11 +1,11 @@
 //! From a keystore to PEM: its certificates, and its key.
 
 use super::asn1::{first, inner, joined, parts};
-use super::mac::{MOST_ROUNDS, Mac};
+use super::mac::Mac;
 use super::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, KEY_BAG, SHROUDED_KEY_BAG, X509};
 use crate::material::error::MaterialError;
 use crate::material::pem;
-use crate::material::pkcs12_kdf::{Purpose, derive};
+use crate::material::pkcs12_kdf::{MOST_ROUNDS, Purpose, derive};
 use crate::material::private_key::{Problem, Sealed};
 use crate::model::Secret;
 use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY as SHA1;

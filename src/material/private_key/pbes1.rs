@@ -38,7 +38,10 @@ impl<'a> Sealed<'a> {
             let mut reader = SliceReader::new(parameters.ok_or(Problem::NotDer)?.value())?;
             let salt = <&OctetStringRef>::decode(&mut reader)?;
             let rounds = u32::decode(&mut reader)?;
-            if rounds == 0 || salt.as_bytes().is_empty() || !reader.is_finished() {
+            if !(1..=pkcs12_kdf::MOST_ROUNDS).contains(&rounds)
+                || salt.as_bytes().is_empty()
+                || !reader.is_finished()
+            {
                 return Err(Problem::NotDer);
             }
             Ok(Self { two_keys, salt: salt.as_bytes(), rounds, data })

@@ -1,6 +1,7 @@
 //! Several runs as one: the shards of a rollout, and the canary before them.
 
 use super::run_view::RunView;
+use super::theme::line;
 use crate::event::{Event, HostSummary, Kind, NoteLevel, RunInputs, RunStart, Summary};
 use crate::model::{HostName, Outcome, Timestamp};
 use indexmap::IndexMap;
@@ -79,7 +80,7 @@ impl Run {
         let RunStart { command, playbooks, check, .. } = &self.start;
         let check = if *check { " --check" } else { "" };
         let of = of.map(|of| format!(" --shard K/{of}")).unwrap_or_default();
-        format!("{command}{check}{of} {}", playbooks.join(" "))
+        line(&format!("{command}{check}{of} {}", playbooks.join(" ")))
     }
 
     fn shards(&self) -> Option<u32> {
@@ -102,7 +103,7 @@ impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.start.shard {
             Some(shard) => write!(f, "shard {shard}"),
-            None => f.write_str(&self.source),
+            None => f.write_str(&line(&self.source)),
         }
     }
 }
