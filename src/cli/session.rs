@@ -123,7 +123,7 @@ impl Session<'_> {
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
         drop(context);
-        writer.finish().await?;
+        writer.finish().await.map_err(Failure::Unreported)?;
         if let Some(words) = trouble.and_then(|trouble| trouble.take()) {
             // Nobody is left to tell when standard error is gone.
             let _ = writeln!(std::io::stderr(), "warning: {words}");

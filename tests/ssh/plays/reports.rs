@@ -134,3 +134,20 @@ async fn reports_are_fit_to_be_read_in_a_browser() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_cannot_be_written_begins_no_second_stream_of_events() {
+    let site = Site::new(&[Scenario::None]).await;
+    fs::create_dir(site.lab.directory().join("run.html")).unwrap();
+    let apply = site.play("apply", "", CERTIFICATE, &["--report", "run.html"]).await;
+    assert_eq!(apply.code, 1, "{apply}");
+    assert!(apply.stderr.contains("run.html cannot be written: Is a directory"), "{apply}");
+    let events = apply.events();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("run_start"), of("summary")), (1, 1), "{apply}");
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["event"], &last["hosts"]["edge1"]["changed"]),
+        (&json!("summary"), &json!(1))
+    );
+}
