@@ -10,8 +10,6 @@ use std::fmt;
 pub(super) enum Failure {
     /// Errors with places.
     Wrong(Diagnostics),
-    /// The run has ended and standard output has its whole story; a file about it cannot be written.
-    Unreported(std::io::Error),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -48,7 +46,6 @@ impl fmt::Display for Failure {
                 let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
             }
-            Self::Unreported(error) => f.write_str(&withhold_keys(error.to_string())),
             Self::Other(error) => f.write_str(&withhold_keys(format!("{error:#}"))),
         }
     }
@@ -67,7 +64,7 @@ impl Failure {
                 }
                 text
             }
-            Self::Unreported(_) | Self::Other(_) => format!("error: {self}\n"),
+            Self::Other(_) => format!("error: {self}\n"),
         }
     }
 }

@@ -87,8 +87,6 @@ fn tell(command: &str, failure: &Failure, output: Option<&OutputArgs>) {
     // Nobody is left to tell when both are gone.
     let _ = std::io::stderr().write_all(text.as_bytes());
     if flags.output == Output::Json
-        // One stream of events per run, and it has ended.
-        && !matches!(failure, Failure::Unreported(_))
         && !matches!(command, "inventory" | "services" | "config" | "history" | "show")
     {
         let _ = session::tell_failure_as_json(command, failure);

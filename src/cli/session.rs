@@ -6,6 +6,7 @@ use super::{console, history, project, prompt, signals};
 use crate::clock;
 use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
+use crate::engine::exit;
 use crate::engine::identity::Identity;
 use crate::engine::rollout::targets::every_kind::EveryKind;
 use crate::engine::run;
@@ -60,7 +61,8 @@ impl Session<'_> {
     /// Does what the project's verb asks and returns how it ended.
     ///
     /// # Errors
-    /// What stopped it before any host was touched.
+    /// What stopped it before any host was touched. A report or saved plan that cannot be written is told on standard
+    /// error, and is an exit code of its own only where the hosts give none.
     pub(super) async fn run(
         mut self,
         project: Project,
@@ -123,12 +125,23 @@ impl Session<'_> {
         // The watcher held an emitter; the writer ends once all are gone.
         let _ = watcher.await;
         drop(context);
-        writer.finish().await.map_err(Failure::Unreported)?;
+        let written = writer.finish().await;
         if let Some(words) = trouble.and_then(|trouble| trouble.take()) {
             // Nobody is left to tell when standard error is gone.
             let _ = writeln!(std::io::stderr(), "warning: {words}");
         }
-        Ok(result?)
+        let mut summary = result?;
+        if let Err(error) = written {
+            // On standard error alone: the stream of events on standard output has ended.
+            let stderr = console::options(self.output, false).stderr;
+            let text = Failure::from(error).render(stderr.color, stderr.columns());
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            // That hosts failed matters more than a report that is missing.
+            if matches!(summary.exit_code, exit::OK | exit::PENDING) {
+                summary.exit_code = exit::USAGE;
+            }
+        }
+        Ok(summary)
     }
 
     fn start(&self, project: &Project, run: &str) -> RunStart {

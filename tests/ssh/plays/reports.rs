@@ -150,4 +150,12 @@ async fn a_report_that_cannot_be_written_begins_no_second_stream_of_events() {
         (&last["event"], &last["hosts"]["edge1"]["changed"]),
         (&json!("summary"), &json!(1))
     );
+
+    // That hosts failed is not hidden by it.
+    let site = Site::new(&[Scenario::BrokenConfiguration]).await;
+    fs::create_dir(site.lab.directory().join("run.html")).unwrap();
+    let apply = site.play("apply", "", CERTIFICATE, &["--report", "run.html"]).await;
+    assert!(apply.stderr.contains("run.html cannot be written: Is a directory"), "{apply}");
+    assert_eq!(apply.code, 2, "{apply}");
+    apply.summary();
 }
