@@ -177,7 +177,13 @@ impl Ground {
             host,
             "ps -eo pid,ppid,etimes,args | cut -c1-150 | grep -v 'ps -eo'
              head -50 /var/lib/certroll/* /run/certroll/lock/* 2>/dev/null || :
-             tail -3 /var/log/sshd.log || :",
+             tail -3 /var/log/sshd.log || :
+             tail -20 /var/log/postfix.log || :
+             ss -Htnap 'sport = :25' | cut -c1-150 || :
+             for process in $(pgrep 'master|smtpd|postlogd|tlsmgr|anvil'); do
+               echo \"$process $(cat /proc/$process/comm /proc/$process/wchan /proc/$process/syscall | xargs)\"
+               ls -l /proc/$process/fd | sed 's/.* \\([0-9]* ->\\)/  \\1/'
+             done",
         )
     }
 
