@@ -122,7 +122,11 @@ async fn verify(context: &Arc<Context>) -> Result<(), Diagnostics> {
 async fn verify_job(context: &Context, job: &Job) -> Result<String, HostFailure> {
     let wrong = |why: String| failure::before_commit(job.task(), Step::Verify, why);
     // Nothing was reloaded that would need its time.
-    let now = |probe: &ProbeWant| ProbeWant { settle: Duration::ZERO, ..probe.clone() };
+    let now = |probe: &ProbeWant| ProbeWant {
+        settle: Duration::ZERO,
+        not_before: Duration::ZERO,
+        ..probe.clone()
+    };
     let probes = job.variants.probes().iter().map(now);
     let places: Vec<Sought> =
         probes.map(|probe| Sought { probe, old: None, old_kind: None }).collect();

@@ -94,8 +94,7 @@ pub(crate) async fn verify_all(
         if group.is_some_and(|group| satisfied.contains(&group)) {
             continue;
         }
-        let early = began + want.settle;
-        let shown = verify_one(host, sought, early, dialers, now, cancel, emitter);
+        let shown = verify_one(host, sought, began, dialers, now, cancel, emitter);
         match (shown.await, group) {
             (Ok((places, notes)), group) => {
                 seen.extend(places);
@@ -120,12 +119,11 @@ pub(crate) async fn verify_all(
     Ok(verified)
 }
 
-/// One probe at every address that it asks for: the places that showed the leaf, and notes. `early`: until when what is
-/// wrong does not count.
+/// One probe at every address that it asks for: the places that showed the leaf, and notes. `began`: the end of the reload.
 async fn verify_one(
     host: &HostName,
     sought: &Sought,
-    early: Instant,
+    began: Instant,
     dialers: &Dialers,
     now: Timestamp,
     cancel: &CancellationToken,
@@ -146,7 +144,11 @@ async fn verify_one(
     for address in places_to_look {
         let probe = probe(want, address);
         let mut report = |attempt: Attempt| emitter.host(host, event(want, address, attempt));
-        let patience = Patience { early, ..Patience::new(want.backoff, want.consecutive) };
+        let patience = Patience {
+            not_before: began + want.not_before,
+            early: began + want.settle,
+            ..Patience::new(want.backoff, want.consecutive)
+        };
         let verdict = verify(&probe, &expect, patience, cancel, &*dial, &mut report).await;
         match verdict {
             Verdict::Verified { notes, .. } => {

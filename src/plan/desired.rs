@@ -84,6 +84,8 @@ pub struct ProbeWant {
     pub names: Vec<String>,
     /// How long after the reload the new leaf is usually served.
     pub settle: Duration,
+    /// How long after the reload nothing connects.
+    pub not_before: Duration,
     /// Which of the task's certificates it is about, from 0.
     pub pair: usize,
     /// One of a service's usual places, of which nobody said that it is used. In [`DesiredState`]: whether it

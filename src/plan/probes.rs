@@ -131,17 +131,17 @@ impl<'a> Maker<'a> {
             Some((profile.name.as_str(), *place))
         });
         let first = self.profiles().next();
-        let (service, starttls, settle) = match known {
-            Some((name, place)) => (name, place.starttls, place.settle),
-            None => (
-                first.map_or("", |profile| profile.name.as_str()),
-                StartTls::None,
-                first
-                    .and_then(|profile| profile.verify.first())
-                    .map_or(Duration::ZERO, |p| p.settle),
-            ),
-        };
-        self.probe(service, endpoint.clone(), starttls, settle, None)
+        let (service, place) = known.unwrap_or_else(|| {
+            let usual = first.and_then(|profile| profile.verify.first());
+            let place = VerifyDefault {
+                port: endpoint.port,
+                starttls: StartTls::None,
+                settle: usual.map_or(Duration::ZERO, |usual| usual.settle),
+                not_before: usual.map_or(Duration::ZERO, |usual| usual.not_before),
+            };
+            (first.map_or("", |profile| profile.name.as_str()), place)
+        });
+        self.probe(service, endpoint.clone(), place, None)
     }
 
     /// Every usual place of every service.
@@ -153,10 +153,9 @@ impl<'a> Maker<'a> {
         };
         for profile in self.profiles() {
             let group = format!("{}#{}", profile.name, self.pair);
-            for VerifyDefault { port, starttls, settle } in &profile.verify {
-                let endpoint = Endpoint { host: host.clone(), port: *port };
-                let group = Some(group.clone());
-                probes.push(self.probe(&profile.name, endpoint, *starttls, *settle, group)?);
+            for place in &profile.verify {
+                let endpoint = Endpoint { host: host.clone(), port: place.port };
+                probes.push(self.probe(&profile.name, endpoint, *place, Some(group.clone()))?);
             }
         }
         Ok(())
@@ -166,8 +165,7 @@ impl<'a> Maker<'a> {
         &self,
         service: &str,
         endpoint: Endpoint,
-        starttls: StartTls,
-        settle: Duration,
+        usual: VerifyDefault,
         alternatives: Option<String>,
     ) -> Result<ProbeWant, PlanError> {
         let spec = self.spec;
@@ -187,7 +185,7 @@ impl<'a> Maker<'a> {
             endpoint,
             names: server_name.iter().cloned().collect(),
             server_name,
-            starttls: spec.starttls.unwrap_or(starttls),
+            starttls: spec.starttls.unwrap_or(usual.starttls),
             via: spec.via,
             timeout: spec.timeout,
             backoff: spec.backoff,
@@ -199,7 +197,8 @@ impl<'a> Maker<'a> {
             signature: SignatureChoice::of(&leaf.public_key),
             chain: Some(self.material.chain()),
             trust,
-            settle,
+            settle: usual.settle,
+            not_before: usual.not_before,
             pair: self.pair,
             alternatives,
         })

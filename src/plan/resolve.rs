@@ -167,7 +167,7 @@ fn time_to_confirm(probes: &[ProbeWant], checks: &[CheckWant], by_person: bool) 
         .iter()
         .map(|p| {
             let looks = p.backoff.attempts.saturating_mul(p.consecutive.max(1));
-            p.settle + p.timeout.saturating_mul(looks) + waits(p.backoff)
+            p.settle.max(p.not_before) + p.timeout.saturating_mul(looks) + waits(p.backoff)
         })
         .fold(Duration::ZERO, Duration::saturating_add);
     let checking: Duration = checks.iter().map(|check| check.timeout).sum();

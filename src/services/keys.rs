@@ -257,6 +257,11 @@ const VERIFY: &[Key] = &[
         Kind::Duration,
         "how long after the reload the new certificate is usually served",
     ),
+    key(
+        "not_before",
+        Kind::Duration,
+        "how long after the reload nothing connects: the service is still taking it in",
+    ),
 ];
 
 const DISCOVER: &[Key] = &[

@@ -414,6 +414,8 @@ pub struct VerifyDefault {
     pub starttls: StartTls,
     /// How long after the reload the new certificate is usually served.
     pub settle: Duration,
+    /// How long after the reload nothing connects: the service is still taking it in.
+    pub not_before: Duration,
 }
 
 /// A regular expression, made when it is first used: a run needs the patterns of few profiles.

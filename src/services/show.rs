@@ -312,7 +312,11 @@ fn verify_text(verify: VerifyDefault) -> String {
             format!(", usually served {} after the reload", humantime::format_duration(settle))
         }
     };
-    format!("port {}{}{settle}", verify.port, starttls(verify.starttls))
+    let not_before = match verify.not_before {
+        wait if wait.is_zero() => String::new(),
+        wait => format!(", not asked for the first {}", humantime::format_duration(wait)),
+    };
+    format!("port {}{}{settle}{not_before}", verify.port, starttls(verify.starttls))
 }
 
 fn starttls(starttls: StartTls) -> String {

@@ -10,7 +10,7 @@ use crate::verify::refusal::Refusal;
 use crate::verify::trust::Roots;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use webpki::EndEntityCert;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -104,6 +104,8 @@ pub struct Attempt {
 /// How often to look, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// Nothing connects before.
+    pub not_before: Instant,
     /// Until when a service is looked at that usually needs a moment: at once, and then after 5, 10, 20 ms and so on. What
     /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before.
     pub early: Instant,
@@ -117,7 +119,8 @@ pub struct Patience {
 impl Patience {
     /// The tries begin at once.
     pub fn new(backoff: Backoff, consecutive: u32) -> Self {
-        Self { early: Instant::now(), backoff, consecutive }
+        let now = Instant::now();
+        Self { not_before: now, early: now, backoff, consecutive }
     }
 }
 
@@ -151,7 +154,8 @@ async fn tries(
     dial: &dyn Dial,
     on_attempt: &mut (dyn FnMut(Attempt) + Send),
 ) -> Verdict {
-    let Patience { backoff, consecutive, .. } = patience;
+    let Patience { not_before, backoff, consecutive, .. } = patience;
+    sleep_until(not_before).await;
     let mut waits = backoff.waits();
     let mut number = 0;
     let mut was_hopeless = false;

@@ -165,6 +165,7 @@ pub(super) fn read_verify(node: &Node) -> Option<VerifyDefault> {
         port: port(node.entry("port")?)?,
         starttls: starttls(node),
         settle: node.entry("settle").and_then(duration).unwrap_or_default(),
+        not_before: node.entry("not_before").and_then(duration).unwrap_or_default(),
     })
 }
 

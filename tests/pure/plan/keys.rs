@@ -46,7 +46,8 @@ fn base() -> Value {
             "replaces_workers": false},
         "program": "svc", "reload_costs": "nothing",
         "running": {"pidfile": "/run/p.pid", "process": "svc", "unit": "svc"},
-        "verify": [{"port": 443, "starttls": "none", "settle": "1s"}],
+        "verify": [{"port": 443, "starttls": "none", "settle": "1s",
+                    "not_before": "1s"}],
         "discover": {"command": ["show"], "patterns": ["(?<cert>\\S+\\.pem)"], "relative_to": "/e"},
         "self_reload": "never",
         "caveats": ["careful"]
@@ -109,6 +110,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "verify.port" => plain(json!(8443)),
         "verify.starttls" => plain(json!("smtp")),
         "verify.settle" => plain(json!("9s")),
+        "verify.not_before" => plain(json!("8s")),
         "discover.command" => plain(json!(["other"])),
         "discover.patterns" => plain(json!(["(?<cert>\\S+\\.crt)"])),
         "discover.relative_to" => plain(json!("/f")),

@@ -30,9 +30,9 @@ fn showing_a_profile_tells_what_matters() {
       recover       with systemd: systemctl restart postfix
                     without systemd: postfix start
       watches       each new process reads the files by itself
-      verify        port 587 with STARTTLS (smtp), usually served 250ms after the reload
-                    port 465, usually served 250ms after the reload
-                    port 25 with STARTTLS (smtp), usually served 250ms after the reload
+      verify        port 587 with STARTTLS (smtp), usually served 500ms after the reload, not asked for the first 200ms
+                    port 465, usually served 500ms after the reload, not asked for the first 200ms
+                    port 25 with STARTTLS (smtp), usually served 500ms after the reload, not asked for the first 200ms
       paths in use  postconf -x smtpd_tls_chain_files smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_file smtpd_tls_eckey_file
       caveat        each new smtpd process reads the files by itself, so between the two renames a client can get 454 TLS not available; the service `postfix-chain` (smtpd_tls_chain_files) changes both in one rename
                     postscreen on port 25 may delay or refuse a probe; submission (587) is the better endpoint

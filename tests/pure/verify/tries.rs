@@ -152,6 +152,27 @@ async fn a_service_is_looked_at_at_once_and_again_soon_before_the_attempts_count
     }
 }
 
+/// Postfix is still taking in its reload when the command has ended: nothing is asked before.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_must_not_be_asked_yet_is_let_alone() {
+    let authority = Authority::new("test");
+    let (old, new) = (authority.leaf(&["www.example.org"]), authority.leaf(&["www.example.org"]));
+    let patience = |early| Patience {
+        not_before: Instant::now() + Duration::from_millis(200),
+        early: Instant::now() + Duration::from_millis(early),
+        ..Patience::new(backoff(2, 1, 1), 1)
+    };
+    let script = Script::new([serve(&old), serve(&old), serve(&new)]);
+    let (verdict, _) = run_with(&script, &wanted(&new), patience(500)).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 1, .. }), "{verdict:?}");
+    assert_eq!(script.millis(), [200, 205, 215]);
+    // Without a time in which it usually needs a moment the attempts begin there.
+    let script = Script::new([serve(&old), serve(&new)]);
+    let (verdict, _) = run_with(&script, &wanted(&new), patience(0)).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 2, .. }), "{verdict:?}");
+    assert_eq!(script.millis(), [200, 1200]);
+}
+
 /// A server with a certificate for each kind of key, or without the one that is asked for.
 #[tokio::test(start_paused = true)]
 async fn each_kind_of_key_is_asked_for_and_what_else_is_served_is_told() {
