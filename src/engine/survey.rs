@@ -351,7 +351,12 @@ async fn ping_host(
         words.push_str(&format!("; no transaction is possible: no {}", missing.join(", no ")));
     }
     if facts.input_log {
-        words.push_str("; sudo records its input here (log_input or log_stdin): no key is sent");
+        words.push_str("; sudo records its input here (log_input or log_stdin): ");
+        words.push_str(if facts.unseals {
+            "what is sent is sealed"
+        } else {
+            "no key is sent, as there is no openssl to open a sealed one"
+        });
     }
     Ok(words)
 }

@@ -48,6 +48,8 @@ pub struct HostFacts {
     pub boot_guard: BootGuard,
     /// sudo records the input of what it runs (`log_input`, `log_stdin`): a key that is sent would be in its log.
     pub input_log: bool,
+    /// It has what opens [sealed](super::TransactionRequest::sealed) bodies. Only told where sudo records its input.
+    pub unseals: bool,
 }
 
 impl HostFacts {

@@ -79,6 +79,9 @@ pub struct TransactionRequest {
     pub backups: u32,
     /// Where to put a systemd unit with which the next boot settles it too, if power is lost.
     pub boot_guard: Option<RemotePath>,
+    /// The new bytes travel so that only this very program on the host can read them: for a sudo that records
+    /// what it is given. The host needs openssl.
+    pub sealed: bool,
     /// Where to keep journal and lock, if not at the usual place.
     pub dirs: Option<StateDirs>,
 }

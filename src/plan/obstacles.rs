@@ -85,6 +85,9 @@ pub(super) fn obstacle_to_all(
     None
 }
 
+/// What is said of such a host.
+const RECORDED: &str = "sudo records its input here (log_input or log_stdin)";
+
 /// Why a key may not be sent to a host whose sudo keeps what it is given.
 fn recorded_key(view: &HostView, files: &[FilePlan], notes: &mut Vec<String>) -> Option<String> {
     let sent = |file: &FilePlan| {
@@ -95,14 +98,20 @@ fn recorded_key(view: &HostView, files: &[FilePlan], notes: &mut Vec<String>) ->
     if !view.facts().input_log || !files.iter().any(sent) {
         return None;
     }
-    let why = "sudo records its input here (log_input or log_stdin), so the private key would be in its log";
+    if view.facts().unseals {
+        notes.push(format!(
+            "{RECORDED}: the files are sent sealed, and what it keeps opens none of them"
+        ));
+        return None;
+    }
+    let why = format!("{RECORDED}, so the private key would be in its log");
     if view.desired().allow_input_log {
         notes.push(format!("{why} (allow_input_log)"));
         return None;
     }
     Some(format!(
-        "{why}; switch that off for this login in sudoers, log in as root, or say \
-         `allow_input_log: true` in the task"
+        "{why}: the host has no openssl (1.1.1 or later) to open a sealed one. Install that, switch the log off \
+         for this login in sudoers, log in as root, or say `allow_input_log: true` in the task"
     ))
 }
 

@@ -50,6 +50,7 @@ pub fn transaction(
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
         backups: desired.backups,
         boot_guard: desired.boot_guard.then(|| RemotePath::new(UNITS).ok()).flatten(),
+        sealed: view.facts().input_log && view.facts().unseals,
         dirs: None,
     }
 }
@@ -85,6 +86,7 @@ pub(crate) fn revival(
         limits: Limits::default(),
         backups: 0,
         boot_guard: None,
+        sealed: false,
         dirs: None,
     })
 }

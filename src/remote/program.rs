@@ -49,7 +49,7 @@ pub(crate) const LOCK: &str = part!("core/lock");
 const LINKS: &str = part!("files/links");
 
 /// A transaction's parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-const TRANSACTION: [&str; 20] = [
+const TRANSACTION: [&str; 21] = [
     RUN,
     LOCK,
     part!("core/request"),
@@ -62,6 +62,7 @@ const TRANSACTION: [&str; 20] = [
     part!("core/boot"),
     LINKS,
     part!("files/compare"),
+    part!("files/sealed"),
     part!("files/stage"),
     part!("files/validate"),
     part!("files/switch"),

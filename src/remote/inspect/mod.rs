@@ -161,6 +161,7 @@ impl Reader<'_> {
         facts.uid = number(reply, "uid")?;
         facts.user = text(reply, "user")?;
         facts.input_log = flag("inputlog").map_err(BadReply::into_words)?;
+        facts.unseals = flag("unseals").map_err(BadReply::into_words)?;
         facts.os_id = text(reply, "os")?;
         facts.machine = reply
             .find("machine")

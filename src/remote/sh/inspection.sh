@@ -84,6 +84,12 @@ tell_host() {
     first_line "/proc/$PPID/comm"
     case $v in sudo*) [ "/proc/$PPID/fd/0" -ef /proc/self/fd/3 ] || host_input_log=1;; esac
   fi
+  # Where it does, what is sealed can be sent if this can be opened; see files/sealed.sh.
+  host_unseals=0
+  if [ $host_input_log = 1 ] && have openssl; then
+    peek 10 openssl enc -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 -pass pass:probe
+    [ "$peek_rc:$peek_cut" != 0:- ] || host_unseals=1
+  fi
   host_sync=none; have sync && host_sync=sync; have fsync && host_sync=fsync
   host_missing=
   for host_tool in $needed; do
@@ -97,7 +103,7 @@ tell_host() {
   enc "$host_user"; host_user=$v; enc "$os_id"
   say host uid=$uid user=$host_user os=$v family=$family systemd=$systemd variant=$variant \
     sha256=$sumtool sync=$host_sync stat=$stattool mountns=$host_mountns \
-    machine=$host_machine inputlog=$host_input_log missing=${host_missing#,}
+    machine=$host_machine inputlog=$host_input_log unseals=$host_unseals missing=${host_missing#,}
   i=0
   while [ $i -lt $n_programs ]; do
     get prog $i; host_program=$v; dec "$v"

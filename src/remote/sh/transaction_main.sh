@@ -15,7 +15,8 @@ while [ $j -lt $n_dirs ]; do get dir $j; orphans "$v"; j=$((j+1)); done
 compare
 s=0
 while [ $s -lt $n_services ]; do get service_running $s; running $v; put service_up $s "$v"; s=$((s+1)); done
-say hello
+sealed_key
+say hello key=$sealed_public
 step hello
 digests=
 [ $n_files = 0 ] || begin

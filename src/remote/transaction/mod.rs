@@ -5,6 +5,7 @@
 
 mod replies;
 mod request;
+mod sealing;
 
 use super::conversation::{BadReply, Conversation, MARGIN, Shell};
 use super::error::RemoteError;
@@ -15,7 +16,7 @@ use crate::host::{StateDirs, TransactionRequest};
 use crate::model::{Fingerprint, RemotePath, Step};
 use crate::transport::Process;
 use replies::Replies;
-use request::{Waits, Worded, wanted, word};
+use request::{Waits, Worded, sealed_bodies, wanted, word};
 use std::time::Duration;
 
 /// For a reply during the recovery of earlier transactions: their services' time limits are theirs.
@@ -75,7 +76,7 @@ impl Transaction {
         entered: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Self, Staged), RemoteError> {
         let nonce = nonce();
-        let Worded { text, bodies, order, checks, limits } = word(&request, &nonce)?;
+        let Worded { text, mut bodies, sealing, order, checks, limits } = word(&request, &nonce)?;
         let conversation =
             Conversation::open(shell, program, &nonce, &text, Step::Lock, Then::End).await?;
         let mut begun = Self { conversation, request, order, checks, limits };
@@ -84,6 +85,12 @@ impl Transaction {
         recovered.append(&mut replies.recovered);
         entered(Step::Stage);
         begun.conversation.during = Step::Stage;
+        if let Some(sealing) = sealing {
+            let agreed = replies.key.as_deref().and_then(|key| sealing.agree(key));
+            let seal =
+                agreed.ok_or_else(|| begun.garbage(BadReply::new("no key to seal bodies for")))?;
+            bodies = sealed_bodies(&begun.request, &begun.order, &seal)?;
+        }
         begun.conversation.send(&bodies).await?;
         // The host has them: no copy and no reference stays until the verdict.
         drop(bodies);

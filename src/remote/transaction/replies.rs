@@ -19,6 +19,8 @@ pub(super) struct Replies {
     pub(super) reloads: Vec<Reloaded>,
     pub(super) files: Vec<Fingerprint>,
     pub(super) guarded: bool,
+    /// The host's half of what seals bodies, in hex.
+    pub(super) key: Option<String>,
     pub(super) back: RolledBack,
     lines: usize,
 }
@@ -90,6 +92,7 @@ impl Replies {
             // A step begins; its own replies follow.
             "validating" | "reloading" => {}
             kind if kind == awaited => {
+                self.key = reply.find("key").map(str::to_owned);
                 if kind == "staged" || kind == "committed" {
                     self.files = reply.digests("files")?;
                     self.guarded = reply.find("guarded") == Some("1");

@@ -1,5 +1,6 @@
 //! A request in the words that `sh/request.sh` reads.
 
+use super::sealing::{Seal, Sealing};
 use crate::host::{
     Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
     TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
@@ -20,8 +21,10 @@ const WORK: Duration = Duration::from_secs(60);
 pub(super) struct Worded {
     /// The lines up to `go`.
     pub(super) text: String,
-    /// The file bodies, in the host's order.
+    /// The file bodies, in the host's order; none where they are to be sealed.
     pub(super) bodies: Zeroizing<Vec<u8>>,
+    /// For [`sealed_bodies`], once the host has told its half.
+    pub(super) sealing: Option<Sealing>,
     /// The host's file numbers → indices into the request's files.
     pub(super) order: Vec<usize>,
     /// The host's check numbers → service and step.
@@ -72,14 +75,14 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
     let hushed = hushed(request);
     for (number, index) in order.iter().enumerate() {
         let file = &request.files[*index];
-        lines.push(file_line(file, &directories)?);
+        lines.push(file_line(file, &directories, request.sealed)?);
         if hushed.contains(index) {
             lines.push(format!("hush {number}"));
         }
         if file.in_place {
             lines.push(format!("in_place {number}"));
         }
-        if let Content::Bytes(bytes) = &file.content {
+        if let (Content::Bytes(bytes), false) = (&file.content, request.sealed) {
             body(bytes.expose(), &mut bodies);
         }
     }
@@ -92,8 +95,29 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
         }
     }
     lines.push(format!("bodies {}", bodies.len()));
+    let sealing = request.sealed.then(|| Sealing::new().ok_or_else(unsealed)).transpose()?;
+    lines.extend(sealing.iter().map(|own| format!("peer {}", encode(own.public().as_bytes()))));
     lines.push("go\n".to_owned());
-    Ok(Worded { text: lines.join("\n"), bodies, order, checks, limits })
+    Ok(Worded { text: lines.join("\n"), bodies, sealing, order, checks, limits })
+}
+
+/// The file bodies, in the host's order, for nobody but whom `seal` was agreed on with.
+pub(super) fn sealed_bodies(
+    request: &TransactionRequest,
+    order: &[usize],
+    seal: &Seal,
+) -> Result<Zeroizing<Vec<u8>>, BadRequest> {
+    let mut bodies = Vec::new();
+    for file in order.iter().filter_map(|index| request.files.get(*index)) {
+        if let Content::Bytes(bytes) = &file.content {
+            body(&seal.seal(bytes.expose()).ok_or_else(unsealed)?, &mut bodies);
+        }
+    }
+    Ok(Zeroizing::new(bodies))
+}
+
+fn unsealed() -> BadRequest {
+    BadRequest::new("the files cannot be sealed for the host")
 }
 
 /// The request of a recovery.
@@ -215,7 +239,7 @@ fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
     directories.iter().position(|known| *known == directory(path)).unwrap_or_default()
 }
 
-fn file_line(file: &FileChange, directories: &[&[u8]]) -> Result<String, BadRequest> {
+fn file_line(file: &FileChange, directories: &[&[u8]], sealed: bool) -> Result<String, BadRequest> {
     let name = file.real_path.file_name();
     if file.in_place && (file.before.is_none() || file.attributes != Attributes::default()) {
         return Err(BadRequest::new(format!(
@@ -227,6 +251,7 @@ fn file_line(file: &FileChange, directories: &[&[u8]]) -> Result<String, BadRequ
         return Err(BadRequest::new(format!("{}: the name is reserved", file.path)));
     }
     let content = match &file.content {
+        Content::Bytes(_) if sealed => "sealed".to_owned(),
         Content::Bytes(bytes) if is_plain_text(bytes.expose()) => "text".to_owned(),
         Content::Bytes(_) => "base64".to_owned(),
         Content::Keep if file.before.is_none() => {

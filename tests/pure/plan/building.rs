@@ -184,7 +184,7 @@ fn the_mode_of_a_key_stays_unless_everybody_can_read_it() {
 
 /// sudo would keep the key in its log.
 #[test]
-fn a_key_is_not_sent_where_sudo_records_it_unless_the_task_says_so() {
+fn a_key_is_not_sent_as_it_is_where_sudo_records_it_unless_the_task_says_so() {
     let mut wanted = wanted(&["nginx"]);
     let refused = {
         let desired = desired(&wanted);
@@ -193,6 +193,13 @@ fn a_key_is_not_sent_where_sudo_records_it_unless_the_task_says_so() {
     };
     let Decision::Blocked { why, .. } = &refused.decision else { panic!("{:?}", refused.decision) };
     assert!(why.contains("log_input") && why.contains("allow_input_log: true"), "{why}");
+    {
+        let desired = desired(&wanted);
+        let facts = HostFacts { input_log: true, unseals: true, ..facts(&desired) };
+        let sealed = plan(&desired, &facts, &vec![nothing(); desired.probes.len()]);
+        assert_eq!(sealed.decision, Decision::Change);
+        assert!(sealed.notes.iter().any(|note| note.contains("sent sealed")), "{:?}", sealed.notes);
+    }
     wanted.certificate.allow_input_log = true;
     let desired = desired(&wanted);
     let facts = HostFacts { input_log: true, ..facts(&desired) };

@@ -243,6 +243,7 @@ impl Host {
             },
             backups: 0,
             boot_guard: None,
+            sealed: false,
             dirs: Some(self.dirs()),
         }
     }

@@ -12,6 +12,7 @@ mod in_place;
 mod lock;
 mod many;
 mod paths;
+mod sealed;
 mod tools;
 mod validation;
 mod verdicts;

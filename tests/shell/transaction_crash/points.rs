@@ -29,7 +29,7 @@ const ACTIONS: [&str; 20] = [
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     "core/boot",
     "core/flush",
     "core/guard",
@@ -43,6 +43,7 @@ const PARTS: [&str; 20] = [
     "files/finish",
     "files/in_place",
     "files/links",
+    "files/sealed",
     "files/stage",
     "files/switch",
     "files/undo",

@@ -30,6 +30,8 @@ pub(crate) enum Path {
     Watched,
     /// As `Confirm`, with a guard for the next boot.
     Guarded,
+    /// As `Confirm`, with bodies that are sealed.
+    Sealed,
     Rollback,
     Abort,
     /// As `Confirm`, with the pair overwritten in place.
@@ -38,10 +40,11 @@ pub(crate) enum Path {
     InPlaceBack,
 }
 
-pub(crate) const ALL: [Path; 7] = [
+pub(crate) const ALL: [Path; 8] = [
     Path::Confirm,
     Path::Watched,
     Path::Guarded,
+    Path::Sealed,
     Path::Rollback,
     Path::Abort,
     Path::InPlace,
@@ -138,6 +141,7 @@ impl Scene {
         let boot_guard = (path == Path::Guarded).then(|| remote(&self.units()));
         let mut request =
             TransactionRequest { watched: path == Path::Watched, boot_guard, ..self.request() };
+        request.sealed = path == Path::Sealed;
         if matches!(path, Path::InPlace | Path::InPlaceBack) {
             request.files[..2].iter_mut().for_each(|file| file.in_place = true);
             request.files[1].attributes = Attributes::default();
@@ -148,7 +152,7 @@ impl Scene {
         }
         running.commit().await?;
         match path {
-            Path::Confirm | Path::Watched | Path::Guarded | Path::InPlace => {
+            Path::Confirm | Path::Watched | Path::Guarded | Path::Sealed | Path::InPlace => {
                 running.confirm().await.map(drop)
             }
             _ => running.rollback().await.map(drop),
@@ -245,7 +249,7 @@ pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     scene.stop_at("", "CONT");
     scene.drive(path).await.unwrap();
     match path {
-        Path::Confirm | Path::Watched | Path::Guarded | Path::InPlace => {
+        Path::Confirm | Path::Watched | Path::Guarded | Path::Sealed | Path::InPlace => {
             scene.assert_new("points");
         }
         _ => scene.assert_old("points"),

@@ -108,6 +108,7 @@ impl Site {
             limits: Limits::default(),
             backups: 1,
             boot_guard: None,
+            sealed: false,
             dirs: Some(self.dirs()),
         }
     }

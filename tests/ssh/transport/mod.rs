@@ -12,6 +12,7 @@ mod host_keys;
 mod jumps;
 mod links;
 mod logins;
+mod recorded;
 mod shells;
 mod short_lived;
 mod ssh_config;

@@ -129,6 +129,7 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
         limits: Limits::default(),
         backups: 1,
         boot_guard: None,
+        sealed: false,
         dirs: Some(dirs),
     };
     let (mut transaction, _) = Transaction::begin(shell, request).await.unwrap();

@@ -41,7 +41,7 @@ lock() {
     while [ $n_dead -gt 0 ]; do
       n_dead=$((n_dead-1)); get dead $n_dead; lock_dead=$run/$v
       case $v in "$boot_id".*) end_command "$lock_dead.cmd";; esac
-      rm -f -- "$run/lock/${lock_dead##*/}" "$lock_dead.out" "$lock_dead.err" "$lock_dead.ns" "$lock_dead.due" "$lock_dead.cmd"
+      rm -rf -- "$run/lock/${lock_dead##*/}" "$lock_dead.out" "$lock_dead.err" "$lock_dead.ns" "$lock_dead.due" "$lock_dead.cmd" "$lock_dead.seal"
       step dead_lock_removed
     done
     [ -n "$holder" ] || return 0
@@ -55,7 +55,7 @@ lock() {
 
 # Gives it back, with the scratch files and whatever else is named.
 unlock() {
-  [ -z "$lock_token" ] || rm -f -- "$@" "$run/lock/$lock_token" "$work.out" "$work.err" "$work.ns" "$work.due" "$work.cmd"
+  [ -z "$lock_token" ] || rm -rf -- "$@" "$run/lock/$lock_token" "$work.out" "$work.err" "$work.ns" "$work.due" "$work.cmd" "$work.seal"
   step unlocked
   lock_token=
 }

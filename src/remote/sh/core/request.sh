@@ -7,7 +7,7 @@
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
-#   bodies BYTES                                        (of all files' contents)
+#   bodies BYTES                                        (of all files' contents) | peer PEM (they come sealed)
 #
 # Texts are encoded (dec reads them); `-` stands for none.
 n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 n_sweep=0
@@ -81,6 +81,7 @@ read_request() {
     seal) shift; seal="$*";;
     check) shift; parse_check "$@";;
     bodies) bodies=$2;;
+    peer) dec "$2"; peer=$v;;
     sweep) dec "$2"; put sweep $n_sweep "$v"; n_sweep=$((n_sweep+1));;
     go) return 0;;
     *) parse "$@" && plan=$plan$line$nl;;

@@ -8,6 +8,7 @@ stage() {
   stage_old_attributes
   stage_names
   stage_bodies || stage_contents
+  sealed_end
   j=0
   while [ $j -lt $n_dirs ]; do
     get dir $j; stage_dir=$v stage_kept=$v/.certroll-$tx stage_new=$v/.certroll-$tx.new
@@ -132,6 +133,7 @@ stage_content() {
   case ${v##* } in
   text) body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   base64) { body || echo '!'; } | base64 -d >"$stage_to" 2>"$work.err" || stage_unwritten;;
+  sealed) sealed_body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   keep) cp -p -- "$stage_live" "$stage_to" 2>"$work.err" || fail stage cannot_copy_the_file err "" $i;;
   gen:*)
     v=${v##*gen:}
