@@ -9,6 +9,7 @@ use certroll::testing::transport::Target;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The password of all accounts.
 pub const PASSWORD: &str = "correct horse";
@@ -57,7 +58,7 @@ pub struct Sshd {
 impl Sshd {
     /// Starts one with `options` in front of its configuration, or says why the test is skipped.
     pub fn start(dir: &Path, name: &str, options: &str) -> Option<Self> {
-        if !am_root() || !have(&["sshd", "ssh-keygen", "unshare", "openssl", "sudo"]) {
+        if !am_root() || !have(&["sshd", "ssh", "ssh-keygen", "unshare", "openssl", "sudo"]) {
             return None;
         }
         let dir = dir.join(name);
@@ -70,7 +71,9 @@ impl Sshd {
             "{options}\nPort {port}\nListenAddress 127.0.0.1\nLogLevel DEBUG1\nUsePAM yes\n\
              PidFile none\nStrictModes no\nAuthorizedKeysFile {place}/authorized_keys\n\
              HostKey {place}/host_ed25519\nHostKey {place}/host_rsa\nHostKey {place}/host_ecdsa\n\
-             PermitRootLogin no\nPrintMotd no\nPrintLastLog no\nMaxStartups 200\n"
+             PermitRootLogin no\nPrintMotd no\nPrintLastLog no\nMaxStartups 200\n{}",
+            // Refusals of one test would shut out the others of this address.
+            if openssh_from(9, 8) { "PerSourcePenalties no\n" } else { "" }
         );
         fs::write(dir.join("sshd_config"), config).expect("sshd_config");
         for file in ["authorized_keys", "user_ca.pub"] {
@@ -128,6 +131,20 @@ impl Sshd {
     pub fn log(&self) -> String {
         self.daemon.log()
     }
+}
+
+/// Whether the machine's OpenSSH has this version or a later one.
+pub fn openssh_from(major: u32, minor: u32) -> bool {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        let said = Command::new("ssh").arg("-V").output().expect("ssh runs").stderr;
+        let said = String::from_utf8_lossy(&said);
+        let number = said.split("OpenSSH_").nth(1).unwrap_or_default();
+        let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        let mut next = || parts.next().and_then(Result::ok).unwrap_or_default();
+        (next(), next())
+    });
+    *version >= (major, minor)
 }
 
 /// Runs ssh-keygen for a new key at `path`.

@@ -3,7 +3,7 @@
 
 use super::{connector, secret};
 use crate::common::have;
-use crate::common::sshd::{Sshd, keygen, run};
+use crate::common::sshd::{Sshd, keygen, openssh_from, run};
 use certroll::testing::transport::{AgentChoice, ConnectError, HostKeyChecking, Target};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -316,6 +316,12 @@ async fn agents_with_odd_keys_and_agents_that_hang_up() {
     let comment = std::ffi::OsStr::from_bytes(b"M\xfcller");
     run(command.args(["-q", "-t", "ed25519", "-N", "", "-C"]).arg(comment).arg("-f").arg(&odd));
     agent.add(&[], &odd);
+    // Of a kind that only the newest know.
+    if openssh_from(10, 6) {
+        let post_quantum = dir.path().join("post_quantum");
+        keygen(&post_quantum, &["-t", "mldsa44-ed25519", "-N", ""]);
+        agent.add(&[], &post_quantum);
+    }
     agent.add(&[], &sshd.new_key("right", &["-t", "ed25519", "-N", ""]));
     let target = Target { agent: agent.choice(), ..sshd.target("alice") };
     agree("a comment in Latin-1", &target).await.unwrap();

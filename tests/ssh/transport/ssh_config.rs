@@ -1,6 +1,7 @@
 //! `ssh_config` as the installed OpenSSH reads it: each case is given to `ssh -G` too.
 
 use crate::common::have;
+use crate::common::sshd::openssh_from;
 use certroll::testing::transport::ssh_config::{
     AddressFamily, Checking, Controller, Files, Lookup, Proxy, Settings, SshConfig,
 };
@@ -336,6 +337,8 @@ fn proxies() {
         "ProxyJump a,,b\n",
     ]
     .iter()
+    // That of 10.6 takes the blank, and its shell drops it.
+    .filter(|text| !text.contains("a, b") || !openssh_from(10, 6))
     .enumerate()
     {
         let file = write(dir.path(), &format!("config{number}"), text);
