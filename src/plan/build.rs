@@ -76,7 +76,7 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     notes.extend(discovery::warnings(view, &files));
     let mut known = std::collections::HashSet::new();
     notes.retain(|note| known.insert(note.clone()));
-    HostPlan { files, decision, places, notes, unproven: Vec::new(), by_workers: Vec::new() }
+    HostPlan { files, decision, places, notes, unproven: Vec::new(), by_service: Vec::new() }
 }
 
 /// The looks at the places that count.

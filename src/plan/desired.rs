@@ -129,6 +129,8 @@ pub struct ServiceWant {
     pub process: Option<ProcessQuery>,
     /// How the workers are found whose age proves that the files were read, where the service has such.
     pub workers: Option<ProcessQuery>,
+    /// Prints what the running service has loaded.
+    pub loaded: Option<TimedCommand>,
     /// Who opens the key when it is reloaded, where that is not surely root.
     pub reload_reader: Option<ReloadReader>,
     /// How the files that its configuration names are found out.
@@ -294,6 +296,7 @@ impl DesiredState {
             counter_checks: Vec::new(),
             running: None,
             process: None,
+            loaded: None,
             discover: None,
             program: None,
             ..service.clone()

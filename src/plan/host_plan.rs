@@ -1,6 +1,7 @@
 //! What will be done on one host for one task.
 
 use super::desired::{FileWant, ProbeWant};
+use super::evidence::Evidence;
 use crate::host::FileRole;
 use crate::material::Certificate;
 use crate::model::{Backoff, FileAction, FileMode, Fingerprint, RemotePath, Step};
@@ -21,15 +22,17 @@ pub struct HostPlan {
     pub notes: Vec<String>,
     /// Why the change is not proven even when all `places` show the new leaf; empty when it is.
     pub unproven: Vec<String>,
-    /// What workers have to prove because no handshake can.
-    pub by_workers: Vec<WorkersProof>,
+    /// What services have to prove because no handshake can.
+    pub by_service: Vec<ServiceProof>,
 }
 
-/// A service whose workers must be newer than the change, since the handshakes showed the new leaf before it.
+/// A service that must show on the host that it has loaded the files, since the handshakes showed the new leaf before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkersProof {
+pub struct ServiceProof {
     /// The service.
     pub service: String,
+    /// How.
+    pub by: Evidence,
     /// What the handshakes showed, one line.
     pub why: String,
     /// How often to look.

@@ -11,6 +11,7 @@ pub(crate) mod deviation;
 pub(crate) mod discovery;
 pub(crate) mod earlier;
 pub(crate) mod error;
+pub(crate) mod evidence;
 mod file_plan;
 pub(crate) mod host_plan;
 pub(crate) mod inspection;

@@ -2,17 +2,16 @@
 //! after a change that did nothing, too.
 //!
 //! That happens behind a balancer whose other member was renewed before, and where the service reads other
-//! files than the task writes. Then the host itself is asked ([`candidates`]); where that tells nothing, workers
-//! that are newer than the change can prove it ([`newer`]); else it is called *not proven* ([`judge`]).
+//! files than the task writes. Then the host itself is asked ([`candidates`]); where that tells nothing, what the service
+//! has loaded or workers that are newer than the change can prove it ([`evidence`]); else it is called *not proven* ([`judge`]).
 
 use super::desired::ProbeWant;
 use super::discovery;
-use super::host_plan::{Decision, FilePlan, HostPlan, SeenBefore, WorkersProof};
+use super::evidence::{Evidence, leaf_names};
+use super::host_plan::{Decision, FilePlan, HostPlan, SeenBefore, ServiceProof};
 use super::inspection::HostView;
 use super::request::CertificateRequest;
-use crate::host::{ProcessQuery, Workers};
 use crate::material::Certificate;
-use crate::model::text::plural;
 use crate::model::{Endpoint, FileAction, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
 
@@ -76,35 +75,58 @@ fn unproven(plan: &HostPlan) -> impl Iterator<Item = (usize, &ProbeWant)> {
     matching(plan).filter(|(_, probe)| changes(plan, probe.leaf) && !proven(plan, probe))
 }
 
-/// Services whose workers can prove what handshakes do not: a reload replaces them, and the service's configuration
-/// names the files that are written. With how they are found.
-pub(crate) fn services_with_workers(
-    plan: &HostPlan,
-    view: &HostView,
-) -> Vec<(String, ProcessQuery)> {
-    let mut found: Vec<(String, ProcessQuery)> = Vec::new();
+/// What could prove on the host what handshakes do not, best first for each service: what the service says that it has
+/// loaded; its workers, where a reload replaces them and its configuration names the files that are written.
+pub(crate) fn evidence(plan: &HostPlan, view: &HostView) -> Vec<(String, Evidence)> {
+    let mut found: Vec<(String, Evidence)> = Vec::new();
     for (_, probe) in unproven(plan) {
         let service = view.services().find(|service| service.want.name == probe.service);
         let Some(service) = service.filter(|service| service.up != Some(false)) else { continue };
-        let Some(query) = &service.want.workers else { continue };
+        let known = |loaded: bool| {
+            let of_service = found.iter().filter(|(name, _)| *name == probe.service);
+            of_service
+                .map(|(_, one)| one)
+                .any(|one| matches!(one, Evidence::Loaded { .. }) == loaded)
+        };
+        let (loaded_known, workers_known) = (known(true), known(false));
+        if let Some(command) = service.want.loaded.as_ref().filter(|_| !loaded_known) {
+            let of_service = unproven(plan).filter(|(_, other)| other.service == probe.service);
+            let leaves = of_service.map(|(_, other)| leaf(plan, other.leaf).map(leaf_names));
+            if let Some(leaves) = leaves.collect() {
+                let command = command.clone();
+                found.push((probe.service.clone(), Evidence::Loaded { command, leaves }));
+            }
+        }
+        let Some(query) = service.want.workers.as_ref().filter(|_| !workers_known) else {
+            continue;
+        };
         let reads = |file: &FilePlan| {
             let there = view.file_at(&file.want.path);
             file.want.pair != probe.pair
                 || there.is_some_and(|there| discovery::names(&service, file, there))
         };
-        let known = found.iter().any(|(name, _)| *name == probe.service);
-        if !known && plan.files.iter().all(reads) {
-            found.push((probe.service.clone(), query.clone()));
+        if plan.files.iter().all(reads) {
+            found.push((probe.service.clone(), Evidence::Workers(query.clone())));
         }
     }
     found
 }
 
+/// The new leaf with this digest.
+fn leaf(plan: &HostPlan, leaf: Fingerprint) -> Option<&Certificate> {
+    let leaves = plan.files.iter().filter_map(|file| file.want.leaf.as_deref());
+    leaves.into_iter().find(|one| one.fingerprint == leaf)
+}
+
 /// Calls by name what no handshake can prove; where the task wants a proof and there is none, nothing is done. `on_host`
-/// says, per handshake of the plan that proves nothing, what the look at the host itself gave; `with_workers` are the
-/// services whose workers are there to prove it.
-pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)], with_workers: &[String]) {
-    let mut by_workers: Vec<WorkersProof> = Vec::new();
+/// says, per handshake of the plan that proves nothing, what the look at the host itself gave; `evidence` is what is
+/// there to prove it, best first for each service.
+pub(crate) fn judge(
+    plan: &mut HostPlan,
+    on_host: &[(usize, String)],
+    evidence: &[(String, Evidence)],
+) {
+    let mut by_service: Vec<ServiceProof> = Vec::new();
     let mut nothing = Vec::new();
     let mut required = false;
     for (index, probe) in unproven(plan) {
@@ -112,14 +134,15 @@ pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)], with_worke
         let said = on_host.iter().find(|(of, _)| *of == index).map(|(_, said)| said.as_str());
         let said = said.map_or_else(String::new, |said| format!(", and {said}"));
         let why = format!("{place} already showed the new certificate before the change{said}");
-        if with_workers.contains(&probe.service) {
-            match by_workers.iter_mut().find(|one| one.service == probe.service) {
+        if let Some((_, by)) = evidence.iter().find(|(name, _)| *name == probe.service) {
+            match by_service.iter_mut().find(|one| one.service == probe.service) {
                 Some(one) => {
                     one.why = format!("{}; {why}", one.why);
                     one.required |= probe.proof_required;
                 }
-                None => by_workers.push(WorkersProof {
+                None => by_service.push(ServiceProof {
                     service: probe.service.clone(),
+                    by: by.clone(),
                     why,
                     backoff: probe.backoff,
                     required: probe.proof_required,
@@ -130,13 +153,11 @@ pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)], with_worke
         nothing.push(why);
         required |= probe.proof_required;
     }
-    plan.notes.extend(by_workers.iter().map(|one| {
-        format!(
-            "{}; so no handshake can prove the change: {} has to have new workers after it",
-            one.why, one.service
-        )
+    plan.notes.extend(by_service.iter().map(|one| {
+        let (why, service, wanted) = (&one.why, &one.service, one.by.wanted());
+        format!("{why}; so no handshake can prove the change: {service} {wanted}")
     }));
-    plan.by_workers = by_workers;
+    plan.by_service = by_service;
     let unproven = nothing;
     if unproven.is_empty() {
         return;
@@ -151,28 +172,6 @@ pub(crate) fn judge(plan: &mut HostPlan, on_host: &[(usize, String)], with_worke
     }
     plan.notes.push(format!("not proven by a handshake: {why}; {REMEDY}"));
     plan.unproven = unproven;
-}
-
-/// Whether the service's configuration, with the files that it names, was read between two looks at its processes: what
-/// was seen, one line.
-///
-/// # Errors
-/// Why not, one line.
-pub(crate) fn newer(before: Option<&Workers>, after: Option<&Workers>) -> Result<String, String> {
-    let (Some(before), Some(after)) = (before, after) else {
-        return Err("its processes are not found".to_owned());
-    };
-    if before.main != after.main {
-        return Ok(format!("process {} is newer than the change", after.main.pid));
-    }
-    let new = after.started.iter().filter(|one| !before.started.contains(one)).count();
-    let old = after.started.len() - new;
-    // One alone may have been started in place of one that crashed, with what was read long ago.
-    if new > 0 && (old == 0 || new >= before.started.len()) {
-        let are = if new == 1 { "is" } else { "are" };
-        return Ok(format!("{} {are} newer than the change", plural(new, "worker")));
-    }
-    Err(format!("{} of {} are newer than the change", new, plural(after.started.len(), "worker")))
 }
 
 /// What to do about a change that is not proven.
@@ -202,42 +201,4 @@ fn proven(plan: &HostPlan, probe: &ProbeWant) -> bool {
             && other.probe.service == probe.service
             && other.before != SeenBefore::Leaf(probe.leaf)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::ProcessName;
-
-    fn processes(main: u32, started: &[u32]) -> Workers {
-        let name = |pid: u32| ProcessName { pid, began: format!("{pid}00") };
-        Workers { main: name(main), started: started.iter().map(|pid| name(*pid)).collect() }
-    }
-
-    #[test]
-    fn workers_are_newer_when_the_reload_replaced_them() {
-        let before = processes(1, &[2, 3]);
-        let told = |after: Workers| newer(Some(&before), Some(&after));
-        assert_eq!(told(processes(1, &[4, 5])).unwrap(), "2 workers are newer than the change");
-        // Old ones that still serve those who are connected; fewer than before, without any old one; a restart.
-        assert!(told(processes(1, &[2, 3, 4, 5])).is_ok());
-        assert!(told(processes(1, &[4])).is_ok());
-        assert_eq!(told(processes(9, &[])).unwrap(), "process 9 is newer than the change");
-        // Nothing happened; one crashed and was started anew from what the main process had read before.
-        assert!(told(processes(1, &[2, 3])).is_err());
-        assert_eq!(
-            told(processes(1, &[2, 4])).unwrap_err(),
-            "1 of 2 workers are newer than the change"
-        );
-        assert!(told(processes(1, &[])).is_err());
-        assert!(newer(None, Some(&before)).is_err() && newer(Some(&before), None).is_err());
-    }
-
-    #[test]
-    fn a_number_that_another_process_got_is_not_the_same_process() {
-        let before = processes(1, &[2]);
-        let mut after = before.clone();
-        after.started[0].began = "later".to_owned();
-        assert!(newer(Some(&before), Some(&after)).is_ok());
-    }
 }

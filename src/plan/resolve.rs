@@ -227,6 +227,11 @@ fn service_want(
         running: resolved.running().filter(|_| here),
         process: process(service, probes).filter(|_| here),
         workers: workers(service, probes).filter(|_| here),
+        loaded: resolved
+            .loaded
+            .as_ref()
+            .filter(|_| here)
+            .map(|command| limited(command, task.validate_timeout)),
         reload_reader: reload_reader(service.profile).filter(|_| here),
         discover: resolved
             .discover

@@ -34,6 +34,8 @@ pub struct Resolved {
     pub unit: Option<String>,
     /// Prints the service's configuration.
     pub discover: Option<CommandLine>,
+    /// Prints what the running service has loaded.
+    pub loaded: Option<CommandLine>,
 }
 
 /// One check.
@@ -129,6 +131,7 @@ pub fn choose(profile: &Profile, host: HostKind) -> Resolved {
         process: profile.running.process.get(family).cloned(),
         unit: profile.running.unit.get(family).filter(|_| host.systemd).cloned(),
         discover: profile.discover.as_ref().and_then(|spec| spec.command.on(host)).cloned(),
+        loaded: profile.loaded.as_ref().and_then(|spec| spec.on(host)).cloned(),
     }
 }
 

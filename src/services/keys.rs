@@ -133,6 +133,11 @@ pub(super) const PROFILE: &[Key] = &[
         "reads the paths in use out of the configuration",
     ),
     key(
+        "loaded",
+        Kind::WordOr(&["none"], &Kind::Command),
+        "prints the SHA-256, SHA-1 or serial numbers of the certificates that the running service has loaded, in hex",
+    ),
+    key(
         "self_reload",
         Kind::Word(&["never", "per_new_process", "on_rename", "on_config_change"]),
         "whether the service picks files up unasked",

@@ -57,6 +57,8 @@ pub struct Profile {
     pub verify: Vec<VerifyDefault>,
     /// How the paths in use are read out of the service's own configuration.
     pub discover: Option<Discover>,
+    /// Prints what the running service has loaded: a proof where no handshake is one.
+    pub loaded: Option<CommandSpec>,
     /// Whether the service picks files up without being told.
     pub self_reload: SelfReload,
     /// What the operator should know before the first rollout; `plan` prints them.

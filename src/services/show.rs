@@ -98,6 +98,9 @@ pub fn show(profile: &Profile) -> String {
     if let Some(discover) = &profile.discover {
         commands(&mut page, "paths in use", &discover.command);
     }
+    if let Some(loaded) = &profile.loaded {
+        commands(&mut page, "has loaded", loaded);
+    }
     for caveat in &profile.caveats {
         page.row("caveat", caveat);
     }

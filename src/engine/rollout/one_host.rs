@@ -5,10 +5,11 @@
 //! rolls back. Every failure is a [`HostFailure`], never an early return out of the run.
 
 use super::checks;
+use super::evidence::{self, NotShown};
 use super::target::{Job, NotBegun, Observed, Recovery, Staged};
 use super::turns::Machines;
 use super::way_back::looked_back;
-use super::workers::{self, NotNewer};
+
 use crate::engine::context::Context;
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
@@ -259,7 +260,7 @@ pub(crate) async fn finish(
     let desired = observed.view.desired();
     let mut running = Some(context.emitter.step(&desired.host, Step::Commit));
     let dialers = job.target.dialers();
-    let workers = workers::before(&job, &observed).await;
+    let shown = evidence::before(&job, &observed).await;
     let since = crate::clock::now();
     let mut reloading = |switched: String| {
         if let Some(commit) = running.take() {
@@ -275,7 +276,7 @@ pub(crate) async fn finish(
         }
     }
     let looking = async {
-        match verify(&job, &observed, &workers, &dialers, context).await {
+        match verify(&job, &observed, &shown, &dialers, context).await {
             Ok(unproven) => {
                 let checked = checks::run(desired, job.target.connection(), context).await;
                 checked.map(|()| unproven).map_err(|failed| (failed, Vec::new()))
@@ -337,7 +338,7 @@ fn failed_step(step: Step, why: String) -> StepFailure {
 async fn verify(
     job: &Job,
     observed: &Observed,
-    workers: &workers::Before,
+    shown: &evidence::Before,
     dialers: &Dialers,
     context: &Context,
 ) -> Result<Vec<String>, Unverified> {
@@ -373,13 +374,13 @@ async fn verify(
     }
     let mut unproven = plan.unproven.clone();
     let mut detail = verified.detail;
-    let (newer, not_newer) = workers::proven(job, observed, workers).await;
-    for words in newer {
+    let (seen, missing) = evidence::proven(job, observed, shown).await;
+    for words in seen {
         detail.push_str("; ");
         detail.push_str(&words);
     }
-    for NotNewer { proof, why } in not_newer {
-        let words = format!("{}, and its workers do not prove it: {why}", proof.why);
+    for NotShown { proof, why } in missing {
+        let words = format!("{}, and {}: {why}", proof.why, proof.by.subject());
         if proof.required {
             return Err(Unverified::not_proven(format!("{}: {words}", proof.service)));
         }

@@ -10,9 +10,10 @@ use crate::engine::failure::HostFailure;
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
 use crate::event::planned::PlannedTask;
-use crate::host::{StateDirs, StepFailure, Workers};
+use crate::host::{StateDirs, StepFailure};
 use crate::model::{Guarantee, HostName, RemotePath};
 use crate::plan::earlier::Earlier;
+use crate::plan::evidence::{Evidence, Seen};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::request::CertificateRequest;
@@ -71,17 +72,12 @@ pub(crate) trait Target: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// The processes of `services` now, in that order; `None` where there are none, or none that the target could tell.
-    /// For a proof that handshakes cannot give.
+    /// What shows now where `asked` says to look, in that order; `None` where nothing does. For a proof that handshakes
+    /// cannot give.
     ///
     /// Fails with why nobody knows.
-    fn workers<'a>(
-        &'a self,
-        view: &'a HostView,
-        services: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
-        let _ = view;
-        Box::pin(async move { Ok(vec![None; services.len()]) })
+    fn evidence(&self, asked: Vec<Evidence>) -> BoxFuture<'_, Result<Vec<Option<Seen>>, String>> {
+        Box::pin(async move { Ok(vec![None; asked.len()]) })
     }
 
     /// The ways to look at what it serves, beside the controller's own.

@@ -95,6 +95,7 @@ pub(super) fn read(
         running: read_running(root.entry("running")),
         verify: one_or_list(root.entry("verify")).iter().filter_map(read_verify).collect(),
         discover: root.entry("discover").and_then(read_discover),
+        loaded: root.entry("loaded").and_then(read_command),
         self_reload: match text(root, "self_reload").as_deref() {
             Some("per_new_process") => SelfReload::PerNewProcess,
             Some("on_rename") => SelfReload::OnRename,

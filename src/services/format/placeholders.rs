@@ -34,7 +34,7 @@ pub(super) fn used(node: &Node) -> Vec<(String, Option<Span>)> {
     let mut words = Vec::new();
     for (key, value) in node.as_map().into_iter().flatten() {
         match key.as_str().unwrap_or_default() {
-            "command" | "start" | "recover" => in_command(value, &mut words),
+            "command" | "start" | "recover" | "loaded" => in_command(value, &mut words),
             "validate" | "seal" | "reload" | "discover" => {
                 one_or_list(Some(value)).iter().for_each(|part| words.extend(used(part)));
             }
@@ -79,7 +79,7 @@ pub(super) fn fill(profile: &mut Profile) {
         Reload::None | Reload::Required => None,
     };
     let all = steps.chain(seal).chain(discover).chain(reload).chain(&mut profile.recover);
-    all.for_each(|spec| fill_command(spec, &value));
+    all.chain(&mut profile.loaded).for_each(|spec| fill_command(spec, &value));
     profile.settings = settings;
 }
 

@@ -15,6 +15,7 @@ mod connected;
 mod examples;
 mod haproxy_runtime;
 mod kinds;
+mod loaded;
 mod looking;
 pub(crate) mod main_job;
 mod outage;

@@ -314,3 +314,16 @@ fn posttls_finger_refuses_what_its_steps_say_they_cover() {
         assert_eq!(accepts("postfix-chain", &one), expected, "postfix-chain {name}");
     }
 }
+
+/// One that is not installed is told apart from one that is stopped.
+#[test]
+fn every_built_in_profile_names_the_program_of_its_service() {
+    let profiles = load(&[]).expect("no error");
+    let named = |program: &certroll::testing::services::ByFamily<String>| {
+        program.default.is_some() || !program.families.is_empty()
+    };
+    let without = profiles.all().filter(|profile| !named(&profile.program));
+    let without: Vec<&str> = without.map(|profile| profile.name.as_str()).collect();
+    // Tomcat's is Java's, and on no path; `files` is no service.
+    assert_eq!(without, ["tomcat", "files"]);
+}

@@ -6,13 +6,12 @@ use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
 use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived, Staged, Target};
 use crate::engine::verification::Dialers;
-use crate::host::{
-    self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay, Workers,
-};
+use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
 use crate::model::text::plural;
 use crate::model::{Guarantee, Step};
 use crate::plan::container;
 use crate::plan::desired::DesiredState;
+use crate::plan::evidence::{Evidence, Seen};
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::HostView;
 use crate::plan::transaction as request;
@@ -94,19 +93,8 @@ impl Target for Files {
         Box::pin(self.start_anew(job, observed, services))
     }
 
-    fn workers<'a>(
-        &'a self,
-        view: &'a HostView,
-        services: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Option<Workers>>, String>> {
-        Box::pin(async move {
-            let known = |name: &str| {
-                let mut services = view.desired().services.iter();
-                services.find(|service| service.name == name)?.workers.clone()
-            };
-            let queries = services.iter().filter_map(|name| known(name)).collect();
-            proof::workers(&self.connection, queries).await
-        })
+    fn evidence(&self, asked: Vec<Evidence>) -> BoxFuture<'_, Result<Vec<Option<Seen>>, String>> {
+        Box::pin(async move { proof::evidence(&self.connection, &asked).await })
     }
 
     fn dialers(&self) -> Dialers {

@@ -2,9 +2,10 @@
 
 use crate::engine::connection::HostConnection;
 use crate::engine::verification;
-use crate::host::{Inspection, InspectionVariant, ProcessQuery, Workers};
+use crate::host::{CommandResult, InspectCommand, Inspection, InspectionVariant};
 use crate::model::Timestamp;
 use crate::plan::build::build;
+use crate::plan::evidence::{Evidence, Seen};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
 use crate::plan::proof;
@@ -64,38 +65,57 @@ pub(super) async fn sought(
     if found {
         plan = build(&view, now);
     }
-    let with_workers = proof::services_with_workers(&plan, &view);
-    let there = workers_are_there(connection, with_workers).await;
+    let there = usable(connection, proof::evidence(&plan, &view)).await;
     proof::judge(&mut plan, &said, &there);
     (view, plan)
 }
 
-/// Those of the services that have a process with workers now.
-async fn workers_are_there(
+/// What of it is there now, and would show the change.
+async fn usable(
     connection: &HostConnection,
-    services: Vec<(String, ProcessQuery)>,
-) -> Vec<String> {
-    let (names, queries): (Vec<String>, Vec<ProcessQuery>) = services.into_iter().unzip();
+    possible: Vec<(String, Evidence)>,
+) -> Vec<(String, Evidence)> {
+    let asked: Vec<Evidence> = possible.iter().map(|(_, one)| one.clone()).collect();
     // Where nobody can tell, nothing is proven, and that is said.
-    let found = workers(connection, queries).await.unwrap_or_default();
-    let has = |found: &Option<Workers>| found.as_ref().is_some_and(|one| !one.started.is_empty());
-    names.into_iter().zip(found).filter(|(_, found)| has(found)).map(|(name, _)| name).collect()
+    let seen = evidence(connection, &asked).await.unwrap_or_default();
+    let could = possible.into_iter().zip(seen);
+    could.filter(|((_, one), seen)| one.could_prove(seen.as_ref())).map(|(one, _)| one).collect()
 }
 
-/// The processes that each query finds now.
+/// What shows now where `asked` says to look.
 ///
 /// # Errors
 /// The host did not tell.
-pub(super) async fn workers(
+pub(super) async fn evidence(
     connection: &HostConnection,
-    queries: Vec<ProcessQuery>,
-) -> Result<Vec<Option<Workers>>, String> {
-    if queries.is_empty() {
+    asked: &[Evidence],
+) -> Result<Vec<Option<Seen>>, String> {
+    if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let variant = InspectionVariant { workers: queries, ..InspectionVariant::default() };
+    let mut variant = InspectionVariant::default();
+    for one in asked {
+        match one {
+            Evidence::Workers(query) => variant.workers.push(query.clone()),
+            Evidence::Loaded { command, .. } => variant.commands.push(InspectCommand {
+                command: command.clone(),
+                only_if_running: None,
+                in_container: None,
+                for_user_of: None,
+                unless_mounts: false,
+            }),
+        }
+    }
     let request = Inspection { variants: vec![variant], ..Inspection::default() };
     let process = connection.sh().await.map_err(|error| error.to_string())?;
-    let facts = remote::inspect(process, &request).await;
-    facts.map(|facts| facts.workers).map_err(|error| error.to_string())
+    let facts = remote::inspect(process, &request).await.map_err(|error| error.to_string())?;
+    let (mut workers, mut commands) = (facts.workers.into_iter(), facts.commands.into_iter());
+    let told = |result: CommandResult| String::from_utf8_lossy(&result.stdout).into_owned();
+    let seen = asked.iter().map(|one| match one {
+        Evidence::Workers(_) => workers.next().flatten().map(Seen::Workers),
+        Evidence::Loaded { .. } => {
+            commands.next().filter(CommandResult::success).map(told).map(Seen::Told)
+        }
+    });
+    Ok(seen.collect())
 }
