@@ -16,6 +16,7 @@ OTHERS = {
     "sudo_rs": ("sudo-rs as `sudo` and `su`", "sudo-rs"),
     "uutils": ("uutils in place of GNU coreutils", "rust-coreutils"),
     "busybox": ("BusyBox as `sh` and as every tool that it has", "busybox-static"),
+    "toybox": ("toybox as every tool that it has", "toybox"),
     "zsh": ("zsh as `sh`", "zsh"),
     "mksh": ("mksh as `sh`", "mksh"),
     "dropbear": ("dropbear as SSH server", "dropbear-bin"),
@@ -33,8 +34,11 @@ What certroll was tried on, with which versions. `tests/run.sh --releases all` w
 
 Each kind is tried with these, on nginx: {stories}. On Debian 13 and sid every
 service below is also renewed with each type of key, left alone by a second run, and put back after a failure, with
-Traefik and Envoy beside them; on Debian 12 the whole suite does that. Where every tool is BusyBox's, users' extended attributes of a file
-are not kept: it has no tool that copies them.
+Traefik and Envoy beside them; on Debian 12 the whole suite does that. Where every tool is BusyBox's or
+toybox's, users' extended attributes of a file are not kept: they have no tool that copies them.
+
+Log-ins are compared with each release's own `ssh`, at its own `sshd`, and the program on the host is killed at every step in
+each release's own shells.
 
 Last run: {day}.
 

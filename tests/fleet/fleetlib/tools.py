@@ -3,12 +3,12 @@
 from .place import fail, run
 from .releases import files, which
 
-TOOLS = ["own", "busybox", "uutils", "sudo-rs"]
+TOOLS = ["own", "busybox", "toybox", "uutils", "sudo-rs"]
 SHELLS = ["own", "bash", "busybox", "mksh", "zsh"]
 SSHDS = ["openssh", "dropbear"]
-# The packages whose programs BusyBox replaces where it has one of the name.
+# The packages whose programs BusyBox and toybox replace where they have one of the name.
 REPLACED = "coreutils findutils grep sed mawk gawk diffutils gzip tar procps util-linux mount".split()
-# The fleet's own start-up files use these with options that BusyBox does not have.
+# The fleet's own start-up files use these with options that the others do not have.
 SPARED = ["setpriv", "su"]
 
 
@@ -18,13 +18,14 @@ def install(tree, base, tools, shell):
         shell = "busybox"
     if shell != "own":
         over(tree, base, "/bin/sh", needed(base, shell))
-    if tools == "busybox":
-        busybox = needed(base, "busybox")
-        applets = set(run("chroot", base, busybox, "--list", text=True, capture_output=True).stdout.split())
+    if tools in ("busybox", "toybox"):
+        box = needed(base, tools)
+        listed = [box, "--list"] if tools == "busybox" else [box]
+        applets = set(run("chroot", base, *listed, text=True, capture_output=True).stdout.split())
         for path in sorted({path for package in REPLACED for path in files(base, package)}):
             name = path.rpartition("/")[2]
             if path.rpartition("/")[0].endswith("bin") and name in applets and name not in SPARED:
-                over(tree, base, path, busybox)
+                over(tree, base, path, box)
     elif tools == "uutils":
         rust = {path.rpartition("/")[2]: path for path in files(base, "rust-coreutils") if "/coreutils/" in path}
         if not rust:

@@ -97,6 +97,8 @@ kinds! {
     #[ignore = "tests/run.sh --releases all"]
     sid: ["--release", "sid"], ["all"], SERVICES;
     #[ignore = "tests/run.sh --releases all"]
+    bookworm_toybox: ["--release", "bookworm", "--tools", "toybox"], ["nginx"], [];
+    #[ignore = "tests/run.sh --releases all"]
     trixie_sudo_rs: ["--release", "trixie", "--tools", "sudo-rs"], ["nginx"], [];
     #[ignore = "tests/run.sh --releases all"]
     sid_sudo_rs: ["--release", "sid", "--tools", "sudo-rs"], ["nginx"], [];
