@@ -6,12 +6,12 @@ pub mod clock {
 pub mod host {
     pub use crate::host::{
         Attributes, BootRecipe, CommandResult, Committed, Container, ContainerFacts,
-        ContainerState, Content, Engine, Family, FileChange, FileFacts, FileRole, FileState, Held,
-        HeldAs, HostFacts, HostKind, InspectCommand, Inspection, InspectionVariant, JournalState,
-        Limits, LockHolder, NewDirectory, ProcessFacts, ProcessQuery, Recovered, RecoveredEnd,
-        RegularFile, RolledBack, RunningCheck, ServiceCommands, Staged, StateDirs, StepFailure,
-        TimedCommand, Tools, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
-        ValidationWay,
+        ContainerState, Content, Enclosed, Engine, Family, FileChange, FileFacts, FileRole,
+        FileState, Held, HeldAs, HostFacts, HostKind, InspectCommand, Inspection,
+        InspectionVariant, JournalState, Limits, LockHolder, NewDirectory, ProcessFacts,
+        ProcessQuery, Recovered, RecoveredEnd, RegularFile, RolledBack, RunningCheck,
+        ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools, TransactionId,
+        TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
     };
 }
 pub mod inventory {

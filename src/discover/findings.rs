@@ -75,6 +75,12 @@ impl<'a> Findings<'a> {
             if file.state == FileState::Directory || is_chain_or_key {
                 continue;
             }
+            // Of a file that has one name more in a directory of hashed names there is one row, which says so.
+            let is_there =
+                |known: &Known<'_>| real(known.file) == real(file) && hashed(known.file).is_none();
+            if hashed(file).is_some() && files.iter().any(is_there) {
+                continue;
+            }
             if readers.is_empty() {
                 if let Some(leaf) = leaf.filter(|leaf| !leaf.is_ca) {
                     rows.push(Row { service: None, file, leaf: Some(leaf), asked: Vec::new() });
@@ -241,10 +247,29 @@ impl<'a> Findings<'a> {
         }
         let paths = [Some(&row.file.path), row.file.real_path.as_ref()];
         remarks.extend(paths.into_iter().flatten().find_map(|path| manager(&path.to_string())));
+        remarks.extend(self.hashed_names(row));
         if row.file.file().is_some_and(|file| file.holds_key && file.mode.bits() & 0o004 != 0) {
             remarks.push("it holds a private key that everybody can read".to_owned());
         }
         remarks
+    }
+
+    /// The names that OpenSSL finds the file by in a directory, and whether it does.
+    fn hashed_names(&self, row: &Row<'_>) -> Option<String> {
+        let leaf = row.leaf?;
+        let same = self.files.iter().filter(|known| real(known.file) == real(row.file));
+        let mut names: Vec<String> = same
+            .filter_map(|known| Some((known.file, hashed(known.file)?)))
+            .map(|(file, hash)| match hash == leaf.subject_hash {
+                true => format!("hashed name {}", file.path),
+                false => format!(
+                    "{} is not the name that OpenSSL looks for: {}.0 is",
+                    file.path, leaf.subject_hash
+                ),
+            })
+            .collect();
+        names.sort();
+        (!names.is_empty()).then(|| names.join("; "))
     }
 
     /// Why no key that the row's service names fits its leaf; none: one does, or it cannot be told.
@@ -291,6 +316,19 @@ impl Known<'_> {
         };
         self.readers.iter().any(|(service, role)| role.holds_key() && own(service))
     }
+}
+
+/// The hash in a name as `c_rehash` makes it, `9d66eef0.0`.
+fn hashed(file: &FileFacts) -> Option<String> {
+    let path = file.path.to_string();
+    let name = path.rsplit('/').next()?;
+    let (hash, number) = name.split_once('.')?;
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let is_one = hash.len() == 8
+        && hash.chars().all(is_hex)
+        && number.len() == 1
+        && number.chars().all(|c| c.is_ascii_digit());
+    is_one.then(|| hash.to_owned())
 }
 
 /// Where a file really is.

@@ -26,7 +26,8 @@ const CANDIDATES: &str = "find /etc /opt /srv /usr/local/etc /var/lib -xdev \
     \\( -path /etc/ssl/certs -o -path /etc/letsencrypt/archive -o -path /etc/ca-certificates -o -path /etc/pki/ca-trust \
     -o -path /var/lib/dpkg -o -path /var/lib/ca-certificates -o -path /var/lib/docker -o -path /var/lib/containers \
     -o -name .certroll -o -name '.certroll-*' -o -name node_modules \\) -prune -o \
-    \\( -type f -o -type l \\) \\( -name '*.pem' -o -name '*.crt' -o -name '*.cer' -o -name '*.cert' -o -name '*.key' \\) \
+    \\( -type f -o -type l \\) \\( -name '*.pem' -o -name '*.crt' -o -name '*.cer' -o -name '*.cert' -o -name '*.key' \
+    -o -name '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].[0-9]' \\) \
     -print 2>/dev/null | head -n 301";
 
 /// The questions to a host of any kind.

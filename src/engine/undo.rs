@@ -181,7 +181,7 @@ pub(super) async fn look(context: &Arc<Context>) {
         }
         let begun = Instant::now();
         for job in jobs {
-            let concerned = job.earlier.as_ref().is_some_and(|one| one.concerns(&job.variants));
+            let concerned = job.earlier.is_some() && job.is_concerned();
             if concerned && let Err(failure) = job.target.observe(&job).await {
                 return fail(&context, TaskEnd::failed(&host, failure), begun);
             }

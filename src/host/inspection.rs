@@ -3,7 +3,7 @@
 use super::command::{RunningCheck, TimedCommand};
 use super::container::Container;
 use super::kind::HostKind;
-use crate::model::RemotePath;
+use crate::model::{RemotePath, Secret};
 
 /// Where the host keeps journals and locks. Chosen by the host (`/var/lib/certroll` and
 /// `/run/certroll` for root, below `~/.local/state/certroll` for others) unless given.
@@ -36,6 +36,8 @@ pub struct InspectionVariant {
     pub files: Vec<RemotePath>,
     /// Of these (indices into `files`) the public half of the key in them is wanted.
     pub public_keys: Vec<usize>,
+    /// Of these the certificate is wanted although they are no PEM, and that of their earlier generations.
+    pub enclosed: Vec<Enclosed>,
     /// Whether this user could read each file.
     pub reader: Option<String>,
     /// Programs to look for.
@@ -51,6 +53,24 @@ pub struct InspectionVariant {
     /// Commands to run (checks of the untouched configuration, discovery).
     pub commands: Vec<InspectCommand>,
 }
+
+/// A file whose certificate is not to be read as PEM.
+#[derive(Clone, Debug)]
+pub struct Enclosed {
+    /// An index into `files`.
+    pub file: usize,
+    /// What opens it, a PKCS#12 keystore; none: it is a certificate as DER.
+    pub password: Option<Secret<String>>,
+}
+
+impl PartialEq for Enclosed {
+    fn eq(&self, other: &Self) -> bool {
+        let words = |one: &Self| one.password.as_ref().map(|password| password.expose().clone());
+        self.file == other.file && words(self) == words(other)
+    }
+}
+
+impl Eq for Enclosed {}
 
 /// How the main process of a service is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

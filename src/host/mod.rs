@@ -21,7 +21,9 @@ pub use facts::{
     FileFacts, FileState, Held, HeldAs, HostFacts, JournalState, LockHolder, ProcessFacts,
     RegularFile, Tools,
 };
-pub use inspection::{InspectCommand, Inspection, InspectionVariant, ProcessQuery, StateDirs};
+pub use inspection::{
+    Enclosed, InspectCommand, Inspection, InspectionVariant, ProcessQuery, StateDirs,
+};
 pub use kind::{Family, HostKind};
 pub(crate) use module::{ModuleRefusal, ModuleReply, ModuleRequest, Verb};
 pub use reports::{

@@ -6,6 +6,8 @@ use super::selection::ChosenTask;
 use crate::host::{Attributes, Inspection};
 use crate::model::{Fingerprint, HostName, RemotePath};
 use crate::plan::destinations::{ask_what_is_there, destinations};
+use crate::plan::error::PlanError;
+use crate::plan::left_open::is_left_open;
 use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
@@ -84,7 +86,14 @@ pub(crate) fn want(
         notes,
     };
     let variants = match Variants::of(&wanted) {
-        Ok(variants) => variants.impossible().cloned().map_or(Ok(variants), Err),
+        Ok(variants) => {
+            // Which files are meant may be told by the host.
+            let is_open = |why: &&PlanError| {
+                matches!(why, PlanError::NoDestination { .. }) && is_left_open(&wanted)
+            };
+            let impossible = variants.impossible().filter(|why| !is_open(why)).cloned();
+            impossible.map_or(Ok(variants), Err)
+        }
         Err(why) => Err(why),
     };
     let variants = variants.map_err(|why| {

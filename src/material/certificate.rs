@@ -1,6 +1,7 @@
 //! One certificate: what it says, and how two of them differ.
 
 use super::error::{BlockProblem, MaterialError, Part};
+use super::hashed::subject_hash;
 use super::pem::{self, Block};
 use super::public_key::PublicKey;
 use super::signature::{Algorithm, Signed, Verdict};
@@ -27,6 +28,8 @@ pub struct Certificate {
     pub dns_names: Vec<String>,
     /// IP subject alternative names.
     pub ip_addresses: Vec<IpAddr>,
+    /// The eight hex digits of its subject, under which OpenSSL looks for it in a directory: `DIR/9d66eef0.0`.
+    pub subject_hash: String,
     /// First and last second.
     pub validity: Validity,
     /// Its key; displays as `EC P-256`, `RSA 2048`, `Ed25519`.
@@ -132,6 +135,7 @@ impl Certificate {
             subject: shown(parsed.subject()),
             issuer: shown(parsed.issuer()),
             serial: serial(parsed.raw_serial()),
+            subject_hash: subject_hash(parsed.subject()),
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
             validity: Validity {

@@ -8,6 +8,7 @@ mod bundle;
 mod certificate;
 mod check;
 mod error;
+mod hashed;
 pub(crate) mod keystore;
 mod names;
 mod pem;

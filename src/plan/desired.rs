@@ -45,6 +45,21 @@ pub struct FileWant {
     pub missing_issuer: Option<String>,
     /// `--diff` shows no line of it.
     pub hidden: bool,
+    /// How its certificate can be read.
+    pub encoding: Encoding,
+}
+
+/// How a certificate is written into a file.
+#[derive(Clone, Debug)]
+pub enum Encoding {
+    /// Every host can tell it from the rest.
+    Pem,
+    /// The same, in a directory with hashed names.
+    Hashed,
+    /// The certificate alone.
+    Der,
+    /// In a PKCS#12 keystore with this password.
+    Keystore(Secret<String>),
 }
 
 /// One handshake that must show the new leaf.

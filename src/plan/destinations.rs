@@ -17,7 +17,11 @@ pub(crate) fn destinations(
         let dest = &pair.dest;
         let named = [&dest.cert, &dest.chain, &dest.key, &dest.combined];
         let others = [&dest.pkcs12, &dest.cert_der, &dest.key_der];
-        named.into_iter().chain(others).flatten().cloned()
+        // Of a directory whatever name is in it.
+        let hashed = dest.hashed.iter().filter_map(|directory| {
+            RemotePath::new([directory.as_bytes(), b"/00000000.0"].concat()).ok()
+        });
+        named.into_iter().chain(others).flatten().cloned().chain(hashed)
     });
     let usual = profiles.iter().flat_map(|profile| {
         let paths = HostKind::all().filter_map(|kind| choose(profile, kind).dest);

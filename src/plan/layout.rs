@@ -1,11 +1,12 @@
 //! Which files a task makes on a kind of host: paths, contents, owners, modes.
 
 use super::command::mentions;
-use super::desired::{FileWant, KeptKey, ServiceContainer, Told};
+use super::desired::{Encoding, FileWant, KeptKey, ServiceContainer, Told};
 use super::error::PlanError;
 use super::request::{CertificateRequest, ConfigContent, Content, Material, Shape};
 use crate::host::{Attributes, FileRole};
-use crate::model::{CommandLine, FileMode, RemotePath};
+use crate::material::Certificate;
+use crate::model::{CommandLine, FileMode, Fingerprint, RemotePath, Secret};
 use crate::playbook::certificate::Pair;
 use crate::playbook::certificate::SingleFiles;
 use crate::services::{CertFile, ChainPlace, Files, KeyPlace, Owner, Paths, Profile, Resolved};
@@ -70,7 +71,17 @@ impl Layout {
         command: &CommandLine,
     ) -> Vec<(String, RemotePath)> {
         let mut names: Vec<(&str, &RemotePath)> = Vec::new();
-        for file in self.files.iter().filter(|file| file.pair == pair) {
+        let own = || self.files.iter().filter(|file| file.pair == pair);
+        // What a service's commands are given is what it reads, and not a copy in another form.
+        let is_main =
+            |file: &&FileWant| matches!(file.encoding, Encoding::Pem | Encoding::Keystore(_));
+        let has_main = own().any(|file| is_main(&file) && file.role.holds_leaf());
+        let is_other = |file: &&FileWant| match file.encoding {
+            Encoding::Hashed => true,
+            Encoding::Der => has_main,
+            _ => false,
+        };
+        for file in own().filter(|file| !is_other(file)) {
             match file.role {
                 FileRole::Certificate => names.push(("cert", &file.path)),
                 FileRole::Key => names.push(("key", &file.path)),
@@ -146,6 +157,7 @@ fn config(config: &ConfigContent) -> FileWant {
         leaf: None,
         missing_issuer: None,
         hidden: config.hidden,
+        encoding: Encoding::Pem,
     }
 }
 
@@ -200,6 +212,9 @@ impl OnePair<'_> {
             let paths = self.separate(layout)?;
             live = Some(paths);
         }
+        if let Some(directory) = &dest.hashed {
+            self.hashed(directory, layout)?;
+        }
         // Binary files alone.
         let binary = || {
             let cert = dest.cert_der.clone()?;
@@ -231,7 +246,14 @@ impl OnePair<'_> {
             return Err(PlanError::KeyNeeded(path));
         }
         match self.wanted.keystore(self.index) {
-            Some(content) => Ok(self.file_of(path, FileRole::Combined, content, KeyPlace::Pkcs12)),
+            Some(content) => {
+                let seal = self.wanted.seals.get(self.index).and_then(Option::as_ref);
+                let password = seal.map(|seal| seal.password.clone());
+                Ok(FileWant {
+                    encoding: password.map_or(Encoding::Pem, Encoding::Keystore),
+                    ..self.file_of(path, FileRole::Combined, content, KeyPlace::Pkcs12)
+                })
+            }
             None => Err(PlanError::NoPassword(path)),
         }
     }
@@ -309,6 +331,27 @@ impl OnePair<'_> {
         Ok(Paths { cert, key: Some(key), chain })
     }
 
+    /// The certificate, and each of its chain, in a file of its own under the name that OpenSSL looks for.
+    fn hashed(&self, directory: &RemotePath, layout: &mut Layout) -> Result<(), PlanError> {
+        let bundle = &self.material.bundle;
+        let all: Vec<&Certificate> = std::iter::once(&bundle.leaf).chain(&bundle.chain).collect();
+        for (place, certificate) in all.iter().enumerate() {
+            let alike = |other: &&&Certificate| other.subject_hash == certificate.subject_hash;
+            let number = all.iter().take(place).filter(alike).count();
+            let name = format!("/{}.{number}", certificate.subject_hash);
+            let path = [directory.as_bytes(), name.as_bytes()].concat();
+            // A directory's path and a short name: too long is what it may be.
+            let path =
+                RemotePath::new(path).map_err(|_| PlanError::SameDestination(directory.clone()))?;
+            let bytes = Arc::new(Secret::new(certificate.pem()));
+            let digest = Fingerprint::of(bytes.expose());
+            let content = Content { bytes, digest };
+            let file = self.file_of(path, FileRole::Chain, content, KeyPlace::Separate);
+            layout.files.push(FileWant { encoding: Encoding::Hashed, ..file });
+        }
+        Ok(())
+    }
+
     fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, PlanError> {
         let content =
             self.material.content(shape).ok_or_else(|| PlanError::KeyNeeded(path.clone()))?;
@@ -317,7 +360,11 @@ impl OnePair<'_> {
             Shape::KeyLast => KeyPlace::Last,
             _ => KeyPlace::Separate,
         };
-        Ok(self.file_of(path, shape.role(), content, place))
+        let encoding = match shape {
+            Shape::LeafDer => Encoding::Der,
+            _ => Encoding::Pem,
+        };
+        Ok(FileWant { encoding, ..self.file_of(path, shape.role(), content, place) })
     }
 
     fn file_of(
@@ -358,6 +405,7 @@ impl OnePair<'_> {
                 .filter(|_| role.holds_leaf())
                 .and_then(|bundle| bundle.missing_issuer().map(str::to_owned)),
             hidden: true,
+            encoding: Encoding::Pem,
         }
     }
 

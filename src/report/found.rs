@@ -48,7 +48,8 @@ fn block(theme: &Theme, host: Option<&HostName>, one: &FoundCertificate) -> Stri
     head + &theme.block(&" ".repeat(prefix.len()), style, &state)
 }
 
-fn names(one: &FoundCertificate) -> Option<String> {
+/// The first names of a certificate, else its subject.
+pub(super) fn names(one: &FoundCertificate) -> Option<String> {
     let leaf = one.certificate.as_ref()?;
     if leaf.names.is_empty() {
         return Some(line(&leaf.subject));
@@ -58,6 +59,11 @@ fn names(one: &FoundCertificate) -> Option<String> {
         shown.push(format!("{} more", leaf.names.len() - NAMES));
     }
     Some(shown.join(", "))
+}
+
+/// How file and handshakes fit together, with the remarks.
+pub(super) fn state(one: &FoundCertificate) -> String {
+    found(one).0
 }
 
 fn found(one: &FoundCertificate) -> (String, Style) {

@@ -9,6 +9,9 @@
 use crate::common::fleet::{Fleet, Ran};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
 
 const SERVICES: [&str; 12] = [
     "apache",
@@ -95,19 +98,33 @@ fn every_certificate_of_a_host_is_told_with_what_is_served() {
              echo '{}' >/etc/letsencrypt/archive/www/fullchain1.pem
              ln -s ../../archive/www/fullchain1.pem /etc/letsencrypt/live/www/fullchain.pem
              cp /etc/letsencrypt/archive/www/fullchain1.pem /etc/old/site.crt
+             ln -s site.crt /etc/old/$(openssl x509 -in /etc/old/site.crt -noout -subject_hash).0
+             ln -s site.crt /etc/old/00000000.0
              rm /etc/postfix/tls/fullchain.pem /etc/traefik/tls/privkey.pem",
             file("fullchain.pem")
         ),
     );
 
     let metrics = fleet.dir().join("found.prom");
-    let ran = discover(&fleet, &["--exit-code", "--metrics", metrics.to_str().unwrap()]);
+    let report = fleet.dir().join("found.md");
+    let more = ["--metrics", metrics.to_str().unwrap(), "--report", report.to_str().unwrap()];
+    let ran = discover(&fleet, &[&["--exit-code"], &more[..]].concat());
     assert_eq!(ran.code, 3, "{ran}");
     let dates = fs::read_to_string(&metrics).unwrap();
     let drift = "certroll_found_certificate_not_after_timestamp_seconds{file=\"/etc/nginx/tls/fullchain.pem\",host=\"h001\",\
                  service=\"nginx\",state=\"drift\"}";
     assert!(dates.contains(drift), "{dates}");
+    let report = fs::read_to_string(&report).unwrap();
+    for row in [
+        "| h001 | nginx | www.fleet.test, ",
+        "| /etc/nginx/tls/fullchain.pem | root:root 0644 | DRIFT: ",
+        "| unused: no known service names it",
+    ] {
+        assert!(report.contains(row), "{row}: {report}");
+    }
     let lines = found(&ran);
+    let links: Vec<_> = lines.iter().filter(|line| line.contains("/etc/old/")).collect();
+    assert_eq!(links, ["- /etc/old/site.crt: unused"], "a hashed name is no file of its own");
     for line in [
         "- /etc/letsencrypt/live/www/fullchain.pem: unused",
         "- /etc/old/site.crt: unused",
@@ -117,6 +134,9 @@ fn every_certificate_of_a_host_is_told_with_what_is_served() {
     ] {
         assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
     }
+    let hashed =
+        ["hashed name /etc/old/", "/etc/old/00000000.0 is not the name that OpenSSL looks for"];
+    assert!(hashed.iter().all(|words| ran.stdout.contains(words)), "{ran}");
     for remark in ["managed by certbot", "its key /etc/traefik/tls/privkey.pem: it is not there"] {
         assert!(ran.stdout.contains(remark), "{remark}: {ran}");
     }
@@ -183,6 +203,8 @@ fn the_playbook_for_what_is_there_changes_nothing_until_it_is_renewed() {
     assert_eq!(ran.code, 1, "nothing is overwritten: {ran}");
     assert_eq!(fs::read_to_string(&playbook).unwrap(), text);
 
+    what_is_left_open_is_asked_on_a_terminal(&fleet, directory.path(), &inventory);
+
     // As the file says: the new certificate in place of the old one, and its key beside it.
     let (cert, key) = (fleet.pki("gen2", "fullchain.pem"), fleet.pki("gen2", "privkey.pem"));
     for host in ["h001", "h002"] {
@@ -197,4 +219,47 @@ fn the_playbook_for_what_is_there_changes_nothing_until_it_is_renewed() {
     for service in ["apache", "dovecot", "nginx"] {
         fleet.expect("all", service, "gen2");
     }
+}
+
+/// Become root: as proposed. The directory, and one of the services, after one that is not there.
+fn what_is_left_open_is_asked_on_a_terminal(fleet: &Fleet, directory: &Path, inventory: &str) {
+    let line = format!("{} init -i {inventory} >said", env!("CARGO_BIN_EXE_certroll"));
+    let mut command = fleet.controller("script", &["-qec", &line, "/dev/null"]);
+    command.current_dir(directory).env("SHELL", "/bin/sh");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(b"\ntheirs\nexim\nnginx\n").unwrap();
+    // Taken away only after the end: an end of input would be an answer as well.
+    let ended = child.wait_with_output().unwrap();
+    drop(keyboard);
+    let shown = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{shown}");
+    for question in [
+        "(-b)? [Y/n]",
+        "(--out) [certroll]",
+        "apache (2), dovecot (2), nginx (2) [all]",
+        "no 'exim'",
+    ] {
+        assert!(shown.contains(question), "{question}: {shown}");
+    }
+    let text = fs::read_to_string(directory.join("theirs/renew.yml")).unwrap();
+    assert!(text.contains("service: nginx") && !text.contains("service: apache"), "{text}");
+    assert!(text.contains("become: true"), "{text}");
+    let plan = ["plan", "theirs/renew.yml", "-i", inventory, "-o", "json", "--exit-code"];
+    let plan = fleet.run(directory, &plan);
+    assert_eq!(plan.code, 0, "nothing would change: {plan}");
+
+    // Without a terminal nothing is asked.
+    let ran = fleet.run(directory, &["init", "-i", inventory, "-b"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("--out"), "{ran}");
+    let flags = ["init", "-i", inventory, "-b", "--yes", "--service", "dovecot"];
+    assert_eq!(fleet.run(directory, &flags).code, 0);
+    let text = fs::read_to_string(directory.join("certroll/renew.yml")).unwrap();
+    assert!(text.contains("service: dovecot") && !text.contains("service: nginx"), "{text}");
+    let unknown = ["init", "-i", inventory, "-b", "--out", "none", "--service", "exim"];
+    let ran = fleet.run(directory, &unknown);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("found were: apache, dovecot, nginx"), "{ran}");
 }

@@ -50,8 +50,13 @@ impl Site {
     }
 
     fn run(&self, verb: &str, more: &[&str]) -> Output {
+        self.command(verb, more).output().expect("certroll runs")
+    }
+
+    fn command(&self, verb: &str, more: &[&str]) -> Command {
         let here = self.path().display();
-        Command::new(env!("CARGO_BIN_EXE_certroll"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certroll"));
+        command
             .args([
                 verb,
                 "-i",
@@ -64,9 +69,8 @@ impl Site {
             .args(["-e", &format!("there={here}/there certroll_state_dir={here}/state")])
             .args(more)
             .arg("site.yml")
-            .current_dir(self.path())
-            .output()
-            .expect("certroll runs")
+            .current_dir(self.path());
+        command
     }
 
     /// Lines of the key's body.
@@ -378,4 +382,102 @@ fn what_is_wrong_with_a_keystore_is_told_before_anything_is_touched() {
         let left = std::fs::read_dir(site.path().join("there")).expect("the directory").count();
         assert_eq!(left, 0, "{source} {dest}");
     }
+}
+
+/// What a kept keystore or DER file holds is told by the host's openssl, so that it is known what has to be served again.
+#[test]
+fn a_keystore_and_a_binary_certificate_go_back_to_what_they_were() {
+    use std::os::unix::fs::PermissionsExt;
+    if !have(&["ansible-vault", "openssl"]) {
+        return;
+    }
+    let dest = "pkcs12: '{{ there }}/new.p12', password: \"{{ word | default('one $HOME -n word') }}\", \
+                cert_der: '{{ there }}/cert.der'";
+    let site = Site::with_keystore("{cert: both.pem, key: both.pem}", dest);
+    let read = |name: &str| std::fs::read(site.path().join("there").join(name)).expect(name);
+    let succeeds = |verb: &str, more: &[&str]| {
+        let ran = site.run(verb, more);
+        let told = format!(
+            "{}{}",
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        assert!(ran.status.success(), "{told}");
+        told
+    };
+    succeeds("apply", &[]);
+    let old = [read("new.p12"), read("cert.der")];
+    let leaf = site.openssl("x509 -inform DER -in there/cert.der -noout -fingerprint -sha256");
+    let leaf =
+        String::from_utf8_lossy(&leaf.stdout).trim().rsplit('=').next().expect("one").to_owned();
+    let pair = Authority::new("Content").leaf(&["www.example.net"]);
+    site.write("both.pem", &(pair.key_pem + &pair.pem + &pair.intermediate_pem));
+    succeeds("apply", &[]);
+    let new = [read("new.p12"), read("cert.der")];
+    assert!(old[0] != new[0] && old[1] != new[1]);
+
+    // Another password opens nothing, and then nothing is touched.
+    let refused = site.run("rollback", &["-e", "word=another"]);
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("new.p12: what is kept of it holds no certificate"), "{told}");
+    assert_eq!([read("new.p12"), read("cert.der")], new);
+
+    // An openssl that writes down what it was started with.
+    let tools = site.path().join("tools");
+    std::fs::create_dir(&tools).expect("a directory");
+    let real = Command::new("sh").args(["-c", "command -v openssl"]).output().expect("sh runs");
+    let real = String::from_utf8_lossy(&real.stdout).trim().to_owned();
+    let started = site.path().join("started");
+    site.write(
+        "tools/openssl",
+        &format!(
+            "#!/bin/sh\n{{ echo \"$@\"; env; }} >>{}\nexec {real} \"$@\"\n",
+            started.display()
+        ),
+    );
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(tools.join("openssl"), mode).expect("a program");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").expect("a path"));
+    let back = site.command("rollback", &["-vvv", "-o", "json"]).env("PATH", path).output();
+    let back = back.expect("certroll runs");
+    site.shows_nothing(&back);
+    let told = String::from_utf8_lossy(&back.stdout).into_owned();
+    assert!(back.status.success(), "{told}");
+    assert_eq!([read("new.p12"), read("cert.der")], old);
+    let started = std::fs::read_to_string(started).expect("it was started");
+    assert!(started.contains("pkcs12 -in "), "the control: {started}");
+    assert!(!started.contains("one $HOME"), "{started}");
+    assert!(!told.contains("one $HOME"), "the password is shown: {told}");
+
+    // By the certificate that is wanted, whichever file of the task it is in.
+    succeeds("apply", &[]);
+    succeeds("rollback", &["--to", &leaf]);
+    assert_eq!([read("new.p12"), read("cert.der")], old);
+}
+
+#[test]
+fn certificates_lie_where_openssl_looks_for_them_by_their_hash() {
+    if !have(&["ansible-vault", "openssl"]) {
+        return;
+    }
+    let dest =
+        "cert: '{{ there }}/cert.pem', key: '{{ there }}/key.pem', hashed: '{{ there }}/hashed'";
+    let site = Site::with_keystore("{cert: both.pem, key: both.pem}", dest);
+    assert!(site.run("apply", &[]).status.success());
+    let hash = site.openssl("x509 -in there/cert.pem -noout -subject_hash");
+    let name = format!("there/hashed/{}.0", String::from_utf8_lossy(&hash.stdout).trim());
+    let alone = site.openssl(&format!("x509 -in {name}"));
+    assert_eq!(alone.stdout, site.openssl("x509 -in there/cert.pem").stdout);
+    // The intermediate is found there by its name, and nowhere else.
+    let verify = "verify -partial_chain -no-CAfile -no-CAstore";
+    let found = site.openssl(&format!("{verify} -CApath there/hashed there/key.pem"));
+    assert!(!found.status.success(), "the control: a key is no certificate");
+    let found = site.openssl(&format!("{verify} -CApath there/hashed {name}"));
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let issuer = site.openssl(&format!("x509 -in {name} -noout -issuer_hash"));
+    let issuer = format!("there/hashed/{}.0", String::from_utf8_lossy(&issuer.stdout).trim());
+    assert!(site.path().join(&issuer).exists(), "{issuer}");
+    let again = site.run("apply", &[]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("unchanged"));
 }

@@ -54,6 +54,9 @@ pub(in crate::cli) struct DiscoverArgs {
     /// Write Prometheus metrics of what was found to this file (for node_exporter's textfile collector)
     #[arg(long, value_name = "FILE", conflicts_with = "scan")]
     pub metrics: Option<PathBuf>,
+    /// Write a report of what was found to this file: .html, .md, .json, or .xml for JUnit; repeatable
+    #[arg(long = "report", value_name = "FILE", conflicts_with = "scan")]
+    pub reports: Vec<PathBuf>,
     #[command(flatten)]
     /// How the hosts are found, reached and told of
     pub visit: VisitArgs,
@@ -72,9 +75,15 @@ pub(in crate::cli) struct InitArgs {
     /// Host pattern
     #[arg(default_value = "all")]
     pub pattern: String,
-    /// A new directory for the playbook and the certificates that it names
+    /// A new directory for the playbook and the certificates that it names; without it, it is asked for on a terminal
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
+    /// Only what this service reads; repeatable. Without it, it is asked on a terminal where several are found
+    #[arg(long = "service", value_name = "NAME")]
+    pub services: Vec<String>,
+    /// Ask nothing: the default counts where no flag answers
+    #[arg(short = 'y', long)]
+    pub yes: bool,
     #[command(flatten)]
     /// How the hosts are found, reached and told of
     pub visit: VisitArgs,

@@ -5,7 +5,7 @@ use crate::cli::args::{DiscoverArgs, InitArgs, Output, PingArgs, VisitArgs};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
-use crate::cli::{console, discover, init, project};
+use crate::cli::{console, discover, init, project, report};
 use crate::inputs::verb::Verb;
 use crate::inventory::Inventory;
 use crate::report::{Metrics, Reporter};
@@ -22,17 +22,24 @@ pub(super) async fn discover(given: &DiscoverArgs) -> Result<u8, Failure> {
     }
     let verb = Verb::Discover { expiring: given.expiring };
     let metrics = given.metrics.as_ref().map(|file| Box::new(Metrics::new(file)) as Box<_>);
-    let reporters = metrics.into_iter().collect();
+    let mut reporters: Vec<Box<dyn Reporter + Send>> = metrics.into_iter().collect();
+    for path in &given.reports {
+        reporters.push(Box::new(report::report_to(path)?));
+    }
     visit(&given.pattern, &given.visit, verb, given.exit_code, reporters).await
 }
 
-pub(super) async fn init(given: &InitArgs) -> Result<u8, Failure> {
-    init::check(&given.out)?;
+pub(super) async fn init(mut given: InitArgs) -> Result<u8, Failure> {
+    init::before(&mut given)?;
+    let directory = given.out.clone().unwrap_or_default();
+    init::check(&directory)?;
     let collected = init::Collected::default();
     let reporters: Vec<Box<dyn Reporter + Send>> = vec![Box::new(collected.clone())];
     let verb = Verb::Discover { expiring: None };
     let code = visit(&given.pattern, &given.visit, verb, false, reporters).await?;
-    let text = init::write(given, &collected.take(), crate::clock::now())?;
+    let mut fleet = collected.take();
+    init::services(&given, &mut fleet)?;
+    let text = init::write(&given, &directory, &fleet, crate::clock::now())?;
     if given.visit.output.output == Output::Table {
         print(text.as_bytes())?;
     }

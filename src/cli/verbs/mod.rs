@@ -34,7 +34,7 @@ pub(super) async fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Ping(args) => hosts::ping(&args).await,
         Command::Discover(args) => hosts::discover(&args).await,
-        Command::Init(args) => hosts::init(&args).await,
+        Command::Init(args) => hosts::init(args).await,
         Command::Inventory(args) => local::inventory(&args),
         Command::Show(args) => print(&show::run(&args)?),
         Command::History(args) => print(&history::run(&args)?),

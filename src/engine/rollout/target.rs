@@ -16,6 +16,7 @@ use crate::plan::earlier::Earlier;
 use crate::plan::evidence::{Evidence, Seen};
 use crate::plan::host_plan::HostPlan;
 use crate::plan::inspection::HostView;
+use crate::plan::left_open::is_left_open;
 use crate::plan::request::CertificateRequest;
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::ClusterSecret;
@@ -220,6 +221,13 @@ impl Job {
     /// Whether checks are tried with garbage: in a plan, and again where a reviewed one is carried out to the letter.
     pub(crate) fn tries_garbage(&self) -> bool {
         self.plan_only || self.reviewed.is_some()
+    }
+
+    /// Whether it is about anything: of what a run did that is taken back, something was done to one of its files, as far as
+    /// it is known before the host is asked which ones these are.
+    pub(crate) fn is_concerned(&self) -> bool {
+        let concerns = |earlier: &Earlier| earlier.concerns(&self.variants);
+        self.earlier.as_ref().is_none_or(concerns) || is_left_open(&self.wanted)
     }
 
     /// The task's title.

@@ -183,7 +183,7 @@ fn begin(
             }
         }
         match job(context, chosen, spec, &batch.vars, host, &scope) {
-            Ok(job) if job.earlier.as_ref().is_some_and(|one| !one.concerns(&job.variants)) => {
+            Ok(job) if !job.is_concerned() => {
                 let why = "the run that is taken back changed nothing of this task here";
                 work.ends.push((label, TaskEnd::skipped(host, why)));
             }

@@ -201,6 +201,7 @@ pub(super) fn pair(
         pkcs12: remote("pkcs12"),
         cert_der: remote("cert_der"),
         key_der: remote("key_der"),
+        hashed: remote("hashed"),
     };
     let told = values.found.has_errors() || values.not_yet_known.is_some();
     if cert.is_none() && !told {

@@ -49,7 +49,7 @@ pub(super) const SOURCE: [&str; 7] =
 pub(super) const KUBERNETES: [&str; 7] =
     ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
-pub(super) const DEST: [&str; 10] = [
+pub(super) const DEST: [&str; 11] = [
     "cert",
     "chain",
     "key",
@@ -60,6 +60,7 @@ pub(super) const DEST: [&str; 10] = [
     "alias",
     "cert_der",
     "key_der",
+    "hashed",
 ];
 pub(super) const PAIR: [&str; 3] = ["source", "dest", "service"];
 pub(super) const WITH: [&str; 7] =

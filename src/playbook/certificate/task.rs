@@ -254,6 +254,8 @@ pub struct Dest {
     pub cert_der: Option<RemotePath>,
     /// The key as DER of PKCS#8.
     pub key_der: Option<RemotePath>,
+    /// A directory with hashed names, as `c_rehash` makes it: the certificate and its chain there, each in a file of its own.
+    pub hashed: Option<RemotePath>,
 }
 
 /// Owners and modes.

@@ -26,6 +26,13 @@ pub(super) fn request_text(request: &Inspection, nonce: &str) -> Result<String, 
 fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), BadRequest> {
     lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));
+    for one in &variant.enclosed {
+        let password = one.password.as_ref().map(|password| encode(password.expose().as_bytes()));
+        lines.push(match password {
+            Some(password) => format!("enclosed {} p12 {password}", one.file),
+            None => format!("enclosed {} der", one.file),
+        });
+    }
     lines.extend(variant.reader.iter().map(|user| format!("reader {}", encode(user.as_bytes()))));
     lines.extend(variant.programs.iter().map(|name| format!("prog {}", encode(name.as_bytes()))));
     for check in &variant.running {

@@ -2,7 +2,7 @@
 # through pipes. The request, of which only the first `kind` that fits this host counts:
 #
 #   inspect NONCE | state DIR | run DIR | boot_guard
-#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | reader USER | prog NAME
+#   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | enclosed FILE# der | enclosed FILE# p12 PASSWORD | reader USER | prog NAME
 #   running pidfile PATH | running process NAME | running command SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N... | workers (as who)
 #   container ENGINE USER NAME
@@ -10,7 +10,7 @@
 #     own; PROCESS#: its user is in certroll_user)
 #   go
 # Paths are looked at in files/inspect.sh.
-n_files=0 n_dirs=0 n_programs=0 n_running=0 n_containers=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= key_reader= variant=- asked_boot=
+n_files=0 n_dirs=0 n_programs=0 n_running=0 n_containers=0 n_processes=0 n_workers=0 n_commands=0 n_generations=0 pubs= enclosed= key_reader= variant=- asked_boot=
 
 read_request() {
   request_kinds=0 request_take=0
@@ -36,6 +36,7 @@ parse() {
   case $parse_kind in
   file) dec "$1"; put path $n_files "$v"; n_files=$((n_files+1));;
   pub) pubs="$pubs $1";;
+  enclosed) enclosed="$enclosed $1"; put form $1 "$2"; put word_of $1 "${3-}";;
   reader) dec "$1"; key_reader=$v;;
   prog) put prog $n_programs "$1"; n_programs=$((n_programs+1));;
   running) put srv $n_running "$*"; n_running=$((n_running+1));;
@@ -277,6 +278,7 @@ inspect() {
   [ -z "$asked_boot" ] || tell_boot_guard
   list_generations
   read_files
+  [ -z "$enclosed" ] || open_enclosed
   tell_files
   tell_containers
   tell_holds

@@ -3,6 +3,7 @@
 //! [`Page`] is made of the story of the run once; each form is a template over it, whose engine escapes everything
 //! that is not the template's own.
 
+mod certificates;
 mod page;
 mod render;
 

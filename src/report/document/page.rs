@@ -1,5 +1,6 @@
 //! What a document shows, as plain texts and numbers for its template.
 
+use super::certificates::{Certificate, certificates};
 use crate::event::planned::{CertBrief, PlanRow};
 use crate::event::{HostSummary, StopReason, Summary};
 use crate::model::text::plural;
@@ -39,6 +40,8 @@ pub(super) struct Page {
     batches: Vec<Batch>,
     failures: Vec<Failed>,
     hosts: Vec<Host>,
+    /// What `discover` found.
+    certificates: Vec<Certificate>,
     notes: Vec<String>,
     pub(super) junit: Junit,
 }
@@ -155,6 +158,7 @@ impl Page {
                 .iter()
                 .map(|group| failed(&group.failure, group.hosts.iter()))
                 .collect(),
+            certificates: certificates(view),
             notes: notes(view),
             junit: sums(view, &summary),
             hosts,
@@ -210,7 +214,7 @@ fn judged(view: &RunView, name: &HostName, outcome: Outcome) -> (String, &'stati
             false => ("unchanged".to_owned(), "good"),
         };
     }
-    let looks = matches!(view.start.command.as_str(), "verify" | "ping" | "status");
+    let looks = matches!(view.start.command.as_str(), "verify" | "ping" | "status" | "discover");
     let word = match outcome {
         Outcome::Unchanged if looks => "ok".to_owned(),
         other => other.name().replace('_', " "),

@@ -16,6 +16,7 @@ mod examples;
 mod haproxy_runtime;
 mod kinds;
 mod loaded;
+mod left_open;
 mod looking;
 pub(crate) mod main_job;
 mod outage;

@@ -18,6 +18,7 @@ fn fields_are_those_of_openssl() {
         let x509 = |what: &str| pki.text(&format!("x509 -noout -in {name}.pem {what}"));
         assert_eq!(certificate.key_type(), *kind);
         assert_eq!(format!("serial={}", certificate.serial), x509("-serial"));
+        assert_eq!(certificate.subject_hash, x509("-subject_hash"));
         let digest = x509("-fingerprint -sha256").replace(':', "").to_lowercase();
         assert_eq!(format!("sha256 fingerprint={}", certificate.fingerprint), digest);
         let end = x509("-enddate -dateopt iso_8601").replace(' ', "T");

@@ -13,10 +13,14 @@ use crate::host::{
 use crate::model::{FileAction, Secret, Step};
 use crate::plan::desired::ServiceWant;
 use crate::plan::earlier::earlier;
+use crate::plan::enclosed::{ask_enclosed, take_enclosed};
 use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::inspection::{HostView, Look, ask, ask_for_plan, ask_for_status};
+use crate::plan::left_open::{ask_named, is_left_open, named};
+use crate::plan::variants::Variants;
 use crate::remote::{self, RemoteError, Shell};
 use crate::template::Opened;
+use std::sync::Arc;
 
 /// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
 /// the transaction can go on in that.
@@ -29,14 +33,26 @@ pub(super) async fn observe(
     dirs: Option<&StateDirs>,
 ) -> Result<(Observed, Shell), HostFailure> {
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+    let placed = placed(job, connection, dirs).await?;
+    let job = placed.as_ref().unwrap_or(job);
     let request =
         if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
-    let (facts, looks, running, shell) = read(job, connection, dirs, request).await?;
+    let (mut facts, looks, running, mut shell) = read(job, connection, dirs, request).await?;
     let desired = match job.tries_garbage() {
         true => job.variants.desired_for_plan(&facts),
         false => job.variants.desired(&facts),
     };
     let desired = desired.map_err(|why| refuse(why.to_string()))?;
+    if job.earlier.is_some()
+        && let Some(mut request) = ask_enclosed(&desired, &facts).map_err(refuse)?
+    {
+        request.dirs = dirs.cloned();
+        let told = remote::inspect_in(shell, &request).await;
+        let (told, same) =
+            told.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
+        take_enclosed(&mut facts, told);
+        shell = same;
+    }
     let view = HostView::read(desired, facts, looks).map_err(|why| refuse(why.to_string()))?;
     let view = match &job.earlier {
         None => view,
@@ -57,6 +73,31 @@ pub(super) async fn observe(
     }
     running.end(describe(&plan));
     Ok((Observed { view, plan }, shell))
+}
+
+/// The task with the destinations that it leaves open; none: it leaves none open.
+///
+/// # Errors
+/// As [`observe`], or the host's services do not tell which files are meant.
+async fn placed(
+    job: &Job,
+    connection: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<Option<Job>, HostFailure> {
+    if !is_left_open(&job.wanted) {
+        return Ok(None);
+    }
+    let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+    let mut request = ask_named(&job.wanted);
+    request.dirs = dirs.cloned();
+    let process = connection.sh().await.map_err(|error| error.ended(job.task()))?;
+    let facts = remote::inspect_in(process.into(), &request).await;
+    let (facts, shell) =
+        facts.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
+    shell.end().await;
+    let Some(wanted) = named(&job.wanted, &facts).map_err(refuse)? else { return Ok(None) };
+    let variants = Variants::of(&wanted).map_err(|why| refuse(why.to_string()))?;
+    Ok(Some(Job { wanted: Arc::new(wanted), variants: Arc::new(variants), ..job.clone() }))
 }
 
 /// Reads the configuration files that would get other bytes, and says which lines change.
@@ -127,6 +168,8 @@ pub(super) async fn status(
     dirs: Option<&StateDirs>,
 ) -> Result<HostView, HostFailure> {
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
+    let placed = placed(job, connection, dirs).await?;
+    let job = placed.as_ref().unwrap_or(job);
     let request = ask_for_status(&job.variants);
     let (facts, looks, running, shell) = read(job, connection, dirs, request).await?;
     shell.end().await;

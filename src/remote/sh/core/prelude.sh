@@ -72,8 +72,8 @@ body() {
 
 # %b in the builtin that the shell has: mksh's printf is a program, and its arguments are public.
 case ${KSH_VERSION-} in
-*MIRBSD*|*LEGACY*) unescape() { print -n -- "$1"; };;
-*) unescape() { printf %b "$1"; };;
+*MIRBSD*|*LEGACY*) unescape() { print -n -- "$1"; }; secret_line() { print -r -- "$1"; };;
+*) unescape() { printf %b "$1"; }; secret_line() { printf '%s\n' "$1"; };;
 esac
 
 # Texts travel as %ooo for every byte outside [A-Za-z0-9/._=:,@+-]; a lone % is the empty text.

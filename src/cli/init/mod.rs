@@ -1,5 +1,7 @@
 //! `certroll init`: a playbook for what hosts have, which `plan` shows as unchanged.
 
+mod questions;
+
 use super::args::InitArgs;
 use super::console;
 use super::failure::Failure;
@@ -15,8 +17,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What each host has.
-type Fleet = IndexMap<HostName, Vec<FoundCertificate>>;
+use questions::Fleet;
+pub(super) use questions::{before, services};
 
 /// Collects what `discover` finds.
 #[derive(Clone, Default)]
@@ -72,22 +74,27 @@ pub(super) fn check(directory: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A file cannot be written.
-pub(super) fn write(args: &InitArgs, fleet: &Fleet, now: Timestamp) -> Result<String, Failure> {
+pub(super) fn write(
+    args: &InitArgs,
+    directory: &Path,
+    fleet: &Fleet,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let (profiles, _) = Profiles::load(&["services".into()])?;
     let lists: Vec<&String> =
         args.visit.inventory.sources.iter().filter(|source| source.contains(',')).collect();
     let is_listed = !lists.is_empty() && lists.len() == args.visit.inventory.sources.len();
     let (drafts, left_out) = drafts(args, fleet, &profiles, now, is_listed);
     for (name, text) in &drafts {
-        let path = args.out.join(name);
+        let path = directory.join(name);
         let told = |error: io::Error| {
             Failure::from(Diagnostic::error(format!("{}: {error}", path.display())))
         };
-        fs::create_dir_all(path.parent().unwrap_or(&args.out)).map_err(told)?;
+        fs::create_dir_all(path.parent().unwrap_or(directory)).map_err(told)?;
         let mut file = fs::File::create_new(&path).map_err(told)?;
         file.write_all(text.as_bytes()).map_err(told)?;
     }
-    let out = args.out.display();
+    let out = directory.display();
     let mut text = format!("written: {out}/renew.yml and the certificates that it names\n");
     for line in left_out {
         text.push_str(&format!("left out: {}\n", crate::report::theme::line(&line)));
