@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 52] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 57] = built_in![
     "nginx",
     "apache",
     "haproxy",
@@ -31,7 +31,9 @@ pub(super) const BUILT_IN: [(&str, &str); 52] = built_in![
     "hitch",
     "lighttpd",
     "mosquitto",
+    "389-ds",
     "bind",
+    "cockpit",
     "coturn",
     "cups",
     "cyrus",
@@ -43,7 +45,10 @@ pub(super) const BUILT_IN: [(&str, &str); 52] = built_in![
     "h2o",
     "icinga2",
     "inspircd",
+    "jetty",
     "kamailio",
+    "knot",
+    "kresd",
     "mariadb",
     "memcached",
     "mumble",

@@ -5,7 +5,7 @@ service.json: `program` that must be installed; `packages` of Debian's that it c
 `joined-key-first` = site.pem; `pkcs12` = a keystore, whose password is `dest.password`) and, where the service does not start as root, `group` of the key; `replaces`: directories of the
 machine that a host must not inherit; `newer`: from this version of a package on, a further directory is laid over as well; `patience`:
 how many times longer than others it takes to start, for tests/measure; `apart`: only hosts that name it run it, it is none of `all`. `root/` is laid over the machine's files, `start` (without systemd) and `reload` are
-run by sh on the host. `check` and `tried/` are what tests/measure asks it besides.
+run by sh on the host. `check`, `tried/` and, where no handshake from outside shows a certificate, `look` are what tests/measure asks it besides.
 """
 
 import json

@@ -27,7 +27,9 @@ fn every_built_in_profile_parses_and_says_something() {
             "hitch",
             "lighttpd",
             "mosquitto",
+            "389-ds",
             "bind",
+            "cockpit",
             "coturn",
             "cups",
             "cyrus",
@@ -39,7 +41,10 @@ fn every_built_in_profile_parses_and_says_something() {
             "h2o",
             "icinga2",
             "inspircd",
+            "jetty",
             "kamailio",
+            "knot",
+            "kresd",
             "mariadb",
             "memcached",
             "mumble",
@@ -92,7 +97,9 @@ fn every_built_in_profile_parses_and_says_something() {
         hitch: configuration, syntax of certificate and key, pair (of one key type) | reload
         lighttpd: configuration, syntax of certificate and key, pair | reload
         mosquitto:  | reload
+        389-ds:  | reload
         bind: configuration | reload
+        cockpit: syntax of certificate, chain and key, pair | reload
         coturn:  | reload
         cups: configuration | none
         cyrus:  | reload
@@ -104,7 +111,10 @@ fn every_built_in_profile_parses_and_says_something() {
         h2o: configuration, syntax of certificate, chain and key, pair (of one key type) | reload
         icinga2: configuration, syntax of certificate, chain and key, pair, readable by the service's user | reload
         inspircd:  | reload
+        jetty: syntax of certificate, chain and key | none
         kamailio: configuration | reload
+        knot: configuration | reload
+        kresd:  | reload
         mariadb:  | reload
         memcached:  | reload
         mumble:  | reload
