@@ -9,7 +9,7 @@ use crate::journal::{State, Store};
 use crate::model::{HostName, Outcome, Step};
 use crate::source::Diagnostic;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A run of the past.
@@ -22,6 +22,8 @@ pub(super) struct Earlier {
     plays: Vec<EarlierPlay>,
     /// Certificate tasks of hosts, in the order in which they were begun.
     changes: Vec<Change>,
+    /// The last of them on each host.
+    last: HashMap<HostName, usize>,
     summary: Option<Summary>,
     /// It takes back what it had confirmed: its plays are over.
     taking_back: bool,
@@ -151,6 +153,7 @@ impl Earlier {
                 }
             }
             (Kind::PlanHost { task, .. }, Some(host)) => {
+                self.last.insert(host.clone(), self.changes.len());
                 let (host, task) = (host.clone(), (**task).clone());
                 self.changes.push(Change { host, play, task, committed: false, end: None });
                 if let Some(play) = self.plays.last_mut() {
@@ -172,7 +175,7 @@ impl Earlier {
     }
 
     fn under_way(&mut self, host: &HostName) -> Option<&mut Change> {
-        let last = self.changes.iter_mut().rev().find(|change| change.host == *host)?;
+        let last = self.changes.get_mut(*self.last.get(host)?)?;
         last.end.is_none().then_some(last)
     }
 

@@ -168,7 +168,7 @@ fn show(
 const GOES_ON: &str = "still running; this is what it has done so far";
 /// What is said of one whose process is gone.
 const KILLED: &str =
-    "KILLED: its process ended without a summary; this is what was recorded until then";
+    "KILLED, or not recorded to its end: there is no summary; this is what was recorded until then";
 
 fn heading(listed: &Listed, unreadable: usize) -> String {
     let RunStart { run, command, by, playbooks, .. } = &listed.start;

@@ -1,12 +1,13 @@
 //! `certroll help TOPIC`: pages of the documentation.
 
 /// The pages, by name.
-const TOPICS: [(&str, &str); 11] = [
+const TOPICS: [(&str, &str); 12] = [
     ("playbook", include_str!("../../docs/playbook.md")),
     ("connection", include_str!("../../docs/connection.md")),
     ("watching", include_str!("../../docs/watching.md")),
     ("exit-codes", include_str!("../../docs/exit-codes.md")),
     ("saved-plans", include_str!("../../docs/saved-plans.md")),
+    ("records", include_str!("../../docs/history.md")),
     ("reports", include_str!("../../docs/reports.md")),
     ("events", include_str!("../../docs/events.md")),
     ("metrics", include_str!("../../docs/metrics.md")),

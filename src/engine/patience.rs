@@ -11,7 +11,8 @@ const SLICE: Duration = Duration::from_secs(10);
 
 /// The wait for locks on one host, which has begun.
 pub(crate) struct Patience {
-    ends: Instant,
+    /// When it is over.
+    pub ends: Instant,
 }
 
 impl Patience {

@@ -22,7 +22,7 @@ pub(super) fn lines(view: &RunView, now: Duration, width: usize, theme: &Theme) 
     let mut all = vec![head(view, now, width, theme)];
     all.extend(task(view));
     let (ready, working): (Vec<_>, Vec<_>) =
-        view.now.in_flight.iter().partition(|(_, (step, _))| *step == Step::Barrier);
+        view.now.in_flight.iter().partition(|(_, step, _)| *step == Step::Barrier);
     all.extend(hosts(&working, now));
     if !ready.is_empty() {
         let who = plural(ready.len(), "host");
@@ -111,13 +111,13 @@ fn task(view: &RunView) -> Option<String> {
 }
 
 /// One line per host at work, those longest in their step first.
-fn hosts(working: &[(&HostName, &(Step, Duration))], now: Duration) -> Vec<String> {
+fn hosts(working: &[(&HostName, Step, Duration)], now: Duration) -> Vec<String> {
     let shown = if working.len() == SHOWN + 1 { SHOWN + 1 } else { SHOWN.min(working.len()) };
-    let widest = working[..shown].iter().map(|(host, _)| host.as_str().len()).max();
+    let widest = working[..shown].iter().map(|(host, ..)| host.as_str().len()).max();
     let widest = widest.unwrap_or(0).min(24);
     let mut lines: Vec<String> = working[..shown]
         .iter()
-        .map(|(host, (step, since))| {
+        .map(|(host, step, since)| {
             let age = now.saturating_sub(*since).as_secs();
             format!("  {:<widest$}  {age:>4}s  {}", line(host.as_str()), doing(*step))
         })

@@ -147,9 +147,9 @@ fn stamped(event: &Event, text: &str) -> String {
 fn at_work_words(view: &RunView, now: Duration) -> String {
     const MOST: usize = 5;
     let flying = &view.now.in_flight;
-    let shown = flying.iter().take(MOST).map(|(host, (step, since))| {
-        let age = now.saturating_sub(*since).as_secs();
-        let step = board::doing(*step);
+    let shown = flying.iter().take(MOST).map(|(host, step, since)| {
+        let age = now.saturating_sub(since).as_secs();
+        let step = board::doing(step);
         match age {
             0..3 => format!("{} ({step})", line(host.as_str())),
             age => format!("{} ({step} for {age} s)", line(host.as_str())),

@@ -12,6 +12,7 @@ pub(crate) mod failure;
 pub(crate) mod found;
 pub(crate) mod history;
 pub(crate) mod host_run;
+mod in_flight;
 pub(crate) mod joined;
 pub(crate) mod json;
 pub(crate) mod lines;

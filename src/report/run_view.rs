@@ -4,10 +4,12 @@
 
 use super::failure::Groups;
 use super::host_run::HostRun;
+use super::in_flight::InFlight;
 use crate::event::planned::{PlanCounts, PlanRow};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, RunStart, StopReason, Summary};
-use crate::model::{HostName, Outcome, Step, Timestamp};
+use crate::model::{HostName, Outcome, Timestamp};
 use indexmap::{IndexMap, IndexSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// A run as far as it has come.
@@ -97,8 +99,8 @@ pub(crate) struct Now {
     pub ended: IndexSet<HostName>,
     /// Hosts that take no further part in the run.
     pub out: IndexSet<HostName>,
-    /// Hosts at work, those longest in their step first: the step and when it began.
-    pub in_flight: IndexMap<HostName, (Step, Duration)>,
+    /// Hosts at work, those longest in their step first.
+    pub in_flight: InFlight,
 }
 
 impl RunView {
@@ -171,10 +173,12 @@ impl RunView {
         if let Some(summary) = &self.summary {
             return summary.clone();
         }
-        let names = self.plays.iter().flat_map(|play| &play.names).chain(self.hosts.keys());
-        let hosts = names.map(|host| {
+        let under_way = self.under_way();
+        let names: IndexSet<&HostName> =
+            self.plays.iter().flat_map(|play| &play.names).chain(self.hosts.keys()).collect();
+        let hosts = names.into_iter().map(|host| {
             let summary = match self.hosts.get(host) {
-                Some(run) => run.summary_so_far(self.has_ended(host)),
+                Some(run) => run.summary_so_far(!under_way.contains(host)),
                 None => HostSummary {
                     reason: Some("not begun: the run was cut off".to_owned()),
                     ..HostSummary::default()
@@ -190,9 +194,10 @@ impl RunView {
     /// was cut off those of the batch that was under way.
     pub(crate) fn left(&self) -> Vec<HostName> {
         let hosts = self.summary_so_far().hosts.into_iter();
+        let under_way = self.under_way();
         let left = hosts.filter(|(host, counts)| {
             let good = matches!(counts.outcome, Outcome::Changed | Outcome::Unchanged);
-            !good || self.summary.is_none() && !self.has_ended(host)
+            !good || self.summary.is_none() && under_way.contains(host)
         });
         left.map(|(host, _)| host).collect()
     }
@@ -212,10 +217,10 @@ impl RunView {
         hosts.filter(|(_, counts)| is_one(counts.outcome)).map(|(host, _)| host).collect()
     }
 
-    /// Whether every batch that a host was in has ended.
-    fn has_ended(&self, host: &HostName) -> bool {
-        let mut batches = self.plays.iter().flat_map(|play| &play.batches);
-        !batches.any(|batch| batch.ended.is_none() && batch.hosts.contains(host))
+    /// The hosts of batches that have not ended.
+    fn under_way(&self) -> HashSet<&HostName> {
+        let batches = self.plays.iter().flat_map(|play| &play.batches);
+        batches.filter(|batch| batch.ended.is_none()).flat_map(|batch| &batch.hosts).collect()
     }
 
     fn batch_mut(&mut self) -> Option<&mut BatchRun> {
@@ -259,8 +264,7 @@ impl RunView {
                 // A host whose failure was ignored goes on.
                 self.now.out.swap_remove(host);
                 self.now.ended.swap_remove(host);
-                self.now.in_flight.shift_remove(host);
-                self.now.in_flight.insert(host.clone(), (*step, event.elapsed));
+                self.now.in_flight.begin(host, *step, event.elapsed);
             }
             (
                 Kind::TaskEnd { .. } | Kind::CertificateEnd { .. } | Kind::HostStatus { .. },
@@ -281,7 +285,7 @@ impl RunView {
 
 impl Now {
     fn end(&mut self, host: &HostName) {
-        self.in_flight.shift_remove(host);
+        self.in_flight.end(host);
         self.ended.insert(host.clone());
     }
 }
@@ -291,6 +295,7 @@ mod tests {
     use super::super::host_run::StepState;
     use super::super::samples::{apply, many, plan};
     use super::*;
+    use crate::model::Step;
 
     fn view(events: &[Event]) -> RunView {
         let mut view = RunView::default();

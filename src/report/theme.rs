@@ -169,6 +169,21 @@ pub(crate) fn cut(text: &str, width: usize, theme: &Theme) -> String {
     out
 }
 
+/// The same, of whole words where there are several: half a moment or half a number would be read as another one.
+pub(crate) fn cut_at_a_word(text: &str, width: usize, theme: &Theme) -> String {
+    let ending = theme.fit(" …");
+    let shortened = cut(text, width, theme);
+    if shortened == text {
+        return shortened;
+    }
+    let room = width.saturating_sub(ending.chars().count());
+    let kept = cut(text, room, theme);
+    match kept.rfind(' ') {
+        Some(end) => kept[..end].trim_end_matches([',', ';', ':', ' ']).to_owned() + &ending,
+        None => shortened,
+    }
+}
+
 /// `0.12s`, `12.3s`, `1m05s`, `2h03m`.
 pub(crate) fn seconds(duration: Duration) -> String {
     let millis = duration.as_millis();
@@ -212,6 +227,16 @@ mod tests {
         let theme = Theme { ascii: false, ..Theme::PLAIN };
         assert_eq!(cut("abcdef", 6, &theme), "abcdef");
         assert_eq!(cut("abcdefg", 6, &theme), "abcde…");
+        let at = "back by itself at 2026-11-24T08:56:32Z, 12s after the switch";
+        assert_eq!(cut_at_a_word(at, 24, &theme), "back by itself at …");
+        assert_eq!(cut_at_a_word(at, 39, &theme), "back by itself at …");
+        assert_eq!(cut_at_a_word(at, 45, &theme), "back by itself at 2026-11-24T08:56:32Z …");
+        assert_eq!(
+            cut_at_a_word(at, 45, &Theme::PLAIN),
+            "back by itself at 2026-11-24T08:56:32Z ..."
+        );
+        assert_eq!(cut_at_a_word(at, 60, &theme), at);
+        assert_eq!(cut_at_a_word("2026-11-24T08:56:32Z", 10, &theme), "2026-11-2…");
         assert_eq!(cut("日本語", 4, &theme), "日…");
         assert_eq!(cut("abcdefg", 6, &Theme::PLAIN), "abcde.");
         assert_eq!(cut("abc", 0, &theme), "");

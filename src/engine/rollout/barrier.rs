@@ -61,8 +61,8 @@ impl<'a> Rollout<'a> {
 /// Takes what became of a host as soon as it is done.
 pub(super) type Done<'d> = &'d mut (dyn FnMut(TaskEnd) + Send);
 
-/// Stages everywhere, waits for all, then commits host by host. Those that found another host of this run at work
-/// on their machine come back.
+/// Stages everywhere, waits for all, then commits host by host. Those that found another host of this run, or another
+/// run, at work on their machine come back.
 pub(super) async fn apply(
     rollout: &Rollout<'_>,
     jobs: Vec<Job>,
@@ -120,6 +120,10 @@ pub(super) async fn apply(
             }
             Some(Prepared::Staged(one)) => staged.push((host, *one)),
             Some(Prepared::Later) => later.extend(waiting.swap_remove(&host)),
+            Some(Prepared::LetsPass(patience)) => {
+                let job = waiting.swap_remove(&host);
+                later.extend(job.map(|job| Job { patience: Some(patience), ..job }));
+            }
         }
     };
     fan_out::each_as_it_ends(context, items, work, lost, ended).await;

@@ -23,6 +23,7 @@ use crate::plan::host_plan::{Decision, HostPlan};
 use crate::plan::planned::planned;
 use crate::plan::transaction::SIGN_OF_LIFE;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How often what was planned may turn out to be out of date before the host is left alone.
 const STALE: usize = 3;
@@ -35,6 +36,9 @@ pub(crate) enum Prepared {
     Staged(Box<StagedHost>),
     /// Another host of this run is at work on the same machine: this one comes in a later turn.
     Later,
+    /// Another run is at work on it. The others of its turn hold locks that this other run may be waiting for: they go
+    /// on without it, and it waits the rest of its time in a later turn.
+    LetsPass(Instant),
     /// It failed; nothing live has changed. What was observed, if anything.
     Failed(Box<HostFailure>, Option<Arc<Observed>>),
 }
@@ -45,7 +49,7 @@ impl Prepared {
         match self {
             Self::Unchanged(observed) => Some(observed),
             Self::Staged(host) => Some(host.observed()),
-            Self::Later => None,
+            Self::Later | Self::LetsPass(_) => None,
             Self::Failed(_, observed) => observed.as_deref(),
         }
     }
@@ -78,7 +82,10 @@ pub(crate) async fn prepare(
     machines: &Machines,
     context: &Context,
 ) -> Prepared {
-    let patience = Patience::begin(job.wanted.certificate.lock_timeout, context);
+    let patience = match job.patience {
+        Some(ends) => Patience { ends },
+        None => Patience::begin(job.wanted.certificate.lock_timeout, context),
+    };
     let mut stale = 0;
     loop {
         job.lock_wait = patience.slice();
@@ -101,6 +108,15 @@ pub(crate) async fn prepare(
         if !again || context.stop.is_interrupt() {
             return Prepared::Failed(Box::new(not_begun.into_failure()), observed);
         }
+        if let (NotBegun::Busy { holder, .. }, false) = (&not_begun, alone) {
+            let words = format!(
+                "the host is locked by {holder}: the others of its batch do not wait for it any longer, it follows them"
+            );
+            if job.patience.is_none() {
+                job.emitter.info(Some(job.host()), words);
+            }
+            return Prepared::LetsPass(patience.ends);
+        }
     }
 }
 
@@ -110,7 +126,12 @@ enum Attempt {
 }
 
 async fn attempt(job: &Job, machines: &Machines, context: &Context) -> Attempt {
-    let observed = match recover_and_observe(job, context).await {
+    let mut observed = recover_and_observe(job, context).await;
+    // The service is looked at while the files are read: another run may have switched and reloaded in between.
+    if matches!(&observed, Ok(observed) if matches!(observed.plan.decision, Decision::ReloadOnly)) {
+        observed = recover_and_observe(job, context).await;
+    }
+    let observed = match observed {
         Ok(observed) => Arc::new(observed),
         Err(not_begun) => return Attempt::NotBegun(None, Box::new(not_begun)),
     };

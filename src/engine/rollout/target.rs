@@ -24,6 +24,7 @@ use crate::template::Opened;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Something that takes certificates for one host of the inventory. It does nothing until it is asked.
 pub(crate) trait Target: Send + Sync {
@@ -200,6 +201,8 @@ pub(crate) struct Job {
     pub plan_only: bool,
     /// How long the next try waits on the host for somebody else's lock.
     pub lock_wait: Duration,
+    /// When the wait for that lock is over, where it has begun in an earlier turn.
+    pub patience: Option<Instant>,
     /// The lines of configuration files that would change are shown, without these values.
     pub diff: Option<Arc<Opened>>,
     /// What was reviewed, where a plan is carried out: nothing else is done.

@@ -3,6 +3,9 @@
 //! Inventory names that lead to the same address and port, and hosts that delegate their task to the same machine, are
 //! known before. Others show once they are connected, by host key and machine id, or when the machine is found locked
 //! by this very run: they come again in a later turn.
+//!
+//! So do hosts that another run is at work on, once they were waited for a while: two runs of the same hosts, each with
+//! some of them staged at its barrier, would otherwise wait for each other until both give up.
 
 use super::target::{Job, Observed};
 use crate::model::HostName;
@@ -77,9 +80,10 @@ impl Turns {
         Some(turn).filter(|turn| !turn.is_empty())
     }
 
-    /// These have to come again. `single`: nobody else of their turn got anything done.
-    pub(super) fn add(&mut self, later: Vec<Job>, single: bool) {
-        self.single = single;
+    /// These have to come again. `nothing`: nobody else of their turn got anything done. Then whoever found a host of
+    /// this very run at work comes alone; those that wait for another run hold nothing and can wait together.
+    pub(super) fn add(&mut self, later: Vec<Job>, nothing: bool) {
+        self.single = nothing && later.iter().any(|job| job.patience.is_none());
         self.waiting.splice(0..0, later);
     }
 }

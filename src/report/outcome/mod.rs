@@ -3,7 +3,7 @@
 use super::host_run::HostRun;
 use super::lines::{heading, stop_words};
 use super::run_view::RunView;
-use super::theme::{self, Theme, cut, line, seconds};
+use super::theme::{self, Theme, cut_at_a_word, line, seconds};
 use super::{Reporter, alike, failure, found, rerun, status, words};
 use crate::event::{Event, HostSummary, Kind, StopReason, Summary};
 use crate::model::text::plural;
@@ -208,7 +208,7 @@ impl Page<'_> {
         let mut why = seen_or_why(counts, &line(&seen));
         if failed && !run.failures.is_empty() {
             // The failure itself is told in full above.
-            why = cut(&why, TOLD, &self.end.theme);
+            why = cut_at_a_word(&why, TOLD, &self.end.theme);
         }
         let serves = serves(run, counts.outcome, !several);
         let parts = if failed { [why, serves] } else { [serves, why] };

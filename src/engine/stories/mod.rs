@@ -1,5 +1,7 @@
 //! Batch stories, in process and on paused time, with the scripted target.
 
+mod locks;
+
 use super::connections::Connections;
 use super::context::{Context, Operator};
 use super::emit::{Beat, Emitter, dispatch};
@@ -393,32 +395,6 @@ async fn what_is_already_so_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_runs_lock_is_waited_for_but_not_for_ever() {
-    let waiting = story("a,b", "");
-    let script = waiting.script.clone();
-    script.hold("a", "certroll apply by somebody, run fedcba9876543210");
-    let told = waiting
-        .run_while(|_| async move {
-            tokio::time::sleep(Duration::from_secs(25)).await;
-            script.release("a");
-        })
-        .await;
-    assert_eq!((told.outcome("a").as_str(), told.outcome("b").as_str()), ("changed", "changed"));
-    let waiting = story("a,b", "");
-    waiting.script.hold("a", "certroll apply by somebody, run fedcba9876543210");
-    let told = waiting.run().await;
-    assert_eq!((told.outcome("a").as_str(), told.outcome("b").as_str()), ("failed", "changed"));
-    // As long as the task says, and no look longer.
-    for (patience, waited) in [(0, 0), (3, 3), (25, 25), (70, 70)] {
-        let waiting = story("a,", "").with(&format!("lock_timeout: {patience}s"));
-        waiting.script.hold("a", "certroll apply by somebody, run fedcba9876543210");
-        let begun = tokio::time::Instant::now();
-        let told = waiting.run().await;
-        assert_eq!((told.outcome("a").as_str(), begun.elapsed().as_secs()), ("failed", waited));
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn notified_handlers_run_for_hosts_that_failed_afterwards_where_they_are_forced() {
     let ran = |forced: bool| async move {
         let play = format!(
@@ -440,9 +416,9 @@ async fn notified_handlers_run_for_hosts_that_failed_afterwards_where_they_are_f
 
 #[test]
 fn what_the_page_about_targets_shows_is_the_scripted_target() {
-    let page = include_str!("../../docs/adding-a-target.md");
-    let code = include_str!("rollout/targets/scripted.rs");
-    let contract = include_str!("rollout/target.rs");
+    let page = include_str!("../../../docs/adding-a-target.md");
+    let code = include_str!("../rollout/targets/scripted.rs");
+    let contract = include_str!("../rollout/target.rs");
     let blocks: Vec<&str> = page
         .split("```rust\n")
         .skip(1)
