@@ -12,3 +12,4 @@ mod rollout;
 mod script;
 mod services_rollout;
 mod systemd;
+mod window;

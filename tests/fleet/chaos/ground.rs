@@ -55,16 +55,16 @@ pub fn ground() -> Option<Ground> {
         fleet,
     };
     // A test that failed leaves its mark.
-    for host in EVERY {
+    at_once(&EVERY, |host| {
         if ground.pid(host).is_none() {
             ground.fleet.fleet(&["on", host]);
         }
         ground.link(host, true);
         ground.sh(
             host,
-            "rm -rf /etc/nginx/tls/.cert* /etc/postfix/tls/.cert* /var/lib/certroll/* /run/certroll",
+            "rm -rf /etc/nginx/tls/.cert* /etc/postfix/tls/.cert* /var/lib/certroll/* /run/certroll /root/broken",
         );
-    }
+    });
     ground.fleet.reset("gen1");
     Some(ground)
 }
@@ -99,9 +99,7 @@ impl Held {
 impl Ground {
     /// Process 1 of a host while it is on.
     pub fn pid(&self, host: &str) -> Option<u32> {
-        let hosts = self.fleet.fleet(&["hosts"]);
-        let line = hosts.lines().find(|line| line.starts_with(host)).unwrap();
-        line.rsplit(' ').next().unwrap().parse().ok()
+        self.fleet.init(host)
     }
 
     /// Lets a host's packets pass or vanish. Takes milliseconds.
@@ -314,6 +312,33 @@ impl Controller<'_> {
         self.watched_with(&arguments, seen)
     }
 
+    /// Runs a verb to its end with more arguments.
+    pub fn run_with(&self, verb: &str, more: &[&str]) -> Ran {
+        let common: Vec<&str> = self.common.iter().map(String::as_str).collect();
+        self.watched_with(&[&[verb], &common[..], more].concat(), |_, _| {})
+    }
+
+    /// A file in the directory that certroll runs in.
+    pub fn file(&self, name: &str) -> std::path::PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Where certroll keeps what outlives a run.
+    pub fn state(&self) -> std::path::PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Runs with an inventory of its own from now on: that of the fleet with other lines.
+    pub fn with_inventory(&mut self, change: impl Fn(String) -> String) {
+        let fleets = self.ground.fleet.dir().join("inventory.ini");
+        let own = self.directory.join("inventory.ini");
+        fs::write(&own, change(fs::read_to_string(&fleets).unwrap())).unwrap();
+        let (fleets, own) = (fleets.display().to_string(), own.display().to_string());
+        for word in self.common.iter_mut().filter(|word| **word == fleets) {
+            word.clone_from(&own);
+        }
+    }
+
     /// Runs what follows an earlier run, whose command line it has.
     pub fn follow(&self, arguments: &[&str]) -> Ran {
         let again = ["-o", "json", "-e", &self.impatient];
@@ -331,7 +356,7 @@ impl Controller<'_> {
             .fleet
             .certroll(arguments)
             .current_dir(&self.directory)
-            .env("XDG_STATE_HOME", self.directory.join("state"))
+            .env("XDG_STATE_HOME", self.state())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -390,6 +415,21 @@ impl Controller<'_> {
             assert_eq!(held.whole(), Some([generation; 2]), "{host}: {held:?}");
         }
     }
+}
+
+/// Does something for each host, all at the same time; the results in the hosts' order.
+///
+/// # Panics
+/// When it does for one.
+pub fn at_once<'h, T: Send>(hosts: &[&'h str], each: impl Fn(&'h str) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let each = &each;
+        let begun: Vec<_> = hosts.iter().map(|host| scope.spawn(move || each(host))).collect();
+        begun
+            .into_iter()
+            .map(|one| one.join().unwrap_or_else(|why| std::panic::resume_unwind(why)))
+            .collect()
+    })
 }
 
 pub fn signal(pid: u32, name: &str) {

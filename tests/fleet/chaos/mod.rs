@@ -12,7 +12,7 @@
 )]
 
 mod clashes;
-mod ground;
+pub mod ground;
 mod interrupts;
 mod resume;
 mod strikes;
