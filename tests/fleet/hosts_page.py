@@ -29,13 +29,13 @@ PROGRAMS = {
 HEAD = """\
 # Hosts
 
-What certroll was tried on, with which versions. `tests/run.sh --releases all` writes this page; the tests are in
+What certroll was tested on, and with which versions. `tests/run.sh --releases all` writes this page; the tests are in
 `tests/fleet/releases`. Every host is a real one, with its own root, network, SSH server and services.
 
-Each kind is tried with these, on nginx: {stories}. On Debian 13 and sid every
-service below is also renewed with each type of key, left alone by a second run, and put back after a failure, with
-Traefik and Envoy beside them; on Debian 12 the whole suite does that. Where every tool is BusyBox's or
-toybox's, users' extended attributes of a file are not kept: they have no tool that copies them.
+Each kind of host runs these tests, with nginx: {stories}. On Debian 13 and sid, every
+service below is also renewed with each type of key, left alone by a second run, and restored after a failure, and so are Traefik and
+Envoy; on Debian 12 the whole test suite does that. Where all tools are BusyBox's or toybox's, a file's extended user attributes
+are not kept, because they have no tool that copies them.
 
 Log-ins are compared with each release's own `ssh`, at its own `sshd`, and the program on the host is killed at every step in
 each release's own shells.
@@ -44,7 +44,7 @@ Last run: {day}.
 
 ## Kinds
 
-| host | tried with | held |
+| host | tested with | passed |
 |---|---|---|
 """
 

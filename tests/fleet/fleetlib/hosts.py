@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import layer, pki, releases, services
-from .place import DIR, HERE, PATH, children, fail, missing_programs, quiet, run, start_time
+from .near import children, entering, find, keeper, keeper_or_fail, process, process_or_fail, start_time, state
+from .place import DIR, HERE, each, fail, missing_programs, quiet, run
 
 STATE = DIR / "state.json"
 # The control group of a fleet whose hosts run systemd.
@@ -25,31 +25,10 @@ NEEDED = "unshare nsenter ip bridge openssl ssh-keygen sshd sudo bash mount".spl
 
 
 # ---------------------------------------------------------------- state
-def state():
-    return json.loads(STATE.read_text()) if STATE.exists() else {"hosts": [], "services": []}
-
-
 def save(st):
     new = STATE.with_suffix(".new")
     new.write_text(json.dumps(st, indent=1) + "\n")
     new.rename(STATE)
-
-
-def find(name):
-    for h in state()["hosts"]:
-        if h["name"] == name:
-            return h
-    fail(f"no host {name}")
-
-
-def keeper():
-    """Pid of the keeper, None when there is no fleet."""
-    k = state().get("keeper")
-    return k["pid"] if k and start_time(k["pid"]) == k["start"] else None
-
-
-def keeper_or_fail():
-    return keeper() or fail("not up")
 
 
 def store():
@@ -57,26 +36,9 @@ def store():
     return Path(f"/proc/{keeper_or_fail()}/root{DIR}/store")
 
 
-def process(host):
-    """Pid of a host's process 1, None while it is off."""
-    for p in children(keeper_or_fail()):
-        try:
-            argv = Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")[:-1]
-        except OSError:
-            continue
-        if argv and argv[0] == b"unshare" and argv[-1] == host["name"].encode():
-            return next(iter(children(p)), None)
-    return None
-
-
-def process_or_fail(host):
-    return process(host) or fail(f"{host['name']} is off")
-
-
 def inside(host, *argv, **options):
     """Runs argv as root on the host, beside ssh."""
-    enter = ["nsenter", "-t", process_or_fail(host), "-m", "-u", "-i", "-n", "-p", "-r", "-w"]
-    return run(*enter, "env", "-i", f"PATH={PATH}", "HOME=/root", *argv, **options)
+    return run(*entering(host, *argv), **options)
 
 
 def plain(st=None):
@@ -136,8 +98,7 @@ def up(count, wanted, inner=0, hold=False, generation="gen1", init="plain", rele
     if install:
         releases.install(keeper(), DIR / "store", base, sorted({p for s in wanted for p in services.load(s)["packages"]}))
     layer.build(store() / "layers/base", st)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda h: prepare(h, st, generation), hosts))
+    each(lambda h: prepare(h, st, generation), hosts)
     descriptions(st)
     for h in hosts:
         order("boot", h["name"])
@@ -277,32 +238,33 @@ def order(*words):
         fifo.write(" ".join(words) + "\n")
 
 
-def wait(condition, seconds, what):
+def wait(condition, seconds, what, pause=0.02):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             fail(f"{what} not ready after {seconds} s; see {DIR}/keeper.log and {DIR}/log")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def wait_ready(hosts, seconds=120, until="services"):
-    left = list(hosts)
+    """sshd, and every service of the hosts, listen on all their ports."""
+    own = [int(p) for s in state()["services"] for p in services.load(s)["ports"]]
+    left = [(h, [22] if h["net"] == "both" or until == "sshd" else [22, *own]) for h in hosts]
 
     def all_ready():
-        left[:] = [h for h in left if not ready(h, until)]
+        left[:] = [(h, ports) for h, ports in left if not listens(h, ports)]
         return not left
 
-    wait(all_ready, seconds, ", ".join(h["name"] for h in hosts))
+    # The kernel walks through all of its connections for each look: more of them would slow down what is waited for.
+    wait(all_ready, seconds, ", ".join(h["name"] for h in hosts), pause=0.3)
 
 
-def ready(h, until):
-    """sshd, and every service of the host, listen on all their ports."""
+def listens(h, ports):
     p = process(h)
     try:
         tables = "".join(Path(f"/proc/{p}/net/{t}").read_text() for t in ("tcp", "tcp6"))
     except OSError:
         return False
-    ports = [22] if h["net"] == "both" or until == "sshd" else [22, *(int(p) for s in state()["services"] for p in services.load(s)["ports"])]
     return all(re.search(rf":{port:04X} 0+:0000 0A", tables) for port in ports)
 
 

@@ -4,16 +4,18 @@ Each generation is a directory DIR/pki/NAME with fullchain.pem (leaf, then issue
 chain.pem, privkey.pem (mode 0600) and leaf.sha256 (hexadecimal digest of the DER leaf).
 """
 
-import hashlib
+import fcntl
 import os
 import shutil
-import ssl
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
+import time
+from pathlib import Path
 
-from .place import DIR, SERVER_NAME, quiet
+from .place import DIR, HERE, SERVER_NAME, each, leaf_digest, quiet
 
 PKI = DIR / "pki"
+# What other fleets take within so many seconds.
+KEPT = Path(os.environ.get("FLEET_PKI_KEPT") or HERE.parent.parent / "target/fleet-pki").absolute()
+KEPT_FOR = 6 * 3600
 NAMES = f"DNS:{SERVER_NAME},DNS:*.fleet.test"
 KINDS = {
     "ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -66,29 +68,48 @@ def openssl(*argv, san=NAMES, work="/nonexistent"):
 
 
 def build():
-    """Makes everything that tests share, unless it is there from an earlier time."""
+    """Makes everything that tests share, unless it is there from an earlier time; fleets of tests take it from each other."""
     if (PKI / "complete").exists():
         return
     shutil.rmtree(PKI, ignore_errors=True)
+    try:
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(f"{KEPT}.lock", "w")
+    except OSError:
+        # A checkout that cannot be written.
+        make()
+        return
+    with lock:
+        # Of several fleets one makes it and the others wait.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = KEPT / "complete"
+        if not mark.exists() or not 0 <= time.time() - mark.stat().st_mtime < KEPT_FOR:
+            make()
+            # Whole or not at all, wherever this is killed.
+            new = Path(f"{KEPT}.new")
+            for old in (new, KEPT):
+                shutil.rmtree(old, ignore_errors=True)
+            shutil.copytree(PKI, new)
+            new.rename(KEPT)
+        else:
+            shutil.copytree(KEPT, PKI)
+
+
+def make():
     PKI.mkdir(parents=True)
     (PKI / "openssl.cnf").write_text(CONFIG)
     sign("root", "Fleet Test Root", "ca", days=3650)
     sign("issuer", "Fleet Test Issuing", "int", days=3000, issuer="ca")
-    with ThreadPoolExecutor(4) as pool:
-        good = [
-            pool.submit(issue, name, **how)
-            for name, how in {
-                "gen1": {},
-                "gen2": {},
-                "gen3-rsa": {"kind": "rsa"},
-                "gen4-p384": {"kind": "p384"},
-                "wrong-name": {"san": "DNS:elsewhere.example"},
-                "expired": {"dates": ("20200101000000Z", "20200201000000Z")},
-                "not-yet-valid": {"dates": ("20900101000000Z", "20910101000000Z")},
-            }.items()
-        ]
-        for one in good:
-            one.result()
+    good = {
+        "gen1": {},
+        "gen2": {},
+        "gen3-rsa": {"kind": "rsa"},
+        "gen4-p384": {"kind": "p384"},
+        "wrong-name": {"san": "DNS:elsewhere.example"},
+        "expired": {"dates": ("20200101000000Z", "20200201000000Z")},
+        "not-yet-valid": {"dates": ("20900101000000Z", "20910101000000Z")},
+    }
+    each(lambda one: issue(one[0], **one[1]), list(good.items()))
     spoil()
     (PKI / "complete").touch()
 
@@ -144,8 +165,7 @@ def lay_out(d, leaf, chain, key):
     for name, text in {"cert": leaf, "chain": chain, "fullchain": leaf + chain}.items():
         (d / f"{name}.pem").write_text(text)
     secret(d / "privkey.pem", key)
-    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
-    (d / "leaf.sha256").write_text(digest + "\n")
+    (d / "leaf.sha256").write_text(leaf_digest(leaf) + "\n")
 
 
 def secret(path, text):

@@ -1,21 +1,17 @@
 """Where things are, and small helpers around processes."""
 
-import os
+import binascii
+import hashlib
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from . import near
+from .near import PATH, fail  # noqa: F401
+
 HERE = Path(__file__).resolve().parent.parent
-# Physical path: hosts are looked up in it from inside other mount namespaces.
-DIR = Path(os.path.realpath(os.environ.get("FLEET_DIR") or Path(os.environ.get("TMPDIR", "/tmp")) / "fleet"))
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DIR = Path(near.DIR)
 SERVER_NAME = "www.fleet.test"
-
-
-def fail(message):
-    """Ends the script with a message on standard error and exit status 1."""
-    sys.exit(f"fleet: {message}")
 
 
 def run(*argv, **options):
@@ -32,20 +28,21 @@ def quiet(*argv, **options):
     return done.stdout
 
 
-def children(pid):
-    """Pids of the direct children of a process, none when it is gone."""
-    try:
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+def each(function, items):
+    """What it gives for each item, several at a time."""
+    if len(items) < 2:
+        return [function(one) for one in items]
+    # Takes as long to load as all of the others together.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(function, items))
 
 
-def start_time(pid):
-    """When a process started, in clock ticks since boot: tells it from a later one of the same number."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except OSError:
-        return None
+def leaf_digest(pem):
+    """SHA-256 of the first certificate, hexadecimal."""
+    body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+    return hashlib.sha256(binascii.a2b_base64(body)).hexdigest()
 
 
 def missing_programs(names):

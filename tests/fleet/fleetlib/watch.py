@@ -3,15 +3,13 @@
 import hashlib
 import os
 import re
-import ssl
 import stat
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import hosts, pki, services
-from .place import DIR, SERVER_NAME, run
+from .place import SERVER_NAME, each, leaf_digest, run
 
 
 def served(host, service, server_name=SERVER_NAME):
@@ -21,6 +19,8 @@ def served(host, service, server_name=SERVER_NAME):
     where = hosts.find("bastion") if host["net"] == "inner" else None
     pid = hosts.process_or_fail(where) if where else hosts.keeper_or_fail()
     argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "openssl", "s_client", "-connect", f"{host['ip']}:{port}"]
+    # Nothing is verified: reading the machine's roots would be most of the work.
+    argv += ["-no-CAfile", "-no-CApath", "-no-CAstore"]
     argv += ["-servername", server_name] + (["-starttls", starttls] if starttls else [])
     argv += ["-xmpphost", server_name] if starttls == "xmpp" else []
     try:
@@ -30,7 +30,7 @@ def served(host, service, server_name=SERVER_NAME):
     pem = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", done.stdout, re.S)
     if not pem:
         return "none", (done.stderr.strip().splitlines() or ["no certificate"])[0]
-    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[0])).hexdigest()
+    digest = leaf_digest(pem[0])
     return pki.generations().get(digest, "other"), digest
 
 
@@ -43,13 +43,12 @@ def expect(chosen, service, wanted=None, within=0.0):
             seen = served(h, service)
             if wanted in seen or (wanted is None and seen[0] != "none") or time.monotonic() >= end:
                 return seen
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     well = True
-    with ThreadPoolExecutor(4) as pool:
-        for h, seen in zip(chosen, pool.map(observe, chosen)):
-            print(h["name"], service, *seen)
-            well &= seen[0] != "none" and (wanted is None or wanted in seen)
+    for h, seen in zip(chosen, each(observe, chosen)):
+        print(h["name"], service, *seen)
+        well &= seen[0] != "none" and (wanted is None or wanted in seen)
     return well
 
 
@@ -93,8 +92,7 @@ def reset(generation="gen1"):
             services.install_pair(f"/proc/{hosts.process_or_fail(h)}/root", s, generation)
             hosts.inside(h, "sh", f"/opt/fleet/services/{s}/reload", capture_output=True, check=False)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, hosts.plain(st)))
+    each(one, hosts.plain(st))
 
 
 def link(host, flowing):
@@ -104,19 +102,3 @@ def link(host, flowing):
             *["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net"],
             *["bridge", "link", "set", "dev", nic["port"], "state", "forwarding" if flowing else "disabled"],
         )
-
-
-def as_controller(argv):
-    """Replaces this process by argv: the controller's network, the hosts' names resolved, HOME = DIR/home.
-
-    No process is put between, so that a signal to this one reaches argv.
-    """
-    env = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "SSH_AGENT_PID")}
-    env["HOME"] = str(DIR / "home")
-    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-    os.execvpe(
-        "nsenter",
-        ["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net", "unshare", "--mount", "--propagation", "private"]
-        + ["sh", "-c", script, str(DIR / "hosts"), *argv],
-        env,
-    )
