@@ -21,6 +21,32 @@ pub(super) struct Foreseen<T> {
     pub unknown: Vec<(String, String)>,
 }
 
+/// What was made of a task, and where that is written.
+pub(super) struct Placed<T> {
+    /// The task.
+    pub title: String,
+    /// As [`Task::place`](crate::playbook::Task::place).
+    pub place: Option<String>,
+    /// As [`Task::written`](crate::playbook::Task::written), for failures.
+    pub written: Option<String>,
+    /// What was made of it.
+    pub made: T,
+}
+
+impl<T> Placed<T> {
+    /// Of a task.
+    pub(super) fn of(chosen: &ChosenTask<'_>, made: T) -> Self {
+        let task = &chosen.task;
+        Self { title: task.title(), place: task.place(), written: task.written(), made }
+    }
+
+    /// The same without `made`.
+    pub(super) fn spot(&self) -> Placed<()> {
+        let Self { title, place, written, .. } = self;
+        Placed { title: title.clone(), place: place.clone(), written: written.clone(), made: () }
+    }
+}
+
 /// Every certificate task of every host, as `make` renders it; hosts in the order of the plays. What only the run
 /// would tell is warned of and left out.
 ///

@@ -1,27 +1,26 @@
-//! What a host holds of a task whose certificates cannot be read here: `certroll status` asks for what is there, and says
-//! that nothing was compared.
+//! What a host holds of a task whose certificates cannot be read here: `certroll status` asks for what is there, and compares
+//! what is served with that.
 
-use super::connection::HostConnection;
 use super::context::Context;
-use super::failure::{self, HostFailure};
+use super::failure::HostFailure;
 use super::rollout::status::held_status;
+use super::rollout::target::{Asked, Target};
+use super::verification;
 use crate::event::status::HostStatus;
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::wants;
-use crate::model::{HostName, Step};
+use crate::model::HostName;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
-use crate::remote;
 use crate::source::Diagnostics;
 use crate::template::Scope;
+use std::sync::Arc;
 
 /// A task on a host, as far as it can be told without its certificates.
 pub(super) struct Held {
-    /// The task.
-    pub task: String,
-    /// Why nothing is compared.
+    /// Why it is not compared with the playbook's certificates.
     pub why: String,
-    connection: HostConnection,
+    target: Arc<dyn Target>,
     holding: wants::Holding,
 }
 
@@ -38,35 +37,36 @@ impl Held {
         (host, scope): (&HostName, &Scope),
         problems: Diagnostics,
     ) -> Result<Self, RenderError> {
-        let Some(mut holding) = wants::holding(chosen, spec, scope) else {
+        let Some(holding) = wants::holding(chosen, spec, host, scope) else {
             return Err(RenderError::Wrong(problems));
         };
         let connections = &context.connections;
         let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
-        holding.request.dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
+        let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
+        let cluster = holding.task.certificate.cluster.as_ref();
+        let target = context.targets.target(host, connection, dirs, cluster);
         let why: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
-        Ok(Self { task: chosen.task.title(), why: why.join("; "), connection, holding })
+        Ok(Self { why: why.join("; "), target, holding })
     }
 
-    /// Asks the host.
+    /// The task.
+    pub(super) fn task(&self) -> &str {
+        &self.holding.task.title
+    }
+
+    /// Asks the host, and then looks whether its servers show what is in its files.
     ///
     /// # Errors
     /// The host is unreachable or does not answer sensibly.
-    pub(super) async fn status(
-        &self,
-        context: &Context,
-        host: &HostName,
-    ) -> Result<HostStatus, HostFailure> {
-        let emitter = &context.emitter;
-        let running = emitter.step(host, Step::Connect);
-        let process = self.connection.sh().await.map_err(|error| error.ended(&self.task))?;
-        running.end(self.connection.describe());
-        let running = emitter.step(host, Step::Inspect);
-        let facts = remote::inspect(process, &self.holding.request)
-            .await
-            .map_err(|error| failure::remote(&self.task, host, &error, None))?;
-        running.end("asked");
-        Ok(held_status(&facts, &self.holding.services, context.identity.now))
+    pub(super) async fn status(&self, context: &Context) -> Result<HostStatus, HostFailure> {
+        let wants::Holding { task, services, request } = &self.holding;
+        let asked =
+            Asked { host: &task.host, task: &task.title, request, emitter: &context.emitter };
+        let facts = self.target.held(&asked).await?;
+        let places = task.places(&facts);
+        let looks = verification::look(&places, &self.target.dialers()).await;
+        let looks: Vec<_> = places.into_iter().zip(looks).collect();
+        Ok(held_status(&facts, services, &looks, context.identity.now))
     }
 }

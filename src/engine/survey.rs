@@ -7,14 +7,14 @@ use super::emit;
 use super::end::TaskEnd;
 use super::failure::{self, HostFailure};
 use super::fan_out;
-use super::foreseen::each_task;
+use super::foreseen::{Placed, each_task};
 use super::holding::Held;
 use super::leftovers::{self, Leftovers};
 use super::rollout::job::job;
 use super::rollout::status::host_status;
 use super::rollout::target::Job;
 use super::verification::{Sought, verify_all};
-use crate::event::{Kind, TaskResult};
+use crate::event::{Failure, Kind, TaskResult};
 use crate::host::{Inspection, StateDirs};
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::verb::Verb;
@@ -30,10 +30,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Every certificate task of every host, with its material checked.
-fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Job>>, Diagnostics> {
+fn jobs(context: &Context) -> Result<IndexMap<HostName, Vec<Placed<Job>>>, Diagnostics> {
     each_task(context, |chosen, spec, vars, host, scope| {
-        job(context, chosen, spec, vars, host, scope)
+        Ok(Placed::of(chosen, job(context, chosen, spec, vars, host, scope)?))
     })
+}
+
+/// The end of a certificate task on a host, or of what certroll does of its own accord.
+type End = (Placed<()>, TaskEnd);
+
+/// Certroll's own work, which no file has.
+fn own(title: &str) -> Placed<()> {
+    Placed { title: title.to_owned(), place: None, written: None, made: () }
 }
 
 /// One piece of work per host; records and tells what became of it.
@@ -43,7 +51,7 @@ async fn over<T, F>(
     work: impl Fn(Arc<Context>, HostName, T) -> F + Clone + Send + Sync + 'static,
 ) where
     T: Send + 'static,
-    F: Future<Output = Vec<(String, TaskEnd)>> + Send,
+    F: Future<Output = Vec<End>> + Send,
 {
     for host in hosts.keys() {
         context.ledger().tally.enter(host);
@@ -57,8 +65,8 @@ async fn over<T, F>(
                 return;
             }
             let begun = Instant::now();
-            for (title, end) in work(Arc::clone(&context), host.clone(), item).await {
-                tell(&context, &title, end, begun);
+            for (spot, end) in work(Arc::clone(&context), host.clone(), item).await {
+                tell(&context, spot, end, begun);
             }
             context.tell_end(&host);
         }
@@ -66,15 +74,15 @@ async fn over<T, F>(
     let begun = Instant::now();
     let lost = |host: HostName, why: String| {
         let failure = failure::lost(verb, Step::Inspect, &why);
-        tell(context, verb, TaskEnd::failed(&host, failure), begun);
+        tell(context, own(verb), TaskEnd::failed(&host, failure), begun);
     };
     fan_out::each(context, hosts.into_iter().collect(), each, lost).await;
 }
 
-fn tell(context: &Context, title: &str, end: TaskEnd, begun: Instant) {
+fn tell(context: &Context, spot: Placed<()>, end: TaskEnd, begun: Instant) {
     let emitter = &context.emitter;
     if let Some(failure) = &end.failure {
-        emitter.failure(&end.host, failure.clone());
+        emitter.failure(&end.host, Failure { place: spot.written, ..failure.clone() });
     }
     {
         let tally = &mut context.ledger().tally;
@@ -84,8 +92,8 @@ fn tell(context: &Context, title: &str, end: TaskEnd, begun: Instant) {
         }
     }
     let kind = Kind::TaskEnd {
-        task: title.to_owned(),
-        place: None,
+        task: spot.title,
+        place: spot.place,
         result: end.result,
         message: end.message,
         output: end.output,
@@ -107,11 +115,11 @@ async fn verify(context: &Arc<Context>) -> Result<(), Diagnostics> {
     over(context, jobs(context)?, |context, host, jobs| async move {
         let mut ends = Vec::new();
         for job in jobs {
-            let end = match verify_job(&context, &job).await {
+            let end = match verify_job(&context, &job.made).await {
                 Ok(words) => ok(&host, words),
                 Err(ended) => TaskEnd::failed(&host, ended),
             };
-            ends.push((job.task().to_owned(), end));
+            ends.push((job.spot(), end));
         }
         ends
     })
@@ -170,26 +178,23 @@ enum Asked {
 /// What else is wrong with the playbook's values.
 async fn status(context: &Arc<Context>) -> Result<(), Diagnostics> {
     let asked = each_task(context, |chosen, spec, vars, host, scope| {
-        match job(context, chosen, spec, vars, host, scope) {
-            Ok(job) => Ok(Asked::Compared(Box::new(job))),
+        let asked = match job(context, chosen, spec, vars, host, scope) {
+            Ok(job) => Asked::Compared(Box::new(job)),
             Err(RenderError::Wrong(problems)) => {
-                let held = Held::of(context, chosen, spec, vars, (host, scope), problems);
-                held.map(|held| Asked::Held(Box::new(held)))
+                let held = Held::of(context, chosen, spec, vars, (host, scope), problems)?;
+                Asked::Held(Box::new(held))
             }
-            Err(unknown) => Err(unknown),
-        }
+            Err(unknown) => return Err(unknown),
+        };
+        Ok(Placed::of(chosen, asked))
     })?;
     over(context, asked, |context, host, asked| async move {
         let mut ends = Vec::new();
         for asked in asked {
-            let title = match &asked {
-                Asked::Compared(job) => job.task().to_owned(),
-                Asked::Held(held) => held.task.clone(),
-            };
-            match status_of(&context, &host, &asked).await {
-                Ok(end) => ends.push((title, end)),
+            match status_of(&context, &host, &asked.made).await {
+                Ok(end) => ends.push((asked.spot(), end)),
                 Err(ended) => {
-                    ends.push((title, TaskEnd::failed(&host, ended)));
+                    ends.push((asked.spot(), TaskEnd::failed(&host, ended)));
                     break;
                 }
             }
@@ -211,13 +216,14 @@ async fn status_of(
             (job.task(), host_status(&view, context.identity.now))
         }
         Asked::Held(held) => {
-            let status = held.status(context, host).await?;
-            let words = format!(
-                "task '{}': nothing is compared, and no server looked at: {}",
-                held.task, held.why
-            );
+            let status = held.status(context).await?;
+            let seen = match status.served.is_empty() {
+                true => "nothing is compared, and no server shows a certificate of its files",
+                false => "what is served is compared with its files, and these with nothing",
+            };
+            let words = format!("task '{}': {seen}: {}", held.task(), held.why);
             context.emitter.warn(Some(host), words);
-            (held.task.as_str(), status)
+            (held.task(), status)
         }
     };
     let words = match status.is_unfinished() {
@@ -252,7 +258,7 @@ async fn recover_all(context: &Arc<Context>) -> Result<(), Diagnostics> {
             Ok(words) => TaskEnd { result: TaskResult::Changed, ..ok(&host, words.join("; ")) },
             Err(ended) => TaskEnd::failed(&host, ended),
         };
-        vec![("recover".to_owned(), end)]
+        vec![(own("recover"), end)]
     })
     .await;
     Ok(())
@@ -284,7 +290,7 @@ async fn ping(context: &Arc<Context>) -> Result<(), Diagnostics> {
             Ok(words) => ok(&host, words),
             Err(ended) => TaskEnd::failed(&host, ended),
         };
-        vec![("ping".to_owned(), end)]
+        vec![(own("ping"), end)]
     })
     .await;
     Ok(())
@@ -306,7 +312,7 @@ async fn discover(context: &Arc<Context>, expiring: Option<i64>) -> Result<(), D
                 Ok(words) => ok(&host, words),
                 Err(ended) => TaskEnd::failed(&host, ended),
             };
-            vec![("discover".to_owned(), end)]
+            vec![(own("discover"), end)]
         }
     })
     .await;

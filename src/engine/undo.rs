@@ -6,7 +6,7 @@ use super::context::{Context, Operator};
 use super::end::TaskEnd;
 use super::failure;
 use super::fan_out;
-use super::foreseen::{self, Foreseen};
+use super::foreseen::{self, Foreseen, Placed};
 use super::ledger::Confirmed;
 use super::rollout::job::job;
 use super::rollout::target::Job;
@@ -159,14 +159,14 @@ impl Operator for Nobody {
 /// held before is not kept, is named and takes no further part.
 pub(super) async fn look(context: &Arc<Context>) {
     context.emitter.run(Kind::TaskStart { task: LOOK.to_owned(), place: None });
-    let mut items: IndexMap<HostName, Vec<Job>> = IndexMap::new();
+    let mut items: IndexMap<HostName, Vec<Placed<Job>>> = IndexMap::new();
     for at in context.inputs.project.plays() {
         let hosts = at.hosts(&context.inputs.variables).unwrap_or_default();
         let vars = PlayScope::new(at.book, at.play, &hosts);
         for host in &hosts {
             let made =
                 foreseen::of_host(context, at, &vars, host, |chosen, spec, vars, host, scope| {
-                    job(context, chosen, spec, vars, host, scope)
+                    Ok(Placed::of(chosen, job(context, chosen, spec, vars, host, scope)?))
                 });
             match made {
                 // What only the run tells is looked at in its turn.
@@ -175,15 +175,17 @@ pub(super) async fn look(context: &Arc<Context>) {
             }
         }
     }
-    let work = |context: Arc<Context>, host: HostName, jobs: Vec<Job>| async move {
+    let work = |context: Arc<Context>, host: HostName, jobs: Vec<Placed<Job>>| async move {
         if context.stop.is_interrupt() {
             return;
         }
         let begun = Instant::now();
-        for job in jobs {
+        for Placed { written, made: job, .. } in jobs {
             let concerned = job.earlier.is_some() && job.is_concerned();
             if concerned && let Err(failure) = job.target.observe(&job).await {
-                return fail(&context, TaskEnd::failed(&host, failure), begun);
+                let mut end = TaskEnd::failed(&host, failure);
+                end.failure.iter_mut().for_each(|failure| failure.place.clone_from(&written));
+                return fail(&context, end, begun);
             }
         }
     };

@@ -199,7 +199,7 @@ impl Preflight<'_> {
                     // Its hosts are asked all the same, and told apart from what could be compared.
                     Err(RenderError::Wrong(_))
                         if self.inputs.project.options.verb == Verb::Status
-                            && wants::holding(chosen, spec, &scope).is_some() => {}
+                            && wants::holding(chosen, spec, host, &scope).is_some() => {}
                     Err(RenderError::Wrong(problems)) => self.report.extend(problems, host),
                     Err(RenderError::NotYetKnown(name)) => {
                         let title = task.title();

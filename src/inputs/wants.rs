@@ -7,6 +7,7 @@ use crate::host::{Attributes, Inspection};
 use crate::model::{Fingerprint, HostName, RemotePath};
 use crate::plan::destinations::{ask_what_is_there, destinations};
 use crate::plan::error::PlanError;
+use crate::plan::held::HeldTask;
 use crate::plan::left_open::is_left_open;
 use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
@@ -72,10 +73,9 @@ pub(crate) fn want(
         return Err(RenderError::Wrong(found));
     }
     let span = rendered.span.clone();
-    let address = scope.text(&Node::made(crate::source::Value::Text("{{ ansible_host }}".into())));
     let wanted = CertificateRequest {
         host: host.clone(),
-        address: address.unwrap_or_else(|_| host.as_str().to_owned()),
+        address: address(host, scope),
         task: task.title(),
         certificate: rendered,
         materials,
@@ -168,28 +168,40 @@ pub(crate) fn paths(
 
 /// A task as far as it can be told without its certificates.
 pub(crate) struct Holding {
+    /// The task.
+    pub task: HeldTask,
     /// The services, joined by `, `.
     pub services: String,
     /// What to ask of the host.
     pub request: Inspection,
 }
 
-/// What can be asked of a host without a look at any certificate; `None` where a secret takes the pair, or where more than
-/// the certificates is wrong.
+/// What can be asked of a host without a look at any certificate; `None` where more than the certificates is wrong.
 pub(crate) fn holding(
     chosen: &ChosenTask<'_>,
     spec: &CertificateSpec,
+    host: &HostName,
     scope: &Scope,
 ) -> Option<Holding> {
     let rendered = certificate::render(spec, scope, chosen.at.directory()).ok()?;
     let mut found = Diagnostics::default();
     let profiles = profiles(chosen.at.book, &rendered, &mut found);
-    if found.has_errors() || rendered.cluster.is_some() {
+    if found.has_errors() {
         return None;
     }
     let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let services = names.join(", ");
     let request = ask_what_is_there(&rendered, &profiles);
-    Some(Holding { services: names.join(", "), request })
+    let (host, title) = (host.clone(), chosen.task.title());
+    let address = address(&host, scope);
+    let task = HeldTask { host, address, title, certificate: rendered, profiles };
+    Some(Holding { task, services, request })
+}
+
+/// Where a host is reached from the controller.
+fn address(host: &HostName, scope: &Scope) -> String {
+    let address = scope.text(&Node::made(crate::source::Value::Text("{{ ansible_host }}".into())));
+    address.unwrap_or_else(|_| host.as_str().to_owned())
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {

@@ -3,7 +3,7 @@
 
 use crate::host::{HostKind, Inspection, InspectionVariant};
 use crate::model::RemotePath;
-use crate::playbook::certificate::CertificateTask;
+use crate::playbook::certificate::{CertificateTask, Pair};
 use crate::services::{Profile, choose};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,6 +47,20 @@ pub(crate) fn ask_what_is_there(task: &CertificateTask, profiles: &[Arc<Profile>
         }
     }
     Inspection { variants, ..Inspection::default() }
+}
+
+/// Where the certificate of a pair would be among those places, on a host of that kind.
+pub(super) fn of_certificate(
+    task: &CertificateTask,
+    pair: &Pair,
+    profiles: &[Arc<Profile>],
+    kind: HostKind,
+) -> Vec<RemotePath> {
+    let dest = &pair.dest;
+    let named = [&dest.cert, &dest.combined].into_iter().flatten().cloned();
+    let is_usual = task.pairs.len() == 1 && dest.combined.is_none() && dest.cert.is_none();
+    let usual = profiles.iter().filter(|_| is_usual);
+    named.chain(usual.filter_map(|profile| Some(choose(profile, kind).dest?.cert))).collect()
 }
 
 fn on_kind(task: &CertificateTask, profiles: &[Arc<Profile>], kind: HostKind) -> Vec<RemotePath> {

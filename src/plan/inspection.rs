@@ -278,6 +278,11 @@ impl<'a> ServiceView<'a> {
 }
 
 impl PlaceView<'_> {
+    /// Whether what was seen says anything: of the usual places, those where nothing listens do not.
+    pub(crate) fn tells(&self) -> bool {
+        self.probe.alternatives.is_none() || self.look.is_ok()
+    }
+
     /// What was seen, without its details.
     pub fn before(&self) -> SeenBefore {
         match self.look {

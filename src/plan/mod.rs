@@ -14,6 +14,7 @@ pub(crate) mod enclosed;
 pub(crate) mod error;
 pub(crate) mod evidence;
 mod file_plan;
+pub(crate) mod held;
 pub(crate) mod host_plan;
 pub(crate) mod inspection;
 mod layout;

@@ -7,35 +7,40 @@ use crate::event::status::{
 use crate::host::{FileFacts, FileState, HostFacts, JournalState};
 use crate::material::Certificate;
 use crate::model::{Fingerprint, Timestamp};
-use crate::plan::inspection::{FileView, HostView, PlaceView};
+use crate::plan::desired::ProbeWant;
+use crate::plan::inspection::{FileView, HostView, Look, PlaceView};
 use crate::plan::row::brief;
 
 /// From what was observed.
 pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     let services: Vec<&str> = view.desired().services.iter().map(|one| one.name.as_str()).collect();
     let services = services.join(", ");
+    // A server may have several certificates: the one that was asked for counts.
+    let served =
+        |place: PlaceView<'_>| served_status(place, &view.leaves_on_disk(place.probe.pair), now);
     let compared = |FileView { want, there }: FileView<'_>| FileStatus {
         as_wanted: there.sha256().map(|digest| digest == want.digest),
         ..file_status(&services, there, now)
     };
     HostStatus {
         files: view.files().map(compared).collect(),
-        served: view
-            .places()
-            // Of the usual places those where nothing listens say nothing.
-            .filter(|place| place.probe.alternatives.is_none() || place.look.is_ok())
-            // A server may have several certificates: the one that was asked for counts.
-            .map(|place| served_status(place, &view.leaves_on_disk(place.probe.pair), now))
-            .collect(),
-        ..held_status(view.facts(), &services, now)
+        served: view.places().filter(PlaceView::tells).map(served).collect(),
+        ..held_status(view.facts(), &services, &[], now)
     }
 }
 
-/// The same where it is not known what is wanted: nothing is compared, and no place looked at.
-pub(crate) fn held_status(facts: &HostFacts, services: &str, now: Timestamp) -> HostStatus {
+/// The same where it is not known what is wanted: files are compared with nothing, and what is served with them.
+pub(crate) fn held_status(
+    facts: &HostFacts,
+    services: &str,
+    looks: &[(ProbeWant, Look)],
+    now: Timestamp,
+) -> HostStatus {
+    let places = looks.iter().map(|(probe, look)| PlaceView { probe, look });
+    let served = |place: PlaceView<'_>| served_status(place, &[place.probe.leaf], now);
     HostStatus {
         files: facts.files.iter().map(|there| file_status(services, there, now)).collect(),
-        served: Vec::new(),
+        served: places.filter(PlaceView::tells).map(served).collect(),
         lock: facts.lock.as_ref().map(|lock| format!("process {}: {}", lock.pid, lock.note)),
         journals: facts
             .journals

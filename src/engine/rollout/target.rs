@@ -6,12 +6,12 @@
 
 use crate::engine::connection::HostConnection;
 use crate::engine::emit::Emitter;
-use crate::engine::failure::HostFailure;
+use crate::engine::failure::{self, HostFailure};
 use crate::engine::identity::Identity;
 use crate::engine::verification::Dialers;
 use crate::event::planned::PlannedTask;
-use crate::host::{StateDirs, StepFailure};
-use crate::model::{Guarantee, HostName, RemotePath};
+use crate::host::{HostFacts, Inspection, StateDirs, StepFailure};
+use crate::model::{Guarantee, HostName, RemotePath, Step};
 use crate::plan::earlier::Earlier;
 use crate::plan::evidence::{Evidence, Seen};
 use crate::plan::host_plan::HostPlan;
@@ -38,6 +38,15 @@ pub(crate) trait Target: Send + Sync {
     ///
     /// Fails as [`observe`](Self::observe) does.
     fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>>;
+
+    /// Asks what is there for a task whose certificates are not at hand. Changes nothing. Without an answer of its own a
+    /// target cannot be asked so.
+    ///
+    /// Fails as [`observe`](Self::observe) does.
+    fn held<'a>(&'a self, asked: &'a Asked<'a>) -> BoxFuture<'a, Result<HostFacts, HostFailure>> {
+        let why = "this kind of target cannot be asked without the certificates";
+        Box::pin(async move { Err(failure::before_commit(asked.task, Step::Inspect, why)) })
+    }
 
     /// Asks what is there, looks at what is served, and plans. Changes nothing.
     ///
@@ -158,6 +167,18 @@ impl NotBegun {
             Self::Busy { failure, .. } | Self::Stale(failure) | Self::Failed(failure) => failure,
         }
     }
+}
+
+/// What is asked for a task whose certificates are not at hand.
+pub(crate) struct Asked<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// The task.
+    pub task: &'a str,
+    /// Its destinations.
+    pub request: &'a Inspection,
+    /// Where its steps are told.
+    pub emitter: &'a Emitter,
 }
 
 /// Whose leftovers are settled.

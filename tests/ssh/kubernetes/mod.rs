@@ -36,6 +36,16 @@ async fn a_pair_is_planned_changed_verified_and_then_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_without_the_pair_tells_what_the_secret_holds_and_whether_that_is_served() {
+    let site = Site::new().await;
+    site.playbook("not-here", "", "");
+    let asked = site.run(&["status", "-o", "json"]).await;
+    let file = "\"as_wanted\":null";
+    asked.expect(0, &[file, "\"as_in_file\":true", "what is served is compared with its files"]);
+    site.run(&["verify"]).await.expect(1, &["not-here.pem"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_uses_the_secret_is_told_and_which_names_nobody_looks_at() {
     let site = Site::new().await;
     if site.fake.is_none() {

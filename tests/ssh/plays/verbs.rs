@@ -61,6 +61,15 @@ async fn verify_alone_tells_new_from_old() {
         (2, "edge1=failed edge2=failed"),
         "{before}"
     );
+    // A failure names the file of the task, and the way there.
+    std::fs::write(site.lab.directory().join("renew.yml"), CERTIFICATE).expect("writable");
+    let before = site.play("verify", "", "    - import_tasks: renew.yml\n", &[]).await;
+    let events = before.events();
+    let failures = of(&events, "failure");
+    let way = "renew.yml:2, included from play.yml:4";
+    assert!(failures.iter().all(|failure| failure["place"] == way), "{before}");
+    assert!(of(&events, "task_end").iter().all(|end| end["place"] == "renew.yml:2"), "{before}");
+
     site.play("apply", "", CERTIFICATE, &["--limit", "edge2"]).await;
     let after = site.play("verify", "", CERTIFICATE, &[]).await;
     assert_eq!(
@@ -88,7 +97,8 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(status["served"][0]["as_in_file"], true, "{status}");
     let generation = file["backups"][0]["generation"].as_str().expect("a backup").to_owned();
 
-    // Without the certificate here the host is asked all the same; that nothing is compared is said.
+    // Without the certificate here the host is asked all the same, and its servers are: that the files are compared with
+    // nothing is said.
     let directory = site.lab.directory();
     let (here, away) = (directory.join("certs"), directory.join("away"));
     std::fs::rename(&here, &away).expect("a move");
@@ -100,7 +110,10 @@ async fn an_earlier_generation_comes_back_and_status_names_it() {
     assert_eq!(file["as_wanted"], serde_json::Value::Null, "{status}");
     assert!(file["certificate"].is_object(), "{status}");
     assert_eq!(file["backups"][0]["generation"], generation.as_str(), "{status}");
-    let words = "nothing is compared, and no server looked at";
+    let served = &held["served"][0];
+    assert_eq!(served["as_in_file"], true, "{status}");
+    assert_eq!(served["certificate"]["sha256"], file["certificate"]["sha256"], "{status}");
+    let words = "what is served is compared with its files";
     assert!(of(&events, "note").iter().any(|note| note.to_string().contains(words)), "{status}");
     assert_eq!(site.play("verify", "", CERTIFICATE, &[]).await.code, 1);
     std::fs::rename(&away, &here).expect("a move");

@@ -1,12 +1,16 @@
 //! Files on a host behind SSH, switched in one transaction: the host undoes by itself what is not confirmed.
 
-use super::observe::{observe, recover, status};
+use super::observe::{held, observe, recover, status};
 use super::proof;
 use crate::engine::connection::HostConnection;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Revived, Staged, Target};
+use crate::engine::rollout::target::{
+    Asked, Job, NotBegun, Observed, Recovery, Revived, Staged, Target,
+};
 use crate::engine::verification::Dialers;
-use crate::host::{self, Committed, RolledBack, StateDirs, StepFailure, Validation, ValidationWay};
+use crate::host::{
+    self, Committed, HostFacts, RolledBack, StateDirs, StepFailure, Validation, ValidationWay,
+};
 use crate::model::text::plural;
 use crate::model::{Guarantee, Step};
 use crate::plan::container;
@@ -45,6 +49,10 @@ impl Target for Files {
 
     fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
         Box::pin(status(job, &self.connection, self.dirs.as_ref()))
+    }
+
+    fn held<'a>(&'a self, asked: &'a Asked<'a>) -> BoxFuture<'a, Result<HostFacts, HostFailure>> {
+        Box::pin(held(asked, &self.connection, self.dirs.as_ref()))
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {

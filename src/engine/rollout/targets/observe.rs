@@ -5,7 +5,7 @@ use crate::engine::connection::HostConnection;
 use crate::engine::difference::{SHOWN, difference};
 use crate::engine::emit::Running;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery};
+use crate::engine::rollout::target::{Asked, Job, NotBegun, Observed, Recovery};
 use crate::engine::verification;
 use crate::host::{
     FileRole, HostFacts, Inspection, ModuleRequest, Recovered, RecoveredEnd, StateDirs, Verb,
@@ -178,6 +178,27 @@ pub(super) async fn status(
     let view = view.map_err(|why| refuse(why.to_string()))?;
     running.end("asked");
     Ok(view)
+}
+
+/// What is at the destinations of a task whose certificates are not at hand. Changes nothing, and runs no command of the task.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) async fn held(
+    asked: &Asked<'_>,
+    connection: &HostConnection,
+    dirs: Option<&StateDirs>,
+) -> Result<HostFacts, HostFailure> {
+    let Asked { host, task, request, emitter } = *asked;
+    let running = emitter.step(host, Step::Connect);
+    let process = connection.sh().await.map_err(|error| error.ended(task))?;
+    running.end(connection.describe());
+    let running = emitter.step(host, Step::Inspect);
+    let request = Inspection { dirs: dirs.cloned(), ..request.clone() };
+    let facts = remote::inspect(process, &request).await;
+    let facts = facts.map_err(|error| failure::remote(task, host, &error, None))?;
+    running.end("asked");
+    Ok(facts)
 }
 
 /// Asks a host and looks at what is served, at the same time. With the shell that asked.

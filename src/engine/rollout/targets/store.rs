@@ -1,4 +1,4 @@
-//! What a target that is no host says of itself in the words of one: each of its values is a file to the plan.
+//! How a target that is not a host describes itself to the plan, which knows hosts only: each of its values is a file.
 
 use crate::host::{FileFacts, FileState, HostFacts, RegularFile, Tools};
 use crate::model::{FileMode, Fingerprint, RemotePath};

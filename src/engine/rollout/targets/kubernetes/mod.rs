@@ -12,7 +12,8 @@ mod trial;
 pub(super) use place::{Clusters, Kubernetes};
 
 use crate::engine::failure::HostFailure;
-use crate::engine::rollout::target::{Job, NotBegun, Observed, Recovery, Staged, Target};
+use crate::engine::rollout::target::{Asked, Job, NotBegun, Observed, Recovery, Staged, Target};
+use crate::host::HostFacts;
 use crate::model::Guarantee;
 use crate::plan::inspection::HostView;
 use futures::future::BoxFuture;
@@ -30,6 +31,10 @@ impl Target for Kubernetes {
 
     fn status<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<HostView, HostFailure>> {
         Box::pin(observe::status(self, job))
+    }
+
+    fn held<'a>(&'a self, asked: &'a Asked<'a>) -> BoxFuture<'a, Result<HostFacts, HostFailure>> {
+        Box::pin(observe::held(self, asked))
     }
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {

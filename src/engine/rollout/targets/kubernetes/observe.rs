@@ -4,8 +4,9 @@ use super::asking::{CERTIFICATE, not_reached, read, value_of};
 use super::kept::{Previous, name_of};
 use super::place::{Kubernetes, Looked};
 use super::trial;
+use crate::engine::emit::Emitter;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::rollout::target::{Job, Observed, Target};
+use crate::engine::rollout::target::{Asked, Job, Observed, Target};
 use crate::engine::rollout::targets::store;
 use crate::engine::verification;
 use crate::host::{FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState};
@@ -14,7 +15,7 @@ use crate::kubernetes::{
     last_applied, owners, patch,
 };
 use crate::material::{Certificate, PrivateKey, PublicKey, certificates_in};
-use crate::model::{Fingerprint, Secret, Step};
+use crate::model::{FileMode, Fingerprint, HostName, RemotePath, Secret, Step};
 use crate::plan::build::build;
 use crate::plan::desired::DesiredState;
 use crate::plan::earlier::earlier;
@@ -26,9 +27,13 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 
 /// Connects, and asks the API server who it is.
-async fn connect(target: &Kubernetes, job: &Job) -> Result<Cluster, HostFailure> {
-    let task = job.task();
-    let running = job.emitter.step(job.host(), Step::Connect);
+async fn connect(
+    target: &Kubernetes,
+    task: &str,
+    host: &HostName,
+    emitter: &Emitter,
+) -> Result<Cluster, HostFailure> {
+    let running = emitter.step(host, Step::Connect);
     let opened = target.clusters.open(&target.access).await;
     let opened = opened.map_err(|error| failure::turned_away(task, error.to_string()))?;
     let cluster = &opened.cluster;
@@ -39,12 +44,12 @@ async fn connect(target: &Kubernetes, job: &Job) -> Result<Cluster, HostFailure>
 
 /// Reads the secret and looks at what is served, at the same time. Changes nothing.
 pub(super) async fn status(target: &Kubernetes, job: &Job) -> Result<HostView, HostFailure> {
-    let cluster = connect(target, job).await?;
+    let cluster = connect(target, job.task(), job.host(), &job.emitter).await?;
     let running = job.emitter.step(job.host(), Step::Inspect);
     let dialers = target.dialers();
     let (present, previous, looks) = tokio::join!(
         read(&cluster, &target.name),
-        kept(&cluster, target, job),
+        kept(&cluster, target, job.earlier.is_some()),
         verification::look(job.variants.probes(), &dialers),
     );
     let present = present.map_err(|failed| not_readable(target, job.task(), &failed))?;
@@ -55,13 +60,32 @@ pub(super) async fn status(target: &Kubernetes, job: &Job) -> Result<HostView, H
     Ok(view)
 }
 
-/// The second secret, where the task keeps one or an earlier pair is wanted.
+/// Reads the secret of a task whose pair is not at hand. Changes nothing.
+pub(super) async fn held(target: &Kubernetes, asked: &Asked<'_>) -> Result<HostFacts, HostFailure> {
+    let Asked { host, task, request, emitter } = *asked;
+    let cluster = connect(target, task, host, emitter).await?;
+    let running = emitter.step(host, Step::Inspect);
+    let (present, previous) =
+        tokio::join!(read(&cluster, &target.name), kept(&cluster, target, false));
+    let present = present.map_err(|failed| not_readable(target, task, &failed))?;
+    let previous = previous.map_err(|failed| not_reached(task, &failed))?;
+    let mut facts = store::a_store();
+    cluster.context.clone_into(&mut facts.user);
+    let here = request.variants.iter().filter(|variant| variant.kinds.contains(&facts.kind));
+    let value = |path| a_value(path, None, None, present.as_ref(), previous.as_ref());
+    facts.files = here.flat_map(|variant| &variant.files).map(value).collect();
+    facts.journals = previous.as_ref().and_then(interrupted).into_iter().collect();
+    running.end("asked");
+    Ok(facts)
+}
+
+/// The second secret, where the task keeps one or it is wanted all the same, for an earlier pair.
 async fn kept(
     cluster: &Cluster,
     target: &Kubernetes,
-    job: &Job,
+    is_wanted: bool,
 ) -> Result<Option<Previous>, Failed> {
-    match target.wanted.keep_previous || job.earlier.is_some() {
+    match target.wanted.keep_previous || is_wanted {
         true => Previous::read(cluster, &target.name).await,
         false => Ok(None),
     }
@@ -87,13 +111,13 @@ fn view(
 pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, HostFailure> {
     let (host, task) = (job.host(), job.task());
     let refuse = |why: String| failure::before_commit(task, Step::Inspect, why);
-    let cluster = &connect(target, job).await?;
+    let cluster = &connect(target, task, host, &job.emitter).await?;
     let running = job.emitter.step(host, Step::Inspect);
     let dialers = target.dialers();
     let (present, right, previous, users, looks) = tokio::join!(
         read(cluster, &target.name),
         may(cluster, target, "patch"),
-        kept(cluster, target, job),
+        kept(cluster, target, job.earlier.is_some()),
         async { if job.plan_only { users(cluster, target).await } else { Vec::new() } },
         verification::look(job.variants.probes(), &dialers),
     );
@@ -224,29 +248,36 @@ fn tell_values(
     present: Option<&TlsSecret>,
     previous: Option<&Previous>,
 ) {
-    let files = desired.files.iter().map(|want| (&want.path, want.fallback.mode));
-    let kept = desired.kept_keys.iter().map(|kept| (&kept.path, None));
-    facts.files = files
-        .chain(kept)
-        .map(|(path, mode)| {
-            let key = value_of(path);
-            let value = present.and_then(|secret| secret.value(key));
-            let state = value.map_or(FileState::Absent, |value| {
-                let mut file = store::a_file(Fingerprint::of(value.expose()), mode);
-                file.size = value.expose().len() as u64;
-                if key == CERTIFICATE {
-                    file.certificates = leaves(value);
-                } else {
-                    file.holds_key = true;
-                    let kept = desired.kept_keys.iter().find(|kept| kept.path == *path);
-                    file.public_key_pem = kept.map(|kept| public_half(value, &kept.leaf));
-                }
-                FileState::File(Box::new(file))
-            });
-            let generations = previous.and_then(|kept| kept.generation(key)).into_iter().collect();
-            FileFacts { state, generations, ..store::an_absent_file(path) }
-        })
-        .collect();
+    let files = desired.files.iter();
+    let files = files.map(|want| a_value(&want.path, want.fallback.mode, None, present, previous));
+    let kept = desired.kept_keys.iter();
+    let kept = kept.map(|kept| a_value(&kept.path, None, Some(&kept.leaf), present, previous));
+    facts.files = files.chain(kept).collect();
+}
+
+/// A value as a file; of a key that stays, its public half where it is that leaf's.
+fn a_value(
+    path: &RemotePath,
+    mode: Option<FileMode>,
+    kept_for: Option<&Certificate>,
+    present: Option<&TlsSecret>,
+    previous: Option<&Previous>,
+) -> FileFacts {
+    let key = value_of(path);
+    let value = present.and_then(|secret| secret.value(key));
+    let state = value.map_or(FileState::Absent, |value| {
+        let mut file = store::a_file(Fingerprint::of(value.expose()), mode);
+        file.size = value.expose().len() as u64;
+        if key == CERTIFICATE {
+            file.certificates = leaves(value);
+        } else {
+            file.holds_key = true;
+            file.public_key_pem = kept_for.map(|leaf| public_half(value, leaf));
+        }
+        FileState::File(Box::new(file))
+    });
+    let generations = previous.and_then(|kept| kept.generation(key)).into_iter().collect();
+    FileFacts { state, generations, ..store::an_absent_file(path) }
 }
 
 fn leaves(value: &Secret<Vec<u8>>) -> Vec<Arc<Certificate>> {
