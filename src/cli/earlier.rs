@@ -1,4 +1,4 @@
-//! A run of the past as one that follows it needs it: where its hosts had come to, and what it has changed.
+//! What a run needs to know of the earlier one that it follows: how far its hosts had come, and what it changed.
 
 use super::failure::Failure;
 use super::history;

@@ -1,4 +1,4 @@
-//! `--limit @failed`, `@unreachable`, `@changed`: hosts of a run of the past.
+//! `--limit @failed`, `@unreachable`, `@changed`: hosts of a past run.
 
 use super::failure::Failure;
 use super::history;

@@ -1,4 +1,4 @@
-//! `--list-hosts`, `--list-tasks` and `--list-tags`: what a run would go over.
+//! `--list-hosts`, `--list-tasks` and `--list-tags`: what a run would touch.
 
 use super::args::RunArgs;
 use crate::inputs::project::{Book, Project};

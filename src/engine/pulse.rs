@@ -1,4 +1,4 @@
-//! Whether the controller itself stood still: it was stopped, or its machine slept. Hosts that waited for a word
+//! Whether the controller itself stood still: it was stopped, or its machine slept. Hosts that waited for an answer
 //! meanwhile went back by themselves.
 
 use crate::model::Timestamp;

@@ -1,4 +1,4 @@
-//! Options of the `ssh` command, as inventories for Ansible carry them
+//! Options of the `ssh` command, as Ansible inventories carry them
 //! (`ansible_ssh_common_args: -o ProxyJump=bastion`).
 
 use super::ssh_config::keyword::{jumps, port};

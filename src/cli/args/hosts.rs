@@ -45,7 +45,7 @@ pub(in crate::cli) struct DiscoverArgs {
     /// Only make handshakes with these: HOST:PORT, or a file with one per line; repeatable
     #[arg(long, value_name = "HOST:PORT|FILE", num_args = 1.., conflicts_with_all = ["sources", "limit", "shard"])]
     pub scan: Vec<String>,
-    /// Show only what has less time left than this, or a problem: `21d`, `12h`
+    /// Show only certificates that expire within this time, or have a problem: `21d`, `12h`
     #[arg(long, value_name = "TIME", value_parser = days)]
     pub expiring: Option<i64>,
     /// Exit with code 3 when something needs attention; without --expiring, that is less than 21 days left

@@ -66,7 +66,7 @@ impl ShowArgs {
 /// `report`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReportArgs {
-    /// What `-o json` of the runs wrote, or their records: one file of each shard
+    /// The output of the runs with `-o json`, or their records: one file per shard
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Write a report of all of them to this file: .html, .md, .json, or .xml for JUnit; repeatable

@@ -59,7 +59,7 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Find the certificates on hosts: files, who reads them, what is served, days left
     Discover(DiscoverArgs),
-    /// Write a playbook for the certificates that hosts have, which plan shows as unchanged
+    /// Write a playbook for the certificates that hosts have now: `plan` shows it as unchanged
     Init(InitArgs),
     /// List past runs, or show one of them
     History(HistoryArgs),
@@ -71,7 +71,7 @@ pub(super) enum Command {
     Config(ConfigArgs),
     /// Run a rollout on a simulated fleet: no set-up, no root, nothing left behind
     Demo(DemoArgs),
-    /// Print shell completions, which know hosts, groups, tags, tasks, profiles and runs in bash, zsh and fish
+    /// Print shell completions; those for bash, zsh and fish know hosts, groups, tags, tasks, profiles and runs
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -27,28 +27,28 @@ impl OutputArgs {
 /// How a run is watched.
 #[derive(Debug, Args, Clone, Default)]
 pub(in crate::cli) struct WatchArgs {
-    /// How the run is shown while it goes on
+    /// How to show the progress of the run
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub progress: WatchedAs,
-    /// Say nothing when nothing was to do and all is well, as in cron
+    /// Print nothing if there was nothing to do and all is well; for cron
     #[arg(short = 'q', long, conflicts_with_all = ["verbose", "output"])]
     pub quiet: bool,
-    /// Begin each line that is shown while the run goes on with the time (UTC)
+    /// Start each line of progress with the time (UTC)
     #[arg(long)]
     pub timestamps: bool,
 }
 
-/// How a run is shown while it goes on.
+/// How the progress of a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum WatchedAs {
     /// A board on a terminal, else grouped
     #[default]
     Auto,
-    /// A line for each step as it ends: for screen readers, and terminals that cannot move their cursor
+    /// A line for each step as it ends: for screen readers, and for terminals that cannot move their cursor
     Plain,
-    /// The same lines, those of a host together: for the logs of CI systems
+    /// The same lines, grouped by host: for the logs of CI systems
     Grouped,
-    /// Only the end
+    /// Only how it ended
     None,
 }
 

@@ -139,8 +139,8 @@ pub(in crate::cli) struct StatusArgs {
     #[command(flatten)]
     /// Common flags
     pub run: RunArgs,
-    /// Exit with code 3 when a host is not as the playbook wants it, serves something else than its files
-    /// hold, or has an unfinished transaction
+    /// Exit with code 3 when a host is not as the playbook wants it, serves something other than its files,
+    /// or has an unfinished transaction
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -154,8 +154,8 @@ pub(in crate::cli) struct ApplyArgs {
     /// Dry run: the same as `plan`
     #[arg(short = 'C', long)]
     pub check: bool,
-    /// Go on with a run that was cut off or stopped, or where hosts failed: the beginning of its name, or `last`. The
-    /// command line is that of the run; hosts that are done are only looked at
+    /// Resume a run that was cut off or stopped, or in which hosts failed: the beginning of its name, or `last`. The
+    /// command line is the one of that run; hosts that are done are only checked
     #[arg(long, value_name = "RUN", conflicts_with = "no_record")]
     pub resume: Option<String>,
     /// Refuse a saved plan that is older than this
@@ -176,8 +176,8 @@ pub(in crate::cli) struct RollbackArgs {
     /// it, a moment in UTC (2026-11-24 or 2026-11-24T10:15:00Z), or a generation as `certroll status` names it
     #[arg(long, value_name = "WHEN")]
     pub to: Option<String>,
-    /// Take back what this run changed, its last batch first: the beginning of its name, or `last`. The command line
-    /// is that of the run; a host that was changed again since is left alone
+    /// Roll back what this run changed, its last batch first: the beginning of its name, or `last`. The command line
+    /// is the one of that run; a host that has been changed since is left alone
     #[arg(long = "run", value_name = "RUN", conflicts_with = "to")]
     pub of_run: Option<String>,
     /// Dry run: show what would be restored, and change nothing

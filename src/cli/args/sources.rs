@@ -11,7 +11,7 @@ pub(in crate::cli) struct InventorySource {
     /// Inventory file, directory, executable, or a comma-separated host list; repeatable
     #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
     pub sources: Vec<String>,
-    /// Limit the hosts further: a pattern, @FILE, or hosts of a past run: @failed, @unreachable, @changed, @failed:RUN
+    /// Limit the run to these hosts: a pattern, @FILE, or hosts of a past run: @failed, @unreachable, @changed, @failed:RUN
     #[arg(short = 'l', long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Only the hosts of shard K of N, so that N runs share a fleet. `auto/N` takes K from an array job of
@@ -68,10 +68,10 @@ pub(in crate::cli) struct ConnectionArgs {
     /// Seconds to wait for a connection
     #[arg(short = 'T', long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
-    /// Further OpenSSH options, as in `-o ProxyJump=bastion`
+    /// Additional OpenSSH options, as in `-o ProxyJump=bastion`
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
-    /// Further OpenSSH options, as Ansible has them; where both set an option, --ssh-common-args wins
+    /// Additional OpenSSH options, as in Ansible; if both set an option, --ssh-common-args wins
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_extra_args: Option<String>,
     /// OpenSSH client configuration instead of ~/.ssh/config

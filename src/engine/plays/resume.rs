@@ -1,4 +1,4 @@
-//! A run that goes on where another ended: hosts that are done are looked at, and hosts in flight are asked what is true,
+//! A run that goes on where another ended: hosts that are done are checked, and hosts in flight are asked for their state,
 //! before anything is done in their batch.
 
 use crate::engine::batch::Batch;

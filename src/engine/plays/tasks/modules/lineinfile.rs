@@ -1,5 +1,5 @@
 //! `lineinfile`: one line of a file is there, or is not. The file is read, changed here, and written as `copy` does,
-//! unless somebody else changed it meanwhile.
+//! unless another process has modified it meanwhile.
 
 use super::super::action::{Action, Done, Failed};
 use super::ask::ask;
