@@ -22,6 +22,25 @@ pub enum RunningCheck {
     Process(String),
     /// This command ends with 0.
     Command(TimedCommand),
+    /// The process that was seen is still there, or else the command ends with 0.
+    First {
+        /// Its id.
+        pid: u32,
+        /// When it was started, in the kernel's ticks: the id may have become another's.
+        started: String,
+        /// What tells it when that process has ended.
+        otherwise: TimedCommand,
+    },
+}
+
+impl RunningCheck {
+    /// How long it may take.
+    pub(crate) fn limit(&self) -> Duration {
+        match self {
+            Self::PidFile(_) | Self::Process(_) => Duration::ZERO,
+            Self::Command(command) | Self::First { otherwise: command, .. } => command.timeout,
+        }
+    }
 }
 
 /// A single command on a host, for tasks and checks outside a transaction.

@@ -107,6 +107,9 @@ pub(super) fn running_words(check: &RunningCheck) -> Result<String, BadRequest> 
         RunningCheck::PidFile(path) => format!("pidfile {}", encode(path.as_bytes())),
         RunningCheck::Process(name) => format!("process {}", encode(name.as_bytes())),
         RunningCheck::Command(command) => format!("command {}", timed(command)?),
+        RunningCheck::First { pid, started, otherwise } => {
+            format!("first {pid} {} {}", encode(started.as_bytes()), timed(otherwise)?)
+        }
     })
 }
 

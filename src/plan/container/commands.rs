@@ -18,6 +18,11 @@ fn text(source: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What goes into a container, and what it runs in there: in one text, as each takes the host a process to decode.
+fn enter() -> String {
+    format!("inside={}\n{}", quote(&text(INSIDE)), text(ENTER))
+}
+
 /// A container of a host, for one service.
 pub(super) struct Inside<'a> {
     /// Which of those that were asked for.
@@ -116,9 +121,7 @@ impl Inside<'_> {
     ) -> Prepared {
         let as_user =
             self.there.runs_as.map_or("-".to_owned(), |(user, group)| format!("{user}:{group}"));
-        let mut words =
-            vec!["/bin/sh".to_owned(), "-c".to_owned(), text(ENTER), "certroll".to_owned()];
-        words.push(text(INSIDE));
+        let mut words = vec!["/bin/sh".to_owned(), "-c".to_owned(), enter(), "certroll".to_owned()];
         words.extend([self.there.pid.to_string(), self.there.started.clone(), as_user]);
         words.push(u8::from(private_net).to_string());
         let mut names = Vec::new();
@@ -208,22 +211,27 @@ impl Inside<'_> {
     /// The reload; `None`: it is told in another way, or not.
     pub(super) fn told(&self, told: &Told, desired: &DesiredState) -> Option<CommandLine> {
         let name = &self.container.name;
-        let (label, act) = match told {
+        let (label, look, act) = match told {
             Told::Otherwise => return None,
             Told::Program(command) => {
                 let command = self.with_paths(command, &desired.files);
                 let words: Vec<String> = command.argv().iter().map(|word| quote(word)).collect();
                 let label = format!("{} exec {name} {}", self.program(), command.brief());
-                (label, format!("inside {}", words.join(" ")))
+                let ContainerFacts { pid, started, .. } = self.there;
+                (
+                    label,
+                    format!("known {pid} {}", quote(started)),
+                    format!("inside {}", words.join(" ")),
+                )
             }
             Told::Signal(signal) => {
                 let label = format!("kill -{signal} to the first process of container {name}");
-                (label, format!("signal {}", quote(signal)))
+                (label, "inspected".to_owned(), format!("signal {}", quote(signal)))
             }
         };
         let label = label.replace('\n', " ");
         Some(CommandLine::Shell(format!(
-            "# {label}\n{}inspected\n{}{act}\n",
+            "# {label}\n{}{look}\n{}{act}\n",
             self.engine(),
             self.proofs(desired)
         )))
@@ -243,16 +251,18 @@ impl Inside<'_> {
 
     /// Whether it runs: its first process is still there, else the engine is asked.
     pub(super) fn running(&self) -> RunningCheck {
-        let first = match self.there.state {
-            ContainerState::Running => {
-                format!("[ ! -e /proc/{}/ns/mnt ] || exit 0\n", self.there.pid)
-            }
-            _ => String::new(),
-        };
-        RunningCheck::Command(TimedCommand {
-            command: CommandLine::Shell(format!("{first}{}inspected\n", self.engine())),
+        let asked = TimedCommand {
+            command: CommandLine::Shell(format!("{}inspected\n", self.engine())),
             timeout: Duration::from_secs(20),
-        })
+        };
+        match self.there.state {
+            ContainerState::Running => RunningCheck::First {
+                pid: self.there.pid,
+                started: self.there.started.clone(),
+                otherwise: asked,
+            },
+            _ => RunningCheck::Command(asked),
+        }
     }
 }
 
@@ -281,9 +291,8 @@ pub(in crate::plan) fn entered_with_garbage(
 fn of_inspection(command: &CommandLine, private_net: bool, words: &str) -> CommandLine {
     let argv: Vec<String> = command.argv().iter().map(|word| quote(word)).collect();
     CommandLine::Shell(format!(
-        "exec /bin/sh -c {} certroll {} \"$certroll_pid\" \"$certroll_started\" \"$certroll_as\" {}{words} -- {}",
-        quote(&text(ENTER)),
-        quote(&text(INSIDE)),
+        "exec /bin/sh -c {} certroll \"$certroll_pid\" \"$certroll_started\" \"$certroll_as\" {}{words} -- {}",
+        quote(&enter()),
         u8::from(private_net),
         argv.join(" ")
     ))

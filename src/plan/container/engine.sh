@@ -15,13 +15,22 @@ true:*) ;;
 *) echo "certroll: the container $name does not run"; exit 122;;
 esac
 }
+# PID STARTED: its first process is still the one that was looked at; else the engine is asked.
+known() {
+read -r v <"/proc/$1/stat" || v=
+pid=$1 started=$2
+set -- ${v##*")"}
+[ -n "$started" ] && [ "${20-}" = "$started" ] || inspected
+} 2>/dev/null
+# What a container that was stopped or paused meanwhile answers is for podman a failure, and for docker like a refusal.
 inside() {
 engine exec "$name" "$@"; rc=$?
 case $rc in
 0) return 0;;
-126|127) echo "certroll: the container $name has no program $1";;
-125|255) inspected; echo "certroll: the engine failed"; exit 123;;
+126|127) echo "certroll: the container $name has no program $1"; exit $rc;;
 esac
+inspected
+case $rc in 125|255) echo "certroll: the engine failed"; exit 123;; esac
 exit $rc
 }
 signal() { kill -s "$1" "$pid" || { echo "certroll: its first process, $pid, cannot be signalled"; exit 122; }; }

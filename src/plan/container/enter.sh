@@ -1,8 +1,8 @@
 # Runs a program of a container over other files than it has, unseen by it. Root's, on the host:
-#   sh -c ENTER certroll INSIDE PID STARTED USER:GROUP|- PRIVATE-NET WORDS... -- PROGRAM ARG...
+#   sh -c "inside=INSIDE; ENTER" certroll PID STARTED USER:GROUP|- PRIVATE-NET WORDS... -- PROGRAM ARG...
 # The host's own tools do the work, so the container may have none: the root directory stays the host's, the working
 # directory is the container's root in a private copy of its mounts.
-inside=$1 pid=$2 started=$3 as=$4 net=$5; shift 5
+pid=$1 started=$2 as=$3 net=$4; shift 4
 gone() { echo "certroll: the container was stopped or restarted meanwhile" >&2; exit 122; }
 start_of() { read -r v <"/proc/$1/stat" || return 1; set -- ${v##*")"}; v=${20}; }
 start_of "$pid" 2>/dev/null && [ "$v" = "$started" ] || gone

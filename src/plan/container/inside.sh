@@ -1,28 +1,32 @@
 # In the private copy of the mounts: USER:GROUP|- PRIVATE-NET USER-NAMESPACE|- WORDS... -- PROGRAM ARG...
 # `bind FROM AT` shows a file of the host, `junk AT` garbage, `over DIRECTORY AT` a copy of a directory, to which
 # `put FROM NAME` adds. AT is an absolute path in the container without links.
+# A file of the host lies in no mount of this copy, so it is copied first; but one that is staged in a directory that the
+# container has mounted is there already.
 exec 2>&8 8>&-
 as=$1 net=$2 users=$3; shift 3
 no() { echo "certroll: nothing can be mounted in a copy of the container's mounts" >&2; exit 121; }
-show() {
-mount -c --bind "proc/$n" ".$1" 2>/dev/null || { umount -c ".$1" 2>/dev/null && mount -c --bind "proc/$n" ".$1" 2>/dev/null; } || no
+show() { # FROM AT
+mount -c --bind "$1" ".$2" 2>/dev/null || { umount -c ".$2" 2>/dev/null && mount -c --bind "$1" ".$2" 2>/dev/null; } || no
 }
+# Every container has its own /proc, which nobody in there can replace; it is back before the program runs.
+room=
+room() { [ -n "$room" ] || mount -c -t tmpfs -o mode=755 certroll proc 2>/dev/null || no; room=1 n=$((n+1)); }
 mount -c --make-rprivate . 2>/dev/null || no
 n=0
-if [ "$1" != -- ]; then
-# Every container has its own /proc, which nobody in there can replace; it is back before the program runs.
-mount -c -t tmpfs -o mode=755 certroll proc 2>/dev/null || no
 while [ "$1" != -- ]; do
-n=$((n+1))
 case $1 in
-bind) cp -p -- "$2" "proc/$n" || no; show "$3"; shift 3;;
-junk) echo garbage >"proc/$n" && chmod 644 "proc/$n" || no; show "$2"; shift 2;;
-over) last=$n; mkdir "proc/$n" && cp -pR -- "$2/." "proc/$n/" && rm -rf "proc/$n"/.certroll* || no; show "$3"; shift 3;;
+bind)
+stage=${2%/*}; stage=.${3%/*}/${stage##*/}/${2##*/}
+if [ "$stage" -ef "$2" ]; then show "$stage" "$3"
+else room; cp -p -- "$2" "proc/$n" || no; show "proc/$n" "$3"; fi
+shift 3;;
+junk) room; echo garbage >"proc/$n" && chmod 644 "proc/$n" || no; show "proc/$n" "$2"; shift 2;;
+over) room; last=$n; mkdir "proc/$n" && cp -pR -- "$2/." "proc/$n/" && rm -rf "proc/$n"/.certroll* || no; show "proc/$n" "$3"; shift 3;;
 put) cp -p -- "$2" "proc/$last/$3" || no; shift 3;;
 esac
 done
-umount -c -l proc 2>/dev/null || no
-fi
+[ -z "$room" ] || umount -c -l proc 2>/dev/null || no
 shift
 in_users=; [ "$users" = - ] || in_users="$(command -v nsenter) --user=$users --"
 in_network=; [ "$net" = 0 ] || in_network="$(command -v unshare) -n --"

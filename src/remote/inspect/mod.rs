@@ -93,10 +93,7 @@ impl Reader<'_> {
         {
             return LIMIT;
         }
-        let running = chosen.running.get(self.facts.running.len()).map(|check| match check {
-            RunningCheck::Command(command) => command.timeout,
-            _ => Duration::ZERO,
-        });
+        let running = chosen.running.get(self.facts.running.len()).map(RunningCheck::limit);
         let command = || chosen.commands.get(self.facts.commands.len());
         let limit = running.or_else(|| command().map(|command| command.command.timeout));
         limit.unwrap_or_default() + LIMIT

@@ -3,7 +3,7 @@
 #
 #   inspect NONCE | state DIR | run DIR | boot_guard
 #   kind FAMILY-INIT... (or *) | file PATH | pub FILE# | enclosed FILE# der | enclosed FILE# p12 PASSWORD | reader USER | prog NAME
-#   running pidfile PATH | running process NAME | running command SECONDS ARG...
+#   running pidfile PATH | running process NAME | running command SECONDS ARG... | running first PID START SECONDS ARG...
 #   who pidfile PATH | who process NAME | who port N... | workers (as who)
 #   container ENGINE USER NAME
 #   cmd SECONDS RUNNING# UNLESS CONTAINER# PROCESS# ARG... (UNLESS mounts: not where commands can have mounts of their
@@ -224,7 +224,9 @@ look_at_services() {
   while [ $i -lt $n_running ]; do
     get srv $i; set -- $v
     running_pid=
+    case $1 in first) start_time "$2"; if [ "$v" = "$3" ]; then set -- told "$2"; else shift 3; set -- command "$@"; fi;; esac
     case $1 in
+    told) v=1 running_pid=$2;;
     command)
       service_limit=$2; shift 2; words "$*"; eval "peek $service_limit $cmd"
       # Some codes say that it could not be asked.

@@ -166,10 +166,7 @@ fn waits(request: &TransactionRequest) -> Waits {
     // A loaded host with many files needs longer for them; `stage` of `sh/stage.sh` says the same.
     waits.staged += Duration::from_secs(request.files.len() as u64 / 8);
     for service in &request.services {
-        let running = match &service.running {
-            Some(RunningCheck::Command(command)) => command.timeout,
-            _ => Duration::ZERO,
-        };
+        let running = service.running.as_ref().map_or(Duration::ZERO, RunningCheck::limit);
         let time = |command: &Option<TimedCommand>| {
             command.as_ref().map_or(Duration::ZERO, |command| command.timeout)
         };

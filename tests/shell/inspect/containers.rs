@@ -1,6 +1,6 @@
 //! Files that processes in other mount namespaces hold.
 
-use super::place::Place;
+use super::place::{Place, remote};
 use super::shells;
 use certroll::testing::host::InspectionVariant;
 use certroll::testing::host::{FileFacts, HeldAs};
@@ -77,5 +77,54 @@ fn what_containers_have_mounted_is_told() {
         assert_eq!(told(shell), wanted(HeldAs::Older), "{shell}");
         fs::rename(place.path("tls/old"), place.path("tls/cert.pem")).unwrap();
         assert_eq!(told(shell), wanted(HeldAs::File), "{shell}");
+    }
+}
+
+/// certbot points its links at a new file each time: what was mounted through the link is the earlier one, and nothing in
+/// mountinfo says so.
+#[test]
+fn what_a_link_pointed_at_before_is_told() {
+    if !crate::common::am_root() || !crate::common::have(&["unshare"]) {
+        crate::common::skip("no mount namespaces");
+        return;
+    }
+    let place = Place::new();
+    for name in ["cert1", "cert12", "privkey1", "privkey12", "other12"] {
+        place.put(format!("archive/{name}.pem"), name, 0o600);
+    }
+    fs::create_dir(place.path("live")).unwrap();
+    let point = |number: &str| {
+        for name in ["cert", "privkey", "other"] {
+            let link = place.path(format!("live/{name}.pem"));
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(format!("../archive/{name}{number}.pem"), link).unwrap();
+        }
+    };
+    point("1");
+    let (live, root) = (place.path("live"), place.path("root"));
+    let (live, root) = (live.display(), root.display());
+    fs::create_dir(place.path("root")).unwrap();
+    let holder = Contained::start(&format!(
+        "mount -t tmpfs t {root}; for f in cert privkey; do touch {root}/$f; mount --bind {live}/$f.pem {root}/$f; done; \
+         echo ready; exec sleep 1000"
+    ));
+    let files =
+        ["cert", "privkey", "other"].map(|name| remote(&place.path(format!("live/{name}.pem"))));
+    let request =
+        place.request(InspectionVariant { files: files.to_vec(), ..InspectionVariant::default() });
+    let told = |shell: &str| -> Vec<Vec<(u32, HeldAs, String)>> {
+        let facts = place.inspect(shell, &request);
+        let of = |file: &FileFacts| {
+            file.held.iter().map(|one| (one.pid, one.kind, one.path.clone())).collect()
+        };
+        facts.files.iter().map(of).collect()
+    };
+    let one = |kind, name: &str| vec![(holder.0.id(), kind, format!("{root}/{name}"))];
+    for (number, kind) in [("1", HeldAs::File), ("12", HeldAs::Older)] {
+        point(number);
+        let wanted = [one(kind, "cert"), one(kind, "privkey"), Vec::new()];
+        for shell in shells() {
+            assert_eq!(told(shell), wanted, "{shell}: {number}");
+        }
     }
 }

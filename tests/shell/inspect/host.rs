@@ -122,6 +122,14 @@ fn commands_are_bounded_and_services_looked_for() {
         for_user_of: None,
         unless_mounts: false,
     };
+    // When this process was started.
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let own = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().to_owned();
+    let first = |started: &str, otherwise| RunningCheck::First {
+        pid: std::process::id(),
+        started: started.to_owned(),
+        otherwise: timed(&[otherwise], 5),
+    };
     let request = place.request(InspectionVariant {
         programs: vec!["sh".into(), "no such program".into()],
         running: vec![
@@ -131,6 +139,9 @@ fn commands_are_bounded_and_services_looked_for() {
             RunningCheck::Command(timed(&["false"], 5)),
             RunningCheck::Command(timed(&["/no/such"], 5)),
             RunningCheck::Process("surely nothing".into()),
+            first(&own, "false"),
+            first("1", "true"),
+            first("1", "false"),
         ],
         commands: vec![
             command(&["printf", "%s|", "a b", "", "it's", "$x\n", "-n"], Some(0)),
@@ -152,7 +163,7 @@ fn commands_are_bounded_and_services_looked_for() {
         assert!(began.elapsed() < Duration::from_secs(300), "{shell}");
         assert_eq!(facts.absent, ["no such program"], "{shell}");
         let (yes, no) = (Some(true), Some(false));
-        assert_eq!(facts.running, [yes, no, yes, no, None, no], "{shell}");
+        assert_eq!(facts.running, [yes, no, yes, no, None, no, yes, yes, no], "{shell}");
         let told: Vec<_> =
             facts.commands.iter().map(|one| (one.rc, one.late, one.skipped)).collect();
         assert_eq!(told[0], (0, false, false), "{shell}");

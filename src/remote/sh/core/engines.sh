@@ -21,7 +21,12 @@ engine_format='@c {{.State.Running}} {{.State.Paused}} {{.State.Pid}} u{{.Config
 # NAME -> engine_says, and its parts in engine_up, engine_paused, engine_pid, engine_image_user; 1: it is none of this engine
 engine_inspect() {
   peek_limit=30
-  engine_says=$(cd / && eval "peek_run $engine_words container inspect -f \"\$engine_format\" \"\$1\"" | head -c 4096)
+  # GNU's and BusyBox's `timeout` is one process, where a limit of ours takes three.
+  if have timeout; then
+    engine_says=$(cd / && eval "exec timeout -s KILL $peek_limit $engine_words container inspect -f \"\$engine_format\" \"\$1\"" </dev/null 2>&1 3<&-)
+  else
+    engine_says=$(cd / && eval "peek_run $engine_words container inspect -f \"\$engine_format\" \"\$1\"" | head -c 4096)
+  fi
   case $engine_says in
   *@c\ *)
     v=${engine_says##*@c }; set -- $v
@@ -85,7 +90,7 @@ tell_containers() {
         if id_inside "$engine_pid" "$process_gid" gid_map; then engine_runs_as=$engine_runs_as:$v; else engine_runs_as=-; fi
       fi
       if [ "$uid" = 0 ] && have nsenter && have chroot &&
-        nsenter -t "$engine_pid" -m -p --root=/ -- unshare -m --propagation unchanged -- true >/dev/null 2>&1; then engine_enter=1; fi
+        nsenter -t "$engine_pid" -m --root=/ -- unshare -m --propagation unchanged -- true >/dev/null 2>&1; then engine_enter=1; fi
       put in_pid $c "$engine_pid"; put in_start $c "$engine_start"; put in_as $c "$engine_runs_as"; put in_enter $c $engine_enter
     fi
     v=; [ $engine_state != failed ] || v=$(printf %s "$engine_says" | tail -c 600 | od -An -v -tx1 | tr -d ' \n')

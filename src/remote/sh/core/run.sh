@@ -40,7 +40,7 @@ end_command() {
 
 # A file's size -> v. By its directory entry: wc reads on as long as the file grows.
 size() { set -- $(ls -ln -- "$1" 2>/dev/null); v=${5:-0}; }
-too_loud() { [ -f "$1" ] && size "$1" && [ "$v" -gt 1048576 ]; }
+too_loud() { [ -f "$1" ] && [ -s "$1" ] && size "$1" && [ "$v" -gt 1048576 ]; }
 
 # PID SECONDS -> rc, and cut: - or, when the command was ended here, the same as rc
 watch() {
@@ -85,7 +85,7 @@ await() {
 }
 
 # Whether a service runs, from a request's words: $v = 1, 0, or - for cannot tell.
-# pidfile PATH | process NAME | command SECONDS ARG...
+# pidfile PATH | process NAME | command SECONDS ARG... | first PID START SECONDS ARG... (that process, or else the command)
 # $running_pid: the process that says so, if one does.
 running() {
   running_pid=
@@ -108,6 +108,7 @@ running() {
       if [ -n "$v" ]; then v=1 running_pid=$running_file; break; fi
       v=0
     done;;
+  first) start_time "$2"; if [ "$v" = "$3" ]; then v=1 running_pid=$2; else shift 3; running command "$@"; fi;;
   command)
     running_limit=$2; shift 2; words "$*"; eval "run $running_limit $cmd"
     case $rc in 0) v=1;; 124|125|126|127) v=-;; *) v=0;; esac;;

@@ -7,22 +7,37 @@ read_holds() {
   n_holds=0 hold_words=
   [ "$uid" = 0 ] && [ $stattool = gnu ] && have awk || return 0
   set +f; set -- /proc/[0-9]*/ns/mnt; set -f
-  hold_first=${1#/proc/}; hold_first=${hold_first%%/*}
-  if all_mount_alike "$@"; then read_own_mounts; else read_all_mounts "$@"; fi
+  if few_namespaces "$@"; then
+    for hold_pid in $hold_pids; do
+      if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ]; then read_own_mounts $hold_pid; else read_mounts_of $hold_pid; fi
+    done
+  else read_all_mounts "$@"; fi
   [ $n_holds -gt 0 ] || return 0
   hold_ids hold "$hold_words"
 }
-# Most hosts without containers have one mount namespace, which the shell itself can tell.
-all_mount_alike() {
-  for v; do [ "$v" -ef /proc/self/ns/mnt ] || return 1; done
+# One process of each mount namespace -> hold_pids. Most hosts have few, which the shell itself can tell: 1, they are more.
+few_namespaces() {
+  hold_pids= hold_few=0
+  for hold_path; do
+    [ -e "$hold_path" ] || continue
+    for v in $hold_pids; do [ ! "$hold_path" -ef "/proc/$v/ns/mnt" ] || continue 2; done
+    [ $hold_few -lt 6 ] || return 1
+    v=${hold_path#/proc/}; hold_pids="$hold_pids ${v%%/*}" hold_few=$((hold_few+1))
+  done
 }
-read_own_mounts() {
+read_own_mounts() { # PID
   hold_at_mount=0
   while [ $hold_at_mount -lt $n_mounts ]; do
     get mr $hold_at_mount; hold_root=$v; get mp $hold_at_mount
-    case $hold_root in /|//*) ;; *) read_hold "$hold_first" "$hold_root" "$v";; esac
+    case $hold_root in /|//*) ;; *) read_hold $1 "$hold_root" "$v";; esac
     hold_at_mount=$((hold_at_mount+1))
   done
+}
+read_mounts_of() { # PID
+  { while read -r v v v hold_root hold_at v; do
+      case $hold_root in /|//*) continue;; esac
+      case $hold_at in /*) unescape_mount "$hold_at"; read_hold $1 "$hold_root" "$v";; esac
+    done <"/proc/$1/mountinfo"; } 2>/dev/null
 }
 read_all_mounts() {
   hold_pids=$(ls -l "$@" 2>/dev/null | awk '{ split($(NF - 2), part, "/"); if (part[3] != "" && !seen[$NF]++) print part[3] }')
@@ -73,11 +88,14 @@ hold_ids() {
 }
 
 # Who holds the files: told for each, one line per namespace. `file`: this very inode is mounted by itself. `old`: a file
-# of its name that is another inode already. `dir`: it lies in a mounted directory of another root, and where.
+# of its name that is another inode already, or the one that its link pointed at before. `dir`: it lies in a mounted directory of another root, and where.
 tell_holds() {
   hold_files=$regular
   # Of what is not there yet only where a container that was asked for will see it.
-  [ $n_containers = 0 ] || hold_files=$(i=0; while [ $i -lt $n_files ]; do get st $i; case $v in ('file'|absent|dangling) echo $i;; esac; i=$((i+1)); done)
+  if [ $n_containers != 0 ]; then
+    hold_files= i=0
+    while [ $i -lt $n_files ]; do get st $i; case $v in 'file'|absent|dangling) hold_files="$hold_files $i";; esac; i=$((i+1)); done
+  fi
   [ $n_holds -gt 0 ] && [ -n "$hold_files" ] || return 0
   n_own=0 own_words= own_known=$nl
   for i in $hold_files; do
@@ -99,9 +117,12 @@ tell_holds() {
 }
 # Machines with many namespaces have thousands of mounts, of which few hold one of many files -> hold_candidates
 holds_of_these_files() {
-  hold_inodes=$nl hold_texts=$nl c=0
+  hold_inodes=$nl hold_texts=$nl hold_links= c=0
   while [ $c -lt $n_own ]; do get own_id $c; hold_inodes=$hold_inodes$v$nl; c=$((c+1)); done
-  for i in $hold_files; do hold_text_of $i; hold_texts=$hold_texts$hold_text$nl; done
+  for i in $hold_files; do
+    hold_text_of $i; hold_texts=$hold_texts$hold_text$nl
+    get path $i; [ ! -h "$v" ] || hold_links=1
+  done
   hold_candidates= c=0
   while [ $c -lt $n_holds ]; do
     get hold_id $c
@@ -110,7 +131,10 @@ holds_of_these_files() {
       *"$nl$v$nl"*) hold_candidates="$hold_candidates $c";;
       *)
         get hold_root $c
-        case $hold_texts in *"$nl$v$nl"*) hold_candidates="$hold_candidates $c";; esac;;
+        case $hold_texts in
+        *"$nl$v$nl"*) hold_candidates="$hold_candidates $c";;
+        *) get hold_id $c; case $hold_links$v in 1*f) hold_candidates="$hold_candidates $c";; esac;;
+        esac;;
       esac
     fi
     c=$((c+1))
@@ -141,6 +165,15 @@ directories_above() {
     chain_dir=${chain_dir%/*}
   done
 }
+# Whether what is held is a file that the link at $1 pointed at before, as certbot's do: cert1.pem, cert2.pem
+was_linked() {
+  get path $1
+  [ -h "$v" ] || return 1
+  without_digits "${hold_real##*/}"; linked_name=$v
+  without_digits "${hold_root##*/}"
+  [ "$v" = "$linked_name" ] && [ "/proc/$hold_pid/root$hold_at" -ef "${hold_real%/*}/${hold_root##*/}" ]
+}
+without_digits() { v=$1; while :; do case $v in *[0-9]*) v=${v%%[0-9]*}${v#*[0-9]};; *) return 0;; esac; done; }
 tell_holds_of() {
   hold_text_of $1; hold_told=' '
   get own_of $1
@@ -159,7 +192,7 @@ tell_holds_of() {
       # What is mounted on the destination itself here is told elsewhere.
       if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ] && [ "$hold_at" = "$hold_real" ]; then continue; fi
       if [ "$hold_id" = "$hold_own" ]; then hold_kind='file'
-      elif [ "$hold_root" = "$hold_text" ]; then hold_kind=old; fi;;
+      elif [ "$hold_root" = "$hold_text" ] || was_linked $1; then hold_kind=old; fi;;
     ?*)
       case $chain in *"$nl$hold_id "*) ;; *) continue;; esac
       [ ! "/proc/$hold_pid/root/." -ef / ] || continue
