@@ -2,10 +2,12 @@
 
 use super::host_run::Verified;
 use super::theme;
+use crate::event::HostSummary;
 use crate::event::planned::{CertBrief, ServiceEnd};
 use crate::event::status::UnfinishedState;
 use crate::model::{HostName, Outcome};
 use anstyle::Style;
+use indexmap::IndexMap;
 
 /// `edge1, edge2, edge3 and 37 more hosts`: at most `most` names.
 pub(super) fn hosts<'a>(names: impl IntoIterator<Item = &'a HostName>, most: usize) -> String {
@@ -76,6 +78,15 @@ pub(super) fn rank(outcome: Outcome) -> u8 {
         Outcome::Unchanged => 6,
         Outcome::Skipped => 7,
     }
+}
+
+/// Hosts in their own order, but for those that were not restored: wherever hosts are listed these come first.
+pub(super) fn loudest_first(
+    hosts: &IndexMap<HostName, HostSummary>,
+) -> impl Iterator<Item = (&HostName, &HostSummary)> {
+    let is_loud = |counts: &HostSummary| matches!(counts.outcome, Outcome::NotRestored(_));
+    let loud = hosts.iter().filter(move |(_, counts)| is_loud(counts));
+    loud.chain(hosts.iter().filter(move |(_, counts)| !is_loud(counts)))
 }
 
 /// What is known of what is served, and how it is known. Never claims more than was seen.

@@ -138,9 +138,7 @@ impl Page {
         let run: String = line(&start.run).chars().take(8).collect();
         let verb = line(&start.command);
         let title = heading.title.clone().unwrap_or_else(|| format!("{verb}, run {run}"));
-        let hosts: Vec<Host> = summary
-            .hosts
-            .iter()
+        let hosts: Vec<Host> = words::loudest_first(&summary.hosts)
             .map(|(name, counts)| host(view, name, counts, view.hosts.get(name)))
             .collect();
         let is_plan = view.is_plan();

@@ -1,6 +1,6 @@
 //! The forms, on samples; what hosts say cannot break out of any of them.
 
-use super::super::samples::{apply, many, plan};
+use super::super::samples::{apply, many, not_restored, plan};
 use super::*;
 use std::time::Duration;
 
@@ -23,6 +23,28 @@ fn the_ending_decides() {
 #[test]
 fn a_run_for_a_ticket() {
     insta::assert_snapshot!(shown(Form::Markdown, &apply()));
+}
+
+#[test]
+fn what_is_not_restored_is_the_first_host_in_every_form() {
+    let events = not_restored();
+    let text = shown(Form::Markdown, &events);
+    assert!(text.contains("**8 hosts**, 1 not restored, 1 unknown, "), "{text}");
+    let hosts = text.split("## Hosts").nth(1).unwrap();
+    let first = |before: &str, row: &str| hosts.find(before) < hosts.find(row);
+    assert!(hosts.contains("| edge5 | not restored (verify) | "), "{text}");
+    assert!(first("| edge5 |", "| edge1 |") && first("| edge1 |", "| edge2 |"), "{text}");
+    let (html, junit) = (shown(Form::Html, &events), shown(Form::Junit, &events));
+    let place = |text: &str, words: &str| text.find(words).unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        place(&html, "<strong>edge5</strong>") < place(&html, "<strong>edge1</strong>"),
+        "{html}"
+    );
+    assert!(place(&junit, "name=\"edge5\"") < place(&junit, "name=\"edge1\""), "{junit}");
+    assert!(html.contains(">not restored (verify)<"), "{html}");
+    assert!(junit.contains("type=\"not restored (verify)\""), "{junit}");
+    let all: Value = serde_json::from_str(&shown(Form::Json, &events)).unwrap();
+    assert_eq!(all["summary"]["hosts"]["edge5"]["outcome"], "not_restored");
 }
 
 #[test]

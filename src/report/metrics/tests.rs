@@ -1,5 +1,5 @@
 use super::super::Tee;
-use super::super::samples::{apply, every_kind};
+use super::super::samples::{apply, every_kind, not_restored};
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -246,4 +246,16 @@ fn promtool_agrees() {
         .expect("promtool in PATH");
     child.stdin.take().unwrap().write_all(text(&apply()).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_not_restored_is_counted_by_itself() {
+    let text = text(&not_restored());
+    for line in [
+        "certroll_last_run_hosts{outcome=\"not_restored\"} 1",
+        "certroll_last_run_hosts{outcome=\"rolled_back\"} 0",
+        "certroll_last_run_services{result=\"not_restored\",service=\"nginx\"} 1",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}: {text}");
+    }
 }

@@ -222,7 +222,7 @@ impl Page<'_> {
         let theme = &self.end.theme;
         let mut text = format!("\n{}\n", theme.paint(theme::STRONG, heading("PLAY RECAP", "")));
         let mut rows: IndexMap<(String, Outcome), Vec<&HostName>> = IndexMap::new();
-        for (index, (host, counts)) in summary.hosts.iter().enumerate() {
+        for (index, (host, counts)) in words::loudest_first(&summary.hosts).enumerate() {
             // Numbered, every host has a line of its own.
             let number =
                 if summary.hosts.len() < MULTITUDE { index.to_string() } else { String::new() };
@@ -408,6 +408,7 @@ fn recap_counts(theme: &Theme, counts: &HostSummary) -> String {
     let ours = [
         ("unchanged", counts.unchanged, theme::GOOD),
         ("rolled_back", counts.rolled_back, theme::BAD),
+        ("not_restored", u32::from(matches!(counts.outcome, Outcome::NotRestored(_))), theme::LOUD),
         ("unknown", u32::from(is_unknown(counts.outcome)), theme::LOUD),
     ];
     let ours = ours.into_iter().filter(|(_, value, _)| *value > 0);

@@ -1,4 +1,4 @@
-use super::super::samples::{apply, every_kind, many, plan, report};
+use super::super::samples::{apply, every_kind, many, not_restored, plan, report};
 use super::*;
 
 fn end(width: Option<u16>) -> End {
@@ -101,6 +101,19 @@ fn the_recap_can_be_read_by_what_reads_ansibles() {
         "edge5                      : ok=0    changed=0    unreachable=0    failed=1    \
          skipped=0    rescued=0    ignored=0    rolled_back=1"
     );
+}
+
+#[test]
+fn what_is_not_restored_is_the_first_of_every_list() {
+    let text = shown(&not_restored(), end(Some(200)));
+    let ends = text.split("\nNOT RESTORED (verify)\n    edge5 ").nth(1).unwrap();
+    let others = ["UNKNOWN (confirm)", "failed (validate)", "unreachable", "changed"];
+    assert!(others.iter().all(|other| ends.contains(&format!("\n{other}\n"))), "{text}");
+    let recap = text.split("PLAY RECAP").nth(1).unwrap();
+    let first = recap.lines().nth(1).unwrap();
+    assert!(first.starts_with("edge5 ") && first.ends_with(" not_restored=1"), "{recap}");
+    assert!(recap.lines().nth(2).unwrap().starts_with("edge1 "), "{recap}");
+    assert!(recap.contains("8 hosts: 1 not restored, 1 unknown, "), "{recap}");
 }
 
 #[test]

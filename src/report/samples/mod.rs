@@ -9,7 +9,7 @@ use crate::event::planned::{CertBrief, PlanRow, PlannedCommand, PlannedHandshake
 use crate::event::{Event, Kind, Rerun, RunStart, SCHEMA};
 use crate::model::{FileAction, Fingerprint, Guarantee, HostName, Step, Timestamp, Validity};
 pub(super) use found::found;
-pub(super) use runs::{apply, every_kind, many, plan};
+pub(super) use runs::{apply, every_kind, many, not_restored, plan};
 pub(super) use status::status;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

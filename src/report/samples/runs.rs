@@ -148,6 +148,29 @@ pub(in crate::report) fn apply() -> Vec<Event> {
     script.end()
 }
 
+/// The same, but what was rolled back does not serve its old certificate again.
+pub(in crate::report) fn not_restored() -> Vec<Event> {
+    let mut events = apply();
+    let end = |outcome: &mut Outcome| {
+        if let Outcome::RolledBack(step) = *outcome {
+            *outcome = Outcome::NotRestored(step);
+        }
+    };
+    for event in &mut events {
+        match &mut event.kind {
+            Kind::CertificateEnd { outcome, .. } | Kind::HostEnd { outcome, .. } => end(outcome),
+            Kind::Summary(summary) => {
+                for counts in summary.hosts.values_mut() {
+                    end(&mut counts.outcome);
+                    counts.rolled_back = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+    events
+}
+
 /// `apply` on `count` hosts, all changed.
 pub(in crate::report) fn many(count: usize) -> Vec<Event> {
     let mut script = Script::default();

@@ -1,7 +1,7 @@
 //! After a roll back: the old certificate is served again, or it is said that it is not.
 
 use crate::services_rollout::service::{HITCH, LIGHTTPD, MOSQUITTO, NGINX, Service};
-use crate::services_rollout::site::{Host, Task, host, step};
+use crate::services_rollout::site::{Task, host, step};
 
 /// It serves the new one until a check says no.
 fn refused(service: &Service, generation: &str) -> Task {
@@ -118,21 +118,19 @@ fn mosquitto_goes_back_to_exactly_what_was_there() {
 }
 
 /// The reload ends the server, and nobody knows how it is started.
-fn dead(host: &Host, task: Task) -> crate::common::fleet::Ran {
-    let task = task
-        .services("files")
+fn deadly(task: Task) -> Task {
+    task.services("files")
         .with("reload: {shell: 'pkill -x lighttpd; true'}")
         .with("key_group: www-data")
         .with("key_mode: \"0640\"")
-        .attempts(3);
-    host.run("apply", &[task], &[])
+        .attempts(3)
 }
 
 #[test]
 fn a_host_that_does_not_serve_the_old_one_again_is_not_restored() {
     let Some(host) = host(&[&LIGHTTPD, &NGINX]) else { return };
     let before = host.state(&LIGHTTPD);
-    let ran = dead(&host, Task::of(&LIGHTTPD, "gen2"));
+    let ran = host.run("apply", &[deadly(Task::of(&LIGHTTPD, "gen2"))], &[]);
     assert_eq!(ran.outcome(host.name), "not_restored", "{ran}");
     assert_eq!(ran.code, 2, "{ran}");
     let told = ran.stdout.contains("BUT the old certificate is not seen")
@@ -148,5 +146,40 @@ fn a_host_that_does_not_serve_the_old_one_again_is_not_restored() {
         refused(&LIGHTTPD, "gen2").with("reload: {shell: 'pkill -x lighttpd; true'}").attempts(3);
     let ran = host.apply(&killed, "rolled_back");
     assert!(ran.stdout.contains("the old certificate is served again"), "{ran}");
+    host.expect(&LIGHTTPD, "gen1");
+}
+
+/// Beside a host that cannot be reached, which stands before it in the inventory.
+#[test]
+fn what_is_not_restored_stands_first_wherever_the_run_is_told() {
+    let Some(host) = host(&[&LIGHTTPD]) else { return };
+    std::fs::write(host.file("play.yml"), host.play(&[deadly(Task::of(&LIGHTTPD, "gen2"))]))
+        .unwrap();
+    std::fs::write(host.file("away.ini"), "[web]\naway ansible_host=127.0.0.1 ansible_port=1\n")
+        .unwrap();
+    let inventory = host.fleet().dir().join("inventory.ini").display().to_string();
+    let limit = format!("away,{}", host.name);
+    let usual = ["apply", "play.yml", "-i", "away.ini", "-i", &inventory, "--limit", &limit];
+    let files = ["--report", "run.md", "--metrics", "run.prom"];
+    let mut command = host.fleet().certroll(&[&usual[..], &files].concat());
+    command.current_dir(host.file(""));
+
+    let ran = host.fleet().run_to_end(command);
+
+    assert_eq!(ran.code, 6, "{ran}");
+    let place = |words: &str| ran.stdout.find(words).unwrap_or_else(|| panic!("{words}: {ran}"));
+    assert!(place("\nNOT RESTORED (verify)\n") < place("\nunreachable\n"), "{ran}");
+    let recap = ran.stdout.split("PLAY RECAP").nth(1).unwrap();
+    let first = recap.lines().nth(1).unwrap();
+    assert!(first.starts_with(host.name) && first.contains("not_restored=1"), "{ran}");
+    let report = std::fs::read_to_string(host.file("run.md")).unwrap();
+    let hosts = report.split("## Hosts").nth(1).unwrap();
+    let row = |name: &str| hosts.find(&format!("| {name} | "));
+    assert!(row(host.name).is_some() && row(host.name) < row("away"), "{report}");
+    assert!(hosts.contains("not restored") && report.contains("(since 2"), "{report}");
+    assert!(report.contains("restart it by hand on the host"), "{report}");
+    let metrics = std::fs::read_to_string(host.file("run.prom")).unwrap();
+    assert!(metrics.contains("certroll_last_run_hosts{outcome=\"not_restored\"} 1"), "{metrics}");
+    host.sh("sh /opt/fleet/services/lighttpd/start");
     host.expect(&LIGHTTPD, "gen1");
 }
