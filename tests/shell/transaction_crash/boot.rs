@@ -10,9 +10,20 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 const AT_ONCE: usize = 8;
-/// Points with all new files, all old ones and a pair of both, before and after the one that decides.
-const FIRST: [&str; 4] =
-    ["main armed#1", "main renamed#1", "main reloaded#1", "main stage_removed#1"];
+/// Points with all new files, all old ones and a pair of both, before and after the one that decides; and between two
+/// overwrites.
+const FIRST: [&str; 5] = [
+    "main armed#1",
+    "main renamed#1",
+    "main reloaded#1",
+    "main stage_removed#1",
+    "main overwritten#1",
+];
+
+/// The path that passes such a point.
+fn past(first: &str) -> Path {
+    if first == "main overwritten#1" { Path::GuardedInPlace } else { Path::Guarded }
+}
 
 /// The unit that would be started at boot, by the link that asks for it.
 fn wanted(scene: &Scene) -> Option<PathBuf> {
@@ -45,7 +56,7 @@ fn boot(scene: &Scene) -> Option<ExitStatus> {
 pub(crate) async fn boot_points(shell: &'static Shell) -> Vec<String> {
     let mut found = Vec::new();
     for first in FIRST {
-        let scene = killed(shell, Path::Guarded, first).await;
+        let scene = killed(shell, past(first), first).await;
         assert!(boot(&scene).unwrap().success());
         found.extend(scene.passed("boot"));
     }
@@ -57,15 +68,20 @@ async fn a_power_loss_at_any_step_is_settled_by_the_next_boot() {
     let mut runs = Vec::new();
     for shell in shells() {
         let all = points(shell, Path::Guarded).await;
-        let guarded = all.iter().filter(|point| has_guard(&all, point));
-        runs.extend(guarded.map(|point| (shell, point.clone(), stands(&all, point))));
+        let in_place = points(shell, Path::GuardedInPlace).await;
+        for (path, points) in [(Path::Guarded, &all), (Path::GuardedInPlace, &in_place)] {
+            let guarded = points.iter().filter(|point| has_guard(points, point));
+            // What both share is lost once.
+            let guarded = guarded.filter(|point| path == Path::Guarded || !all.contains(point));
+            runs.extend(guarded.map(|point| (shell, path, point.clone(), stands(points, point))));
+        }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, point, new)| {
+        .map(|(shell, path, point, new)| {
             tokio::spawn(async move {
-                let scene = killed(shell, Path::Guarded, &point).await;
-                let at = format!("{}: power lost at {point}", shell.name);
+                let scene = killed(shell, path, &point).await;
+                let at = format!("{}: {path:?}, power lost at {point}", shell.name);
                 let Some(status) = boot(&scene) else {
                     // Not asked for yet, or no more.
                     let recovered = scene.host.recover().await.unwrap();
@@ -97,7 +113,7 @@ async fn a_power_loss_at_any_step_of_that_boot_is_settled_too() {
         // The others differ in nothing that depends on the shell.
         let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[1..2] };
         for &first in few {
-            let scene = killed(shell, Path::Guarded, first).await;
+            let scene = killed(shell, past(first), first).await;
             boot(&scene).unwrap();
             runs.extend(scene.passed("boot").into_iter().map(|point| (shell, first, point)));
         }
@@ -108,7 +124,7 @@ async fn a_power_loss_at_any_step_of_that_boot_is_settled_too() {
             tokio::spawn(async move {
                 let at = format!("{}: power lost at {first}, and at {second}", shell.name);
                 let new = first == "main stage_removed#1";
-                let mut scene = killed(shell, Path::Guarded, first).await;
+                let mut scene = killed(shell, past(first), first).await;
                 scene.stop_at(&second, "KILL");
                 let status = boot(&scene).unwrap();
                 assert!(!status.success(), "{at}: not killed: {status} {:?}", scene.passed("boot"));
@@ -130,6 +146,31 @@ async fn a_power_loss_at_any_step_of_that_boot_is_settled_too() {
         *table.entry(end.unwrap()).or_default() += 1;
     }
     eprintln!("power lost at every step of the boot: {table:?}");
+}
+
+/// What is in a file that was being overwritten when power was lost: nothing, its beginning, or its length with zeros in
+/// place of what had not come to the disk. The certificate's container starts after that boot, and finds the old pair.
+#[tokio::test]
+async fn a_power_loss_in_the_middle_of_an_overwrite_is_settled_by_the_next_boot() {
+    for shell in shells() {
+        for (point, name, new) in
+            [("main begun#1", "key.pem", NEW_KEY), ("main begun#2", "cert.pem", NEW_CERT)]
+        {
+            let part = new.len() / 2;
+            let zeros = [&new[..part], &vec![0; new.len() - part]].concat();
+            for there in [&b""[..], &new[..part], &zeros, new] {
+                let at = format!("{}: {name} is {there:?}", shell.name);
+                let scene = killed(shell, Path::GuardedInPlace, point).await;
+                scene.host.assert_bytes(name, if name == "key.pem" { OLD_KEY } else { OLD_CERT });
+                // Into the inode, as the write that broke off.
+                std::fs::write(scene.host.dir.join(name), there).unwrap();
+                assert!(boot(&scene).unwrap().success(), "{at}");
+                scene.assert_old(&at);
+                let recovered = scene.host.recover().await.unwrap();
+                assert!(recovered.is_empty(), "{at}: {recovered:?}");
+            }
+        }
+    }
 }
 
 /// The program on disk may be cut short, for it is flushed after it was written.

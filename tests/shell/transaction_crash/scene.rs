@@ -38,6 +38,8 @@ pub(crate) enum Path {
     InPlace,
     /// As `Rollback`, with the pair overwritten in place.
     InPlaceBack,
+    /// As `InPlace`, with a guard for the next boot: what that has to do beside is in `boot`.
+    GuardedInPlace,
 }
 
 pub(crate) const ALL: [Path; 8] = [
@@ -138,11 +140,12 @@ impl Scene {
     /// Plays the controller along a path.
     pub(crate) async fn drive(&self, path: Path) -> Result<(), RemoteError> {
         let process = self.host.sh().await;
-        let boot_guard = (path == Path::Guarded).then(|| remote(&self.units()));
+        let boot_guard =
+            matches!(path, Path::Guarded | Path::GuardedInPlace).then(|| remote(&self.units()));
         let mut request =
             TransactionRequest { watched: path == Path::Watched, boot_guard, ..self.request() };
         request.sealed = path == Path::Sealed;
-        if matches!(path, Path::InPlace | Path::InPlaceBack) {
+        if matches!(path, Path::InPlace | Path::InPlaceBack | Path::GuardedInPlace) {
             request.files[..2].iter_mut().for_each(|file| file.in_place = true);
             request.files[1].attributes = Attributes::default();
         }
@@ -152,10 +155,8 @@ impl Scene {
         }
         running.commit().await?;
         match path {
-            Path::Confirm | Path::Watched | Path::Guarded | Path::Sealed | Path::InPlace => {
-                running.confirm().await.map(drop)
-            }
-            _ => running.rollback().await.map(drop),
+            Path::Rollback | Path::InPlaceBack => running.rollback().await.map(drop),
+            _ => running.confirm().await.map(drop),
         }
     }
 
@@ -249,10 +250,8 @@ pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     scene.stop_at("", "CONT");
     scene.drive(path).await.unwrap();
     match path {
-        Path::Confirm | Path::Watched | Path::Guarded | Path::Sealed | Path::InPlace => {
-            scene.assert_new("points");
-        }
-        _ => scene.assert_old("points"),
+        Path::Rollback | Path::Abort | Path::InPlaceBack => scene.assert_old("points"),
+        _ => scene.assert_new("points"),
     }
     scene.passed("main")
 }
