@@ -3,7 +3,7 @@
 use super::run_view::RunView;
 use super::theme::line;
 use crate::event::{Event, HostSummary, Kind, NoteLevel, RunInputs, RunStart, Summary};
-use crate::model::{HostName, Outcome, Timestamp};
+use crate::model::{Fingerprint, HostName, Outcome, Timestamp};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -167,17 +167,15 @@ fn is_made_good(runs: &[Run], at: usize) -> bool {
     shard.is_some() && runs[at + 1..].iter().any(|later| later.start.shard == shard)
 }
 
-/// The runs whose playbooks and profiles are not those of the first.
+/// The runs whose playbooks or profiles have another text than in an earlier one. A run names the profiles of its own hosts
+/// alone: a shard without hosts has none.
 fn differing(runs: &[Run]) -> impl Iterator<Item = &Run> {
-    let sources = |run: &Run| {
-        let inputs = run.inputs()?;
-        let all = inputs.sources.iter().map(|source| (source.file.clone(), source.sha256));
-        Some(all.collect::<BTreeMap<_, _>>())
-    };
-    let first = runs.first().and_then(sources);
-    runs.iter().skip(1).filter(move |run| match (&first, sources(run)) {
-        (Some(first), Some(its)) => *first != its,
-        _ => false,
+    let mut known: BTreeMap<&str, Fingerprint> = BTreeMap::new();
+    runs.iter().filter(move |run| {
+        let sources = run.inputs().into_iter().flat_map(|inputs| &inputs.sources);
+        let others = sources
+            .filter(|source| *known.entry(&source.file).or_insert(source.sha256) != source.sha256);
+        others.count() > 0
     })
 }
 
@@ -209,12 +207,14 @@ fn is_news(before: Outcome, now: Outcome) -> bool {
 
 fn story(runs: &[Run], notes: &[String]) -> Vec<Event> {
     let Some(first) = runs.first() else { return Vec::new() };
+    // A canary's `--limit` is not that of the fleet.
+    let whole = runs.iter().find(|run| run.start.shard.is_some()).unwrap_or(first);
     let mut events = vec![Event {
         seq: 0,
         moment: first.began,
         elapsed: Duration::ZERO,
         host: None,
-        kind: Kind::RunStart(Box::new(start(&first.start))),
+        kind: Kind::RunStart(Box::new(start(&whole.start))),
     }];
     for run in runs {
         let later = u64::try_from(run.began.unix() - first.began.unix()).unwrap_or(0);
@@ -246,9 +246,9 @@ fn story(runs: &[Run], notes: &[String]) -> Vec<Event> {
     events
 }
 
-/// How all of it began: the first run's, for the whole fleet.
-fn start(first: &RunStart) -> RunStart {
-    let mut start = RunStart { shard: None, recorded: false, ..first.clone() };
+/// How all of it began: a shard's, for the whole fleet.
+fn start(shard: &RunStart) -> RunStart {
+    let mut start = RunStart { shard: None, recorded: false, ..shard.clone() };
     if let Some(at) = start.rerun.argv.iter().position(|word| word == "--shard") {
         start.rerun.argv.drain(at..(at + 2).min(start.rerun.argv.len()));
     }

@@ -115,6 +115,49 @@ fn what_is_no_part_of_it_is_refused() {
     assert!(words.contains("`plan renew.yml`"), "{words}");
 }
 
+/// What a run was made of: a digest of a text for each file.
+fn made_of(mut part: Part, sources: &[(&str, &str)]) -> Part {
+    let source = |(file, text): &(&str, &str)| crate::event::run::Source {
+        file: (*file).to_owned(),
+        sha256: Fingerprint::of(text.as_bytes()),
+    };
+    let inputs =
+        RunInputs { sources: sources.iter().map(source).collect(), ..RunInputs::default() };
+    let event = Event { kind: Kind::Inputs(Box::new(inputs)), ..part.events[0].clone() };
+    part.events.insert(1, event);
+    part
+}
+
+#[test]
+fn another_text_is_told_and_a_profile_that_a_shard_does_not_need_is_not() {
+    let both = [("renew.yml", "1"), ("the profile of nginx", "1")];
+    let shards = |third: &[(&str, &str)]| {
+        let canary = made_of(part(None, 0, &[("a", Outcome::Changed)]), &both[..1]);
+        let first = made_of(part(Some((1, 3)), 1, &[("a", Outcome::Unchanged)]), &both);
+        let empty = made_of(part(Some((2, 3)), 2, &[]), &both[..1]);
+        let third = made_of(part(Some((3, 3)), 3, &[("c", Outcome::Changed)]), third);
+        join(vec![canary, first, empty, third]).unwrap()
+    };
+    assert_eq!(notes(&shards(&both)), Vec::<&str>::new());
+    let other = shards(&[("renew.yml", "1"), ("the profile of nginx", "2")]);
+    let told = notes(&other);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("shard 3/3 was made of other playbooks or profiles"), "{told:?}");
+}
+
+/// What is proposed next is for the fleet: a canary was for one host of it.
+#[test]
+fn the_canarys_limit_is_not_that_of_all() {
+    let mut canary = part(None, 0, &[("a", Outcome::Changed)]);
+    if let Kind::RunStart(start) = &mut canary.events[0].kind {
+        start.rerun.limit = Some("a".into());
+    }
+    let joined = join(vec![canary, part(Some((1, 1)), 5, &[("b", Outcome::Changed)])]).unwrap();
+    let mut view = RunView::default();
+    joined.events.iter().for_each(|event| view.take(event));
+    assert_eq!((view.start.rerun.limit.as_deref(), view.start.shard), (None, None));
+}
+
 #[test]
 fn a_whole_run_stays_what_it_was() {
     let events = apply();
