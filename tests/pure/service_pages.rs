@@ -102,6 +102,26 @@ fn command(spec: &CommandSpec) -> String {
     found.join("<br>")
 }
 
+/// What an `apply` starts of the service before anything live changes, where mount namespaces can be had; and why.
+fn started(profile: &Profile) -> String {
+    // It sees the live files alone.
+    let is_blind = |via: &str| via.ends_with("live configuration");
+    let blind: Vec<bool> =
+        profile.validate.iter().map(|step| is_blind(step.via.describe())).collect();
+    let checks = if blind.len() > 1 { "each check once" } else { "the check, once" };
+    if blind.is_empty() {
+        "nothing".to_owned()
+    } else if blind.iter().all(|blind| *blind) {
+        format!(
+            "{checks}, on the untouched host, because it sees no staged file; once more after the switch"
+        )
+    } else if blind.contains(&true) {
+        format!("{checks}, on the staged files or, if it does not see those, on the untouched host")
+    } else {
+        format!("{checks}, on the staged files")
+    }
+}
+
 fn table(profile: &Profile) -> String {
     let mut text = "| | |\n|---|---|\n".to_owned();
     let mut row = |name: &str, value: &str| writeln!(text, "| {name} | {value} |").unwrap();
@@ -123,6 +143,7 @@ fn table(profile: &Profile) -> String {
     for check in checks {
         row("", &check);
     }
+    row("started before the switch", &started(profile));
     let covers: Vec<&str> =
         profile.covers().into_iter().map(certroll::testing::services::Covers::describe).collect();
     row(
