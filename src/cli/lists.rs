@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use crate::inputs::project::{Book, Project};
-use crate::inputs::selection::ChosenTask;
+use crate::inputs::selection::{ChosenTask, Section};
 use crate::inputs::variables::Variables;
 use crate::playbook::{Meta, Part, TaskKind};
 use crate::report::list::{PlayListing, PlaybookListing, TaskListing, What, render};
@@ -73,7 +73,8 @@ pub(super) fn listing(args: &RunArgs, project: &Project) -> Result<Option<String
             true => at.all_tasks().collect(),
         };
         let shown = |chosen: &ChosenTask<'_>| {
-            let implicit = matches!(chosen.task.kind, TaskKind::Meta(Meta::EndSection));
+            let implicit = matches!(chosen.task.kind, TaskKind::Meta(Meta::EndSection))
+                || chosen.place.section == Section::Gathering;
             let aside = |(_, part): &(_, Part)| *part != Part::Body;
             // Ansible lists the bodies of blocks only.
             !implicit && !chosen.task.around.blocks.iter().any(aside)

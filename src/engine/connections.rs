@@ -8,6 +8,7 @@ use crate::inputs::variables::{Variables, node};
 use crate::model::{HostName, RemotePath};
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostic, Diagnostics, Node, Vars};
+use crate::template::facts::is_fact;
 use crate::template::{Scope, TemplateError};
 use crate::transport::{ConnectOptions, Connector, Keywords, Route, SshConfig, target_from};
 use std::collections::HashMap;
@@ -174,6 +175,7 @@ fn connection_variables(scope: &Scope) -> Result<Vars, Diagnostics> {
 
 fn is_about_connections(name: &str) -> bool {
     !name.starts_with("ansible_play")
+        && !is_fact(name)
         && !matches!(
             name,
             "ansible_check_mode"
@@ -187,6 +189,5 @@ fn is_about_connections(name: &str) -> bool {
                 | "ansible_verbosity"
                 | "ansible_config_file"
                 | "ansible_search_path"
-                | "ansible_facts"
         )
 }

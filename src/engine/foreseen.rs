@@ -93,7 +93,7 @@ pub(super) fn of_host<T>(
 ) -> Result<Foreseen<T>, Diagnostics> {
     let mut foreseen = Foreseen { made: Vec::new(), unknown: Vec::new() };
     let mut found = Diagnostics::default();
-    for (chosen, scope) in at.foresee(&context.inputs.variables, vars, host, at.tasks()) {
+    for (chosen, scope) in at.foresee(&context.inputs.variables, vars, host, at.possible_tasks()) {
         let added = scope.and_then(|scope| {
             let TaskKind::Certificate(spec) = &chosen.task.kind else { return Ok(()) };
             let make = |scope: &Scope| make(&chosen, spec, vars, host, scope);

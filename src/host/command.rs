@@ -81,11 +81,16 @@ pub struct CommandResult {
     pub too_much_output: bool,
     /// `creates`/`removes` said that there is nothing to do; it was not run.
     pub skipped: bool,
+    /// There is no such program; nothing was run.
+    pub absent: bool,
+    /// When it began and ended by the host's clock: `2026-11-29_07:05:09_1796022309_123456789`, the second and the
+    /// nanosecond last.
+    pub moments: [Option<String>; 2],
 }
 
 impl CommandResult {
     /// Ran and exited with code 0.
     pub fn success(&self) -> bool {
-        self.rc == 0 && !self.late && !self.too_much_output
+        self.rc == 0 && !self.late && !self.too_much_output && !self.absent
     }
 }

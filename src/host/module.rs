@@ -18,6 +18,8 @@ pub(crate) enum Verb {
     Group,
     /// An account.
     User,
+    /// What the host says of itself.
+    Facts,
 }
 
 /// What a module on a host is asked.

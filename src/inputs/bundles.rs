@@ -4,7 +4,7 @@ use super::acme;
 use super::selection::Place;
 use crate::load;
 use crate::material::{self, Input, MaterialError, keystore};
-use crate::model::{FileMode, Fingerprint, Secret, Timestamp};
+use crate::model::{FileMode, Fingerprint, HostName, RemotePath, Secret, Timestamp};
 use crate::plan::request::{KeystoreSeal, Material};
 use crate::playbook::certificate::{AcmePart, Pair, Passphrase, SourceText, Trust};
 use crate::source::{Diagnostic, Diagnostics};
@@ -34,8 +34,13 @@ pub(crate) struct Bundles {
     known: Mutex<HashMap<Files, Known>>,
     /// What commands printed: each is asked once. Dropped with the last certificate that it is needed for.
     printed: Mutex<HashMap<Named, Secret<Vec<u8>>>>,
+    /// What was read of other hosts, or why it could not be. Dropped likewise.
+    fetched: Mutex<HashMap<Named, Fetched>>,
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
 }
+
+/// The bytes of a file of another host, or why they could not be read.
+type Fetched = Result<Secret<Vec<u8>>, String>;
 
 /// How long a command that prints a certificate or key may take. It may have to ask somebody.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
@@ -53,6 +58,7 @@ enum Named {
     Content(Fingerprint),
     Command(Vec<String>, PathBuf),
     Acme(PathBuf, AcmePart),
+    OnHost(HostName, RemotePath),
 }
 
 impl From<&SourceText> for Named {
@@ -62,6 +68,7 @@ impl From<&SourceText> for Named {
             SourceText::Content(text) => Self::Content(Fingerprint::of(text.expose().as_bytes())),
             SourceText::Command(argv, directory) => Self::Command(argv.clone(), directory.clone()),
             SourceText::Acme(directory, part) => Self::Acme(directory.clone(), *part),
+            SourceText::OnHost(host, path) => Self::OnHost(host.clone(), path.clone()),
         }
     }
 }
@@ -95,6 +102,7 @@ impl Bundles {
             decrypt,
             known: Mutex::default(),
             printed: Mutex::default(),
+            fetched: Mutex::default(),
             roots: Mutex::default(),
         }
     }
@@ -156,6 +164,27 @@ impl Bundles {
         };
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         printed.retain(|name, _| needed(name));
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.retain(|name, _| needed(name));
+    }
+
+    /// The files of other hosts that a pair needs and nobody has read yet.
+    pub(crate) fn not_fetched(&self, pair: &Pair) -> Vec<(HostName, RemotePath)> {
+        let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = [Some(&pair.cert), pair.chain.as_ref(), pair.key.as_ref()];
+        let parts = parts.into_iter().flatten().filter_map(|part| match part {
+            SourceText::OnHost(host, path) if !fetched.contains_key(&Named::from(part)) => {
+                Some((host.clone(), path.clone()))
+            }
+            _ => None,
+        });
+        parts.collect()
+    }
+
+    /// What a file of another host holds, or why that is not known.
+    pub(crate) fn fetched(&self, host: &HostName, path: &RemotePath, read: Fetched) {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.insert(Named::OnHost(host.clone(), path.clone()), read);
     }
 
     /// The roots that `trust` names.
@@ -229,6 +258,13 @@ impl Bundles {
                 })?;
                 known.insert(Named::from(source), printed.clone());
                 Ok((printed, FileMode::new(0o600)))
+            }
+            SourceText::OnHost(..) => {
+                let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+                let read = fetched.get(&Named::from(source)).cloned();
+                let read = read.unwrap_or_else(|| Err("it was not read".to_owned()));
+                let wrong = |why| Diagnostic::error(format!("{}: {why}", source.label()));
+                Ok((read.map_err(wrong)?, FileMode::new(0o600)))
             }
             SourceText::Acme(directory, part) => {
                 let files = acme::newest(directory)?;

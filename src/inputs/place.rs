@@ -16,6 +16,8 @@ pub(crate) struct Place {
 /// The lists of tasks of a play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Section {
+    /// What is gathered of hosts, before everything else.
+    Gathering,
     /// Pre-tasks, tasks and post-tasks.
     Tasks,
     /// Handlers.

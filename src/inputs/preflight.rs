@@ -114,7 +114,7 @@ impl Preflight<'_> {
 
     fn play(&mut self, at: PlayAt<'_>, hosts: &[HostName]) {
         let vars = PlayScope::new(at.book, at.play, hosts);
-        let tasks: Vec<ChosenTask<'_>> = at.tasks().collect();
+        let tasks: Vec<ChosenTask<'_>> = at.possible_tasks().collect();
         self.include(at, &vars, hosts, &tasks);
         let handlers: Vec<ChosenTask<'_>> = at.handlers().collect();
         let added: Vec<ChosenTask<'_>> = at.all_added().collect();

@@ -139,8 +139,26 @@ impl<'p> PlayAt<'p> {
         added.into_iter().map(move |(place, task)| ChosenTask { place, at: self, task })
     }
 
-    /// The tasks that run.
+    /// The tasks that run; the first gathers facts where something has asked for them.
     pub(crate) fn tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
+        let mut asked = self.project.books.iter().map(|book| book.templates.needs_facts());
+        let needed = self.play.gathers || asked.any(|asked| asked);
+        self.gathering().filter(|_| needed).into_iter().chain(self.own_tasks())
+    }
+
+    /// The tasks that may run: whether facts are needed shows while these are looked at.
+    pub(crate) fn possible_tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
+        self.gathering().into_iter().chain(self.own_tasks())
+    }
+
+    fn gathering(self) -> Option<ChosenTask<'p>> {
+        let task = Arc::clone(self.play.gathering.as_ref()?);
+        let (book, play) = (self.book_index, self.play_index);
+        let place = Place { book, play, section: Section::Gathering, index: 0 };
+        is_chosen(&task, &self.project.options).then_some(ChosenTask { place, at: self, task })
+    }
+
+    fn own_tasks(self) -> impl Iterator<Item = ChosenTask<'p>> {
         let options = &self.project.options;
         let start = options.start_at_task.as_deref().and_then(|name| self.project.find_task(name));
         self.all_tasks().filter(move |chosen| {

@@ -1,6 +1,6 @@
 //! The variables that one host sees in one task: Ansible's precedence over lazily rendered layers.
 //!
-//! Weakest first: connection defaults, inventory, play `vars`, `vars_files`, task `vars`, registered and
+//! Weakest first: connection defaults, inventory, facts, play `vars`, `vars_files`, task `vars`, registered and
 //! `set_fact`, loop, extra variables, and above all the names that the run itself gives (`inventory_hostname`,
 //! `groups`, …), which nobody overrides.
 
@@ -11,7 +11,7 @@ use crate::inventory::Inventory;
 use crate::model::HostName;
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostics, Mapping, Node, Value, Vars};
-use crate::template::{HostVars, Scope};
+use crate::template::{HostVars, Scope, facts};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +24,8 @@ pub(crate) struct Variables {
     global: Arc<Vars>,
     /// Registered results and facts.
     made: Mutex<HashMap<HostName, Arc<Vars>>>,
+    /// What was gathered of hosts.
+    facts: Mutex<HashMap<HostName, Arc<Vars>>>,
     /// Names that only `apply` would set.
     unknown: Mutex<HashMap<HostName, Arc<HashSet<String>>>>,
     /// Names that plays will set, while the run is only looked at.
@@ -68,6 +70,8 @@ impl Variables {
             ("ansible_skip_tags".to_owned(), texts(&options.skip_tags)),
             ("ansible_inventory_sources".to_owned(), texts(&inventory.sources)),
             ("ansible_version".to_owned(), version()),
+            // certroll runs on none; tasks on the controller that need one find the usual one.
+            ("ansible_playbook_python".to_owned(), Node::text("/usr/bin/python3")),
             ("ansible_verbosity".to_owned(), Node::made(Value::Int(i64::from(options.verbosity)))),
             (
                 "ansible_config_file".to_owned(),
@@ -86,6 +90,7 @@ impl Variables {
             extra: Arc::clone(&project.extra),
             global: Arc::new(global),
             made: Mutex::default(),
+            facts: Mutex::default(),
             unknown: Mutex::default(),
             foreseen: Mutex::default(),
             files: VarsFiles::new(Arc::clone(&project.decrypt)),
@@ -97,6 +102,25 @@ impl Variables {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let layer = made.entry(host.clone()).or_default();
         Arc::make_mut(layer).insert(name.to_owned(), value);
+    }
+
+    /// What was gathered of a host, by names without `ansible_`; it adds to what is known of it.
+    pub(crate) fn gathered(&self, host: &HostName, gathered: &Vars) {
+        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let layer = Arc::make_mut(facts.entry(host.clone()).or_default());
+        let earlier = layer.get(facts::ALL).and_then(Node::as_map).cloned().unwrap_or_default();
+        let is_old = |name: &Node| name.as_str().is_none_or(|name| !gathered.contains_key(name));
+        let mut all: Mapping = earlier.into_iter().filter(|(name, _)| is_old(name)).collect();
+        for (name, value) in gathered {
+            all.push((Node::text(name), value.clone()));
+            layer.insert(format!("ansible_{name}"), value.clone());
+        }
+        layer.insert(facts::ALL.to_owned(), Node::made(Value::Map(all)));
+    }
+
+    /// Whether anything was gathered of a host.
+    pub(crate) fn has_facts(&self, host: &HostName) -> bool {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(host)
     }
 
     /// From here on only `apply` would know this name.
@@ -164,7 +188,8 @@ impl Variables {
         host: &HostName,
         task: Option<&Task>,
     ) -> Result<Scope, Diagnostics> {
-        let mut layers: Vec<Arc<Vars>> = play.defaults.to_vec();
+        let mut layers: Vec<Arc<Vars>> = vec![Self::environment(play, task)];
+        layers.extend(play.defaults.iter().cloned());
         let role = task.and_then(|task| task.around.role.as_ref());
         layers.extend(role.iter().flat_map(|role| role.defaults.iter().cloned()));
         layers.extend(self.base(host));
@@ -176,10 +201,22 @@ impl Variables {
         Ok(self.finish(play, host, layers, task))
     }
 
+    /// What the play and the task say of the environment of commands; a variable of that name hides it.
+    fn environment(play: &PlayScope, task: Option<&Task>) -> Arc<Vars> {
+        let levels = [Some(&*play.environment), task.map(|task| &task.environment)];
+        let levels = levels.into_iter().flatten().filter(|vars| !vars.is_empty()).map(|vars| {
+            let entries = vars.iter().map(|(name, value)| (Node::text(name), value.clone()));
+            Node::made(Value::Map(entries.collect()))
+        });
+        let list = Node::made(Value::List(levels.collect()));
+        Arc::new(Vars::from([("environment".to_owned(), list)]))
+    }
+
     fn base(&self, host: &HostName) -> Vec<Arc<Vars>> {
         let defaults = Vars::from([("ansible_host".to_owned(), Node::text(host.as_str()))]);
         let mut layers = vec![Arc::new(defaults)];
         layers.extend(self.inventory.layers(host.as_str()));
+        layers.extend(self.facts.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned());
         layers
     }
 

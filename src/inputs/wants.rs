@@ -49,6 +49,11 @@ pub(crate) fn want(
     let mut warnings = Vec::new();
     let mut notes = Vec::new();
     let (mut materials, mut seals) = (Vec::new(), Vec::new());
+    if let Some((from, path)) =
+        rendered.pairs.iter().flat_map(|pair| bundles.not_fetched(pair)).next()
+    {
+        return Err(RenderError::NotYetKnown(format!("{path} of {from}")));
+    }
     for pair in &rendered.pairs {
         match bundles.load(chosen.place, pair, rendered.expiry_warning) {
             Ok(loaded) => {

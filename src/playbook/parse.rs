@@ -5,13 +5,15 @@ use super::batches::{on_failure, order, pattern, percentage, serial};
 use super::becoming::becoming;
 use super::include::Include;
 use super::model::{Play, Playbook, Task, TaskKind};
+use super::modules;
 use super::reader::{Reader, unsupported, wrong_type};
 use super::role::RolePlaces;
 use super::tasks::{self, Reading};
 use super::unsupported;
 use crate::load;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, Span, Value, Vars, yaml};
-use crate::template::Templates;
+use crate::template::{Templates, facts};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub(crate) fn grow(
     let mut found = Diagnostics::default();
     let mut reading = Reading::new(templates, directory, places);
     let tasks = reading.grow(include, rendered, params, &mut found);
+    note_facts(&Node::made(Value::Null), tasks.iter().chain(&reading.handlers), templates);
     found.into_result((tasks, reading.handlers)).map(|(grown, _)| grown)
 }
 
@@ -226,8 +229,7 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
     let mut tags = imported.tags;
     tags.extend(reader.words("tags", found));
     let force_handlers = reader.flag("force_handlers", found).unwrap_or(false);
-    // certroll gathers no facts of this kind: nothing depends on the answer.
-    reader.flag("gather_facts", found);
+    let gathers = reader.flag("gather_facts", found);
     let around = Around {
         directory: book.directory.to_owned(),
         tags: tags.clone(),
@@ -236,6 +238,7 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
         way: book.way.clone(),
         ..Around::default()
     };
+    let first = Around { when: Vec::new(), ..around.clone() };
     let (tasks, handlers, roles) = sections(&mut reader, around, book, found);
     for (name, _) in reader.rest() {
         let text = name.as_str().unwrap_or_default();
@@ -246,6 +249,9 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
     }
     check_syntax(node, templates, found);
     check_handlers(&tasks, &handlers, found);
+    note_facts(node, tasks.iter().chain(&handlers), templates);
+    let gathering = gathers != Some(false);
+    let gathering = gathering.then(|| Arc::new(gathering_facts(first, node.span.as_ref())));
     let shared = |list: Vec<Task>| list.into_iter().map(Arc::new).collect();
     Some(Play {
         name: name.or_else(|| hosts.as_str().map(str::to_owned)).unwrap_or_default(),
@@ -261,6 +267,8 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
         on_failure,
         force_handlers,
         environment,
+        gathering,
+        gathers: gathers == Some(true),
         tags,
         tasks: shared(tasks),
         handlers: shared(handlers),
@@ -268,6 +276,39 @@ fn play(node: &Node, book: &Book<'_>, found: &mut Diagnostics) -> Option<Play> {
         directory: book.imported.as_ref().map(|import| import.directory.clone()),
         span: node.span.clone(),
     })
+}
+
+/// The first task of a play, as Ansible calls it.
+fn gathering_facts(around: Around, span: Option<&Span>) -> Task {
+    let mut tags = around.tags.clone();
+    tags.push("always".to_owned());
+    Task {
+        name: Some(Node::text("Gathering Facts")),
+        any_errors_fatal: around.any_errors_fatal.unwrap_or(false),
+        around: Arc::new(around),
+        span: span.cloned(),
+        ..Task::new(modules::gathering(), tags)
+    }
+}
+
+/// Whether a play, or a file that tasks come from, mentions what is gathered of hosts.
+fn note_facts<'t>(play: &Node, tasks: impl Iterator<Item = &'t Task>, templates: &Templates) {
+    let mut seen: HashSet<*const SourceFile> = HashSet::new();
+    let mut look = |span: Option<&Span>| {
+        if let Some(span) = span.filter(|_| !templates.needs_facts())
+            && seen.insert(Arc::as_ptr(&span.file))
+            && facts::mentioned(&span.file.text)
+        {
+            templates.asks_for_facts();
+        }
+    };
+    look(play.span.as_ref());
+    for task in tasks {
+        look(task.span.as_ref());
+        let role = task.around.role.iter();
+        let vars = role.flat_map(|role| role.defaults.iter().chain(&role.vars));
+        vars.flat_map(|vars| vars.values()).for_each(|value| look(value.span.as_ref()));
+    }
 }
 
 /// Templates of the play's own values; those of tasks are checked where conditions are told apart.

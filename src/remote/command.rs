@@ -99,9 +99,15 @@ fn take(
             result.skipped = true;
             return Ok(Some(Ok(())));
         }
+        "absent" => {
+            result.absent = true;
+            return Ok(Some(Ok(())));
+        }
         "done" => {
             result.rc = reply.number("rc")?;
             result.signal = (129..=192).contains(&result.rc).then_some(result.rc - 128);
+            result.moments = ["begun", "ended"]
+                .map(|name| reply.find(name).filter(|text| text.len() < 64).map(str::to_owned));
             result.late = reply.find("cut") == Some("124");
             result.too_much_output = reply.find("cut") == Some("125");
             return Ok(Some(Ok(())));

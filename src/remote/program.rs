@@ -114,6 +114,9 @@ static GROUPING: LazyLock<Program> =
 static ACCOUNTING: LazyLock<Program> =
     LazyLock::new(|| Program::of_module(&[part!("modules/account"), part!("modules/user")]));
 
+static GATHERING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[part!("modules/facts")]));
+
 /// The program of a module.
 pub(super) fn module(verb: Verb) -> &'static Program {
     match verb {
@@ -123,6 +126,7 @@ pub(super) fn module(verb: Verb) -> &'static Program {
         Verb::Service => &SERVING,
         Verb::Group => &GROUPING,
         Verb::User => &ACCOUNTING,
+        Verb::Facts => &GATHERING,
     }
 }
 
@@ -280,6 +284,7 @@ mod tests {
             &[part!("modules/core"), part!("modules/main"), part!("modules/look")],
             &[part!("modules/put"), part!("modules/file"), part!("modules/service")],
             &[part!("modules/account"), part!("modules/group"), part!("modules/user")],
+            &[part!("modules/facts")],
             &[part!("transaction_main"), part!("recovery_main")],
         ];
         for part in parts.concat() {

@@ -2,9 +2,10 @@
 
 use super::backslashes::{self, Literal};
 use super::convert::{json, python_text};
-use super::engine::is_template;
+use super::engine::{is_template, single_expression};
 use super::error::TemplateError;
-use super::problems::{is_fact, place_of, run_error};
+use super::facts;
+use super::problems::{place_of, run_error};
 use super::record::{self, Failure, Missing, Shared};
 use super::scope::Scope;
 use crate::source::diagnostic::nearest;
@@ -75,9 +76,12 @@ impl Evaluation {
     fn undefined(&self, name: &str, node: &Node) -> Diagnostic {
         let problem =
             Diagnostic::error(format!("'{name}' is undefined")).at(place_of(name, node).as_ref());
-        if is_fact(name) {
+        if facts::is_fact(name) {
+            return problem.help("`gather_facts: true` in the play gathers it");
+        }
+        if facts::is_others(name) {
             return problem.help(
-                "certroll gathers no facts: set it in the inventory, or `register` a `command`",
+                "certroll does not gather this one: set it in the inventory, or `register` a `command`",
             );
         }
         match nearest(name, self.scope.names()) {
@@ -134,6 +138,9 @@ impl Evaluation {
 
     /// A text with templates.
     pub(super) fn template(self: &Arc<Self>, text: &str, literal: Literal) -> Result<Value, Error> {
+        if facts::mentioned(text) {
+            self.scope.templates.asks_for_facts();
+        }
         let text = &*backslashes::of_template(text, literal);
         let context = Value::from_object(Context(Arc::clone(self)));
         match single_expression(text) {
@@ -227,6 +234,9 @@ impl Evaluation {
     /// Remembers a name that only the run sets; `false`: it is none.
     fn note_unknown(&self, name: &str) -> bool {
         let unknown = self.scope.may_be_set(name);
+        if facts::is_fact(name) {
+            self.scope.templates.asks_for_facts();
+        }
         if unknown {
             record::with(&self.record, |record| {
                 record.not_yet_known.get_or_insert_with(|| name.to_owned());
@@ -459,32 +469,6 @@ impl Object for OneHost {
 pub(super) fn format(out: &mut Output, _state: &mut State, value: &Value) -> Result<(), Error> {
     let text = python_text(&json(value)?);
     out.write_str(&text).map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()))
-}
-
-/// The expression of a text that is nothing but `{{ expression }}`.
-pub(super) fn single_expression(text: &str) -> Option<&str> {
-    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
-    if inner.contains("{%") || inner.contains("{#") {
-        return None;
-    }
-    // `{{ a }}{{ b }}`: braces outside quotes and mappings end the expression earlier.
-    let mut quote = None;
-    let mut depth = 0_i32;
-    let mut previous = '\0';
-    for c in inner.chars() {
-        match (quote, c) {
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(open), c) if c == open && previous != '\\' => quote = None,
-            (None, '{') => depth += 1,
-            (None, '}') => depth -= 1,
-            _ => {}
-        }
-        if depth < 0 {
-            return None;
-        }
-        previous = c;
-    }
-    Some(inner.strip_prefix('-').unwrap_or(inner).strip_suffix('-').unwrap_or(inner))
 }
 
 fn mentions_default(node: &Node) -> bool {

@@ -11,6 +11,7 @@ mod convert;
 mod engine;
 mod error;
 mod evaluation;
+pub(crate) mod facts;
 mod filters;
 mod lookups;
 mod moment;
@@ -24,6 +25,7 @@ mod rendering;
 mod scope;
 mod setup;
 mod text;
+mod yaml_text;
 
 pub(crate) use convert::python_repr;
 pub use engine::Templates;

@@ -70,6 +70,8 @@ pub(super) const FILTERS: &[&str] = &[
     "title",
     "to_json",
     "to_nice_json",
+    "to_nice_yaml",
+    "to_yaml",
     "trim",
     "truncate",
     "type_debug",

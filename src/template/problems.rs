@@ -5,44 +5,6 @@ use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Node, Span};
 use minijinja::{Error, ErrorKind};
 
-/// Whether Ansible would have gathered a variable of this name.
-pub(super) fn is_fact(name: &str) -> bool {
-    const FACTS: [&str; 26] = [
-        "facts",
-        "os_family",
-        "distribution",
-        "system",
-        "kernel",
-        "architecture",
-        "machine",
-        "hostname",
-        "fqdn",
-        "nodename",
-        "domain",
-        "default_ipv4",
-        "default_ipv6",
-        "all_ipv4_addresses",
-        "all_ipv6_addresses",
-        "interfaces",
-        "date_time",
-        "env",
-        "user_id",
-        "user_dir",
-        "service_mgr",
-        "pkg_mgr",
-        "python",
-        "selinux",
-        "processor",
-        "memtotal_mb",
-    ];
-    name.strip_prefix("ansible_").is_some_and(|rest| {
-        FACTS.contains(&rest)
-            || ["distribution_", "processor_", "python_", "lsb", "virtualization_", "user_"]
-                .iter()
-                .any(|start| rest.starts_with(start))
-    })
-}
-
 /// Where `name` stands in the source line of `node`, or the node itself.
 pub(super) fn place_of(name: &str, node: &Node) -> Option<Span> {
     let span = node.span.as_ref()?;

@@ -1,6 +1,7 @@
 //! The variables that one host sees in one task.
 
 use super::engine::Templates;
+use super::facts::{self, is_fact};
 use crate::source::{Node, Vars};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl Scope {
 
     /// Whether only the run gives this name its value.
     pub(super) fn may_be_set(&self, name: &str) -> bool {
-        self.unknown.contains(name) || self.unknown.contains(ANYTHING)
+        let gathered = || is_fact(name) && self.unknown.contains(facts::ALL);
+        self.unknown.contains(name) || self.unknown.contains(ANYTHING) || gathered()
     }
 
     /// Where files are looked for: `ansible_search_path`, as absolute directories.

@@ -1,15 +1,16 @@
 //! Setting the engine up with Ansible's filters, tests and lookups, and checking syntax with it.
 
 use super::backslashes::{self, Literal};
-use super::engine::{Decrypt, Templates, is_template};
-use super::evaluation::{self, single_expression};
+use super::engine::{Decrypt, Templates, is_template, single_expression};
+use super::evaluation;
 use super::opened::Opened;
-use super::{collections, filters, lookups, moment, omit, predicates, problems, text};
+use super::{collections, filters, lookups, moment, omit, predicates, problems, text, yaml_text};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Work that one template may do, in minijinja's units.
 const FUEL: u64 = 2_000_000;
@@ -43,6 +44,7 @@ impl Templates {
             filters::add_to(&mut environment);
             collections::add_to(&mut environment);
             text::add_to(&mut environment);
+            yaml_text::add_to(&mut environment);
             predicates::add_to(&mut environment);
             lookups::add_to(&mut environment, directory.clone(), Arc::clone(&decrypt));
             moment::add_to(&mut environment);
@@ -54,6 +56,7 @@ impl Templates {
             chaining: make(UndefinedBehavior::Chainable),
             decrypt,
             opened,
+            facts: AtomicBool::new(false),
         })
     }
 

@@ -109,7 +109,7 @@ impl ElsewhereArgs {
                 "--step",
                 "`confirm: prompt` in a certificate task lets you look before each batch is confirmed",
             ),
-            (self.flush_cache, "--flush-cache", "certroll gathers no facts: leave it out"),
+            (self.flush_cache, "--flush-cache", "certroll keeps no facts from one run to the next: leave it out"),
             (!self.module_path.is_empty(), "--module-path", "certroll has its own modules only: leave it out"),
             (self.sftp_extra_args.is_some(), "--sftp-extra-args", transfers),
             (self.scp_extra_args.is_some(), "--scp-extra-args", transfers),

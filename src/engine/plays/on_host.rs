@@ -155,6 +155,8 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         }
         if round > retries {
             verdict.failed = true;
+            // Ansible does not count the last one then.
+            verdict.done.value.insert("attempts".to_owned(), json!(retries.max(1)));
             let why = format!("its `until` was still false after {round} attempts");
             verdict.done.message.get_or_insert(why);
             return Ok(verdict);

@@ -14,7 +14,7 @@ use crate::event::{Kind, NoteLevel, StopReason, TaskResult};
 use crate::inputs::iteration::all_true;
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::roster::RosterPlay;
-use crate::inputs::selection::{ChosenTask, PlayAt};
+use crate::inputs::selection::{ChosenTask, PlayAt, Section};
 use crate::model::{HostName, Step as HostStep};
 use crate::playbook::{BlockPath, Meta, Order, RunsOn, Task, TaskKind};
 use crate::source::Diagnostics;
@@ -221,6 +221,11 @@ impl<'a> Driver<'a> {
         let path = &chosen.task.around.blocks;
         let mut active = step.among(self.batch.taking_part(path));
         active.retain(|host| !self.has_run(&chosen.task, host));
+        if chosen.place.section == Section::Gathering && !self.batch.at.play.gathers {
+            // Once is enough, where nobody asked for it by name.
+            let variables = &self.batch.context.inputs.variables;
+            active.retain(|host| !variables.has_facts(host));
+        }
         if !matches!(chosen.task.kind, TaskKind::Meta(_)) && !is_rescue(path) {
             for host in step.among(self.batch.missing(path)) {
                 self.missed.entry(host).or_default().push(chosen.task.title());

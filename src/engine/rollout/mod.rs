@@ -10,6 +10,7 @@ mod evidence;
 mod interrupt;
 pub(crate) mod job;
 pub(crate) mod one_host;
+mod sources;
 pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod targets;

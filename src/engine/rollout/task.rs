@@ -3,6 +3,7 @@
 use super::barrier::{Rollout, apply};
 use super::dry_run;
 use super::job::job;
+use super::sources;
 use super::target::Job;
 use super::turns::Turns;
 use crate::engine::batch::{Batch, tell};
@@ -29,6 +30,8 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let task = &chosen.task;
     let looping = task.looping.is_some();
+    // On the heap: it is seldom needed, and every rollout would hold its state.
+    Box::pin(sources::fetch(batch, chosen, spec, hosts)).await;
     let mut work: IndexMap<HostName, Work> = IndexMap::new();
     for host in hosts {
         work.insert(host.clone(), begin(batch, chosen, spec, host));

@@ -3,7 +3,7 @@
 use super::mapping::mapping;
 use super::spec::{CONTENT, DEST, SOURCE};
 use super::task::{AcmePart, Dest, Keystore, Pair, PairPlaces, Passphrase, SourceText};
-use crate::model::{RemotePath, Secret};
+use crate::model::{HostName, RemotePath, Secret};
 use crate::playbook::values::Values;
 use crate::source::{Node, Value};
 use std::path::Path;
@@ -66,6 +66,44 @@ fn source_text(
 
 const FILE_OR_CONTENT: &str = "a file: `cert: FILE`; a variable's content: `cert: {content: \"{{ vault_cert }}\"}`; what a command \
      prints: `cert: {command: [pass, show, www.crt]}`";
+
+/// A file of another host.
+fn on_host(
+    node: &Node,
+    key: &'static str,
+    host: &str,
+    values: &mut Values<'_>,
+) -> Option<SourceText> {
+    if node.value == Value::Null {
+        return None;
+    }
+    if node.as_map().is_some() {
+        let message = format!("'{key}' takes a path on {host}");
+        values.wrong(node, message, "with 'host' all of 'source' are files of that host");
+        return None;
+    }
+    let text = values.text(Some(node))?;
+    match RemotePath::new(text.as_bytes().to_vec()) {
+        Ok(path) => Some(SourceText::OnHost(HostName::new(host), path)),
+        Err(error) => {
+            values.wrong(node, format!("'{text}': {error}"), "paths on hosts are absolute");
+            None
+        }
+    }
+}
+
+/// The host that certificate and key are files of.
+fn source_host(source: &Node, values: &mut Values<'_>) -> Option<String> {
+    let node = source.entry("host").filter(|node| node.value != Value::Null)?;
+    for key in ["directory", "pkcs12"] {
+        if source.entry(key).is_some_and(|node| node.value != Value::Null) {
+            let help = "name the files: `source: {host: ca1, cert: /path, key: /path}`";
+            values.wrong(node, format!("'host' does not go with '{key}'"), help);
+        }
+    }
+    let host = values.keep(values.scope.text_unless_omitted(node)).flatten()?;
+    Some(host.trim().to_owned()).filter(|host| !host.is_empty())
+}
 
 /// An argument list, run without a shell.
 fn source_command(node: &Node, directory: &Path, values: &mut Values<'_>) -> Option<SourceText> {
@@ -168,7 +206,11 @@ pub(super) fn pair(
     let in_keystore = keystore_source(source, directory, values);
     let from_keystore = in_keystore.is_some();
     let keystore = keystore(written, directory, values);
-    let mut text = |key| source_text(source.entry(key)?, key, directory, values);
+    let host = source_host(source, values);
+    let mut text = |key| match &host {
+        Some(host) => on_host(source.entry(key)?, key, host, values),
+        None => source_text(source.entry(key)?, key, directory, values),
+    };
     let (mut cert, chain, mut key) =
         (text("cert"), text("chain"), if kept { None } else { text("key") });
     if let Some((of_cert, of_key)) = acme {

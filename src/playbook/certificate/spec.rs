@@ -44,8 +44,16 @@ pub(super) struct Keys {
 
 pub(super) const SERVICE: [&str; 6] =
     ["name", "container", "engine", "user", "restart", "in_place"];
-pub(super) const SOURCE: [&str; 7] =
-    ["cert", "chain", "key", "directory", "pkcs12", "key_passphrase", "key_passphrase_file"];
+pub(super) const SOURCE: [&str; 8] = [
+    "host",
+    "cert",
+    "chain",
+    "key",
+    "directory",
+    "pkcs12",
+    "key_passphrase",
+    "key_passphrase_file",
+];
 pub(super) const KUBERNETES: [&str; 7] =
     ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
@@ -119,6 +127,17 @@ impl CertificateSpec {
         keys.check_shape(node, found);
         without_meaning(&keys, found);
         Some(Self { keys, span: node.span.clone() })
+    }
+
+    /// Whether a pair of it may be files of another host.
+    pub(crate) fn may_read_hosts(&self) -> bool {
+        let may = |source: &Node| source.as_map().is_none() || source.entry("host").is_some();
+        let list = self.keys.certificates.as_ref();
+        let of_list = |list: &Node| match list.as_list() {
+            Some(items) => items.iter().any(|item| item.entry("source").is_none_or(may)),
+            None => true,
+        };
+        self.keys.source.as_ref().is_some_and(may) || list.is_some_and(of_list)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a certificate task says for one host: plain types, everything rendered.
 
 use crate::host::Container;
-use crate::model::{Backoff, CommandLine, Endpoint, FileMode, RemotePath, StartTls, Via};
+use crate::model::{Backoff, CommandLine, Endpoint, FileMode, HostName, RemotePath, StartTls, Via};
 use crate::source::Span;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -202,6 +202,8 @@ pub enum SourceText {
     Command(Vec<String>, PathBuf),
     /// A file of a directory that an ACME client keeps, of its newest complete pair.
     Acme(PathBuf, AcmePart),
+    /// A file of another host.
+    OnHost(HostName, RemotePath),
 }
 
 /// Which file of an ACME client's directory.
@@ -224,6 +226,7 @@ impl SourceText {
                 format!("what `{}` prints", argv.first().map_or("", String::as_str))
             }
             Self::Acme(directory, _) => directory.display().to_string(),
+            Self::OnHost(host, path) => format!("{path} of {host}"),
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum TaskKind {
         prompt: Option<Node>,
     },
     /// Waits for a port or a file.
-    WaitFor(WaitFor),
+    WaitFor(Box<WaitFor>),
     /// Sets variables of the host.
     SetFact(Vars),
     /// Sets variables of the host from files of the controller.
@@ -96,8 +96,9 @@ impl TaskKind {
             }
             Self::Pause { duration, unit: _, prompt } => duration.iter().chain(prompt).collect(),
             Self::WaitFor(wait) => {
-                let WaitFor { host, port, path, state, delay, timeout, sleep, message } = wait;
-                let all = [host, port, path, state, delay, timeout, sleep, message];
+                let WaitFor { host, port, path, state, search, delay, timeout, sleep, message } =
+                    &**wait;
+                let all = [host, port, path, state, search, delay, timeout, sleep, message];
                 all.into_iter().flatten().collect()
             }
             Self::SetFact(vars) => vars.values().collect(),
@@ -112,7 +113,11 @@ impl TaskKind {
             Self::SetFact(vars) => Some(vars),
             _ => None,
         };
-        vars.into_iter().flat_map(|vars| vars.keys().map(String::as_str))
+        let facts = match self {
+            Self::Module(task) if task.module.name == "setup" => Some(crate::template::facts::ALL),
+            _ => None,
+        };
+        vars.into_iter().flat_map(|vars| vars.keys().map(String::as_str)).chain(facts)
     }
 
     /// How often it is done for the hosts of a batch, and by whom.
@@ -204,6 +209,8 @@ pub struct WaitFor {
     pub path: Option<Node>,
     /// `started`/`present` or `stopped`/`absent`.
     pub state: Option<Node>,
+    /// What must be in the file, or come out of the port.
+    pub search: Option<Node>,
     /// Seconds before the first look.
     pub delay: Option<Node>,
     /// Seconds in all; 300 without.

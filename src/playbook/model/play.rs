@@ -47,6 +47,10 @@ pub struct Play {
     pub force_handlers: bool,
     /// Environment of commands.
     pub environment: Vars,
+    /// Its first task, unless it says that there is to be none: what is gathered of hosts.
+    pub gathering: Option<Arc<Task>>,
+    /// The author asks for that; otherwise it is done where something needs it.
+    pub gathers: bool,
     /// Given to each of its tasks.
     pub tags: Vec<String>,
     /// Pre-tasks, roles, tasks and post-tasks in order, with blocks, imports and roles taken apart.
@@ -87,6 +91,8 @@ impl Play {
             on_failure: OnFailure::Stop,
             force_handlers: false,
             environment: Vars::new(),
+            gathering: None,
+            gathers: false,
             tags: Vec::new(),
             tasks: Vec::new(),
             handlers: Vec::new(),

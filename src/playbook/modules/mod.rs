@@ -40,6 +40,14 @@ const OWN_MODULES: [&str; 13] = [
     "meta",
 ];
 
+/// What gathers facts.
+pub(super) fn gathering() -> TaskKind {
+    match of_hosts("setup") {
+        Some(module) => TaskKind::Module(Box::new(ModuleTask { module, given: Vec::new() })),
+        None => TaskKind::Meta(Meta::Noop),
+    }
+}
+
 /// Every module's name.
 fn names() -> Vec<&'static str> {
     let of_hosts = HOST_MODULES.iter().map(|module| module.name);
@@ -248,6 +256,7 @@ fn keyed(
                 port: reader.node("port"),
                 path: reader.node("path"),
                 state: reader.node("state"),
+                search: reader.node("search_regex"),
                 delay: reader.node("delay"),
                 timeout: reader.node("timeout"),
                 sleep: reader.node("sleep"),
@@ -258,7 +267,7 @@ fn keyed(
                 let problem = Diagnostic::error("wait_for needs either 'port' or 'path'");
                 found.push(problem.at(value.span.as_ref()));
             }
-            TaskKind::WaitFor(wait)
+            TaskKind::WaitFor(Box::new(wait))
         }
         _ => return None,
     };

@@ -169,6 +169,19 @@ pub(super) static HOST_MODULES: &[Definition] = &[
         exclusive: &[],
     },
     Definition {
+        name: "setup",
+        aliases: &["gather_facts"],
+        arguments: &[
+            of("filter", Words),
+            of("gather_subset", Accepted),
+            of("gather_timeout", Accepted),
+            of("fact_path", Accepted),
+            of("parallel", Accepted),
+        ],
+        one_of: &[],
+        exclusive: &[],
+    },
+    Definition {
         name: "group",
         aliases: &[],
         arguments: &[

@@ -13,7 +13,10 @@ pub(super) const PLAY: &[Group] = &[
     (&["collections"], "certroll has no collections: leave it out"),
     (&["include"], "this old form is gone from Ansible too: use `import_playbook`"),
     (&["module_defaults"], "write the arguments at each task"),
-    (&["gather_subset", "gather_timeout", "fact_path"], "certroll gathers no facts: leave it out"),
+    (
+        &["gather_subset", "gather_timeout", "fact_path"],
+        "leave it out: facts are gathered only where something asks for them, in one program on the host",
+    ),
     (&["ignore_errors"], "write it at the tasks concerned"),
     (
         &["ignore_unreachable"],
@@ -47,7 +50,7 @@ pub(super) const PLAY: &[Group] = &[
 pub(super) const META: &[Group] = &[
     (
         &["clear_facts", "refresh_inventory", "gather_facts"],
-        "certroll gathers no facts and reads the inventory once: leave it out",
+        "leave it out: `setup` gathers facts anew, and the inventory is read once",
     ),
     (
         &["clear_host_errors"],

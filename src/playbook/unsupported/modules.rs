@@ -11,8 +11,7 @@ const ACCOUNTS: &str =
     "certroll has `user` and `group`; leave the rest of accounts to Ansible, before the rollout";
 pub(super) const ISSUING: &str = "certroll rolls out what exists: let your issuing tool write the files on the controller, and name \
                        them in `source` of a `certificate` task";
-const FACTS: &str =
-    "certroll gathers no facts: set what you need in the inventory, or `register` a `command`";
+const FACTS: &str = "`setup` gathers what playbooks use; for the rest `register` a `command`";
 const CONTAINERS: &str = "certroll manages no containers: use `command`, or leave it to Ansible";
 const DATABASES: &str = "certroll manages no databases: leave it to Ansible";
 const FIREWALL: &str = "certroll manages no firewall: leave it to Ansible, before the rollout";
@@ -51,18 +50,7 @@ pub(super) const MODULES: &[Group] = &[
     (&["fetch"], "use `command` with `register`, or Ansible"),
     (&["find"], "use `command: [find, …]` with `register`"),
     (&["runit", "supervisorctl", "launchd", "win_service", "sv"], SERVICES),
-    (
-        &[
-            "service_facts",
-            "package_facts",
-            "setup",
-            "gather_facts",
-            "mount_facts",
-            "getent",
-            "listen_ports_facts",
-        ],
-        FACTS,
-    ),
+    (&["service_facts", "package_facts", "mount_facts", "getent", "listen_ports_facts"], FACTS),
     (
         &[
             "apt",

@@ -1,6 +1,6 @@
 # One command: tx NONCE - | chdir DIR | env NAME=VALUE | creates GLOB | removes GLOB |
 # input none|text|base64 | run SECONDS ARG… | go, then the input's body.
-command_dir= creates= removes= input=none command_env=
+command_dir= creates= removes= input=none command_env= command_program=
 
 # Whether anything matches a pattern of the author.
 matches() {
@@ -25,7 +25,7 @@ while IFS= read -r line <&3; do
   creates) dec "$2"; creates=$v;;
   removes) dec "$2"; removes=$v;;
   input) input=$2;;
-  run) command_limit=$2; shift 2; words "$*"; set -- run;;
+  run) command_limit=$2; shift 2; dec "$1"; command_program=$v; words "$*"; set -- run;;
   go) break;;
   esac
 done
@@ -37,11 +37,22 @@ endure PIPE
 if [ -n "$command_dir" ]; then cd -- "$command_dir" 2>/dev/null || { say failed why=no_such_directory; exit 0; }; fi
 if [ -n "$creates" ] && matches "$creates"; then say skipped; exit 0; fi
 if [ -n "$removes" ] && ! matches "$removes"; then say skipped; exit 0; fi
+# A program that is not there is told apart from one that says so of another. What it is found by may be set here.
+# shellcheck disable=SC2086
+command_found() {
+  case $command_program in
+  */*) [ -e "$command_program" ];;
+  *) ( eval "$command_env :"; have "$command_program" );;
+  esac
+}
+command_found || { say absent; exit 0; }
 tools
 scratch 2>/dev/null || { say failed why=cannot_create_a_scratch_directory; exit 0; }
 # The command's own PATH may not lead there.
 new_session=$(command -v ${new_session:-:}) || :
 [ "$new_session" != : ] || new_session=
+command_moment() { v=$(date +%Y-%m-%d_%H:%M:%S_%s_%N); case $v in *[!0-9_:-]*) v=${v%_*}_0;; esac; }
+command_moment; command_begun=$v
 say hello
 
 true >"$work.out"; true >"$work.err"
@@ -55,4 +66,5 @@ esac
 watch $! "$command_limit"
 stream out "$work.out"
 stream err "$work.err"
-say done rc=$rc cut=$cut
+command_moment
+say done rc=$rc cut=$cut begun=$command_begun ended=$v

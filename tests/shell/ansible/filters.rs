@@ -13,6 +13,15 @@ const VARS: &str = "i: 5\ns: text\nl: [3, 1, 2]\nd: {b: 1, a: {x: yes}}\nn: ~\nt
 
 /// Same value in both.
 const SAME: &[&str] = &[
+    "{'a': 1} | to_yaml",
+    "{'a': {'b': [1, 2]}, 'c': 'd'} | to_nice_yaml",
+    "{'a': {'b': [1, {'c': [], 'd': {}}]}, 'e': ['x y', none, true, 1.5]} | to_yaml",
+    "[[1, 2], [3], {'x': 1, 'y': [1]}] | to_nice_yaml",
+    "['yes', '12', '2026-01-02', 'a: b', '#x', '*x', '', '- a', 'a #b', '0x1f', 'it\\'s', '~', 'null', '1.5', 'ü'] | to_nice_yaml",
+    "{'long': ('word ' * 40) | trim, 'b': 'x: ' ~ ('word ' * 40) | trim} | to_yaml",
+    "{'t': s ~ '\\n' ~ s, 'tab': long} | to_nice_yaml(indent=2)",
+    "{'b': 1, 'a': 2} | to_nice_yaml(sort_keys=false)",
+    "'text' | to_yaml",
     "i",
     "nested",
     "i ~ i",
@@ -301,7 +310,7 @@ const SAME: &[&str] = &[
 ];
 
 /// Ansible has these filters, certroll does not: `docs/playbook.md` says so.
-const MISSING: &[&str] = &["{'a': 1} | to_yaml", "{'a': {'b': [1, 2]}, 'c': 'd'} | to_nice_yaml"];
+const MISSING: &[&str] = &["'a' | comment"];
 
 /// Both fail.
 const FAIL: &[&str] = &[

@@ -354,3 +354,30 @@ fn loops_by_lookup_do_the_same() {
     }
     assert_eq!((run.answer.code, run.code), (0, Some(0)));
 }
+
+#[test]
+fn results_of_commands_have_the_same_shape() {
+    let site = r#"- hosts: all
+  gather_facts: false
+  environment: {CT_PLAY: one}
+  tasks:
+  - {name: runs, command: echo hi, register: r}
+  - name: its shape
+    debug: {msg: "{{ r.rc }} {{ r.msg == '' }} {{ r.start is match('[0-9-]+ [0-9:]+[.][0-9]+$') }} {{ r.delta is match('0:0[0-9]:[0-9]+[.][0-9]+$') }} {{ r.end > r.start }} {{ r.start | length }}"}
+  - {name: fails, command: "false", register: f, ignore_errors: true}
+  - {name: its failure, debug: {msg: "{{ f.rc }} {{ f.changed }} {{ f.end is defined }}"}}
+  - {name: nothing, command: /nonexistent/program x, register: n, ignore_errors: true}
+  - {name: its absence, debug: {msg: "{{ n.rc }} {{ n.changed }} {{ n is failed }} {{ n.msg }}"}}
+  - {name: no name, command: no-such-program-at-all, register: n, ignore_errors: true}
+  - {name: not found, debug: {msg: "{{ n.rc }} {{ n.changed }}"}}
+  - {name: again, command: "false", register: t, until: t.rc == 0, retries: 2, delay: 0, ignore_errors: true}
+  - {name: in vain, debug: {msg: "{{ t.attempts }}"}}
+  - {name: at once, command: "true", register: t, until: t.rc == 0, retries: 2, delay: 0}
+  - {name: once, debug: {msg: "{{ t.attempts }}"}}
+  - {name: around, debug: {msg: "{{ environment }}"}, environment: {CT_TASK: two}}
+  - {name: found, wait_for: {path: "{{ playbook_dir }}/note", search_regex: "^(?P<key>b)=([0-9]+)", timeout: 30}, register: w}
+  - {name: groups, debug: {msg: "{{ w.match_groups }} {{ w.match_groupdict }} {{ w is changed }}"}}
+  - {name: missed, wait_for: {path: "{{ playbook_dir }}/note", search_regex: "^c=", timeout: 2}, ignore_errors: true}
+"#;
+    same_story(&[("hosts", "one\n"), ("site.yml", site), ("note", "a=1\nb=22\n")], &[], 0);
+}

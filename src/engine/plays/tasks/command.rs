@@ -82,6 +82,34 @@ fn cmd(command: &CommandLine) -> Json {
     }
 }
 
+/// `start`, `end` and `delta`, as Python writes moments and spans.
+fn times(moments: &[Option<String>; 2]) -> Option<[(String, Json); 3]> {
+    let [begun, ended] = moments.each_ref().map(|text| moment(text.as_deref()?));
+    let ((start, from), (end, to)) = (begun?, ended?);
+    let micros = to.saturating_sub(from).max(0);
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let delta = format!("{hours}:{minutes:02}:{:02}.{micros:06}", seconds % 60);
+    Some(
+        [("start", start), ("end", end), ("delta", delta)]
+            .map(|(key, text)| (key.to_owned(), json!(text))),
+    )
+}
+
+/// A moment as Python writes it, and in microseconds.
+fn moment(text: &str) -> Option<(String, i64)> {
+    let mut parts = text.split('_');
+    let (date, time) = (parts.next()?, parts.next()?);
+    let seconds: i64 =
+        parts.next()?.parse().ok().filter(|seconds| (0..1 << 40).contains(seconds))?;
+    let nanos: i64 =
+        parts.next()?.parse().ok().filter(|nanos| (0..1_000_000_000).contains(nanos))?;
+    let micros = nanos / 1000;
+    let plain = |text: &str, mark: char| text.chars().all(|c| c.is_ascii_digit() || c == mark);
+    let fits = date.len() == 10 && time.len() == 8 && plain(date, '-') && plain(time, ':');
+    fits.then(|| (format!("{date} {time}.{micros:06}"), seconds * 1_000_000 + micros))
+}
+
 fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> {
     let stdout = printable(&result.stdout, SHOWN).trim_end_matches('\n').to_owned();
     let stderr = printable(&result.stderr, SHOWN).trim_end_matches('\n').to_owned();
@@ -101,6 +129,19 @@ fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> 
         let message = Some("nothing to do, because of `creates` or `removes`".to_owned());
         return Ok(Done { message, value, ..Done::default() });
     }
+    if result.absent {
+        // As Ansible, which did not get to run anything.
+        value.insert("rc".to_owned(), json!(2));
+        value.insert("msg".to_owned(), json!("Error executing command."));
+        let message = match command {
+            CommandLine::Argv(words) => words.first().map(String::as_str).unwrap_or_default(),
+            CommandLine::Shell(_) => "sh",
+        };
+        let message = format!("there is no program '{message}' on the host");
+        return Err(ModuleFailure { message, command: None, value }.into());
+    }
+    value.extend(times(&result.moments).into_iter().flatten());
+    value.insert("msg".to_owned(), json!(""));
     let output = [stdout, stderr].into_iter().filter(|text| !text.is_empty());
     let output = output.collect::<Vec<_>>().join("\n");
     if result.success() {

@@ -60,15 +60,15 @@ const ACCOUNTS: &str = "group: {name: crtest, gid: 4711}
          group: {name: crtest, state: absent}";
 
 /// How a run went, and the `/etc` that it left.
-struct Apart {
-    story: Story,
+pub(super) struct Apart {
+    pub(super) story: Story,
     text: String,
     _directory: tempfile::TempDir,
     etc: PathBuf,
 }
 
 /// Runs tasks by both programs, each with an `/etc` of its own that `prepare` has been at.
-fn both_apart(tasks: &str, prepare: impl Fn(&Path)) -> Option<(Apart, Apart)> {
+pub(super) fn both_apart(tasks: &str, prepare: impl Fn(&Path)) -> Option<(Apart, Apart)> {
     let ansible = Ansible::start()?;
     let python = ansible.python().display().to_string();
     let run = |ours: bool| {

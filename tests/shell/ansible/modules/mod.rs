@@ -2,6 +2,7 @@
 //! same files with the same content, owner and mode, and the same registered results.
 
 mod apart;
+mod facts;
 
 use super::playbooks::Both;
 use crate::ansible::oracle::Ansible;

@@ -3,6 +3,7 @@
 mod account;
 mod ask;
 mod copy;
+mod facts;
 mod file;
 mod lineinfile;
 mod look;
@@ -25,8 +26,18 @@ pub(super) async fn perform(action: &Action<'_>, task: &ModuleTask) -> Result<Do
         "service" | "systemd" => service::perform(action, task, &arguments).await,
         "user" => account::user(action, &arguments).await,
         "group" => account::group(action, &arguments).await,
+        "setup" => facts::perform(action, &arguments).await,
         other => Err(Failed::module(format!("the module {other} works on no host"))),
     }
+}
+
+/// The content of a file on the host; `None`: there is none.
+///
+/// # Errors
+/// It is no file, cannot be read, or is too large.
+pub(super) async fn read(action: &Action<'_>, path: &str) -> Result<Option<Vec<u8>>, Failed> {
+    let found = look::read(action, path).await?;
+    Ok(found.map(|(content, _)| content.expose().clone()))
 }
 
 /// The preflight tells all of them; here the first one stops the task.
