@@ -7,6 +7,7 @@ mod common;
 mod chaos;
 mod containers;
 mod discover;
+mod from_ansible;
 mod releases;
 mod rollout;
 mod script;

@@ -170,3 +170,45 @@ fn example_files_parse_and_their_patterns_match() {
         assert!(parse(&name, &read(format!("playbooks/{name}"))).is_ok(), "{name}");
     }
 }
+
+/// Every line of the files below a directory.
+fn lines_below(directory: &Path) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            lines.extend(lines_below(&path));
+        } else {
+            lines
+                .extend(std::fs::read_to_string(&path).expect("a file").lines().map(str::to_owned));
+        }
+    }
+    lines
+}
+
+/// What `docs/from-ansible.md` shows of each deployment is what its two forms differ in.
+#[test]
+fn the_deployments_are_shown_as_they_are() {
+    let deployments = root().join("tests/fleet/from_ansible/deployments");
+    let page = read("docs/from-ansible.md");
+    let mut shown = 0;
+    for part in page.split("<!-- ").skip(1) {
+        let (name, rest) = part.split_once(" -->").expect("the name of a deployment");
+        let (_, rest) = rest.split_once("```diff\n").expect("a difference");
+        let (diff, _) = rest.split_once("```").expect("its end");
+        let marked = |mark: char| -> BTreeSet<String> {
+            diff.lines().filter_map(|line| line.strip_prefix(mark)).map(str::to_owned).collect()
+        };
+        let of = |whose: &str| lines_below(&deployments.join(name).join(whose));
+        let (theirs, ours) = (of("ansible"), of("certroll"));
+        let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| -> BTreeSet<String> {
+            these.difference(those).cloned().collect()
+        };
+        // A line that moves, or stands in both somewhere, is shown as well.
+        assert!(only(&theirs, &ours).is_subset(&marked('-')), "{name}");
+        assert!(only(&ours, &theirs).is_subset(&marked('+')), "{name}");
+        assert!(marked('-').is_subset(&theirs) && marked('+').is_subset(&ours), "{name}");
+        shown += 1;
+    }
+    assert_eq!(shown, std::fs::read_dir(&deployments).expect("a directory").count());
+}
