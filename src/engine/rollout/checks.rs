@@ -71,11 +71,14 @@ async fn one(
 fn failed(check: &CheckWant, result: &CommandResult) -> StepFailure {
     let why = if result.late {
         "timed out".to_owned()
+    } else if result.absent {
+        "there is no such program".to_owned()
     } else {
         format!("exited with code {}", result.rc)
     };
     let output = [result.stdout.as_slice(), result.stderr.as_slice()].concat();
-    step_failure(check, why, Some(result.rc), printable(&output, 4096))
+    let rc = Some(result.rc).filter(|_| !result.absent);
+    step_failure(check, why, rc, printable(&output, 4096))
 }
 
 fn step_failure(check: &CheckWant, why: String, rc: Option<i32>, output: String) -> StepFailure {

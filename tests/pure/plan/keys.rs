@@ -49,6 +49,7 @@ fn base() -> Value {
         "verify": [{"port": 443, "starttls": "none", "settle": "1s",
                     "not_before": "1s"}],
         "discover": {"command": ["show"], "patterns": ["(?<cert>\\S+\\.pem)"], "relative_to": "/e"},
+        "loaded": ["told"],
         "self_reload": "never",
         "caveats": ["careful"]
     })
@@ -114,6 +115,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "discover.command" => plain(json!(["other"])),
         "discover.patterns" => plain(json!(["(?<cert>\\S+\\.crt)"])),
         "discover.relative_to" => plain(json!("/f")),
+        "loaded" => plain(json!(["other"])),
         "self_reload" => plain(json!("on_rename")),
         "caveats" => plain(json!(["very careful"])),
         _ => panic!("the key '{path}' is new: give it another value here"),
@@ -213,9 +215,9 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
         let request = format!("{request:?}").replace(request.id.as_str(), "ID");
         let caveats = &desired.services[0].caveats;
         // Asked of the host when a handshake proves nothing.
-        let workers = &desired.services[0].workers;
+        let evidence = (&desired.services[0].workers, &desired.services[0].loaded);
         shown.push_str(&format!(
-            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n{workers:?}\n",
+            "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n{evidence:?}\n",
             ask_for_plan(&variants),
             plan.places
         ));

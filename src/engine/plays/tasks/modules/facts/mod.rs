@@ -68,7 +68,7 @@ mod tests {
         VERSION=\"12 (bookworm)\"\n VERSION_CODENAME=bookworm\n ID=debian\n== file /etc/debian_version\n 12.5\n\
         == file /proc/1/comm\n systemd\n== there\n /run/systemd/system\n /usr/bin/apt-get\n systemctl\n== links\n \n \n \n\
         == user\n root\n 0\n 0\n 0\n 0\n root:x:0:0:root:/root:/bin/bash\n== env\n HOME=/root\n SHELL=\n\
-        == date\n 2026 11 29 Sunday 0 47 29 07 05 09 1796022309 UTC +0000 123456789\n== memory\n MemTotal: 2048000\n MemFree: 1024\n\
+        == date\n 2026 11 Sunday 0 47 29 07 05 09 1795935909 UTC +0000 123456789\n== memory\n MemTotal: 2048000\n MemFree: 1024\n\
         == route4\n 8.8.8.8 via 10.0.0.1 dev eth0 src 10.0.0.5 uid 0\n     cache\n== device lo\n address 00:00:00:00:00:00\n mtu 65536\n operstate unknown\n type 772\n \
         inet 127.0.0.1/8 scope host lo\n== device eth0\n address 02:42:0a:00:00:05\n mtu 1500\n operstate up\n type 1\n \
         inet 10.0.0.5/24 brd 10.0.0.255 scope global eth0\n inet 10.0.0.9/24 brd 10.0.0.255 scope global secondary eth0\n \
