@@ -214,6 +214,8 @@ pub struct Play {
     extra: Vec<String>,
     /// Further keys of the play.
     keywords: String,
+    /// Further tasks, before the others.
+    tasks: String,
 }
 
 impl Play {
@@ -224,6 +226,7 @@ impl Play {
             services: SERVICES.to_vec(),
             extra: Vec::new(),
             keywords: String::new(),
+            tasks: String::new(),
         }
     }
 
@@ -254,6 +257,12 @@ impl Play {
         self
     }
 
+    /// One more task, before those of certificates.
+    pub fn task(mut self, line: &str) -> Self {
+        self.tasks.push_str(&format!("    - {line}\n"));
+        self
+    }
+
     fn yaml(&self, fleet: &Fleet) -> String {
         let source = |file| fleet.pki(&self.generation, file).display().to_string();
         let (cert, key) = (source("fullchain.pem"), source("privkey.pem"));
@@ -281,9 +290,9 @@ impl Play {
                 )
             })
             .collect();
-        let keywords = &self.keywords;
+        let (keywords, more) = (&self.keywords, &self.tasks);
         format!(
-            "- name: New certificates\n  hosts: web\n  become: true\n{keywords}  tasks:\n{tasks}"
+            "- name: New certificates\n  hosts: web\n  become: true\n{keywords}  tasks:\n{more}{tasks}"
         )
     }
 }

@@ -8,6 +8,7 @@
 
 mod records;
 mod reviewed;
+mod secrets;
 mod taking_back;
 
 use crate::chaos::ground::Ground;
