@@ -17,6 +17,9 @@ pub mod host {
 pub mod inventory {
     pub use crate::inventory::{Inventory, LoadOptions, load};
 }
+pub mod journal {
+    pub use crate::journal::Lines;
+}
 pub mod lab {
     pub use crate::lab::{Fault, Host, Lab};
     pub mod story {

@@ -149,6 +149,29 @@ fn a_host_that_does_not_serve_the_old_one_again_is_not_restored() {
     host.expect(&LIGHTTPD, "gen1");
 }
 
+/// Its processes tell, where there is no place to look at.
+#[test]
+fn without_an_endpoint_a_service_that_is_down_after_going_back_is_seen() {
+    let Some(host) = host(&[&LIGHTTPD]) else { return };
+    let before = host.state(&LIGHTTPD);
+    let unseen = |reload: &str| {
+        let reload = format!("reload: {{shell: '{reload}'}}");
+        refused(&LIGHTTPD, "gen2").with("verify: false").with(&reload)
+    };
+    let ran = host.apply(&unseen("pkill -x lighttpd; true"), "rolled_back");
+    assert!(ran.stdout.contains("lighttpd had died and was started again"), "{ran}");
+    host.expect(&LIGHTTPD, "gen1");
+
+    // What starts it does not work any more.
+    let lost = "pkill -x lighttpd; mv /etc/lighttpd/lighttpd.conf /root/ 2>/dev/null; true";
+    let ran = host.run("apply", &[unseen(lost)], &[]);
+    assert_eq!((ran.outcome(host.name).as_str(), ran.code), ("not_restored", 2), "{ran}");
+    assert!(ran.stdout.contains("lighttpd is down since 2"), "{ran}");
+    host.sh("mv /root/lighttpd.conf /etc/lighttpd/; sh /opt/fleet/services/lighttpd/start");
+    assert_eq!(host.state(&LIGHTTPD), before);
+    host.expect(&LIGHTTPD, "gen1");
+}
+
 /// Beside a host that cannot be reached, which stands before it in the inventory.
 #[test]
 fn what_is_not_restored_stands_first_wherever_the_run_is_told() {
