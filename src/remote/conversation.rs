@@ -6,7 +6,8 @@
 
 use super::error::RemoteError;
 use super::heartbeat::Heartbeat;
-use super::program::{Program, READY, Then};
+use super::packed::{BROUGHT, Packed};
+use super::program::{Program, READY, TRANSACTING, Then};
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -37,6 +38,8 @@ pub(super) struct Conversation {
     total: usize,
     noise: Vec<u8>,
     booted: bool,
+    /// Whether the shell was brought the transaction together with an earlier program.
+    brought: bool,
     /// For errors: what is being waited for.
     pub(super) during: Step,
     /// For errors: whether files may have been renamed.
@@ -62,6 +65,7 @@ impl From<Process> for Shell {
             total: 0,
             noise: Vec::new(),
             booted: false,
+            brought: false,
             during: Step::Connect,
             may_have_changed: false,
         })
@@ -104,9 +108,50 @@ impl Conversation {
             may_have_changed: false,
             ..shell.0
         };
-        let text = format!("{}{request}", program.framed(then));
-        conversation.send(text.as_bytes()).await?;
+        let is_there = conversation.brought && std::ptr::eq(program, &*TRANSACTING);
+        conversation.brought = false;
+        let framed = if is_there { BROUGHT.to_owned() } else { program.framed(then) };
+        conversation.send(format!("{framed}{request}").as_bytes()).await?;
         Ok(conversation)
+    }
+
+    /// The same with a compressed program. A host that cannot unpack it says so, and then it is
+    /// [sent plain](Self::send_plain).
+    pub(super) async fn open_packed(
+        shell: Shell,
+        program: &Packed,
+        nonce: &str,
+        request: &str,
+        during: Step,
+        brings_transaction: bool,
+    ) -> Result<Self, RemoteError> {
+        let mut conversation = Self {
+            mark: format!("@certroll1 {nonce} ").into_bytes(),
+            total: 0,
+            during,
+            may_have_changed: false,
+            brought: brings_transaction,
+            ..shell.0
+        };
+        let mut framed = program.framed(nonce);
+        framed.extend_from_slice(request.as_bytes());
+        conversation.send(&framed).await?;
+        Ok(conversation)
+    }
+
+    /// To a host that could not unpack the program.
+    pub(super) async fn send_plain(
+        &mut self,
+        program: &Program,
+        request: &str,
+    ) -> Result<(), RemoteError> {
+        self.brought = false;
+        self.send(format!("{}{request}", program.framed(Then::Another)).as_bytes()).await
+    }
+
+    /// Whether the shell has run a program already: it is there, and takes nothing for a password.
+    pub(super) fn has_answered(&self) -> bool {
+        self.booted
     }
 
     /// The program said its last word, and the shell waits for [another](Then::Another).

@@ -17,6 +17,7 @@ pub(crate) mod error;
 mod heartbeat;
 mod inspect;
 pub(crate) mod module;
+mod packed;
 pub(crate) mod program;
 pub(crate) mod transaction;
 

@@ -17,8 +17,13 @@ pub const BOOTSTRAP: &str = concat!(
 );
 
 /// As in [`BOOTSTRAP`], for the program after the first.
-const NEXT: &str =
+pub(super) const NEXT: &str =
     "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;";
+
+/// Runs the text in `s` in a process of its own: variables, functions, traps, directory and descriptors go with it. ksh93
+/// makes none for a subshell until that changes a limit. Nobody waits for an answer of one that broke off.
+pub(super) const APART: &str =
+    "(case ${KSH_VERSION-} in *93*)ulimit -t unlimited;;esac;eval \"$s\")||exit 1";
 
 /// What the shell does after a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ macro_rules! part {
 }
 
 /// What every program begins with: replies, texts, tools ([`Program::new`] puts it in front).
-const PRELUDE: &str = part!("core/prelude");
+pub(super) const PRELUDE: &str = part!("core/prelude");
 /// Running commands with a time limit: `run`, `watch`, `running`.
 pub(crate) const RUN: &str = part!("core/run");
 /// The host's lock: `find_lock_holder`, `lock`, `unlock`.
@@ -48,10 +53,11 @@ pub(crate) const LOCK: &str = part!("core/lock");
 /// Where symbolic links lead.
 const LINKS: &str = part!("files/links");
 
-/// A transaction's parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-const TRANSACTION: [&str; 21] = [
-    RUN,
-    LOCK,
+/// What reads a host and what changes it have in common, after the prelude.
+pub(super) const COMMON: [&str; 3] = [RUN, LOCK, LINKS];
+
+/// A transaction's own parts: what is common to all kinds of targets, what is done with files, and the order of it all.
+pub(super) const TRANSACTION: [&str; 18] = [
     part!("core/request"),
     part!("core/journal"),
     part!("core/wait"),
@@ -60,7 +66,6 @@ const TRANSACTION: [&str; 21] = [
     part!("core/recover"),
     part!("core/guard"),
     part!("core/boot"),
-    LINKS,
     part!("files/compare"),
     part!("files/sealed"),
     part!("files/stage"),
@@ -71,6 +76,18 @@ const TRANSACTION: [&str; 21] = [
     part!("files/undo"),
     part!("files/finish"),
     part!("transaction"),
+];
+
+/// How a transaction goes on when all parts are there.
+pub(super) const TRANSACTION_MAIN: &str = part!("transaction_main");
+
+/// The own parts of what reads a host.
+pub(super) const INSPECTION: [&str; 5] = [
+    part!("core/processes"),
+    part!("core/engines"),
+    part!("files/containers"),
+    part!("files/inspect"),
+    part!("inspection"),
 ];
 
 /// How to start a program: [`Program::send`](Program::text) its text next.
@@ -87,18 +104,8 @@ pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::tra
 /// The same, to settle what earlier transactions left.
 pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
 /// The same, to read a host.
-pub(super) static INSPECTING: LazyLock<Program> = LazyLock::new(|| {
-    let parts = [
-        RUN,
-        LOCK,
-        LINKS,
-        part!("core/processes"),
-        part!("core/engines"),
-        part!("files/containers"),
-        part!("files/inspect"),
-    ];
-    Program::new(&[&parts[..], &[part!("inspection")]].concat())
-});
+pub(super) static INSPECTING: LazyLock<Program> =
+    LazyLock::new(|| Program::new(&[&COMMON[..], &INSPECTION].concat()));
 /// The same, for a single command.
 pub(super) static COMMANDING: LazyLock<Program> =
     LazyLock::new(|| Program::new(&[RUN, part!("command_main")]));
@@ -138,12 +145,12 @@ impl Program {
 
     /// A transaction.
     pub fn transaction(hook: Option<&str>) -> Self {
-        Self::assemble(&[&TRANSACTION[..], &[part!("transaction_main")]].concat(), hook)
+        Self::assemble(&[&COMMON[..], &TRANSACTION, &[TRANSACTION_MAIN]].concat(), hook)
     }
 
     /// Settles what earlier transactions left.
     pub fn recovery(hook: Option<&str>) -> Self {
-        Self::assemble(&[&TRANSACTION[..], &[part!("recovery_main")]].concat(), hook)
+        Self::assemble(&[&COMMON[..], &TRANSACTION, &[part!("recovery_main")]].concat(), hook)
     }
 
     /// The prelude followed by `parts`.
@@ -153,27 +160,9 @@ impl Program {
 
     /// With a hook, shell text that defines a function `step`, that is called with a name between every
     /// two actions: tests stop or kill the program there.
-    ///
-    /// A line that begins inside quotes is text and no code: it stays as it is.
     fn assemble(parts: &[&str], hook: Option<&str>) -> Self {
-        let mut text = String::new();
         let parts = hook.into_iter().chain([PRELUDE]).chain(parts.iter().copied());
-        let mut quote = Quote::None;
-        for line in parts.flat_map(str::lines) {
-            let code = line.trim_start();
-            let is_step = code.starts_with("step ") && hook.is_none();
-            if quote != Quote::None {
-                text.push_str(line);
-                text.push('\n');
-            } else if !code.is_empty() && !code.starts_with('#') && !is_step {
-                text.push_str(code);
-                text.push('\n');
-            } else {
-                continue;
-            }
-            quote = quote.after(line);
-        }
-        Self(text)
+        Self(stripped(parts, hook.is_some()))
     }
 
     /// The text for `sh`.
@@ -193,15 +182,34 @@ impl Program {
         );
         let run = match then {
             Then::End => "case $s in *\"#end\"*)eval \"$s\";;esac\n".to_owned(),
-            // A process of its own: variables, functions, traps, directory and descriptors go with it. ksh93 makes
-            // none for a subshell until that changes a limit. Nobody waits for an answer of one that broke off.
-            Then::Another => format!(
-                "case $s in *\"#end\"*)(case ${{KSH_VERSION-}} in *93*)ulimit -t unlimited;;esac;eval \"$s\")||exit 1;;esac\n\
-                 s=;{NEXT}eval \"$s\"\n"
-            ),
+            Then::Another => {
+                format!("case $s in *\"#end\"*){APART};;esac\ns=;{NEXT}eval \"$s\"\n")
+            }
         };
         format!("#script\n{fetch}{run}#go\n{}{end}", self.0)
     }
+}
+
+/// The parts without comments, indentation and, unless they are hooked, without their steps. A line that begins inside
+/// quotes is text and no code: it stays as it is.
+pub(super) fn stripped<'a>(parts: impl IntoIterator<Item = &'a str>, hooked: bool) -> String {
+    let mut text = String::new();
+    let mut quote = Quote::None;
+    for line in parts.into_iter().flat_map(str::lines) {
+        let code = line.trim_start();
+        let is_step = code.starts_with("step ") && !hooked;
+        if quote != Quote::None {
+            text.push_str(line);
+            text.push('\n');
+        } else if !code.is_empty() && !code.starts_with('#') && !is_step {
+            text.push_str(code);
+            text.push('\n');
+        } else {
+            continue;
+        }
+        quote = quote.after(line);
+    }
+    text
 }
 
 /// The quotes that a place in a shell text is in.
@@ -278,8 +286,9 @@ mod tests {
     #[test]
     fn every_part_closes_its_quotes() {
         let parts = [
+            &COMMON[..],
             &TRANSACTION[..],
-            &[part!("core/processes"), part!("files/inspect"), part!("inspection")],
+            &INSPECTION[..],
             &[part!("command_main"), PRELUDE],
             &[part!("modules/core"), part!("modules/main"), part!("modules/look")],
             &[part!("modules/put"), part!("modules/file"), part!("modules/service")],

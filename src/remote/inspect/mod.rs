@@ -5,7 +5,8 @@ mod values;
 
 use super::conversation::{BadReply, Conversation, Reply, Shell};
 use super::error::RemoteError;
-use super::program::{INSPECTING, Then, nonce};
+use super::packed::{PLAIN, READING, ROLLING};
+use super::program::{INSPECTING, nonce};
 use crate::host::{
     BootGuard, CommandResult, ContainerFacts, ContainerState, Engine, Family, FileFacts, FileState,
     Generation, Held, HeldAs, HostFacts, Inspection, InspectionVariant, JournalFacts, JournalState,
@@ -34,13 +35,13 @@ const MOST_GROUPS: usize = 65_536;
 /// # Errors
 /// No shell answered, the connection was lost, or the answers make no sense.
 pub async fn inspect(process: Process, request: &Inspection) -> Result<HostFacts, RemoteError> {
-    let (facts, shell) = inspect_in(process.into(), request).await?;
+    let (facts, shell) = ask(process.into(), request, false).await?;
     shell.end().await;
     Ok(facts)
 }
 
-/// The same, and the shell that did it, for the next program. The inspection ran in a process of its own and left nothing
-/// behind in it.
+/// The same, and the shell that did it, which was brought the transaction that may come next. The inspection ran in a
+/// process of its own and left nothing behind in it.
 ///
 /// # Errors
 /// As [`inspect`].
@@ -48,10 +49,19 @@ pub async fn inspect_in(
     shell: Shell,
     request: &Inspection,
 ) -> Result<(HostFacts, Shell), RemoteError> {
+    ask(shell, request, true).await
+}
+
+async fn ask(
+    shell: Shell,
+    request: &Inspection,
+    may_go_on: bool,
+) -> Result<(HostFacts, Shell), RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce)?;
+    let packed = if may_go_on { &*ROLLING } else { &*READING };
     let mut conversation =
-        Conversation::open(shell, &INSPECTING, &nonce, &text, Step::Inspect, Then::Another).await?;
+        Conversation::open_packed(shell, packed, &nonce, &text, Step::Inspect, may_go_on).await?;
     let mut reader =
         Reader { request, facts: HostFacts::default(), files: Vec::new(), chosen: None };
     let mut items = 0;
@@ -61,6 +71,10 @@ pub async fn inspect_in(
         items += 1;
         if items > MOST_ITEMS {
             return Err(conversation.garbage("too many replies"));
+        }
+        if reply.kind == PLAIN && items == 1 {
+            conversation.send_plain(&INSPECTING, &text).await?;
+            continue;
         }
         match reader.take(&reply) {
             Ok(false) => {}

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// For a reply during the recovery of earlier transactions: their services' time limits are theirs.
 const RECOVERY: Duration = Duration::from_secs(600);
 
+/// Files in all, in bytes as sent, for which no answer of the host is awaited: they fit into a pipe.
+const AT_ONCE: usize = 32 << 10;
+
 /// A host with a stage, or with new files that are not confirmed yet.
 #[derive(Debug)]
 pub struct Transaction {
@@ -76,10 +79,19 @@ impl Transaction {
         entered: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Self, Staged), RemoteError> {
         let nonce = nonce();
-        let Worded { text, mut bodies, sealing, order, checks, limits } = word(&request, &nonce)?;
+        let Worded { text, bodies, sealing, order, checks, limits } = word(&request, &nonce)?;
         let conversation =
             Conversation::open(shell, program, &nonce, &text, Step::Lock, Then::End).await?;
         let mut begun = Self { conversation, request, order, checks, limits };
+        // A shell that has answered is the right one, and nobody asks it for a password any more: files that need not
+        // wait in its pipe for long go at once.
+        let mut bodies = Some(bodies);
+        if sealing.is_none()
+            && begun.conversation.has_answered()
+            && let Some(bodies) = bodies.take_if(|bodies| bodies.len() <= AT_ONCE)
+        {
+            begun.conversation.send(&bodies).await?;
+        }
         let mut recovered = Vec::new();
         let mut replies = begun.until("hello", begun.limits.hello).await?;
         recovered.append(&mut replies.recovered);
@@ -89,11 +101,12 @@ impl Transaction {
             let agreed = replies.key.as_deref().and_then(|key| sealing.agree(key));
             let seal =
                 agreed.ok_or_else(|| begun.garbage(BadReply::new("no key to seal bodies for")))?;
-            bodies = sealed_bodies(&begun.request, &begun.order, &seal)?;
+            bodies = Some(sealed_bodies(&begun.request, &begun.order, &seal)?);
         }
-        begun.conversation.send(&bodies).await?;
+        if let Some(bodies) = bodies {
+            begun.conversation.send(&bodies).await?;
+        }
         // The host has them: no copy and no reference stays until the verdict.
-        drop(bodies);
         begun.request.files.iter_mut().for_each(|file| file.content = Content::Keep);
         let replies = begun.follow("staged", begun.limits.staged, entered).await?;
         let staged = Staged {

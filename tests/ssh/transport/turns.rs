@@ -76,7 +76,7 @@ async fn a_log_in_and_a_program_take_no_turn_more_than_the_library_needs() {
 }
 
 /// The host is read, and the same shell goes on as the transaction: no second channel is opened for it. It waits for the
-/// host for the facts, for `hello`, and for each of the three verdicts.
+/// host for the facts, for `staged` (the files go with the request), and for each of the two verdicts.
 #[tokio::test]
 async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
     let dir = tempfile::tempdir().unwrap();
@@ -142,6 +142,6 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
     // Channel and program; request and bodies; commit and confirm. One more each is allowed for a window that the library
     // opens further, for which nobody waits.
     assert!(read - log_in <= 4, "{} turns to read the host", read - log_in);
-    assert!(staged - read <= 3, "{} turns to stage", staged - read);
+    assert!(staged - read <= 2, "{} turns to stage", staged - read);
     assert!(all - staged <= 3, "{} turns for the verdicts", all - staged);
 }

@@ -57,12 +57,13 @@ impl Target for Files {
 
     fn observe<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Observed, HostFailure>> {
         Box::pin(async move {
-            let (observed, shell) = observe(job, &self.connection, self.dirs.as_ref()).await?;
+            let (observed, shell) =
+                observe(job, &self.connection, self.dirs.as_ref(), !job.plan_only).await?;
             let begins = matches!(observed.plan.decision, Decision::Change | Decision::ReloadOnly);
-            if begins && !job.plan_only {
-                *self.shell() = Some(shell);
-            } else {
-                shell.end().await;
+            match shell {
+                Some(shell) if begins && !job.plan_only => *self.shell() = Some(shell),
+                Some(shell) => shell.end().await,
+                None => {}
             }
             Ok(observed)
         })

@@ -22,8 +22,8 @@ use crate::remote::{self, RemoteError, Shell};
 use crate::template::Opened;
 use std::sync::Arc;
 
-/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it:
-/// the transaction can go on in that.
+/// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it,
+/// if a transaction may go on in that.
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
@@ -31,13 +31,15 @@ pub(super) async fn observe(
     job: &Job,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
-) -> Result<(Observed, Shell), HostFailure> {
+    may_go_on: bool,
+) -> Result<(Observed, Option<Shell>), HostFailure> {
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
     let placed = placed(job, connection, dirs).await?;
     let job = placed.as_ref().unwrap_or(job);
     let request =
         if job.tries_garbage() { ask_for_plan(&job.variants) } else { ask(&job.variants) };
-    let (mut facts, looks, running, mut shell) = read(job, connection, dirs, request).await?;
+    let (mut facts, looks, running, mut shell) =
+        read(job, connection, dirs, request, may_go_on).await?;
     let desired = match job.tries_garbage() {
         true => job.variants.desired_for_plan(&facts),
         false => job.variants.desired(&facts),
@@ -47,7 +49,16 @@ pub(super) async fn observe(
         && let Some(mut request) = ask_enclosed(&desired, &facts).map_err(refuse)?
     {
         request.dirs = dirs.cloned();
-        let told = remote::inspect_in(shell, &request).await;
+        let told = match shell {
+            Some(same) => {
+                let told = remote::inspect_in(same, &request).await;
+                told.map(|(told, same)| (told, Some(same)))
+            }
+            None => {
+                let process = connection.sh().await.map_err(|error| error.ended(job.task()))?;
+                remote::inspect(process, &request).await.map(|told| (told, None))
+            }
+        };
         let (told, same) =
             told.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
         take_enclosed(&mut facts, told);
@@ -67,9 +78,11 @@ pub(super) async fn observe(
     }
     if !job.tries_garbage() && !plan.unproven.is_empty() && workers_might_prove(&view) {
         running.end("no handshake can prove the change: the service's configuration is read");
-        shell.end().await;
+        if let Some(shell) = shell {
+            shell.end().await;
+        }
         let job = Job { plan_only: true, ..job.clone() };
-        return Box::pin(observe(&job, connection, dirs)).await;
+        return Box::pin(observe(&job, connection, dirs, may_go_on)).await;
     }
     running.end(describe(&plan));
     Ok((Observed { view, plan }, shell))
@@ -91,10 +104,8 @@ async fn placed(
     let mut request = ask_named(&job.wanted);
     request.dirs = dirs.cloned();
     let process = connection.sh().await.map_err(|error| error.ended(job.task()))?;
-    let facts = remote::inspect_in(process.into(), &request).await;
-    let (facts, shell) =
-        facts.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
-    shell.end().await;
+    let facts = remote::inspect(process, &request).await;
+    let facts = facts.map_err(|error| failure::remote(job.task(), job.host(), &error, None))?;
     let Some(wanted) = named(&job.wanted, &facts).map_err(refuse)? else { return Ok(None) };
     let variants = Variants::of(&wanted).map_err(|why| refuse(why.to_string()))?;
     Ok(Some(Job { wanted: Arc::new(wanted), variants: Arc::new(variants), ..job.clone() }))
@@ -171,8 +182,7 @@ pub(super) async fn status(
     let placed = placed(job, connection, dirs).await?;
     let job = placed.as_ref().unwrap_or(job);
     let request = ask_for_status(&job.variants);
-    let (facts, looks, running, shell) = read(job, connection, dirs, request).await?;
-    shell.end().await;
+    let (facts, looks, running, _) = read(job, connection, dirs, request, false).await?;
     let desired = job.variants.of_kind(facts.kind).map_err(|why| refuse(why.to_string()))?;
     let view = HostView::read(desired.for_status(), facts, looks);
     let view = view.map_err(|why| refuse(why.to_string()))?;
@@ -201,13 +211,14 @@ pub(super) async fn held(
     Ok(facts)
 }
 
-/// Asks a host and looks at what is served, at the same time. With the shell that asked.
+/// Asks a host and looks at what is served, at the same time. With the shell that asked, if a transaction may follow.
 async fn read(
     job: &Job,
     connection: &HostConnection,
     dirs: Option<&StateDirs>,
     mut request: Inspection,
-) -> Result<(HostFacts, Vec<Look>, Running, Shell), HostFailure> {
+    may_go_on: bool,
+) -> Result<(HostFacts, Vec<Look>, Running, Option<Shell>), HostFailure> {
     let (host, task) = (job.host(), job.task());
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
@@ -215,10 +226,15 @@ async fn read(
     running.end(connection.describe());
     let running = job.emitter.step(host, Step::Inspect);
     let (places, dialers) = (job.variants.probes(), connection.dialers());
-    let (facts, looks) = tokio::join!(
-        remote::inspect_in(process.into(), &request),
-        verification::look(places, &dialers)
-    );
+    let asked = async {
+        if may_go_on {
+            let asked = remote::inspect_in(process.into(), &request).await;
+            asked.map(|(facts, shell)| (facts, Some(shell)))
+        } else {
+            remote::inspect(process, &request).await.map(|facts| (facts, None))
+        }
+    };
+    let (facts, looks) = tokio::join!(asked, verification::look(places, &dialers));
     let (facts, shell) = facts.map_err(|error| failure::remote(task, host, &error, None))?;
     Ok((facts, looks, running, shell))
 }

@@ -1,0 +1,206 @@
+//! What reads a host and what changes it, in one compressed text: less to send, and unpacked by one process.
+//!
+//! The host unpacks it with `gzip`. One that cannot says so, and is sent the same as it is. Nothing secret is ever in it:
+//! requests and files follow, and are not compressed.
+
+use super::program::{
+    APART, COMMON, INSPECTION, NEXT, PRELUDE, TRANSACTION, TRANSACTION_MAIN, stripped,
+};
+use std::sync::LazyLock;
+
+/// Between parts. No part has one.
+const BETWEEN: &str = "`";
+
+/// Ends the text, to tell whether all of it came.
+const END: &str = "#end";
+
+/// The reply of a host that could not unpack it.
+pub(super) const PLAIN: &str = "plain";
+
+/// To read a host, after which its shell waits for whatever comes next.
+pub(super) static READING: LazyLock<Packed> = LazyLock::new(|| Packed::new(&[]));
+/// The same, with the transaction that may come next.
+pub(super) static ROLLING: LazyLock<Packed> =
+    LazyLock::new(|| Packed::new(&[&TRANSACTION[..], &[TRANSACTION_MAIN]].concat()));
+
+/// What the bootstrap reads to run the transaction that [`ROLLING`] has brought.
+pub(super) const BROUGHT: &str = "#script\ns=$t\neval \"$s\"\n#go\n";
+
+/// Shell text in gzip's format.
+#[derive(Debug)]
+pub(super) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// What reads a host, what it shares with a transaction, and the rest of one.
+    fn new(transaction: &[&str]) -> Self {
+        let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
+        let common = part(&[&[PRELUDE], &COMMON[..]].concat());
+        let parts = [part(&INSPECTION), common, format!("{}{END}", part(transaction))];
+        Self(gzip(parts.join(BETWEEN).as_bytes()))
+    }
+
+    /// What the bootstrap reads. Shells take a text apart at a character in time that grows with its length, and at a
+    /// pattern in time that grows with its square (dash: two seconds for this one).
+    ///
+    /// What could not be read or unpacked is passed over: the next program begins at `#script`.
+    pub(super) fn framed(&self, nonce: &str) -> Vec<u8> {
+        let length = self.0.len();
+        let head = format!(
+            "#script\n\
+             s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null|gzip -dc 2>/dev/null)\n\
+             case $s in\n\
+             *\"{END}\")set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$2$1;t=$2$3;set --;{APART};;\n\
+             *)echo;echo \"@certroll1 {nonce} {PLAIN}\";;esac\n\
+             s=;{NEXT}eval \"$s\"\n#go\n"
+        );
+        [head.as_bytes(), &self.0].concat()
+    }
+}
+
+/// RFC 1952, without a name or a time: equal texts give equal bytes.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    const BEST: u8 = 9;
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let deflated = miniz_oxide::deflate::compress_to_vec(text, BEST);
+    [&head[..], &deflated, &crc32(text).to_le_bytes(), &length.to_le_bytes()].concat()
+}
+
+/// As gzip has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::{BOOTSTRAP, INSPECTING, Program, TRANSACTING, Then};
+    use super::*;
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    const SHELLS: [&[&str]; 6] = [
+        &["dash"],
+        &["busybox", "sh"],
+        &["bash", "--posix"],
+        &["mksh"],
+        &["ksh93"],
+        &["zsh", "--emulate", "sh"],
+    ];
+
+    /// What a shell says that reads `input` by the bootstrap; `None`: there is no such shell.
+    fn said(shell: &[&str], path: &str, input: &[u8]) -> Option<String> {
+        let text = BOOTSTRAP.split('\'').nth(1).unwrap();
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).args(["-c", text, "certroll"]).env("PATH", path);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().ok()?;
+        // One that ends early reads nothing more.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Some(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned())
+    }
+
+    /// Every program there is but the named ones.
+    fn path_without(dir: &Path, missing: &[&str]) -> String {
+        for from in ["/bin", "/usr/bin"] {
+            for entry in std::fs::read_dir(from).unwrap().flatten() {
+                let name = entry.file_name();
+                if !missing.iter().any(|missing| *missing == name) {
+                    let _ = std::os::unix::fs::symlink(entry.path(), dir.join(name));
+                }
+            }
+        }
+        dir.display().to_string()
+    }
+
+    #[test]
+    fn the_parts_make_up_the_programs() {
+        let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
+        let common = part(&[&[PRELUDE], &COMMON[..]].concat());
+        let transaction = part(&[&TRANSACTION[..], &[TRANSACTION_MAIN]].concat());
+        assert_eq!(format!("{common}{}", part(&INSPECTION)), INSPECTING.text());
+        assert_eq!(format!("{common}{transaction}"), TRANSACTING.text());
+        assert!(!INSPECTING.text().contains(BETWEEN) && !TRANSACTING.text().contains(BETWEEN));
+        assert!(!INSPECTING.text().contains("#end") && !TRANSACTING.text().contains("#end"));
+    }
+
+    /// The reader of lines must find its way out of what was not unpacked.
+    #[test]
+    fn no_compressed_line_looks_like_the_bootstraps_own() {
+        for packed in [&*READING, &*ROLLING] {
+            let mut lines = packed.0.split(|byte| *byte == b'\n');
+            assert!(lines.all(|line| line != b"#go" && line != b"#script"));
+        }
+    }
+
+    #[test]
+    fn it_is_a_third_of_the_programs() {
+        let plain = INSPECTING.text().len() + TRANSACTING.text().len();
+        assert!(ROLLING.0.len() * 3 < plain, "{} of {plain}", ROLLING.0.len());
+        assert!(READING.0.len() * 2 < INSPECTING.text().len());
+    }
+
+    #[test]
+    fn every_shell_unpacks_it_or_asks_for_the_plain_text() {
+        let path = std::env::var("PATH").unwrap();
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let ways = [
+            (path.clone(), true),
+            (path_without(dirs[0].path(), &["gzip"]), false),
+            (path_without(dirs[1].path(), &["dd"]), false),
+        ];
+        let go = "inspect N\nkind *\ngo\n";
+        let second = "read -r l <&3\nsay \"$l\" $#\n";
+        for (path, unpacks) in &ways {
+            for shell in SHELLS {
+                // Its own applets are always there.
+                if shell[0] == "busybox" && !unpacks {
+                    continue;
+                }
+                let mut input = ROLLING.framed("N");
+                input.extend_from_slice(go.as_bytes());
+                if !unpacks {
+                    input.extend_from_slice(INSPECTING.framed(Then::Another).as_bytes());
+                    input.extend_from_slice(go.as_bytes());
+                }
+                let next = format!("{}request\n", Program::new(&[second]).framed(Then::End));
+                input.extend_from_slice(next.as_bytes());
+                let Some(said) = said(shell, path, &input) else { continue };
+                assert_eq!(said.contains("@certroll1 N plain\n"), !unpacks, "{shell:?}: {said}");
+                assert!(said.contains("@certroll1 N facts"), "{shell:?}: {said}");
+                assert!(said.contains("\n@certroll1 - request 0\n"), "{shell:?}: {said}");
+            }
+        }
+    }
+
+    /// The transaction that was brought is the one that would be sent.
+    #[test]
+    fn what_was_brought_is_run_as_it_would_be_alone() {
+        let path = std::env::var("PATH").unwrap();
+        for shell in SHELLS {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path().display();
+            // Nothing to change, and the input ends when the host waits for the verdict.
+            let request = format!(
+                "tx N 20260101-000000-0000000000000000\nstate {dir}/state\nrun {dir}/run\nnote 00\n\
+                 times 9 9 9 9\nkeep 0\ngo\n"
+            );
+            let alone = format!("{}{request}", TRANSACTING.framed(Then::End));
+            let Some(alone) = said(shell, &path, alone.as_bytes()) else { continue };
+            let mut input = ROLLING.framed("M");
+            input
+                .extend_from_slice(format!("inspect M\nkind *\ngo\n{BROUGHT}{request}").as_bytes());
+            let after = said(shell, &path, &input).unwrap();
+            let answer = |text: &str| {
+                let lines = text.lines().filter(|line| line.starts_with("@certroll1 N"));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert!(alone.ends_with("@certroll1 N aborted why=eof\n"), "{shell:?}: {alone}");
+            assert_eq!(answer(&after), answer(&alone), "{shell:?}: {after}");
+        }
+    }
+}
