@@ -182,7 +182,10 @@ fn facts(view: &RunView, summary: &Summary) -> Vec<(&'static str, String)> {
     if let Some(began) = view.began {
         facts.push(("began", began.to_string()));
     }
-    facts.push(("took", seconds(view.elapsed)));
+    // A saved plan keeps no times.
+    if !view.elapsed.is_zero() {
+        facts.push(("took", seconds(view.elapsed)));
+    }
     match view.summary.is_some() {
         true => facts.push(("exit code", summary.exit_code.to_string())),
         false => facts.push(("end", "it has not said how it ended".to_owned())),
