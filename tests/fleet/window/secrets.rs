@@ -6,7 +6,7 @@ use crate::common::fleet::Ran;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The lines of a key, and a word that a task of the play prints with `no_log`.
+/// The lines of a key, without those that only frame it.
 fn secrets(key: &Path) -> Vec<String> {
     let text = fs::read_to_string(key).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('-')).collect();
