@@ -12,6 +12,8 @@ mod failure;
 mod following;
 mod history;
 mod init;
+#[cfg(test)]
+mod large;
 mod limit;
 mod lists;
 mod manual;

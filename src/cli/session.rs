@@ -8,6 +8,7 @@ use crate::engine::context::{Context, Operator};
 use crate::engine::emit::Emitter;
 use crate::engine::exit;
 use crate::engine::identity::Identity;
+use crate::engine::rollout::target::Targets;
 use crate::engine::rollout::targets::every_kind::EveryKind;
 use crate::engine::run;
 use crate::engine::stop::Stop;
@@ -64,7 +65,20 @@ impl Session<'_> {
     /// What stopped it before any host was touched. A report or saved plan that cannot be written is told on standard
     /// error, and is an exit code of its own only where the hosts give none.
     pub(super) async fn run(
+        self,
+        project: Project,
+        warnings: Diagnostics,
+    ) -> Result<Summary, Failure> {
+        self.run_on(Arc::new(EveryKind::default()), project, warnings).await
+    }
+
+    /// As [`Session::run`], on targets of another kind.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub(super) async fn run_on(
         mut self,
+        targets: Arc<dyn Targets>,
         project: Project,
         mut warnings: Diagnostics,
     ) -> Result<Summary, Failure> {
@@ -84,7 +98,7 @@ impl Session<'_> {
             emitter.clone(),
             stop.clone(),
             Identity { run, holder, now },
-            Arc::new(EveryKind::default()),
+            targets,
             Arc::clone(&operator) as Arc<dyn Operator>,
         ));
         let mut findings = match verb {

@@ -2,17 +2,20 @@
 //! Ansible, where it is installed) that do the same: `cargo bench --bench rollout [HOSTS [CERTIFICATES [RUNS]]]`, as root.
 //!
 //! Controller and hosts share this machine's processors, so walls of many hosts are mostly the hosts' own
-//! work; controller CPU, memory, bytes and counts are not. Then what one transaction costs its host,
-//! a host with many certificates, and what a container costs. Without `--bench` it makes one small round, to see that it works.
+//! work; controller CPU, memory, bytes and counts are not. Then what one transaction costs its host, a host with many
+//! certificates, the rollout with 40 ms of latency, and what a container costs. Without `--bench` it makes one small
+//! round, to see that it works. `CERTROLL_BENCH_BESIDE='NAME=PROGRAM'`: another build of certroll, as one more contender.
 
 #[path = "../../common/mod.rs"]
 mod common;
 mod host_cost;
+mod latency;
 mod many;
 mod measure;
 mod peers;
 
 use common::fleet::Fleet;
+use latency::Far;
 use measure::{Cost, measure};
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,6 +26,8 @@ const MEMORY_AIM_MIB: f64 = 25.0;
 const MEMORY_AIM_MIB_PER_HOST: f64 = 0.1;
 const FORKS_AIM: usize = 45;
 const FLUSHES_AIM: usize = 10;
+/// From a controller in another country to a host and back.
+const RTT_MS: u64 = 40;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,9 +37,13 @@ fn main() -> io::Result<()> {
     let (hosts, certificates, runs) = (or(4, 1), or(300, 3), or(3, 1).max(1));
     let Some(fleet) = Fleet::up(hosts, &["nginx"]) else { return Ok(()) };
     let directory = tempfile::tempdir()?;
-    rollouts(&fleet, directory.path(), hosts, runs)?;
+    rollouts(&fleet, directory.path(), hosts, runs, None)?;
     one_transaction(&fleet, directory.path())?;
     many_certificates(&fleet, directory.path(), certificates)?;
+    match Far::from(&fleet, directory.path(), RTT_MS)? {
+        Some(far) => rollouts(&fleet, directory.path(), hosts, runs, Some(&far))?,
+        None => writeln!(io::stdout(), "LEFT OUT: {RTT_MS} ms of latency, without a C compiler")?,
+    }
     if whole { containers() } else { Ok(()) }
 }
 
@@ -53,23 +62,32 @@ fn containers() -> io::Result<()> {
     Ok(())
 }
 
-fn rollouts(fleet: &Fleet, directory: &Path, hosts: usize, runs: usize) -> io::Result<()> {
+/// Every contender beside the others, from here or from far away; what takes minutes from there is left out then.
+fn rollouts(
+    fleet: &Fleet,
+    directory: &Path,
+    hosts: usize,
+    runs: usize,
+    far: Option<&Far>,
+) -> io::Result<()> {
     let mut out = io::stdout();
-    let peers = peers::peers(fleet, directory)?;
+    let mut peers = peers::peers(fleet, directory)?;
+    peers.retain(|peer| far.is_none() || peer.goes_far);
     let mut costs: Vec<Vec<Cost>> = peers.iter().map(|_| Vec::new()).collect();
     for run in 0..runs {
         for (peer, costs) in peers.iter().zip(&mut costs) {
             // There and back again, so that each run changes something.
             let (old, new) = if run % 2 == 0 { ("gen1", "gen2") } else { ("gen2", "gen1") };
             fleet.reset(old);
-            let cost = measure(fleet, directory, &(peer.argv)(new))?;
+            let cost = measure(fleet, directory, &(peer.argv)(new), far)?;
             costs.push(Cost { correct: serves(fleet, new), ..cost });
         }
     }
     let cores = std::thread::available_parallelism()?;
     writeln!(
         out,
-        "{hosts} hosts, nginx, a new certificate and key each; {cores} cores for all of it"
+        "{hosts} hosts, nginx, a new certificate and key each; {cores} cores for all of it{}",
+        if far.is_some() { format!("; {RTT_MS} ms to a host and back") } else { String::new() }
     )?;
     writeln!(out, "(median of {runs}; wall also min to max)")?;
     writeln!(
@@ -131,7 +149,7 @@ fn one_transaction(fleet: &Fleet, directory: &Path) -> io::Result<()> {
         return writeln!(out, "strace is not installed: the host's processes are not counted\n");
     };
     let argv = [(certroll.argv)("gen2"), ["-l", host].map(str::to_owned).to_vec()].concat();
-    measure(fleet, directory, &argv)?;
+    measure(fleet, directory, &argv, None)?;
     let programs = watch.end()?;
     writeln!(out, "one pair with validation and reload, on the host:")?;
     for program in &programs {
@@ -148,7 +166,7 @@ fn many_certificates(fleet: &Fleet, directory: &Path, count: usize) -> io::Resul
     let host = "h001";
     let argv = many::prepare(fleet, host, directory, count)?;
     let before = many::reloads(fleet, host);
-    let cost = measure(fleet, directory, &argv)?;
+    let cost = measure(fleet, directory, &argv, None)?;
     let reloads = many::reloads(fleet, host) - before;
     writeln!(
         out,

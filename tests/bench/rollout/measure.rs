@@ -1,6 +1,7 @@
 //! What one command on the controller costs: wall, CPU, memory, and what it says to the hosts.
 
 use crate::common::fleet::Fleet;
+use crate::latency::Far;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -45,16 +46,23 @@ pub(crate) struct Cost {
     pub(crate) correct: bool,
 }
 
-/// Runs `argv` as the controller, with its files in `directory`.
-pub(crate) fn measure(fleet: &Fleet, directory: &Path, argv: &[String]) -> io::Result<Cost> {
+/// Runs `argv` as the controller, with its files in `directory`; far from the hosts where it was moved there.
+pub(crate) fn measure(
+    fleet: &Fleet,
+    directory: &Path,
+    argv: &[String],
+    far: Option<&Far>,
+) -> io::Result<Cost> {
     let into = directory.join("measured");
     let into = into.to_string_lossy();
     let before = seen_by_hosts(fleet);
     let busy = used_by_hosts(fleet);
-    let mut arguments = vec!["-c", TIMED, "timed", &into];
-    arguments.extend(argv.iter().map(String::as_str));
+    let there = far.map(Far::there).unwrap_or_default();
+    let start = ["bash", "-c", TIMED, "timed", &into].map(str::to_owned);
+    let words = there.iter().filter(|word| !word.is_empty()).chain(&start).chain(argv);
+    let words: Vec<&str> = words.map(String::as_str).collect();
     let mut child = fleet
-        .controller("bash", &arguments)
+        .controller(words[0], &words[1..])
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::inherit())

@@ -12,8 +12,16 @@ pub(crate) type Argv = Box<dyn Fn(&str) -> Vec<String>>;
 
 /// A way to give every host a generation.
 pub(crate) struct Peer {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) argv: Argv,
+    /// Takes seconds and not minutes where hosts are far away.
+    pub(crate) goes_far: bool,
+}
+
+impl Peer {
+    fn new(name: &str, argv: Argv) -> Self {
+        Self { name: name.to_owned(), argv, goes_far: true }
+    }
 }
 
 /// One connection and one command per host: both files at once, the check of the whole configuration,
@@ -81,8 +89,15 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
     fs::write(file("hosts"), names.join("\n") + "\n")?;
     fs::write(file("addresses"), &list)?;
 
-    let mut peers =
-        vec![Peer { name: "certroll apply", argv: apply(&file("play.yml"), &inventory) }];
+    let ours = env!("CARGO_BIN_EXE_certroll");
+    let play = file("play.yml");
+    let mut peers = vec![Peer::new("certroll apply", apply(ours, &play, &inventory))];
+    if let Ok(beside) = env::var("CERTROLL_BENCH_BESIDE") {
+        let (name, program) = beside.split_once('=').ok_or_else(|| {
+            io::Error::other("CERTROLL_BENCH_BESIDE is a name, `=` and the program's path")
+        })?;
+        peers.push(Peer::new(name, apply(program, &play, &inventory)));
+    }
     for (name, at_once) in [("ssh loop, 50 at once", "50"), ("ssh loop, one by one", "1")] {
         let (hosts, script, pki, config) =
             (file("hosts"), file("one-host.sh"), pki.clone(), config.clone());
@@ -93,7 +108,8 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
             );
             vec!["sh".to_owned(), "-c".to_owned(), script]
         };
-        peers.push(Peer { name, argv: Box::new(argv) });
+        let goes_far = at_once != "1";
+        peers.push(Peer { goes_far, ..Peer::new(name, Box::new(argv)) });
     }
     if let Some(python) = python()? {
         for (name, script) in
@@ -110,7 +126,7 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
                     config.clone(),
                 ]
             };
-            peers.push(Peer { name, argv: Box::new(argv) });
+            peers.push(Peer::new(name, Box::new(argv)));
         }
         let addresses = list.lines().filter_map(|line| line.split(' ').nth(1));
         let addresses: Vec<String> = addresses.map(|address| format!("{address:?}")).collect();
@@ -126,7 +142,7 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
             argv.push(format!("{PEERS}/with_pyinfra.py"));
             argv
         };
-        peers.push(Peer { name: "pyinfra", argv: Box::new(argv) });
+        peers.push(Peer::new("pyinfra", Box::new(argv)));
     }
     if let Some(ansible) = ansible() {
         fs::write(file("ansible.yml"), ANSIBLE)?;
@@ -138,17 +154,16 @@ pub(crate) fn peers(fleet: &Fleet, directory: &Path) -> io::Result<Vec<Peer>> {
             let pki = format!("pki={pki}/{generation}");
             [&ansible, "-i", &inventory, "-e", &pki, &book].map(str::to_owned).to_vec()
         };
-        peers.push(Peer { name: "Ansible, pipelining", argv: Box::new(argv) });
+        peers.push(Peer { goes_far: false, ..Peer::new("Ansible, pipelining", Box::new(argv)) });
     }
     Ok(peers)
 }
 
-fn apply(playbook: &str, inventory: &str) -> Argv {
-    let (playbook, inventory) = (playbook.to_owned(), inventory.to_owned());
+fn apply(program: &str, playbook: &str, inventory: &str) -> Argv {
+    let [program, playbook, inventory] = [program, playbook, inventory].map(str::to_owned);
     Box::new(move |generation| {
         let generation = format!("generation={generation}");
-        let certroll = env!("CARGO_BIN_EXE_certroll");
-        [certroll, "apply", &playbook, "-i", &inventory, "-e", &generation, "-f", "50"]
+        [program.as_str(), "apply", &playbook, "-i", &inventory, "-e", &generation, "-f", "50"]
             .map(str::to_owned)
             .to_vec()
     })
