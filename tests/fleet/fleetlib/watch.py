@@ -60,9 +60,16 @@ def snapshot(host, paths, times=False):
     def visit(path):
         file = Path(root + path)
         try:
-            st = file.lstat()
-        except FileNotFoundError:
+            lines.append(look(path, file))
+            names = sorted(os.listdir(file)) if file.is_dir() and not file.is_symlink() else []
+        except (FileNotFoundError, NotADirectoryError):
+            # What goes while it is looked at is not there: tests look while hosts go back.
             return
+        for name in names:
+            visit(path.rstrip("/") + "/" + name)
+
+    def look(path, file):
+        st = file.lstat()
         kind = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}.get(stat.S_IFMT(st.st_mode), "special")
         words = [path, kind, f"{stat.S_IMODE(st.st_mode):04o}", f"{st.st_uid}:{st.st_gid}"]
         if kind == "file":
@@ -73,10 +80,7 @@ def snapshot(host, paths, times=False):
             words += [f"mtime={st.st_mtime_ns}", f"ctime={st.st_ctime_ns}"]
         for name in sorted(os.listxattr(file, follow_symlinks=False)):
             words.append(f"{name}={os.getxattr(file, name, follow_symlinks=False).hex()}")
-        lines.append(" ".join(words))
-        if kind == "dir":
-            for name in sorted(os.listdir(file)):
-                visit(path.rstrip("/") + "/" + name)
+        return " ".join(words)
 
     for path in paths or sorted(services.load(s)["tls"]["directory"] for s in hosts.state()["services"]):
         visit(path)

@@ -3,7 +3,7 @@
 use crate::services_rollout::service::NGINX;
 use crate::services_rollout::several::Many;
 use crate::services_rollout::site::{Host, Task, step};
-use std::process::Stdio;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 fn gen2() -> Task {
@@ -83,17 +83,21 @@ pub(super) fn killed_in_a_reload(host: &Host) {
     let slow = gen2().with("reload: {shell: 'touch /root/reloading; sleep 5; nginx -s reload'}");
     let play = host.play(&[slow]);
     host.sh("rm -f /root/reloading");
-    let mut controller = host
-        .start("apply", &play, &[])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    within_a_minute("the reload begins", || !host.sh("ls /root/reloading || :").is_empty());
+    let told = host.file("told");
+    let (out, err) = (File::create(&told).unwrap(), File::options().append(true).open(&told));
+    let mut controller =
+        host.start("apply", &play, &[]).stdout(out).stderr(err.unwrap()).spawn().unwrap();
+    // What to look at where it does not come to that.
+    let seen = || {
+        let told = std::fs::read_to_string(&told).unwrap_or_default();
+        let now = host.sh("ls -lR /var/lib/certroll /run/certroll 2>&1; ps axfo pid,etimes,args");
+        format!("certroll said: {told}\non the host:\n{now}\n{}", host.state(&NGINX))
+    };
+    within_a_minute("the reload begins", &seen, || !host.sh("ls /root/reloading || :").is_empty());
     controller.kill().unwrap();
     controller.wait().unwrap();
     let litter = "ls -A /var/lib/certroll /run/certroll/lock 2>/dev/null | grep -v : || :";
-    within_a_minute("it goes back by itself", || {
+    within_a_minute("it goes back by itself", &seen, || {
         host.state(&NGINX) == before && host.sh(litter).trim().is_empty()
     });
     host.expect(&NGINX, "gen1");
@@ -147,10 +151,10 @@ pub(super) fn become_refused(host: &Host) {
     }
 }
 
-fn within_a_minute(what: &str, is_so: impl Fn() -> bool) {
+fn within_a_minute(what: &str, seen: &dyn Fn() -> String, is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
+        assert!(Instant::now() < end, "not within a minute: {what}\n{}", seen());
         std::thread::sleep(Duration::from_millis(200));
     }
 }
