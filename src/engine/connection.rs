@@ -4,13 +4,13 @@ use super::dialer::SshDialer;
 use super::failure::{self, HostFailure};
 use super::verification::Dialers;
 use crate::model::text::chain;
-use crate::remote;
+use crate::remote::{self, Shell};
 use crate::transport::{
     Become, ConnectError, Connector, HostError, Process, Route, SharedSession, StartError, Target,
     local,
 };
 use crate::verify::Dial;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often it is looked whether a connection lives.
@@ -22,6 +22,13 @@ pub(crate) struct HostConnection {
     over: Over,
     become_as: Option<Become>,
     connector: Connector,
+    spare: Arc<Mutex<Option<Spare>>>,
+}
+
+/// A shell that one task left for the next, and whose it is.
+struct Spare {
+    become_as: Option<Become>,
+    shell: Shell,
 }
 
 #[derive(Clone)]
@@ -70,7 +77,7 @@ impl HostConnection {
             Route::Local => Over::Controller,
             Route::Ssh(target) => Over::Ssh(SharedSession::new(*target, connector.clone())),
         };
-        Self { over, become_as, connector }
+        Self { over, become_as, connector, spare: Arc::default() }
     }
 
     /// The same connection for another account.
@@ -130,11 +137,39 @@ impl HostConnection {
         }
     }
 
-    /// Starts the shell that reads a program of [`remote`], as the account of this connection.
+    /// Keeps a shell of this account for [`HostConnection::kept`].
+    pub(crate) async fn keep(&self, shell: Shell) {
+        let spare = Spare { become_as: self.become_as.clone(), shell };
+        let before = self.spare().replace(spare);
+        if let Some(before) = before {
+            before.shell.end().await;
+        }
+    }
+
+    /// The shell that an earlier task has left, if it is of this account. It may have ended meanwhile.
+    pub(crate) fn kept(&self) -> Option<Shell> {
+        let is_ours = |spare: &mut Spare| match (&spare.become_as, &self.become_as) {
+            (None, None) => true,
+            (Some(its), Some(ours)) => its.leads_where(ours),
+            _ => false,
+        };
+        Some(self.spare().take_if(is_ours)?.shell)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Spare>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the shell that reads a program of [`remote`], as the account of this connection. One that was kept is
+    /// ended first: some servers open no second channel beside it.
     ///
     /// # Errors
     /// No connection, or the account could not be taken.
     pub(crate) async fn sh(&self) -> Result<Process, ConnectionError> {
+        let spare = self.spare().take();
+        if let Some(spare) = spare {
+            spare.shell.end().await;
+        }
         let launch = remote::launch(self.become_as.clone());
         match &self.over {
             Over::Ssh(shared) => Ok(shared.start(&launch).await?),

@@ -23,6 +23,7 @@ pub(crate) mod transaction;
 
 pub use conversation::Shell;
 pub use error::RemoteError;
+pub(crate) use inspect::inspect_only_in;
 pub use inspect::{inspect, inspect_in};
 pub use program::{BOOTSTRAP, READY, launch};
 pub use transaction::Transaction;

@@ -18,6 +18,14 @@ pub struct Become {
     pub exe: Option<String>,
 }
 
+impl Become {
+    /// Whether it leads to the same account on the same way, whatever the password.
+    pub(crate) fn leads_where(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.method, one.user.clone(), one.flags.clone(), one.exe.clone());
+        of(self) == of(other)
+    }
+}
+
 /// What is left of a [`Become`] to tell a refusal by.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {

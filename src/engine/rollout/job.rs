@@ -53,6 +53,7 @@ pub(crate) fn job(
         earlier,
         plan_only,
         lock_wait: Duration::ZERO,
+        goes_on: false,
         patience: None,
         diff,
         reviewed: None,

@@ -222,6 +222,8 @@ pub(crate) struct Job {
     pub plan_only: bool,
     /// How long the next try waits on the host for somebody else's lock.
     pub lock_wait: Duration,
+    /// Another certificate task follows in the play: what it can go on with is kept for it.
+    pub goes_on: bool,
     /// When the wait for that lock is over, where it has begun in an earlier turn.
     pub patience: Option<Instant>,
     /// The lines of configuration files that would change are shown, without these values.

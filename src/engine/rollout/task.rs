@@ -13,8 +13,8 @@ use crate::inputs::iteration::{iterations, pause, why_not};
 use crate::inputs::roster::Reviewed;
 use crate::inputs::selection::ChosenTask;
 use crate::model::{HostName, Step};
-use crate::playbook::Task;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
+use crate::playbook::{Task, TaskKind};
 use crate::template::TemplateError;
 use indexmap::IndexMap;
 use std::time::Duration;
@@ -38,8 +38,11 @@ pub(crate) async fn run(
     }
     // A loop's iterations go one after another: each is a rollout of its own.
     let most = work.values().map(|work| work.jobs.len()).max().unwrap_or(0);
+    let is_last = !has_another_after(chosen);
     for iteration in 0..most {
-        let jobs: Vec<Job> = work.values_mut().filter_map(|work| work.take(iteration)).collect();
+        let goes_on = !is_last || iteration + 1 < most;
+        let jobs = work.values_mut().filter_map(|work| work.take(iteration));
+        let jobs: Vec<Job> = jobs.map(|job| Job { goes_on, ..job }).collect();
         if jobs.is_empty() {
             continue;
         }
@@ -80,6 +83,12 @@ pub(crate) async fn run(
         ends.push(end);
     }
     ends
+}
+
+/// Whether the play has another certificate task after this one, as far as its text tells.
+fn has_another_after(chosen: &ChosenTask<'_>) -> bool {
+    let after = chosen.at.tasks().skip_while(|task| task.place != chosen.place).skip(1);
+    after.into_iter().any(|chosen| matches!(chosen.task.kind, TaskKind::Certificate(_)))
 }
 
 /// Tells how the task ended on a host, and that the host is done with the run where it is.

@@ -52,6 +52,17 @@ pub async fn inspect_in(
     ask(shell, request, true).await
 }
 
+/// As [`inspect`], and the shell that did it, for another program.
+///
+/// # Errors
+/// As [`inspect`].
+pub(crate) async fn inspect_only_in(
+    shell: Shell,
+    request: &Inspection,
+) -> Result<(HostFacts, Shell), RemoteError> {
+    ask(shell, request, false).await
+}
+
 async fn ask(
     shell: Shell,
     request: &Inspection,

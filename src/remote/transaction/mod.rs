@@ -158,12 +158,24 @@ impl Transaction {
     ///
     /// # Errors
     /// The host had gone back before the word arrived, or did not acknowledge it.
-    pub async fn confirm(mut self) -> Result<(), RemoteError> {
-        self.conversation.during = Step::Confirm;
-        self.conversation.send(b"confirm\n").await?;
-        self.until("done", self.limits.ended).await?;
-        self.conversation.finish().await;
+    pub async fn confirm(self) -> Result<(), RemoteError> {
+        self.confirmed(b"confirm\n").await?.finish().await;
         Ok(())
+    }
+
+    /// The same, and a shell for what comes next on the host: a new one in the place of the one that did this.
+    ///
+    /// # Errors
+    /// As [`confirm`](Self::confirm).
+    pub async fn confirm_and_go_on(self) -> Result<Shell, RemoteError> {
+        Ok(self.confirmed(b"confirm_next\n").await?.into_shell())
+    }
+
+    async fn confirmed(mut self, verdict: &[u8]) -> Result<Conversation, RemoteError> {
+        self.conversation.during = Step::Confirm;
+        self.conversation.send(verdict).await?;
+        self.until("done", self.limits.ended).await?;
+        Ok(self.conversation)
     }
 
     /// Puts the old files back and tells the services again.

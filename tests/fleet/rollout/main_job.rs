@@ -1,9 +1,9 @@
 //! Plan, apply, apply again.
 
-use crate::rollout::site::{HOSTS, Task, all, all_but, site};
+use crate::rollout::site::{HOSTS, Site, Task, all, all_but, site};
 
 /// How often the services were told to reload, as they themselves say.
-fn reloads(site: &crate::rollout::site::Site, host: &str) -> String {
+fn reloads(site: &Site, host: &str) -> String {
     site.fleet.sh(host, "pgrep -P $(cat /run/nginx.pid); grep -c 'postfix/master.* reload' /var/log/postfix.log || true")
 }
 
@@ -127,25 +127,48 @@ fn verify_alone_looks_at_what_is_served_and_needs_no_ssh() {
     assert_ne!(logins("h001"), before[0]);
 }
 
-#[test]
-fn a_rollout_takes_one_connection_and_one_channel_per_host() {
-    let Some(site) = site() else { return };
-    let logged = |what: &str| {
-        HOSTS.map(|host| -> u32 {
-            let count = site.fleet.sh(host, &format!("grep -c '{what}' /var/log/sshd.log || true"));
-            count.trim().parse().unwrap()
-        })
+/// How many log-ins a host's sshd has let in, and how many programs it was asked to start.
+fn logged(site: &Site, host: &str) -> (u32, u32) {
+    let count = |what: &str| -> u32 {
+        let count = site.fleet.sh(host, &format!("grep -c '{what}' /var/log/sshd.log || true"));
+        count.trim().parse().unwrap()
     };
-    let before = (logged("Accepted publickey"), logged("Starting session: command"));
+    (count("Accepted publickey"), count("Starting session: command"))
+}
 
-    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &[]);
+#[test]
+fn a_rollout_takes_one_connection_and_one_channel_per_host_however_many_certificates_there_are() {
+    let Some(site) = site() else { return };
+    let one = [Task::nginx("gen2")];
+    let three = [Task::nginx("gen3-rsa"), Task::postfix("gen2"), Task::nginx("gen3-rsa")];
+    for (verb, tasks, outcome) in [
+        ("apply", &one[..], Some("changed")),
+        ("plan", &three, None),
+        ("apply", &three, Some("changed")),
+        ("apply", &three, Some("unchanged")),
+    ] {
+        let before = HOSTS.map(|host| logged(&site, host));
+        let ran = site.run(verb, &site.play(tasks), &[]);
+        assert_eq!(ran.code, 0, "{ran}");
+        assert!(outcome.is_none_or(|outcome| ran.outcomes() == all(outcome)), "{verb}: {ran}");
+        let after = HOSTS.map(|host| logged(&site, host));
+        let more = |before: (u32, u32), after: (u32, u32)| (after.0 - before.0, after.1 - before.1);
+        let more: Vec<_> = before.into_iter().zip(after).map(|(a, b)| more(a, b)).collect();
+        assert_eq!(more, [(1, 1); 4], "{verb} {outcome:?}: {ran}");
+    }
+    // What stands between two certificates has a channel of its own, and so has what comes after it.
+    let command = "    - ansible.builtin.command: 'true'\n";
+    let apart = tasks_around(&site, command);
+    let before = logged(&site, "h001");
+    let ran = site.run("apply", &apart, &["--limit", "h001"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let after = logged(&site, "h001");
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 3), "{ran}");
+}
 
-    assert_eq!(apply.outcomes(), all("changed"), "{apply}");
-    let after = (logged("Accepted publickey"), logged("Starting session: command"));
-    let connections: Vec<_> =
-        after.0.iter().zip(&before.0).map(|(after, before)| after - before).collect();
-    let channels: Vec<_> =
-        after.1.iter().zip(&before.1).map(|(after, before)| after - before).collect();
-    assert_eq!(connections, [1, 1, 1, 1]);
-    assert_eq!(channels, [1, 1, 1, 1]);
+/// A certificate for nginx, something else, a certificate for postfix.
+fn tasks_around(site: &Site, between: &str) -> String {
+    let play = site.both("gen1");
+    let (first, second) = play.rsplit_once("    - name:").unwrap();
+    format!("{first}{between}    - name:{second}")
 }

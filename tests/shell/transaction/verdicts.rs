@@ -1,8 +1,10 @@
 //! Each way a transaction can end.
 
 use super::host::*;
-use certroll::testing::host::RecoveredEnd;
-use certroll::testing::remote::RemoteError;
+use certroll::testing::host::{
+    FileRole, InspectCommand, Inspection, InspectionVariant, RecoveredEnd,
+};
+use certroll::testing::remote::{self, RemoteError, Shell, Transaction};
 use std::time::Duration;
 
 #[tokio::test]
@@ -65,6 +67,49 @@ async fn what_replaces_a_file_is_later_than_it_in_whole_seconds_there_and_back()
         let back = seconds(&host);
         assert!(back[0] > new[0] && back[1] > new[1], "{}: {new:?} {back:?}", shell.name);
         host.assert_bytes("key.pem", OLD_KEY);
+    }
+}
+
+/// What a command that is run in a shell finds: its mask, directory, environment and ignored signals.
+async fn surroundings(shell: Shell, host: &Host) -> (Shell, String) {
+    let text = "umask; pwd; env | grep -v -e ^_= -e ^OLDPWD= -e ^SHLVL= | sort; grep SigIgn /proc/self/status";
+    let command = InspectCommand {
+        command: timed(&["sh", "-c", text], 60),
+        only_if_running: None,
+        in_container: None,
+        for_user_of: None,
+        unless_mounts: false,
+    };
+    let variant = InspectionVariant { commands: vec![command], ..Default::default() };
+    let request =
+        Inspection { variants: vec![variant], dirs: Some(host.dirs()), ..Inspection::default() };
+    let (facts, shell) = remote::inspect_in(shell, &request).await.unwrap();
+    (shell, String::from_utf8(facts.commands[0].stdout.clone()).unwrap())
+}
+
+#[tokio::test]
+async fn what_goes_on_after_a_transaction_finds_nothing_of_it() {
+    for shell in shells() {
+        let host = Host::new(shell);
+        let (_, anew) = surroundings(host.sh().await.into(), &host).await;
+        let (mut transaction, _) = host.begin(host.request()).await.unwrap();
+        transaction.commit().await.unwrap();
+        let next = transaction.confirm_and_go_on().await.unwrap();
+        assert!(host.litter().is_empty(), "{}: {:?}", shell.name, host.litter());
+        let (next, after) = surroundings(next, &host).await;
+        assert!(anew.contains("PATH="), "{}: {anew}", shell.name);
+        assert_eq!(after, anew, "{}", shell.name);
+        // And once more, back to the old files.
+        let back = host.request_for(vec![
+            host.file("cert.pem", OLD_CERT, FileRole::Certificate),
+            host.file("key.pem", OLD_KEY, FileRole::Key),
+        ]);
+        let (mut transaction, _) = Transaction::begin(next, back).await.unwrap();
+        transaction.commit().await.unwrap();
+        transaction.confirm().await.unwrap();
+        host.assert_bytes("cert.pem", OLD_CERT);
+        host.assert_bytes("key.pem", OLD_KEY);
+        assert!(host.litter().is_empty(), "{}: {:?}", shell.name, host.litter());
     }
 }
 

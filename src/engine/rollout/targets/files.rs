@@ -62,6 +62,7 @@ impl Target for Files {
             let begins = matches!(observed.plan.decision, Decision::Change | Decision::ReloadOnly);
             match shell {
                 Some(shell) if begins && !job.plan_only => *self.shell() = Some(shell),
+                Some(shell) if job.goes_on => self.connection.keep(shell).await,
                 Some(shell) => shell.end().await,
                 None => {}
             }
@@ -155,7 +156,8 @@ impl Files {
         if let Some(running) = running.take() {
             running.end(detail);
         }
-        Ok(StagedFiles { observed: Arc::clone(observed), transaction })
+        let goes_on = job.goes_on.then(|| self.connection.clone());
+        Ok(StagedFiles { observed: Arc::clone(observed), transaction, goes_on })
     }
 }
 
@@ -193,6 +195,8 @@ impl Files {
 struct StagedFiles {
     observed: Arc<Observed>,
     transaction: Transaction,
+    /// Where the shell is kept for the next task, if there is one.
+    goes_on: Option<HostConnection>,
 }
 
 impl Staged for StagedFiles {
@@ -224,9 +228,18 @@ impl Staged for StagedFiles {
 
     fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<(), HostFailure>> {
         Box::pin(async move {
-            let Self { observed, transaction, .. } = *self;
-            let confirmed = transaction.confirm().await;
-            confirmed.map(drop).map_err(|error| remote_failure(observed.view.desired(), &error))
+            let Self { observed, transaction, goes_on } = *self;
+            let confirmed = match goes_on {
+                None => transaction.confirm().await,
+                Some(connection) => match transaction.confirm_and_go_on().await {
+                    Ok(shell) => {
+                        connection.keep(shell).await;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            confirmed.map_err(|error| remote_failure(observed.view.desired(), &error))
         })
     }
 

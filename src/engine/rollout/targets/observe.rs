@@ -23,7 +23,7 @@ use crate::template::Opened;
 use std::sync::Arc;
 
 /// Reads the host and looks at what is served, at the same time, and plans. Changes nothing. With the shell that read it,
-/// if a transaction may go on in that.
+/// if a transaction or the next task may go on in that.
 ///
 /// # Errors
 /// The host is unreachable or does not answer sensibly.
@@ -182,7 +182,10 @@ pub(super) async fn status(
     let placed = placed(job, connection, dirs).await?;
     let job = placed.as_ref().unwrap_or(job);
     let request = ask_for_status(&job.variants);
-    let (facts, looks, running, _) = read(job, connection, dirs, request, false).await?;
+    let (facts, looks, running, shell) = read(job, connection, dirs, request, false).await?;
+    if let Some(shell) = shell {
+        connection.keep(shell).await;
+    }
     let desired = job.variants.of_kind(facts.kind).map_err(|why| refuse(why.to_string()))?;
     let view = HostView::read(desired.for_status(), facts, looks);
     let view = view.map_err(|why| refuse(why.to_string()))?;
@@ -211,7 +214,7 @@ pub(super) async fn held(
     Ok(facts)
 }
 
-/// Asks a host and looks at what is served, at the same time. With the shell that asked, if a transaction may follow.
+/// Asks a host and looks at what is served, at the same time. With the shell that asked, if something may follow in it.
 async fn read(
     job: &Job,
     connection: &HostConnection,
@@ -222,21 +225,38 @@ async fn read(
     let (host, task) = (job.host(), job.task());
     request.dirs = dirs.cloned();
     let running = job.emitter.step(host, Step::Connect);
-    let process = connection.sh().await.map_err(|error| error.ended(task))?;
+    let new = async || Ok(connection.sh().await.map_err(|error| error.ended(task))?.into());
+    let kept = connection.kept();
+    let is_new = kept.is_none();
+    let shell = match kept {
+        Some(shell) => shell,
+        None => new().await?,
+    };
     running.end(connection.describe());
     let running = job.emitter.step(host, Step::Inspect);
     let (places, dialers) = (job.variants.probes(), connection.dialers());
-    let asked = async {
+    let ask = async |shell: Shell| {
         if may_go_on {
-            let asked = remote::inspect_in(process.into(), &request).await;
-            asked.map(|(facts, shell)| (facts, Some(shell)))
+            remote::inspect_in(shell, &request).await
         } else {
-            remote::inspect(process, &request).await.map(|facts| (facts, None))
+            remote::inspect_only_in(shell, &request).await
         }
     };
-    let (facts, looks) = tokio::join!(asked, verification::look(places, &dialers));
-    let (facts, shell) = facts.map_err(|error| failure::remote(task, host, &error, None))?;
-    Ok((facts, looks, running, shell))
+    let asked = async {
+        let asked = match ask(shell).await {
+            // Nothing was begun, and it may have ended with its connection since it was kept.
+            Err(_) if !is_new => ask(new().await?).await,
+            asked => asked,
+        };
+        asked.map_err(|error| failure::remote(task, host, &error, None))
+    };
+    let (asked, looks) = tokio::join!(asked, verification::look(places, &dialers));
+    let (facts, shell) = asked?;
+    if may_go_on || job.goes_on {
+        return Ok((facts, looks, running, Some(shell)));
+    }
+    shell.end().await;
+    Ok((facts, looks, running, None))
 }
 
 fn describe(plan: &HostPlan) -> String {

@@ -2,7 +2,9 @@
 # POSIX sh: no arrays, no local, no read -t. Functions answer in $v unless they say otherwise. README.md
 # names the variables that all parts share.
 LC_ALL=C; export LC_ALL
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
+usual=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+case $PATH in *":$usual") ;; *) PATH=$PATH:$usual;; esac
+export PATH
 unset ENV BASH_ENV CDPATH GREP_OPTIONS
 nl='
 '

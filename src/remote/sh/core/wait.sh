@@ -1,12 +1,13 @@
 # Waiting for the controller's word: a reader whose exit status is the word, and the guard, or a timer where there is
 # none, that ends it; joined by wait, which a trap interrupts in every shell (not so read). And what signals do.
 
-# SECONDS -> v = commit|abort|confirm|rollback|alive|eof|timeout|signal
+# SECONDS -> v = commit|abort|confirm|confirm_next|rollback|alive|eof|timeout|signal
 verdict() {
   [ $signals = 0 ] || { v=signal; return; }
   ( while IFS= read -r verdict_word; do
       case $verdict_word in
       commit) exit 10;; abort) exit 11;; confirm) exit 12;; rollback) exit 13;; alive) exit 15;;
+      confirm_next) exit 16;;
       esac
     done
     exit 14 ) <&3 >/dev/null 2>&1 &
@@ -23,7 +24,8 @@ verdict() {
   fi
   [ $signals = 0 ] || v=99
   case $v in
-  10) v=commit;; 11) v=abort;; 12) v=confirm;; 13) v=rollback;; 14) v=eof;; 15) v=alive;; 99) v=signal;;
+  10) v=commit;; 11) v=abort;; 12) v=confirm;; 13) v=rollback;; 14) v=eof;; 15) v=alive;; 16) v=confirm_next;;
+  99) v=signal;;
   *) v=timeout;;
   esac
 }
