@@ -42,6 +42,7 @@ unlock ${journal:+"$journal"}
 say done
 [ -n "$next" ] || exit 0
 # Another program comes on the same input. A shell that knows nothing of this one reads it, as the first one did.
+trap - HUP INT TERM
 give_back_signals
 umask "$mask"
 cd "$came_from" 2>/dev/null || cd /
