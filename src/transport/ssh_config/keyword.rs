@@ -338,7 +338,8 @@ pub(in crate::transport) fn jumps(text: &str) -> Result<Vec<Hop>, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Vec::new());
     }
-    text.split(',').map(hop).collect()
+    // OpenSSH takes blanks around a comma from 10.6 on.
+    text.split(',').map(|one| hop(one.trim_matches([' ', '\t']))).collect()
 }
 
 fn hop(text: &str) -> Result<Hop, String> {
@@ -391,11 +392,10 @@ mod tests {
             port,
         };
         assert_eq!(jumps("none"), Ok(vec![]));
-        assert_eq!(
-            jumps("a, b").map_err(|error| error.contains("' b'")),
-            Err(true),
-            "OpenSSH takes no spaces either"
-        );
+        let both = Ok(vec![hop(None, "a", None), hop(None, "b", None)]);
+        for blanks in ["a, b", "a ,b", " a ,\tb # why"] {
+            assert_eq!(jumps(blanks), both, "{blanks}");
+        }
         assert_eq!(
             jumps("u@a:2222,[::1]:22,ssh://b@c:1/ # why"),
             Ok(vec![
@@ -404,7 +404,9 @@ mod tests {
                 hop(Some("b"), "c", Some(1)),
             ])
         );
-        for wrong in ["", "@a", "u@", "a:0", "a:x", "-oProxyCommand=x", "a,,b", "a;b"] {
+        for wrong in
+            ["", "@a", "u@", "a:0", "a:x", "-oProxyCommand=x", "a,,b", "a;b", "a, ", ", a", "a b"]
+        {
             assert!(jumps(wrong).is_err(), "{wrong}");
         }
     }

@@ -54,7 +54,12 @@ fn by_ssh(file: &Path, host: &str) -> Result<Printed, String> {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
         if COMPARED.contains(&keyword) {
-            printed.entry(keyword.to_owned()).or_default().push(value.to_owned());
+            let value = match keyword {
+                // As it was written; its shell drops the blanks.
+                "proxyjump" => value.split(',').map(str::trim).collect::<Vec<_>>().join(","),
+                _ => value.to_owned(),
+            };
+            printed.entry(keyword.to_owned()).or_default().push(value);
         }
     }
     Ok(printed)
@@ -331,14 +336,15 @@ fn proxies() {
         "ProxyCommand=ssh -W %h:%p gw\n",
         "Host web1\n ProxyJump NONE\nHost *\n ProxyJump gw\n",
         "ProxyJump a, b\n",
+        "ProxyJump u@a:22,\tb\n",
         "ProxyJump a:0\n",
         "ProxyJump a:port\n",
         "ProxyJump u@\n",
         "ProxyJump a,,b\n",
     ]
     .iter()
-    // That of 10.6 takes the blank, and its shell drops it.
-    .filter(|text| !text.contains("a, b") || !openssh_from(10, 6))
+    // Blanks, from 10.6 on.
+    .filter(|text| !text.contains(", b") && !text.contains(",\tb") || openssh_from(10, 6))
     .enumerate()
     {
         let file = write(dir.path(), &format!("config{number}"), text);
