@@ -375,7 +375,7 @@ fn results_of_commands_have_the_same_shape() {
   - {name: at once, command: "true", register: t, until: t.rc == 0, retries: 2, delay: 0}
   - {name: once, debug: {msg: "{{ t.attempts }}"}}
   - {name: around, debug: {msg: "{{ environment }}"}, environment: {CT_TASK: two}}
-  - {name: found, wait_for: {path: "{{ playbook_dir }}/note", search_regex: "^(?P<key>b)=([0-9]+)", timeout: 30}, register: w}
+  - {name: found, wait_for: {path: "{{ playbook_dir }}/note", search_regex: "^(?P<key>b)=([0-9]+)", timeout: 60}, register: w}
   - {name: groups, debug: {msg: "{{ w.match_groups }} {{ w.match_groupdict }} {{ w is changed }}"}}
   - {name: missed, wait_for: {path: "{{ playbook_dir }}/note", search_regex: "^c=", timeout: 2}, ignore_errors: true}
 "#;

@@ -89,7 +89,7 @@ fn a_command_finds_the_user_of_a_process() {
     let gone = place.put("gone", "999999999\n", 0o644);
     let shown = "printf %s \"${certroll_user-nothing is set}\"";
     let command = |for_user_of| InspectCommand {
-        command: timed(&["sh", "-c", shown], 5),
+        command: timed(&["sh", "-c", shown], 60),
         only_if_running: None,
         in_container: None,
         for_user_of,
@@ -116,7 +116,7 @@ fn commands_are_bounded_and_services_looked_for() {
     let pid = place.put("pid", format!("{}\n", std::process::id()), 0o644);
     let gone = place.put("gone", "999999999\n", 0o644);
     let command = |words: &[&str], only_if_running| InspectCommand {
-        command: timed(words, 2),
+        command: timed(words, 60),
         only_if_running,
         in_container: None,
         for_user_of: None,
@@ -128,16 +128,18 @@ fn commands_are_bounded_and_services_looked_for() {
     let first = |started: &str, otherwise| RunningCheck::First {
         pid: std::process::id(),
         started: started.to_owned(),
-        otherwise: timed(&[otherwise], 5),
+        otherwise: timed(&[otherwise], 60),
     };
+    // In vain, once it has said something.
+    let hangs = timed(&["sh", "-c", "echo begun; sleep 600 & sleep 600"], 4);
     let request = place.request(InspectionVariant {
         programs: vec!["sh".into(), "no such program".into()],
         running: vec![
             RunningCheck::PidFile(pid),
             RunningCheck::PidFile(gone),
-            RunningCheck::Command(timed(&["true"], 5)),
-            RunningCheck::Command(timed(&["false"], 5)),
-            RunningCheck::Command(timed(&["/no/such"], 5)),
+            RunningCheck::Command(timed(&["true"], 60)),
+            RunningCheck::Command(timed(&["false"], 60)),
+            RunningCheck::Command(timed(&["/no/such"], 60)),
             RunningCheck::Process("surely nothing".into()),
             first(&own, "false"),
             first("1", "true"),
@@ -147,7 +149,7 @@ fn commands_are_bounded_and_services_looked_for() {
             command(&["printf", "%s|", "a b", "", "it's", "$x\n", "-n"], Some(0)),
             command(&["sh", "-c", "echo never"], Some(1)),
             command(&["sh", "-c", "echo out; echo err >&2; exit 3"], None),
-            command(&["sh", "-c", "echo begun; sleep 600 & sleep 600"], Some(2)),
+            InspectCommand { command: hangs, ..command(&[], Some(2)) },
             command(&["yes", "no"], None),
             command(&["/no/such/program"], Some(4)),
             command(&["sh", "-c", "kill -9 $$"], None),
@@ -262,7 +264,7 @@ fn a_real_configuration_tells_which_files_it_reads() {
         request.dirs = Some(place.dirs());
         // Asked as if it ran.
         for variant in &mut request.variants {
-            variant.running = vec![RunningCheck::Command(timed(&["true"], 5))];
+            variant.running = vec![RunningCheck::Command(timed(&["true"], 60))];
         }
         let facts = place.inspect("sh", &request);
         let desired = variants.desired_for_plan(&facts).expect("complete");

@@ -67,7 +67,7 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
             let files = [("cert.pem", FileRole::Certificate), ("key.pem", FileRole::Key)];
             let files = files.map(|(name, role)| host.file(name, bytes.as_bytes(), role));
             let mut request = host.request_for(files.to_vec());
-            request.services[0].reload = Some(timed(&["true"], 20));
+            request.services[0].reload = Some(timed(&["true"], 60));
             request.services[0].validate.push(ValidateStep {
                 private_net: true,
                 ..super::causes::check(&["true"], ValidateVia::MountNamespace)
@@ -156,7 +156,7 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
         );
         host.put(&config, text.as_bytes(), 0o644);
         let config = config.to_str().unwrap().to_owned();
-        let check = timed(&["nginx", "-t", "-q", "-c", &config], 20);
+        let check = timed(&["nginx", "-t", "-q", "-c", &config], 60);
         let out = counted_in(&mut host, "unshare -m -p --fork --mount-proc");
         let mut programs = Vec::new();
         // The directories are there after the first, and from the third on a generation has to go.
@@ -171,7 +171,7 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
                 host.file("key.pem", new.key_pem.as_bytes(), FileRole::Key),
             ];
             let mut request = host.request_for(files.to_vec());
-            request.services[0].reload = Some(timed(&["/bin/echo", "signal process started"], 20));
+            request.services[0].reload = Some(timed(&["/bin/echo", "signal process started"], 60));
             request.services[0].validate.push(ValidateStep {
                 private_net: true,
                 command: check.command.clone(),

@@ -255,7 +255,7 @@ impl Host {
             self.dir.join("cert.pem").display(),
             self.log().display()
         );
-        timed(&["/bin/sh", "-c", &text], 20)
+        timed(&["/bin/sh", "-c", &text], 60)
     }
 
     pub fn log(&self) -> PathBuf {

@@ -89,7 +89,7 @@ async fn of_many_at_once_never_two_work() {
                 format!("racer {racer}\n").as_bytes(),
                 FileRole::Certificate,
             )]);
-            request.services[0].reload = Some(timed(&["sh", "-c", &reload], 20));
+            request.services[0].reload = Some(timed(&["sh", "-c", &reload], 60));
             host.apply(request)
         });
         let ends = futures::future::join_all(racers).await;

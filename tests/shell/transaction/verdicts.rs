@@ -157,6 +157,7 @@ async fn silence_discards_or_goes_back() {
         assert!(matches!(&error, RemoteError::Aborted { why } if why == "timeout"), "{error}");
         host.assert_unchanged(&before);
         request.id = host.request().id;
+        request.limits.stage = Duration::from_secs(60);
         let (mut transaction, _) = host.begin(request).await.unwrap();
         transaction.commit().await.unwrap();
         host.settled(&before).await;

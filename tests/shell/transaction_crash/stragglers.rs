@@ -56,7 +56,7 @@ fn go(host: &Host) -> PathBuf {
 
 fn wait_text(host: &Host) -> String {
     format!(
-        "n=0; while [ ! -e '{}' ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done",
+        "n=0; while [ ! -e '{}' ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done",
         go(host).display()
     )
 }
@@ -160,7 +160,7 @@ async fn a_rename_that_outlives_its_program_finds_nothing_to_rename() {
         stand_in(&mut host, "mv", &text);
         let mut request = host.request();
         let let_it_act = format!(
-            ": >'{}'; n=0; while [ ! -e '{}' ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done",
+            ": >'{}'; n=0; while [ ! -e '{}' ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done",
             go(&host).display(),
             acted.display()
         );

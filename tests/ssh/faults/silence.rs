@@ -12,7 +12,7 @@ async fn without_patience<T>(future: impl Future<Output = T>) -> T {
     tokio::pin!(future);
     tokio::select! {
         ended = &mut future => return ended,
-        () = tokio::time::sleep(Duration::from_secs(4)) => {}
+        () = tokio::time::sleep(Duration::from_secs(15)) => {}
     }
     tokio::time::pause();
     let ended = future.await;

@@ -118,7 +118,7 @@ async fn tags_limits_and_a_start_choose_what_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_begins_no_new_host() {
     let site = Site::good(3).await;
-    let tasks = "    - {name: slow, shell: \"echo x >>{{ host_dir }}/log.txt; sleep 2; echo y >>{{ host_dir }}/log.txt\"}\n    - {name: next, shell: \"echo z >>{{ host_dir }}/log.txt\"}\n";
+    let tasks = "    - {name: slow, shell: \"echo x >>{{ host_dir }}/log.txt; sleep 10; echo y >>{{ host_dir }}/log.txt\"}\n    - {name: next, shell: \"echo z >>{{ host_dir }}/log.txt\"}\n";
     let playbook = format!("- name: play\n  hosts: web\n  serial: 1\n  tasks:\n{tasks}");
     let child = site.start("apply", &playbook, &[]);
     while site.log("edge1").is_empty() {
@@ -173,7 +173,7 @@ async fn a_person_decides_whether_a_batch_stays() {
 async fn a_second_interrupt_cuts_the_links_and_hosts_go_back_by_themselves() {
     let site = Site::good(2).await;
     // The check after the handshake holds the host between commit and confirmation.
-    let checks = "        checks:\n          - command: [\"sh\", \"-c\", \"echo x >>{{ host_dir }}/log.txt; sleep 30\"]\n            on: host\n            timeout: 40s\n";
+    let checks = "        checks:\n          - command: [\"sh\", \"-c\", \"echo x >>{{ host_dir }}/log.txt; sleep 300\"]\n            on: host\n            timeout: 400s\n";
     let playbook = format!("- name: play\n  hosts: web\n  tasks:\n{CERTIFICATE}{checks}");
     let child = site.start("apply", &playbook, &[]);
     while site.log("edge1").is_empty() || site.log("edge2").is_empty() {

@@ -144,11 +144,11 @@ impl Site {
     }
 }
 
-/// Waits for the end of a run, at most a minute.
+/// Waits for the end of a run, at most five minutes.
 pub(crate) async fn ended(child: Child) -> Ran {
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_secs(300);
     let output = tokio::time::timeout(limit, child.wait_with_output()).await;
-    let output = output.expect("it ends within a minute").expect("its output can be read");
+    let output = output.expect("it ends within five minutes").expect("its output can be read");
     Ran {
         code: output.status.code().expect("it ended by itself"),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -178,11 +178,11 @@ async fn ports_and_files_are_waited_for_from_the_host() {
     let site = Site::good(1).await;
     let tasks = r#"
     - name: open
-      wait_for: {port: "{{ tls_port }}", timeout: 5}
+      wait_for: {port: "{{ tls_port }}", timeout: 60}
     - name: later
       shell: "(sleep 1; touch {{ host_dir }}/there) >/dev/null 2>&1 &"
     - name: file
-      wait_for: {path: "{{ host_dir }}/there", timeout: 10}
+      wait_for: {path: "{{ host_dir }}/there", timeout: 60}
     - name: gone
       wait_for: {port: "{{ tls_port }}", state: stopped, timeout: 1, sleep: 1, msg: still served}
 "#;

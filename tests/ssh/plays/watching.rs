@@ -32,7 +32,7 @@ fn playbook(task: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_that_was_stopped_says_that_and_when_the_host_went_back() {
     let site = Site::good(1).await;
-    let task = format!("{CERTIFICATE}        confirm_timeout: 8s\n{GATE}");
+    let task = format!("{CERTIFICATE}        confirm_timeout: 14s\n{GATE}");
     let child = site.start("apply", &playbook(&task), &[]);
     until("the check", || !site.log("edge1").is_empty()).await;
     assert!(site.serves_new("edge1"));
@@ -49,7 +49,7 @@ async fn a_controller_that_was_stopped_says_that_and_when_the_host_went_back() {
     let said = failure["message"].as_str().expect("words");
     assert!(said.starts_with("the controller was silent for "), "{said}");
     assert!(said.contains(" s, so the host went back by itself at 20"), "{said}");
-    assert!(said.ends_with("8s after the switch"), "{said}");
+    assert!(said.ends_with("14s after the switch"), "{said}");
     assert!(!site.serves_new("edge1"));
 }
 
@@ -108,6 +108,17 @@ async fn cron_hears_nothing_while_all_is_well_and_status_has_a_code_for_what_is_
     assert_eq!(calm.code, 0, "{calm}");
 }
 
+/// Whether the only run tells already that a host's certificate is done with.
+fn ended_in_the_record(site: &Site, host: &str) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(site.state().join("certroll/runs")) else {
+        return false;
+    };
+    let Some(Ok(entry)) = entries.next() else { return false };
+    let record = std::fs::read_to_string(entry.path()).expect("readable");
+    let events = record.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.into_iter().any(|event| event["event"] == "certificate_end" && event["host"] == host)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_took_as_long_as_it_was_at_work_itself() {
     let site = Site::good(2).await;
@@ -115,6 +126,7 @@ async fn a_host_took_as_long_as_it_was_at_work_itself() {
     let child = site.start("apply", &playbook(&task), &[]);
     std::fs::write(site.file("edge1", "go"), "").expect("writable");
     until("the check", || !site.log("edge2").is_empty()).await;
+    until("the end of the other one", || ended_in_the_record(&site, "edge1")).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     std::fs::write(site.file("edge2", "go"), "").expect("writable");
     let ran = ended(child).await;
@@ -147,15 +159,15 @@ async fn a_terminal_of_forty_columns_shows_a_board_that_goes_away() {
     command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env("SHELL", "/bin/sh");
     let child = command.spawn().expect("script starts");
     until("the check", || !site.log("edge1").is_empty() && !site.log("edge2").is_empty()).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     for host in ["edge1", "edge2"] {
         std::fs::write(site.file(host, "go"), "").expect("writable");
     }
     let ran = ended(child).await;
     assert_eq!(ran.code, 0, "{ran}");
     // Ages grow while nothing happens.
-    assert!(ran.stdout.contains("1s  running the checks"), "{ran}");
-    assert!(ran.stdout.contains("2s  running the checks"), "{ran}");
+    let seen = |age: &u32| ran.stdout.contains(&format!(" {age}s  running the checks"));
+    assert!((1..60).filter(seen).count() > 1, "{ran}");
     let mut terminal = vt100::Parser::new(50, 40, 200);
     terminal.process(ran.stdout.as_bytes());
     let shown = terminal.screen().contents();

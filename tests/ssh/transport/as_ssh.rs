@@ -330,20 +330,25 @@ async fn agents_with_odd_keys_and_agents_that_hang_up() {
     let socket = dir.path().join("short.sock");
     let listener = tokio::net::UnixListener::bind(&socket).unwrap();
     let real = agent.1.clone();
+    let (hang_up, idle) = tokio::sync::watch::channel(());
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
             let mut far = tokio::net::UnixStream::connect(&real).await.unwrap();
+            let mut idle = idle.clone();
+            idle.mark_unchanged();
             tokio::spawn(async move {
-                let limit = std::time::Duration::from_secs(1);
-                let both = tokio::io::copy_bidirectional(&mut near, &mut far);
-                let _ = tokio::time::timeout(limit, both).await;
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = idle.changed() => {}
+                }
             });
         }
     });
     let connector = connector();
     let target = Target { agent: AgentChoice::Socket(socket), ..target };
     connector.connect(&target).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    hang_up.send_replace(());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     connector.connect(&target).await.unwrap();
 }
 

@@ -76,7 +76,7 @@ async fn a_frozen_link_is_noticed_by_its_silence() {
     let dir = tempfile::tempdir().unwrap();
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
     let wire = Wire::to(sshd.port).await;
-    let keepalive = Keepalive { interval: Duration::from_millis(500), count: 2 };
+    let keepalive = Keepalive { interval: Duration::from_secs(1), count: 5 };
     let target =
         Target { keepalive: Some(keepalive), ..over(&wire, sshd.target_with_key("alice")) };
     let session = connector().connect(&target).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_frozen_link_is_noticed_by_its_silence() {
     let mut line = [0; 4];
     process.stdout.read_exact(&mut line).await.unwrap();
     // Longer than the keepalive's patience: a quiet link is no dead one.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     assert!(!session.is_closed());
 
     wire.frozen.store(true, Ordering::Relaxed);
@@ -152,7 +152,7 @@ async fn a_window_that_stays_closed_stops_its_writer_and_nobody_else() {
     let jumps = vec![bastion.target_with_key("free")];
     let target = Target { jumps, ..host.target_with_key("alice") };
     let session = connector.connect(&target).await.unwrap();
-    let mut process = session.start(&Launch::new("sleep 60", "")).await.unwrap();
+    let mut process = session.start(&Launch::new("sleep 600", "")).await.unwrap();
     let payload = vec![7; 1 << 20];
     let mut written = 0;
     let writing = async {
@@ -161,7 +161,7 @@ async fn a_window_that_stays_closed_stops_its_writer_and_nobody_else() {
             written += payload.len();
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(4), writing).await.is_err(), "it waits");
+    assert!(tokio::time::timeout(Duration::from_secs(10), writing).await.is_err(), "it waits");
     assert!((1 << 20..=16 << 20).contains(&written), "{written}: what fits a few buffers");
     assert_eq!(whoami(&session).await, "alice", "another program on the same connection");
     let neighbour = connector.connect(&target).await.unwrap();
@@ -223,13 +223,17 @@ async fn payloads_of_any_size_come_back_as_they_went() {
 }
 
 fn nowhere(port: u16) -> Target {
-    let timeout = Duration::from_millis(700);
     Target {
         port,
-        connect_timeout: timeout,
+        connect_timeout: Duration::from_secs(60),
         password: secret("any"),
         ..Target::new("web1".into(), "127.0.0.1", "alice")
     }
+}
+
+/// For servers that let everybody wait.
+fn impatient(target: Target) -> Target {
+    Target { connect_timeout: Duration::from_millis(700), ..target }
 }
 
 async fn failure(target: &Target) -> ConnectError {
@@ -248,7 +252,7 @@ async fn a_black_hole_takes_the_connect_timeout_and_no_longer() {
     let filled: Vec<_> = std::iter::repeat_with(fill).take(8).take_while(Result::is_ok).collect();
     assert!(filled.len() < 8);
     let begun = Instant::now();
-    let error = failure(&nowhere(port)).await;
+    let error = failure(&impatient(nowhere(port))).await;
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
@@ -278,7 +282,8 @@ async fn what_is_no_sshd() {
             let _ = stream.write_all(said.as_bytes());
             silent_after.then_some(stream)
         });
-        let error = failure(&nowhere(port)).await;
+        let target = if silent_after { impatient(nowhere(port)) } else { nowhere(port) };
+        let error = failure(&target).await;
         drop(server.join().unwrap());
         let expected = match silent_after {
             true => matches!(error, ConnectError::Timeout { .. }),
@@ -294,6 +299,10 @@ async fn a_server_that_is_late_is_found_by_another_attempt() {
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
     let port = free_port();
     let far = sshd.port;
+    let alias = Some(format!("[127.0.0.1]:{}", sshd.port));
+    let target = Target { port, host_key_alias: alias, ..sshd.target_with_key("alice") };
+    let once = connector().connect(&target).await;
+    assert!(matches!(once, Err(ConnectError::Refused { .. })));
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
@@ -301,11 +310,7 @@ async fn a_server_that_is_late_is_found_by_another_attempt() {
         let mut far = tokio::net::TcpStream::connect(("127.0.0.1", far)).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
     });
-    let alias = Some(format!("[127.0.0.1]:{}", sshd.port));
-    let target = Target { port, host_key_alias: alias, ..sshd.target_with_key("alice") };
-    let once = connector().connect(&target).await;
-    assert!(matches!(once, Err(ConnectError::Refused { .. })));
-    let patient = Target { connection_attempts: 5, ..target };
+    let patient = Target { connection_attempts: 60, ..target };
     assert_eq!(whoami(&connector().connect(&patient).await.unwrap()).await, "alice");
 }
 
