@@ -55,6 +55,8 @@ pub(crate) struct CommandRequest {
     pub env: Vec<(String, String)>,
     /// Standard input; `None`: empty.
     pub stdin: Option<Secret<Vec<u8>>>,
+    /// It may come as it is where sudo records its input, and nothing there opens a sealed one.
+    pub allow_input_log: bool,
     /// Its whole process group is ended after this.
     pub timeout: Duration,
     /// Skip when this path (a shell glob, as in Ansible) exists.

@@ -31,6 +31,8 @@ pub(crate) struct ModuleRequest {
     pub settings: Vec<(&'static str, String)>,
     /// Bytes that it may ask for. They go by standard input.
     pub body: Option<Secret<Vec<u8>>>,
+    /// They may come as they are where sudo records its input, and nothing there opens sealed ones.
+    pub allow_input_log: bool,
     /// Nothing is changed; the answer says what would be.
     pub check: bool,
     /// For the whole of it.
@@ -41,7 +43,7 @@ impl ModuleRequest {
     /// A request without settings.
     pub(crate) fn new(verb: Verb, check: bool) -> Self {
         let timeout = Duration::from_secs(600);
-        Self { verb, settings: Vec::new(), body: None, check, timeout }
+        Self { verb, settings: Vec::new(), body: None, allow_input_log: false, check, timeout }
     }
 
     /// With one more setting.
@@ -56,6 +58,11 @@ impl ModuleRequest {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// Whether a file's content is asked for.
+    pub(crate) fn reads(&self) -> bool {
+        self.verb == Verb::Look && self.settings.iter().any(|(name, _)| *name == "limit")
     }
 
     /// With a setting that is on or off.

@@ -77,6 +77,7 @@ pub(super) fn command(
         removes: None,
         stdin: None,
         stdin_newline: true,
+        allow_input_log: false,
         timeout: None,
     };
     let mut executable = None;
@@ -132,6 +133,9 @@ fn more_arguments(
     }
     if let Some(flag) = reader.flag("stdin_add_newline", found) {
         spec.stdin_newline = flag;
+    }
+    if let Some(flag) = reader.flag("allow_input_log", found) {
+        spec.allow_input_log = flag;
     }
     if let Some(line) = reader.node("cmd")
         && let Some(words) = words::split(&line, spec.shell, found)

@@ -1,9 +1,10 @@
 //! A single command on a host, outside a transaction.
 
 use super::conversation::{BadReply, Conversation, Reply};
-use super::encode::{BadRequest, argv, body, encode, is_plain_text, seconds};
+use super::encode::{BadRequest, argv, encode, is_plain_text, seconds};
 use super::error::RemoteError;
 use super::program::{COMMANDING, Then, nonce};
+use super::sealing;
 use crate::host::CommandRequest;
 use crate::host::CommandResult;
 use crate::host::StepFailure;
@@ -41,10 +42,8 @@ pub(crate) async fn run(
                 host.may_have_changed = true;
                 limit = request.timeout;
                 if let Some(input) = &request.stdin {
-                    let mut bytes =
-                        Zeroizing::new(Vec::with_capacity(input.expose().len() * 3 / 2 + 80));
-                    body(input.expose(), &mut bytes);
-                    host.send(&bytes).await?;
+                    let lines = sealing::answer(&reply, input.expose());
+                    host.send(&lines.map_err(|bad| host.garbage(bad.into_words()))?).await?;
                 }
             }
             Ok(None) => {}
@@ -81,6 +80,9 @@ fn word(request: &CommandRequest, nonce: &str) -> Result<Zeroizing<String>, BadR
     }
     if let Some(input) = &request.stdin {
         line("input", if is_plain_text(input.expose()) { b"text" } else { b"base64" });
+        if request.allow_input_log {
+            text.push_str("open\n");
+        }
     }
     let (limit, argv) = (seconds(request.timeout), argv(&request.command)?);
     text.push_str(&format!("run {limit} {argv}\ngo\n"));
@@ -116,7 +118,10 @@ fn take(
             return Ok(Some(Err(RemoteError::Failed(StepFailure {
                 check: None,
                 step: Step::Task,
-                why: reply.text("why")?.replace('_', " "),
+                why: match reply.text("why")? {
+                    sealing::INPUT_RECORDED => sealing::recorded("the standard input"),
+                    why => why.replace('_', " "),
+                },
                 service: None,
                 rc: None,
                 output: String::new(),
@@ -153,6 +158,7 @@ mod tests {
             chdir: None,
             env: Vec::new(),
             stdin: None,
+            allow_input_log: false,
             timeout: Duration::from_secs(20),
             creates: None,
             removes: None,

@@ -19,6 +19,7 @@ mod inspect;
 pub(crate) mod module;
 mod packed;
 pub(crate) mod program;
+mod sealing;
 pub(crate) mod transaction;
 
 pub use conversation::Shell;

@@ -53,11 +53,18 @@ pub(crate) const LOCK: &str = part!("core/lock");
 /// Where symbolic links lead.
 const LINKS: &str = part!("files/links");
 
+/// Whether sudo records what it is given, and what is said: `input_recorded`, `output_recorded`.
+const RECORDED: &str = part!("core/recorded");
+/// What nobody else can open: `sealing_half`, `sealing_agree`, `sealing_open`, `sealing_seal`.
+const SEALING: &str = part!("core/sealing");
+/// The body of a command or a module: `input_begin`, `input_agree`, `input_body`.
+const INPUT: &str = part!("core/input");
+
 /// What reads a host and what changes it have in common, after the prelude.
 pub(super) const COMMON: [&str; 3] = [RUN, LOCK, LINKS];
 
 /// A transaction's own parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-pub(super) const TRANSACTION: [&str; 18] = [
+pub(super) const TRANSACTION: [&str; 19] = [
     part!("core/request"),
     part!("core/journal"),
     part!("core/wait"),
@@ -67,6 +74,7 @@ pub(super) const TRANSACTION: [&str; 18] = [
     part!("core/guard"),
     part!("core/boot"),
     part!("files/compare"),
+    SEALING,
     part!("files/sealed"),
     part!("files/stage"),
     part!("files/validate"),
@@ -82,7 +90,8 @@ pub(super) const TRANSACTION: [&str; 18] = [
 pub(super) const TRANSACTION_MAIN: &str = part!("transaction_main");
 
 /// The own parts of what reads a host.
-pub(super) const INSPECTION: [&str; 5] = [
+pub(super) const INSPECTION: [&str; 6] = [
+    RECORDED,
     part!("core/processes"),
     part!("core/engines"),
     part!("files/containers"),
@@ -108,11 +117,13 @@ pub(super) static INSPECTING: LazyLock<Program> =
     LazyLock::new(|| Program::new(&[&COMMON[..], &INSPECTION].concat()));
 /// The same, for a single command.
 pub(super) static COMMANDING: LazyLock<Program> =
-    LazyLock::new(|| Program::new(&[RUN, part!("command_main")]));
+    LazyLock::new(|| Program::new(&[RUN, RECORDED, SEALING, INPUT, part!("command_main")]));
 
 /// The same, for the modules: each is sent what it needs.
-static LOOKING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/look")]));
-static PUTTING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/put")]));
+static LOOKING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[RECORDED, SEALING, part!("modules/look")]));
+static PUTTING: LazyLock<Program> =
+    LazyLock::new(|| Program::of_module(&[RECORDED, SEALING, INPUT, part!("modules/put")]));
 static FILING: LazyLock<Program> = LazyLock::new(|| Program::of_module(&[part!("modules/file")]));
 static SERVING: LazyLock<Program> =
     LazyLock::new(|| Program::of_module(&[part!("modules/service")]));

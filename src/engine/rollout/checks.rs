@@ -48,6 +48,7 @@ async fn one(
         chdir: None,
         env: Vec::new(),
         stdin: None,
+        allow_input_log: false,
         timeout: check.timeout,
         creates: None,
         removes: None,

@@ -81,6 +81,7 @@ async fn read(connection: &HostConnection, path: &RemotePath) -> Result<Secret<V
     let request = ModuleRequest::new(Verb::Look, true)
         .with("path", path.to_string())
         .flag("follow", true)
+        .flag("secret", true)
         .with("limit", remote::module::LARGEST.to_string());
     let process = connection.sh().await.map_err(|error| error.to_string())?;
     let reply = remote::module::run(process, &request).await.map_err(|error| error.to_string())?;

@@ -183,6 +183,8 @@ pub struct CommandSpec {
     pub stdin: Option<Node>,
     /// Whether a newline follows it.
     pub stdin_newline: bool,
+    /// It may be recorded by sudo.
+    pub allow_input_log: bool,
     /// Limit.
     pub timeout: Option<Node>,
 }

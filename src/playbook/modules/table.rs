@@ -12,6 +12,8 @@ const BACKUP: Argument = of("backup", Flag);
 const VALIDATE: Argument = of("validate", Text);
 const FOLLOW: Argument = of("follow", Flag);
 const FORCE: Argument = of("force", Flag);
+/// Ours alone: what is sent may be recorded by sudo where nothing on the host opens it sealed.
+const ALLOW_INPUT_LOG: Argument = of("allow_input_log", Flag);
 
 const STATES: &[&str] = &["started", "stopped", "restarted", "reloaded"];
 
@@ -57,6 +59,7 @@ pub(super) static HOST_MODULES: &[Definition] = &[
             of("checksum", Text),
             of("local_follow", Accepted),
             UNSAFE_WRITES,
+            ALLOW_INPUT_LOG,
         ],
         one_of: &["content", "src"],
         exclusive: &[],
@@ -78,6 +81,7 @@ pub(super) static HOST_MODULES: &[Definition] = &[
             of("trim_blocks", Flag),
             of("lstrip_blocks", Flag),
             UNSAFE_WRITES,
+            ALLOW_INPUT_LOG,
         ],
         one_of: &[],
         exclusive: &[],
@@ -128,6 +132,7 @@ pub(super) static HOST_MODULES: &[Definition] = &[
             MODE,
             VALIDATE,
             UNSAFE_WRITES,
+            ALLOW_INPUT_LOG,
         ],
         one_of: &[],
         exclusive: &[

@@ -1,6 +1,6 @@
 # One command: tx NONCE - | chdir DIR | env NAME=VALUE | creates GLOB | removes GLOB |
-# input none|text|base64 | run SECONDS ARG… | go, then the input's body.
-command_dir= creates= removes= input=none command_env= command_program=
+# input none|text|base64 | open (it may be recorded) | run SECONDS ARG… | go, then the input's body.
+command_dir= creates= removes= command_env= command_program=
 
 # Whether anything matches a pattern of the author.
 matches() {
@@ -25,6 +25,7 @@ while IFS= read -r line <&3; do
   creates) dec "$2"; creates=$v;;
   removes) dec "$2"; removes=$v;;
   input) input=$2;;
+  open) input_allowed=1;;
   run) command_limit=$2; shift 2; dec "$1"; command_program=$v; words "$*"; set -- run;;
   go) break;;
   esac
@@ -52,16 +53,17 @@ scratch 2>/dev/null || { say failed why=cannot_create_a_scratch_directory; exit 
 new_session=$(command -v ${new_session:-:}) || :
 [ "$new_session" != : ] || new_session=
 command_moment() { v=$(date +%Y-%m-%d_%H:%M:%S_%s_%N); case $v in *[!0-9_:-]*) v=${v%_*}_0;; esac; }
+if ! input_begin; then say failed why=input_recorded; exit 0; fi
 command_moment; command_begun=$v
-say hello
+say hello key=$input_key
+input_agree || { say failed why=cannot_agree_on_what_seals_the_input; exit 0; }
 
 true >"$work.out"; true >"$work.err"
 start="{ give_back_signals; umask $mask; $command_env exec $new_session $cmd; } >\"\$work.out\" 2>\"\$work.err\" 3<&-"
 # The input goes from builtin to pipe: it is in no file and in no argument list.
 case $input in
 none) eval "$start </dev/null &";;
-text) eval "body 2>/dev/null | $start &";;
-base64) eval "body 2>/dev/null | base64 -d 2>/dev/null | $start &";;
+*) eval "input_body 2>/dev/null | $start &";;
 esac
 watch $! "$command_limit"
 stream out "$work.out"

@@ -79,13 +79,8 @@ tell_host() {
   tools; places
   account_name "$uid"; host_user=$v
   [ "$host_user" != "$uid" ] || host_user=$(id -un 2>/dev/null) || host_user=$uid
-  # When sudo records what it is given it reads our input itself, and passes it on through a pipe of its own.
-  host_input_log=0
-  if [ -n "${SUDO_USER-}" ] && [ -e "/proc/$PPID/fd/0" ] && [ -e /proc/self/fd/3 ]; then
-    first_line "/proc/$PPID/comm"
-    case $v in sudo*) [ "/proc/$PPID/fd/0" -ef /proc/self/fd/3 ] || host_input_log=1;; esac
-  fi
-  # Where it does, what is sealed can be sent if this can be opened; see files/sealed.sh.
+  input_recorded; host_input_log=$v
+  # Where it is, what is sealed can be sent if this can be opened; see core/sealing.sh.
   host_unseals=0
   if [ $host_input_log = 1 ] && have openssl; then
     peek 10 openssl enc -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 -pass pass:probe

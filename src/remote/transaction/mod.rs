@@ -5,7 +5,6 @@
 
 mod replies;
 mod request;
-mod sealing;
 
 use super::conversation::{BadReply, Conversation, MARGIN, Shell};
 use super::error::RemoteError;

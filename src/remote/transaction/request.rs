@@ -1,6 +1,5 @@
 //! A request in the words that `sh/request.sh` reads.
 
-use super::sealing::{Seal, Sealing};
 use crate::host::{
     Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
     TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
@@ -10,6 +9,7 @@ use crate::model::{Fingerprint, RemotePath, StartTls};
 use crate::remote::encode::{
     BadRequest, argv, body, encode, is_plain_text, note, places, running_words, seconds, timed,
 };
+use crate::remote::sealing::{Seal, Sealing};
 use std::time::Duration;
 use zeroize::Zeroizing;
 

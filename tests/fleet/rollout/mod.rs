@@ -14,4 +14,5 @@ mod failures;
 mod leaks;
 mod logins;
 mod main_job;
+mod recorded;
 mod site;

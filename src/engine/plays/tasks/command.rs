@@ -40,6 +40,7 @@ fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Fa
         chdir,
         env: action.environment()?,
         stdin: action.text(spec.stdin.as_ref())?.map(|text| stdin(text, spec.stdin_newline)),
+        allow_input_log: spec.allow_input_log,
         timeout: timeout.map_or(COMMAND_TIMEOUT, Duration::from_secs_f64),
         creates: action.text(spec.creates.as_ref())?,
         removes: action.text(spec.removes.as_ref())?,

@@ -1,11 +1,11 @@
 # What modules share: the settings of a request, how it is answered, what a path is, owner and mode of it.
 #
-#   tx NONCE - | check 0|1 | set NAME TEXT (as m_NAME) | input none|text|base64 | go, then the input's body when asked
+#   tx NONCE - | check 0|1 | set NAME TEXT (as m_NAME) | input none|text|base64 | open (it may be recorded) | go, then the input's body when asked
 #
-# Answers: `part`, `send` (the body is wanted now), then `done changed=… …` or `failed why=…`.
-check=0 input=none changed=0 changes= staged= backup_file=
+# Answers: `part`, `send` (the body is wanted now, sealed with `key` where there is one), then `done changed=… …` or `failed why=…`.
+check=0 changed=0 changes= staged= backup_file=
 m_path= m_name= m_state= m_src= m_owner= m_group= m_mode= m_directory_mode= m_sum= m_before= m_backup=0 m_force=1 m_follow=0
-m_recurse=0 m_validate= m_limit=0 m_show=0 m_algorithm= m_mtime= m_atime= m_parents=0
+m_recurse=0 m_validate= m_limit=0 m_show=0 m_algorithm= m_mtime= m_atime= m_parents=0 m_peer= m_secret=0
 
 # WHY: the end of it, with what a program said in $work.err.
 refuse() {
@@ -161,7 +161,7 @@ END { if (line != "") print mark line }'
 }
 
 # By whichever program this host has: ALGORITHM FILE -> v, empty without one
-digest() {
+digest_of() {
   v=
   if have "${1}sum"; then v=$("${1}sum" <"$2" 2>/dev/null)
   elif have "$1"; then v=$("$1" -q <"$2" 2>/dev/null)

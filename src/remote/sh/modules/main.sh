@@ -6,6 +6,7 @@ while IFS= read -r line <&3; do
   check) check=$2;;
   set) dec "$3"; put m "$2" "$v";;
   input) input=$2;;
+  open) input_allowed=1;;
   go) break;;
   esac
 done

@@ -25,6 +25,9 @@ module() {
     [ $check = 1 ] || refuse "Destination directory ${m_path%/*} does not exist"
     finish "$m_path" "was=$put_was written=1 $put_says"
   fi
+  if [ -z "$m_src" ] && ! input_begin; then
+    say failed why=input_recorded out=; exit 0
+  fi
   if [ $check = 1 ]; then
     [ $put_was != file ] || own "$m_path"
     changed=1
@@ -49,8 +52,8 @@ put_from() {
   [ -f "$m_src" ] || refuse "$m_src is not a file"
   sums "$m_src"; m_sum=$sum_0
   [ "$m_sum" != unreadable ] || refuse "cannot read $m_src"
-  digest sha1 "$m_src"; put_says=sha1=$v
-  digest md5 "$m_src"; put_says="$put_says md5=$v"
+  digest_of sha1 "$m_src"; put_says=sha1=$v
+  digest_of md5 "$m_src"; put_says="$put_says md5=$v"
   [ "$m_mode" != preserve ] || { v=$(readlink -f -- "$m_src"); at "$v"; m_mode=$at_mode; }
 }
 
@@ -67,11 +70,8 @@ put_write() {
   own "$staged"
   if [ -n "$m_src" ]; then cat -- "$m_src" >&4 2>"$work.err"
   else
-    say send
-    case $input in
-    text) body >&4 2>"$work.err";;
-    *) { body || echo '!'; } | base64 -d >&4 2>"$work.err";;
-    esac
+    say send key=$input_key
+    input_agree && input_body >&4 2>"$work.err"
   fi || put_unwritten
   exec 4>&-
   # A write may have taken bits away.

@@ -158,6 +158,9 @@ fn copy_and_template_write() {
          file: {path: '{{ D }}/l.txt', src: a.txt, state: link}
          copy: {content: followed, dest: '{{ D }}/l.txt', follow: true}
          copy: {content: replaced, dest: '{{ D }}/l.txt'}
+         file: {path: '{{ D }}/ü (1)', state: directory}
+         copy: {content: \"odd\\n\", dest: '{{ D }}/ü (1)/a [b].txt'}
+         copy: {content: \"odd\\n\", dest: '{{ D }}/ü (1)/a [b].txt'}
          template: {src: v.j2, dest: '{{ D }}/v.txt', mode: '0644'}
          template: {src: v.j2, dest: '{{ D }}/v.txt', mode: '0644'}
          template: {src: v.j2, dest: '{{ D }}', newline_sequence: \"\\r\\n\"}",

@@ -75,6 +75,7 @@ impl Put {
             Some(content) => {
                 let sum = Fingerprint::of(content.bytes.expose()).to_string();
                 request.body = Some(content.bytes.clone());
+                request.allow_input_log = arguments.flag("allow_input_log").unwrap_or(false);
                 request.with("sum", sum).maybe("name", content.name.as_deref())
             }
             None => {

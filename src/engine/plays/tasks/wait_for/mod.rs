@@ -77,6 +77,7 @@ async fn file_is(action: &Action<'_>, wait: &Wait, path: &str) -> Result<bool, F
         chdir: None,
         env: Vec::new(),
         stdin: None,
+        allow_input_log: false,
         timeout: wait.timeout.max(Duration::from_secs(1)),
         creates: None,
         removes: None,
