@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "tests/measure/results"
 PROFILES = ROOT / "src/services/builtin"
-RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
+RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "sid": "Debian sid"}
 
 MATERIAL = {
     "mismatched": "a mismatched pair",
@@ -176,7 +176,8 @@ def row(one):
 # ---------------------------------------------------------------- a page for each
 def page(name, found):
     text = profile(name)
-    one = found[name, "bookworm"] if (name, "bookworm") in found else found[name, "trixie"]
+    release = next(r for r in RELEASES if (name, r) in found)
+    one = found[name, release]
     title = field(text, "description")
     port = re.search(r"port: (\d+)", text)[1]
     block = ""
@@ -195,7 +196,7 @@ def page(name, found):
         "<!-- measured -->",
         block,
         "",
-        f"{title[0].upper() + title[1:]}. What follows was measured with {version(one)} of {RELEASES['bookworm' if (name, 'bookworm') in found else 'trixie']}"
+        f"{title[0].upper() + title[1:]}. What follows was measured with {version(one)} of {RELEASES[release]}"
         " ([how](../reload-semantics.md)).",
         "",
         "## Roll it out",
@@ -281,7 +282,7 @@ def index(found):
         text = profile(name)
         if text is None or not measured(name):
             continue
-        one = found.get((name, "bookworm")) or found[name, "trixie"]
+        one = next(found[name, r] for r in RELEASES if (name, r) in found)
         files = "PKCS#12 keystore" if "key: pkcs12" in text else "one file" if "key: last" in text or "key: first" in text else "cert + key"
         bad = one["bad"].get("mismatched")
         then = THEN.get(bad["then"]) or "be shown, with no handshake finished" if bad else "never be put into a keystore"
