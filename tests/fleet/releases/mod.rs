@@ -6,6 +6,7 @@
 
 mod stories;
 
+use crate::services_rollout::connected;
 use crate::services_rollout::main_job::{renewed, rolled_back};
 use crate::services_rollout::service::{
     APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, NGINX, POSTFIX, Service, TRAEFIK,
@@ -29,7 +30,7 @@ const STORIES: [(&str, Story); 7] = [
 ];
 
 /// Every service of a release: renewed with each type of key, a second run quiet; old bytes after a failure.
-const SERVICES: [(&str, Story); 8] = [
+const SERVICES: [(&str, Story); 9] = [
     ("nginx", |host| of_the_field(host, &NGINX)),
     ("apache", |host| of_the_field(host, &APACHE)),
     ("haproxy", |host| of_the_field(host, &HAPROXY)),
@@ -38,6 +39,7 @@ const SERVICES: [(&str, Story); 8] = [
     ("caddy", |host| of_the_field(host, &CADDY)),
     ("traefik", |host| of_the_field(host, &TRAEFIK)),
     ("envoy", |host| of_the_field(host, &ENVOY)),
+    ("what a reload costs those who are connected", connected::as_the_profiles_say),
 ];
 
 fn of_the_field(host: &Host, service: &Service) {

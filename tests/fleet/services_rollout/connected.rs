@@ -96,59 +96,93 @@ fn reload(host: &Host, service: &Service) {
 
 #[test]
 fn idle_connections_are_closed_where_workers_are_replaced() {
-    // None is closed for being idle too long meanwhile.
-    let patient = [
-        "sed -i 's/listen 443 ssl;/& keepalive_timeout 3600;/' /etc/nginx/sites-enabled/fleet.conf",
-        "sed -i 's/^KeepAliveTimeout.*/KeepAliveTimeout 3600/' /etc/apache2/apache2.conf",
-        "sed -i 's/timeout client .*/timeout client 1h/' /etc/haproxy/haproxy.cfg",
-        "true",
-        "echo 'server.max-keep-alive-idle = 3600' >>/etc/lighttpd/lighttpd.conf",
-    ];
-    let services = [&NGINX, &APACHE, &HAPROXY, &CADDY, &LIGHTTPD];
-    for (service, patient) in services.into_iter().zip(patient) {
+    for (service, patient) in CLOSING {
         let Some(host) = host(&[service]) else { return };
-        host.sh(patient);
-        host.give(service, "gen1");
-        let connection = Connection::of(&host, service, "http");
-        reload(&host, service);
-        connection.expect_closed();
+        is_closed(&host, service, patient);
     }
+}
+
+/// Services whose reload closes idle connections, and what keeps these open for an hour.
+const CLOSING: [(&Service, &str); 5] = [
+    (
+        &NGINX,
+        "sed -i 's/listen 443 ssl;/& keepalive_timeout 3600;/' /etc/nginx/sites-enabled/fleet.conf",
+    ),
+    (&APACHE, "sed -i 's/^KeepAliveTimeout.*/KeepAliveTimeout 3600/' /etc/apache2/apache2.conf"),
+    (&HAPROXY, "sed -i 's/timeout client .*/timeout client 1h/' /etc/haproxy/haproxy.cfg"),
+    (&CADDY, "true"),
+    (&LIGHTTPD, "echo 'server.max-keep-alive-idle = 3600' >>/etc/lighttpd/lighttpd.conf"),
+];
+
+fn is_closed(host: &Host, service: &Service, patient: &str) {
+    host.sh(patient);
+    host.give(service, "gen1");
+    let connection = Connection::of(host, service, "http");
+    reload(host, service);
+    connection.expect_closed();
 }
 
 #[test]
 fn connections_stay_where_the_process_stays() {
-    for (service, kind) in [
-        (&TRAEFIK, "http"),
-        (&ENVOY, "http"),
-        (&POSTFIX, "smtp"),
-        (&MOSQUITTO, "mqtt"),
-        (&HITCH, "http"),
-    ] {
+    for (service, kind) in STAYING {
         let Some(host) = host(&[service]) else { return };
         if service.name == "hitch" {
             // What it stands in front of.
             host.sh("setsid socat TCP-LISTEN:80,bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo HTTP/1.1 200 OK; cat' \
                      >/dev/null 2>&1 </dev/null & sleep 1");
         }
-        let connection = Connection::of(&host, service, kind);
-        reload(&host, service);
-        std::thread::sleep(Duration::from_secs(2));
-        connection.expect_open();
+        stays(&host, service, kind);
     }
 }
 
-/// Six seconds after the reload, unless its configuration says otherwise.
+/// Services whose reload leaves connections alone, and what is spoken there.
+const STAYING: [(&Service, &str); 5] = [
+    (&TRAEFIK, "http"),
+    (&ENVOY, "http"),
+    (&POSTFIX, "smtp"),
+    (&MOSQUITTO, "mqtt"),
+    (&HITCH, "http"),
+];
+
+fn stays(host: &Host, service: &Service, kind: &str) {
+    let connection = Connection::of(host, service, kind);
+    reload(host, service);
+    std::thread::sleep(Duration::from_secs(2));
+    connection.expect_open();
+}
+
 #[test]
 fn dovecot_ends_the_sessions_of_those_who_are_logged_in() {
     let Some(host) = host(&[&DOVECOT]) else { return };
+    sessions_end(&host);
+}
+
+/// Six seconds after the reload, unless its configuration says otherwise.
+fn sessions_end(host: &Host) {
     host.sh("install -d -o mail -g mail /var/mail/deploy
          echo 'first_valid_uid = 1' >>/etc/dovecot/dovecot.conf; doveadm reload; sleep 1");
-    let connection = Connection::of(&host, &DOVECOT, "imap");
-    reload(&host, &DOVECOT);
+    let connection = Connection::of(host, &DOVECOT, "imap");
+    reload(host, &DOVECOT);
     connection.expect_closed();
     host.sh("echo 'shutdown_clients = no' >>/etc/dovecot/dovecot.conf; doveadm reload; sleep 1");
-    let connection = Connection::of(&host, &DOVECOT, "imap");
-    reload(&host, &DOVECOT);
+    let connection = Connection::of(host, &DOVECOT, "imap");
+    reload(host, &DOVECOT);
     std::thread::sleep(Duration::from_secs(10));
     connection.expect_open();
+}
+
+/// The same on a host of another release, whose services these are.
+pub fn as_the_profiles_say(host: &Host) {
+    for (service, patient) in CLOSING.into_iter().filter(|(service, _)| service.name != "lighttpd")
+    {
+        host.as_new(service);
+        is_closed(host, service, patient);
+    }
+    let elsewhere = |service: &Service| ["mosquitto", "hitch"].contains(&service.name);
+    for (service, kind) in STAYING.into_iter().filter(|(service, _)| !elsewhere(service)) {
+        host.as_new(service);
+        stays(host, service, kind);
+    }
+    host.as_new(&DOVECOT);
+    sessions_end(host);
 }

@@ -11,7 +11,7 @@ mod added;
 mod apart;
 mod blind_checks;
 mod caddy_api;
-mod connected;
+pub(crate) mod connected;
 mod examples;
 mod haproxy_runtime;
 mod kinds;
