@@ -2,10 +2,13 @@
 
 use super::skip;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +22,20 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub struct Fleet {
     dir: PathBuf,
     hold: Option<process::ChildStdin>,
-    starter: Child,
+    /// The script that brought the fleet up, and serves its other verbs from then on.
+    script: Child,
+}
+
+/// What `fleet` said of arguments that are always answered alike.
+static SAID: Mutex<Option<HashMap<Vec<String>, Output>>> = Mutex::new(None);
+
+/// Runs the script with arguments that are about no fleet, once for all tests.
+fn once(arguments: &[&str]) -> Output {
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let words = arguments.iter().map(|word| (*word).to_owned()).collect();
+    let run = || script(Path::new("/nonexistent"), arguments).output();
+    let said = said.get_or_insert_default().entry(words);
+    said.or_insert_with(|| run().expect("tests/fleet/fleet starts")).clone()
 }
 
 impl Fleet {
@@ -31,9 +47,7 @@ impl Fleet {
 
     /// The services whose programs are on hosts that `fleet up` makes with these options.
     pub fn services(options: &[&str]) -> Vec<String> {
-        let arguments = [&["services"], about_the_release(options)].concat();
-        let output = script(Path::new("/nonexistent"), &arguments).output();
-        let output = output.expect("tests/fleet/fleet starts");
+        let output = once(&[&["services"], about_the_release(options)].concat());
         let text = String::from_utf8(output.stdout).expect("the script prints text");
         text.lines().map(str::to_owned).collect()
     }
@@ -48,30 +62,33 @@ impl Fleet {
             check.extend(["--init", "systemd"]);
         }
         check.extend(about_the_release(options));
-        let check = script(&dir, &check).output().expect("tests/fleet/fleet starts");
+        let check = once(&check);
         if !check.status.success() {
             skip(String::from_utf8_lossy(&check.stderr).trim());
             return None;
         }
         let count = hosts.to_string();
         let services = services.join(",");
-        let mut arguments = vec!["up", &count, "--hold", "--services", &services];
+        let mut arguments = vec!["up", &count, "--hold", "--serve", "--services", &services];
         arguments.extend(options);
-        let mut starter = script(&dir, &arguments)
+        let mut script = script(&dir, &arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("tests/fleet/fleet starts");
-        let hold = starter.stdin.take();
-        let status = starter.wait().expect("tests/fleet/fleet ends");
-        if !status.success() {
-            let mut told = String::new();
-            let mut stderr = starter.stderr.take().expect("it is piped");
-            std::io::Read::read_to_string(&mut stderr, &mut told).expect("messages are text");
-            panic!("the fleet did not come up: {told}");
+        let hold = script.stdin.take();
+        // It closes both when the fleet is up.
+        let (mut told, mut why) = (String::new(), String::new());
+        let [stdout, stderr]: [&mut dyn Read; 2] =
+            [script.stdout.as_mut().expect("piped"), script.stderr.as_mut().expect("piped")];
+        stdout.read_to_string(&mut told).expect("messages are text");
+        stderr.read_to_string(&mut why).expect("messages are text");
+        if !told.contains(" hosts up in ") {
+            script.wait().expect("tests/fleet/fleet ends");
+            panic!("the fleet did not come up: {why}");
         }
-        Some(Self { dir, hold, starter })
+        Some(Self { dir, hold, script })
     }
 
     /// `FLEET_DIR`: `inventory.ini`, `ssh/`, `pki/`, `home/`.
@@ -92,28 +109,65 @@ impl Fleet {
 
     /// Where a host's root directory can be seen from here while it is on.
     pub fn root(&self, host: &str) -> PathBuf {
-        PathBuf::from(self.fleet(&["root", host]).trim())
+        let init = self.init(host).unwrap_or_else(|| panic!("{host} is off"));
+        format!("/proc/{init}/root").into()
     }
 
     /// The files that a host has beyond the machine's own, seen from here.
     pub fn upper(&self, host: &str) -> PathBuf {
-        PathBuf::from(self.fleet(&["upper", host]).trim())
+        let store = format!("/proc/{}/root{}/store", self.keeper(), self.real_dir().display());
+        Path::new(&store).join("hosts").join(host).join("up")
     }
 
-    /// Runs a verb of the script and gives its standard output.
+    /// The network address of a host.
+    pub fn address(&self, host: &str) -> String {
+        let state = self.state();
+        let mut hosts = state["hosts"].as_array().into_iter().flatten();
+        let found = hosts.find(|one| one["name"] == host);
+        let found = found.unwrap_or_else(|| panic!("there is no {host}"));
+        found["ip"].as_str().expect("hosts have addresses").to_owned()
+    }
+
+    /// `state.json`, as the script writes it.
+    pub fn state(&self) -> Value {
+        let state = fs::read(self.dir.join("state.json")).expect("the fleet is up");
+        serde_json::from_slice(&state).expect("the script writes JSON")
+    }
+
+    /// The process whose network namespace is the controller's.
+    fn keeper(&self) -> u64 {
+        self.state()["keeper"]["pid"].as_u64().expect("the fleet is up")
+    }
+
+    /// As the script knows it.
+    fn real_dir(&self) -> PathBuf {
+        self.dir.canonicalize().expect("the fleet is up")
+    }
+
+    /// Has the script carry out a verb and gives its standard output. Verbs of several threads do not wait for each other.
     ///
     /// # Panics
     /// When it fails.
     pub fn fleet(&self, arguments: &[&str]) -> String {
-        let output = script(&self.dir, arguments).output().expect("tests/fleet/fleet starts");
-        assert!(
-            output.status.success(),
-            "fleet {}: {}{}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).expect("the script prints text")
+        let words = arguments.join(" ");
+        let mut stream = UnixStream::connect(self.dir.join("serve")).expect("the script serves");
+        let request = serde_json::to_string(arguments).expect("words are JSON");
+        writeln!(stream, "{request}").expect("the script listens");
+        let mut answer = BufReader::new(stream);
+        let mut head = String::new();
+        answer.read_line(&mut head).expect("the script answers");
+        let head: Value = serde_json::from_str(&head)
+            .unwrap_or_else(|error| panic!("fleet {words} gives no answer: {error}"));
+        let mut said = Vec::new();
+        answer.read_to_end(&mut said).expect("the script answers");
+        let [out, err] = ["out", "err"].map(|name| {
+            usize::try_from(head[name].as_u64().expect("a length")).expect("a length in memory")
+        });
+        assert_eq!(said.len(), out + err, "fleet {words}");
+        let err = said.split_off(out);
+        let [out, err] = [said, err].map(|said| String::from_utf8_lossy(&said).into_owned());
+        assert_eq!(head["code"], 0, "fleet {words}: {out}{err}");
+        out
     }
 
     /// Runs a shell command as root on a host, beside SSH, and gives its standard output.
@@ -148,9 +202,7 @@ impl Fleet {
     /// Process 1 of a host while it is on: the child of the keeper's child that is called like it, as in
     /// `fleetlib/hosts.py`.
     pub fn init(&self, host: &str) -> Option<u32> {
-        let state = fs::read(self.dir.join("state.json")).expect("the fleet is up");
-        let state: Value = serde_json::from_slice(&state).expect("the script writes JSON");
-        let keeper = u32::try_from(state["keeper"]["pid"].as_u64()?).ok()?;
+        let keeper = u32::try_from(self.keeper()).ok()?;
         let is_it = |process: &u32| {
             let words = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
             let mut words = words.split(|byte| *byte == 0).filter(|word| !word.is_empty());
@@ -161,13 +213,7 @@ impl Fleet {
 
     /// Puts a generation's files everywhere from outside, and sees every service serve it.
     pub fn reset(&self, generation: &str) {
-        self.fleet(&["reset", generation]);
-        let state = fs::read(self.dir.join("state.json")).expect("the fleet is up");
-        let state: Value = serde_json::from_slice(&state).expect("the script writes JSON");
-        for service in state["services"].as_array().into_iter().flatten() {
-            let service = service.as_str().expect("services are names");
-            self.expect("all", service, generation);
-        }
+        self.fleet(&["reset", generation, "--within", "60"]);
     }
 
     /// Waits until a service (`nginx`, `postfix:465`) of a host (or `all`) serves a generation or a
@@ -197,10 +243,18 @@ impl Fleet {
         self.controller(env!("CARGO_BIN_EXE_certroll"), arguments)
     }
 
-    /// Any program as it runs on the controller.
+    /// Any program as it runs on the controller: what the script's `exec` does, without its start.
     pub fn controller<P: AsRef<OsStr>>(&self, program: P, arguments: &[&str]) -> Command {
-        let mut command = script(&self.dir, &["exec", "--"]);
-        command.arg(program).args(arguments).stdin(Stdio::null());
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/proc/{}/ns/net", self.keeper()))
+            .args(["unshare", "--mount", "--propagation", "private"])
+            .args(["sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""])
+            .arg(self.dir.join("hosts"))
+            .arg(program)
+            .args(arguments);
+        in_its_environment(&mut command, &self.dir);
+        command.env("HOME", self.real_dir().join("home")).stdin(Stdio::null());
         command
     }
 
@@ -231,7 +285,7 @@ impl Drop for Fleet {
             script(&self.dir, &["down"]).status().ok();
             fs::remove_dir_all(&self.dir).ok();
         }
-        self.starter.wait().ok();
+        self.script.wait().ok();
     }
 }
 
@@ -389,19 +443,18 @@ fn children(process: u32) -> Vec<u32> {
 /// The fleet script with a cleared environment.
 fn script(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/fleet"));
+    command.args(arguments).stdin(Stdio::null());
+    in_its_environment(&mut command, dir);
     command
-        .args(arguments)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C.UTF-8")
-        .env("FLEET_DIR", dir)
-        .stdin(Stdio::null());
+}
+
+fn in_its_environment(command: &mut Command, dir: &Path) {
+    command.env_clear().env("PATH", PATH).env("LC_ALL", "C.UTF-8").env("FLEET_DIR", dir);
     for name in ["FLEET_BINS", "FLEET_RELEASES"] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
         }
     }
-    command
 }
 
 /// Its output; a process that takes longer is killed and the test fails.

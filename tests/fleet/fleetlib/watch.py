@@ -87,8 +87,8 @@ def snapshot(host, paths, times=False):
     return lines
 
 
-def reset(generation="gen1"):
-    """Puts a generation everywhere from outside and reloads."""
+def reset(generation="gen1", within=None):
+    """Puts a generation everywhere from outside and reloads; with a time, whether every service serves it by then."""
     st = hosts.state()
 
     def one(h):
@@ -97,12 +97,11 @@ def reset(generation="gen1"):
             hosts.inside(h, "sh", f"/opt/fleet/services/{s}/reload", capture_output=True, check=False)
 
     each(one, hosts.plain(st))
+    return within is None or all([expect(hosts.plain(st), s, generation, within) for s in st["services"]])
 
 
-def link(host, flowing):
-    """Lets the bridge drop or forward everything to and from a host. Nobody is told."""
-    for nic in host["nics"]:
-        run(
-            *["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net"],
-            *["bridge", "link", "set", "dev", nic["port"], "state", "forwarding" if flowing else "disabled"],
-        )
+def link(chosen, flowing):
+    """Lets the bridge drop or forward everything to and from hosts. Nobody is told."""
+    ports = [nic["port"] for host in chosen for nic in host["nics"]]
+    orders = "".join(f"link set dev {port} state {'forwarding' if flowing else 'disabled'}\n" for port in ports)
+    run(*["nsenter", f"--net=/proc/{hosts.keeper_or_fail()}/ns/net", "bridge", "-batch", "-"], input=orders, text=True)

@@ -1,12 +1,13 @@
 //! The hosts that these tests share, each with every service, and the playbooks that they run.
 
 use crate::common::fleet::{Fleet, Ran};
-use crate::services_rollout::service::Service;
+use crate::services_rollout::service::{HAPROXY, Service};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const HOSTS: [&str; 3] = ["h001", "h002", "h003"];
@@ -100,12 +101,12 @@ impl Host {
 
     /// Where it is reached.
     pub fn address(&self) -> String {
-        address(self.fleet(), self.name)
+        self.fleet().address(self.name)
     }
 
     /// Where [`Host::other`] is.
     pub fn other_address(&self) -> String {
-        address(self.fleet(), self.other())
+        self.fleet().address(self.other())
     }
 
     /// As root on the host, beside SSH.
@@ -121,9 +122,32 @@ impl Host {
 
     /// Puts a generation's files from outside and has them loaded.
     pub fn give(&self, service: &Service, generation: &str) {
-        self.fleet().fleet(&["put", self.name, service.name, generation]);
-        self.fleet().fleet(&["reload", self.name, service.name]);
-        self.expect(service, generation);
+        let place = format!("{}:{}", service.name, service.port);
+        let seen = ["--reload", "--seen", &place, "--within", "60"];
+        let before = self.traces_of_reloads(service);
+        self.fleet().fleet(&[&["put", self.name, service.name, generation], &seen[..]].concat());
+        // What is served may have been served before: whoever looks at workers must not meet those of then.
+        let end = Instant::now() + Duration::from_secs(60);
+        while self
+            .traces_of_reloads(service)
+            .lines()
+            .any(|line| before.lines().any(|old| old == line))
+        {
+            assert!(Instant::now() < end, "{} does not reload: {before}", service.name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Lines of which each reload changes every one; none where nobody can tell.
+    fn traces_of_reloads(&self, service: &Service) -> String {
+        let look = match service.name {
+            // It watches its files.
+            "envoy" => return String::new(),
+            // In either of its ways.
+            "haproxy" => HAPROXY.reloads,
+            _ => service.reloads,
+        };
+        self.sh(&format!("{look} || true"))
     }
 
     /// Configuration and certificate of a service as the fleet set them up.
@@ -202,12 +226,6 @@ impl Host {
         assert_eq!(ran.outcome(self.name), outcome, "{ran}");
         ran
     }
-}
-
-fn address(fleet: &Fleet, host: &str) -> String {
-    let hosts = fleet.fleet(&["hosts"]);
-    let line = hosts.lines().find(|line| line.starts_with(host)).unwrap();
-    line.split(' ').nth(1).unwrap().to_owned()
 }
 
 /// The step at which a host failed, from the summary.
