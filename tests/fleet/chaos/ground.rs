@@ -15,9 +15,9 @@ pub const EVERY: [&str; 8] = ["h001", "h002", "h003", "h004", "h005", "h006", "h
 /// In the order of the play's tasks.
 pub const SERVICES: [&str; 2] = ["nginx", "postfix"];
 /// How long a host waits for the confirmation.
-pub const DEAD_MAN: Duration = Duration::from_secs(4);
+pub const DEAD_MAN: Duration = Duration::from_secs(10);
 /// A run that takes longer hangs.
-const LONGEST_RUN: Duration = Duration::from_secs(150);
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 /// A fleet that this test has for itself.
 pub struct Ground {
@@ -130,7 +130,7 @@ impl Ground {
             "for s in nginx:443: postfix:25:smtp; do
                p=${s#*:}; m=${p#*:}; p=${p%:*}; s=${s%%:*}
                sha256sum </etc/$s/tls/fullchain.pem; sha256sum </etc/$s/tls/privkey.pem
-               timeout 5 openssl s_client -connect 127.0.0.1:$p -servername www.fleet.test ${m:+-starttls $m} \
+               timeout 60 openssl s_client -connect 127.0.0.1:$p -servername www.fleet.test ${m:+-starttls $m} \
                  </dev/null 2>/dev/null | openssl x509 -outform DER 2>/dev/null | sha256sum
              done
              find /etc/nginx /etc/postfix -name '.certroll-*'
@@ -192,11 +192,11 @@ impl Ground {
         fs::write(directory.join("play.yml"), play.yaml(&self.fleet)).unwrap();
         let ssh = self.fleet.dir().join("ssh/config");
         let impatient = format!(
-            "{{\"ansible_ssh_common_args\": \"-F {} -o ServerAliveInterval=1 -o ServerAliveCountMax=3\"}}",
+            "{{\"ansible_ssh_common_args\": \"-F {} -o ServerAliveInterval=2 -o ServerAliveCountMax=4\"}}",
             ssh.display()
         );
         let inventory = self.fleet.dir().join("inventory.ini").display().to_string();
-        let common = ["play.yml", "-i", &inventory, "-o", "json", "-T", "10", "-e", &impatient]
+        let common = ["play.yml", "-i", &inventory, "-o", "json", "-T", "30", "-e", &impatient]
             .map(str::to_owned)
             .into_iter()
             .chain(["--limit".to_owned(), hosts.join(",")])
@@ -283,7 +283,7 @@ impl Play {
           endpoint: "{{{{ ansible_host }}}}:{port}"
           server_name: www.fleet.test
           starttls: {starttls}
-          attempts: 5
+          attempts: 60
           backoff: 200ms
           max_backoff: 1s
 {extra}"#

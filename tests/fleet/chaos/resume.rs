@@ -59,7 +59,7 @@ fn a_run_of_eight_hosts_in_four_batches_goes_on_after_its_controller_was_killed(
     let seed: u64 = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     // How many events such a run has, unharmed.
-    let play = |generation: &str| Play::of(generation).impatient().keyword("serial: 2");
+    let play = |generation: &str| Play::of(generation).keyword("serial: 2");
     let whole = ground.controller("whole", &EVERY, &play("gen2")).run("apply");
     assert_eq!(whole.code, 0, "{whole}");
     let events = whole.events().len();

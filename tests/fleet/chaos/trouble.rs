@@ -197,7 +197,7 @@ fn blow(ground: &Ground, strike: &Strike, host: u32, controller: u32) -> Box<dyn
         Blow::ControllerDies => Box::new(move || signal(controller, "KILL")),
         Blow::ControllerFreezes => Box::new(move || {
             signal(controller, "STOP");
-            std::thread::sleep(DEAD_MAN + Duration::from_secs(3));
+            std::thread::sleep(DEAD_MAN + Duration::from_secs(5));
             signal(controller, "CONT");
         }),
         Blow::Interrupted => Box::new(move || signal(controller, "INT")),

@@ -68,6 +68,7 @@ fn a_member_behind_a_balancer_is_proven_by_itself() {
     site.fleet.fleet(&["reload", "h001", "nginx"]);
     site.fleet.expect("h001", "nginx", "gen1");
     let wrong = play.replace("/etc/nginx/tls/", "/etc/nginx/elsewhere/");
+    let wrong = wrong.replace("attempts: 60", "attempts: 5");
     let apply = only(&site, &wrong, "apply");
     assert_eq!((apply.code, apply.outcome("h001").as_str()), (2, "rolled_back"), "{apply}");
     assert_eq!(site.fleet.sh("h001", "ls /etc/nginx/elsewhere 2>/dev/null || true").trim(), "");
@@ -88,9 +89,10 @@ fn proven_by_its_workers(site: &Site, play: &str) {
     const MOVE: &str = "sed -i 's/443/9443/' /etc/nginx/sites-enabled/fleet.conf; nginx -s reload";
     site.fleet.fleet(&["put", "h001", "nginx", "gen1"]);
     site.fleet.sh("h001", MOVE);
-    let required = play.replace("attempts: 5", "attempts: 2\n          proof: required");
+    let required = play.replace("attempts: 60", "attempts: 60\n          proof: required");
 
     let idle = required.replace("verify:", "reload: [/bin/true]\n        verify:");
+    let idle = idle.replace("attempts: 60", "attempts: 2");
     let apply = only(site, &idle, "apply");
     assert_eq!((apply.code, apply.outcome("h001").as_str()), (2, "rolled_back"), "{apply}");
     assert!(apply.stdout.contains("its workers do not prove it: 0 of "), "{apply}");
@@ -130,7 +132,7 @@ fn what_nothing_can_prove_is_called_so() {
     let play = site.play(&[task]).replace("service: nginx", "service: files");
     let play = play.replace("/etc/nginx/tls/", "/srv/tls/");
 
-    let required = play.replace("attempts: 5", "attempts: 5\n          proof: required");
+    let required = play.replace("attempts: 60", "attempts: 5\n          proof: required");
     let apply = only(&site, &required, "apply");
     assert_eq!((apply.code, apply.outcome("h001").as_str()), (2, "failed"), "{apply}");
     assert_eq!(apply.summary()["hosts"]["h001"]["step"], "verify", "{apply}");

@@ -101,8 +101,8 @@ fn a_handshake_that_shows_another_certificate_is_rolled_back() {
     // h004 takes no part and serves gen1.
     let elsewhere = site.fleet.sh("h004", "hostname -I").trim().to_owned();
     for (service, task) in [
-        ("nginx", Task::nginx("gen2").seen_at(&format!("{elsewhere}:443"))),
-        ("postfix", Task::postfix("gen2").seen_at(&format!("{elsewhere}:25"))),
+        ("nginx", Task::nginx("gen2").seen_at(&format!("{elsewhere}:443")).in_vain()),
+        ("postfix", Task::postfix("gen2").seen_at(&format!("{elsewhere}:25")).in_vain()),
     ] {
         let before = site.state("h001");
 
@@ -120,7 +120,7 @@ fn a_host_that_is_cut_off_is_unreachable_and_the_others_are_done() {
     let Some(site) = site() else { return };
     site.fleet.fleet(&["cut", "h003"]);
 
-    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &["--timeout", "3"]);
+    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &["--timeout", "20"]);
 
     assert_eq!(
         (apply.code, apply.outcomes()),

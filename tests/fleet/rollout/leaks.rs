@@ -185,7 +185,7 @@ fn the_search_for_keys_finds_planted_ones() {
     assert_eq!(marks.in_files(&site.fleet.root("h001").join("run")), planted);
     site.fleet.sh("h001", "rm /var/log/planted /run/planted");
 
-    for command in [format!("sh -c 'sleep 30; :' {line}"), format!("KEY={line} sleep 30")] {
+    for command in [format!("sh -c 'sleep 300; :' {line}"), format!("KEY={line} sleep 300")] {
         site.fleet.sh("h001", &format!("{command} >/dev/null 2>&1 & echo $! >/run/planted.pid"));
         assert_eq!(marks.in_processes().len(), 1, "{command}");
         site.fleet.sh("h001", "kill $(cat /run/planted.pid)");

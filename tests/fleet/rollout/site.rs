@@ -22,8 +22,8 @@ pub fn site() -> Option<Site> {
     static FLEETS: Fleets = Fleets::new(2, || Fleet::up(HOSTS.len(), &["nginx", "postfix"]));
     // A test that failed leaves its mark on the hosts, which the reset removes.
     let fleet = FLEETS.one()?;
+    fleet.fleet(&["heal", "all"]);
     for host in HOSTS {
-        fleet.fleet(&["heal", host]);
         fleet.sh(
             host,
             "rm -rf /etc/nginx/tls /etc/postfix/tls /etc/nginx/sites-enabled/broken.conf \
@@ -87,6 +87,7 @@ pub struct Task {
     generation: String,
     endpoint: String,
     starttls: &'static str,
+    attempts: u32,
     /// Further keys of `certificate:`, as written.
     extra: Vec<String>,
 }
@@ -98,6 +99,8 @@ impl Task {
             generation: generation.to_owned(),
             endpoint: "{{ ansible_host }}:443".to_owned(),
             starttls: "none",
+            // About a minute: what is to be served is served in the end, however busy the machine.
+            attempts: 60,
             extra: Vec::new(),
         }
     }
@@ -117,6 +120,12 @@ impl Task {
         self
     }
 
+    /// Looks a few times only: it looks in vain.
+    pub fn in_vain(mut self) -> Self {
+        self.attempts = 5;
+        self
+    }
+
     /// One more key, for instance `reload: /bin/false`.
     pub fn with(mut self, line: &str) -> Self {
         self.extra.push(line.to_owned());
@@ -124,7 +133,7 @@ impl Task {
     }
 
     fn yaml(&self, fleet: &Fleet) -> String {
-        let Self { service, generation, endpoint, starttls, extra } = self;
+        let Self { service, generation, endpoint, starttls, attempts, extra } = self;
         let source = |file| fleet.pki(generation, file).display().to_string();
         let (cert, key) = (source("fullchain.pem"), source("privkey.pem"));
         let extra: String = extra.iter().map(|line| format!("        {line}\n")).collect();
@@ -142,7 +151,7 @@ impl Task {
           endpoint: "{endpoint}"
           server_name: www.fleet.test
           starttls: {starttls}
-          attempts: 5
+          attempts: {attempts}
           backoff: 200ms
           max_backoff: 1s
 {extra}"#

@@ -49,7 +49,8 @@ fn the_service_of_the_documentation_is_rolled_out() {
         String::from_utf8(output.stdout).unwrap().trim().rsplit('=').next().unwrap().to_owned()
     };
     assert_eq!(served(), host.fleet().leaf("gen1"));
-    let usual = "verify: {server_name: www.fleet.test, attempts: 5, backoff: 200ms}";
+    let usual =
+        "verify: {server_name: www.fleet.test, attempts: 60, backoff: 200ms, max_backoff: 1s}";
     let task = |generation| Task::at(&VSFTPD, generation, "").with(usual);
 
     let plan = host.run("plan", &[task("gen2")], &["--exit-code"]);

@@ -129,7 +129,8 @@ fn connections_stay_where_the_process_stays() {
         if service.name == "hitch" {
             // What it stands in front of.
             host.sh("setsid socat TCP-LISTEN:80,bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo HTTP/1.1 200 OK; cat' \
-                     >/dev/null 2>&1 </dev/null & sleep 1");
+                     >/dev/null 2>&1 </dev/null &
+                     until ss -Hltn 'sport = :80' | grep -q .; do sleep 0.05; done");
         }
         stays(&host, service, kind);
     }

@@ -4,6 +4,7 @@ use crate::common::fleet::Fleet;
 use crate::common::skip;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A playbook, and how its host comes to fit: files where the profile has them, the ports that it names.
 struct Example {
@@ -214,6 +215,12 @@ fn try_it(example: &Example) {
     let hosts = fs::read_to_string(fleet.dir().join("inventory.ini")).unwrap();
     let host = hosts.lines().find(|line| line.starts_with("h001 ")).unwrap();
     let address = host.split("ansible_host=").nth(1).unwrap().split(' ').next().unwrap();
+    let connect = format!("exec 3<>/dev/tcp/{address}/{}", example.port);
+    let end = Instant::now() + Duration::from_secs(60);
+    while !fleet.controller("bash", &["-c", &connect]).status().unwrap().success() {
+        assert!(Instant::now() < end, "nobody listens for {}", example.playbook);
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let variables = &hosts[hosts.find("[all:vars]").unwrap()..];
     let inventory =
         format!("[{}]\n{}\n\n{variables}", example.group, host.replacen("h001", NAME, 1));

@@ -181,7 +181,8 @@ fn several_certificates_are_all_committed() {
     host.sh(
         "cp -p /etc/haproxy/tls/site.pem /etc/haproxy/tls/api.pem
          sed -i 's#crt /etc/haproxy/tls/site.pem#& crt /etc/haproxy/tls/api.pem#' /etc/haproxy/haproxy.cfg
-         kill -USR2 $(cat /run/haproxy.pid); sleep 1",
+         kill -USR2 $(cat /run/haproxy.pid)
+         until echo 'show ssl cert' | socat - /run/haproxy/admin.sock | grep -q tls/api.pem; do sleep 0.1; done",
     );
     let before = workers(&host);
     let pair = |generation: &str, file: &str| {

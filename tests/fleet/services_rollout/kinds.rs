@@ -130,7 +130,7 @@ fn nginx_with_two_pairs_is_seen_with_each() {
 fn a_pair_that_the_configuration_does_not_name_is_told_with_what_is_served_instead() {
     let Some(host) = host(&[&NGINX]) else { return };
     host.sh("mkdir -p /etc/nginx/certs");
-    let task = second_alone(&NGINX, "gen3-rsa");
+    let task = second_alone(&NGINX, "gen3-rsa").attempts(5);
     let ran = host.apply(&task, "rolled_back");
     assert_eq!(step(&ran, &host), "verify", "{ran}");
     assert!(ran.stdout.contains("is still served, and none with an RSA key"), "{ran}");

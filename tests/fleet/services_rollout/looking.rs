@@ -15,7 +15,7 @@ fn through_the_host_a_service_on_loopback_can_be_seen() {
     };
 
     // The control: from here that address shows nothing.
-    let ran = host.apply(&at("controller"), "rolled_back");
+    let ran = host.apply(&at("controller").attempts(5), "rolled_back");
     assert_eq!(step(&ran, &host), "verify", "{ran}");
     let ran = host.apply(&at("host"), "changed");
     assert!(ran.stdout.contains("127.0.0.1:443"), "{ran}");
@@ -58,7 +58,7 @@ fn every_address_of_a_name_must_show_it_so_often_in_a_row() {
         Task::of(&NGINX, "gen2").seen_at(&format!("endpoint: 'both.fleet.test:443'{more}"))
     };
 
-    let ran = host.apply(&at(", addresses: all"), "rolled_back");
+    let ran = host.apply(&at(", addresses: all").attempts(5), "rolled_back");
     assert!(ran.stdout.contains(second), "{ran}");
     host.expect(&NGINX, "gen1");
     // The control: its own address alone is right.
@@ -99,8 +99,10 @@ fn checks_that_hang_flood_or_leave_a_process_behind_are_bounded_and_roll_back() 
     let hang = format!("sleep {mark} & sleep {mark}; echo never");
     let flood = "yes 'line after line' | head -c 50000000; printf '\\033[31mlast words\\n'; exit 3";
     for place in ["controller", "host"] {
-        for (shell, words) in [(hang.as_str(), "timed out"), (flood, "exited with code 3")] {
-            let check = serde_json::json!([{"shell": shell, "on": place, "timeout": "2s"}]);
+        for (shell, limit, words) in
+            [(hang.as_str(), "2s", "timed out"), (flood, "60s", "exited with code 3")]
+        {
+            let check = serde_json::json!([{"shell": shell, "on": place, "timeout": limit}]);
             let task = Task::of(&NGINX, "gen2").with(&format!("checks: {check}"));
             let ran = host.apply(&task, "rolled_back");
             assert_eq!(step(&ran, &host), "checks", "{place}: {ran}");
@@ -126,18 +128,18 @@ fn checks_that_hang_flood_or_leave_a_process_behind_are_bounded_and_roll_back() 
         assert_eq!(found, "", "{place}");
     }
     // What stays behind without holding anything up is the operator's.
-    let quiet = serde_json::json!([{"shell": "sleep 30 >/dev/null 2>&1 & exit 0", "on": "host"}]);
+    let quiet = serde_json::json!([{"shell": "sleep 321 >/dev/null 2>&1 & exit 0", "on": "host"}]);
     let begun = std::time::Instant::now();
     host.apply(&Task::of(&NGINX, "gen2").with(&format!("checks: {quiet}")), "changed");
-    assert!(begun.elapsed().as_secs() < 25);
-    host.sh("pkill -fx 'sleep 30' || true");
+    assert!(begun.elapsed().as_secs() < 300);
+    host.sh("pkill -fx 'sleep 321' || true");
 }
 
 #[test]
 fn a_service_that_is_gone_for_some_seconds_is_waited_for() {
     let Some(host) = host(&[&NGINX]) else { return };
-    let slow = "reload: {shell: 'nginx -s quit; (sleep 3; nginx) >/dev/null 2>&1 &'}";
-    let at = "verify: {endpoint: '{{ ansible_host }}:443', server_name: www.fleet.test, attempts: 8, backoff: 1s, max_backoff: 1s}";
+    let slow = "reload: {shell: 'nginx -s quit; while pgrep -x nginx >/dev/null; do sleep 0.05; done; (sleep 8; nginx) >/dev/null 2>&1 &'}";
+    let at = "verify: {endpoint: '{{ ansible_host }}:443', server_name: www.fleet.test, attempts: 60, backoff: 1s, max_backoff: 1s}";
     let ran = host.apply(&Task::of(&NGINX, "gen2").with(slow).with(at), "changed");
     let events = ran.events();
     let tries: Vec<_> = events.iter().filter(|event| event["event"] == "verify_attempt").collect();
@@ -145,7 +147,7 @@ fn a_service_that_is_gone_for_some_seconds_is_waited_for() {
     for (index, attempt) in tries.iter().enumerate() {
         assert_eq!(
             (attempt["attempt"].as_u64(), attempt["attempts"].as_u64()),
-            (Some(index as u64 + 1), Some(8))
+            (Some(index as u64 + 1), Some(60))
         );
     }
     assert!(tries[0]["detail"].as_str().unwrap().starts_with("connection refused"), "{ran}");
@@ -207,8 +209,9 @@ fn a_default_virtual_host_is_named_in_the_plan() {
 #[test]
 fn without_an_endpoint_the_places_that_serve_it_count() {
     let usual = |service: &Service| {
-        Task::of(service, "gen2")
-            .with("verify: {server_name: www.fleet.test, attempts: 8, backoff: 200ms}")
+        Task::of(service, "gen2").with(
+            "verify: {server_name: www.fleet.test, attempts: 60, backoff: 200ms, max_backoff: 1s}",
+        )
     };
     // Postfix listens on 25 and 465, not on 587; Dovecot on all of its ports.
     for (service, places) in [(&POSTFIX, ":25, "), (&DOVECOT, ":993, ")] {

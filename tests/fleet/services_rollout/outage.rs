@@ -28,9 +28,8 @@ fn apache_dies_of_it_and_is_started_again_on_its_old_files() {
     // `apache2ctl graceful` starts a server that is down, if it is down already when the files are back: on
     // a slow machine it may have to be revived all the same. systemd's reload starts none, nor does a signal.
     let signal = "reload: {shell: 'kill -USR1 $(cat /run/apache2/apache2.pid)'}";
-    for (task, revived) in
-        [(Task::of(&APACHE, WEAK), false), (Task::of(&APACHE, WEAK).with(signal), true)]
-    {
+    let weak = || Task::of(&APACHE, WEAK).attempts(8);
+    for (task, revived) in [(weak(), false), (weak().with(signal), true)] {
         let pid = running();
 
         let ran = host.apply(&task, "rolled_back");

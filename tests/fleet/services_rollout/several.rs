@@ -132,7 +132,9 @@ impl Many {
             )
             .unwrap();
         }
-        Task::of(&NGINX, "gen2").files(&files).with("verify: {endpoint: '{{ ansible_host }}:443'}")
+        Task::of(&NGINX, "gen2")
+            .files(&files)
+            .with("verify: {endpoint: '{{ ansible_host }}:443', attempts: 60, max_backoff: 1s}")
     }
 
     /// Whether a sample of them serves the certificate of that age.

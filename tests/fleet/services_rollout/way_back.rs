@@ -5,7 +5,7 @@ use crate::services_rollout::site::{Task, host, step};
 
 /// It serves the new one until a check says no.
 fn refused(service: &Service, generation: &str) -> Task {
-    Task::of(service, generation).with("checks: [{command: ['false']}]").attempts(20)
+    Task::of(service, generation).with("checks: [{command: ['false']}]")
 }
 
 /// hitch reads a file again only when its time is later than that of the one it loaded.

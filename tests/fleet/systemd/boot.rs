@@ -28,7 +28,7 @@ impl Site {
             "- hosts: web\n  become: true\n  tasks:\n  - certificate:\n      service: nginx\n      boot_guard: {boot_guard}\n      \
              source: {{cert: {}, key: {}}}\n      \
              dest: {{cert: /etc/nginx/tls/fullchain.pem, key: /etc/nginx/tls/privkey.pem}}\n      \
-             verify: {{server_name: www.fleet.test}}\n",
+             verify: {{server_name: www.fleet.test, attempts: 60, max_backoff: 1s}}\n",
             file("fullchain.pem"),
             file("privkey.pem")
         );
