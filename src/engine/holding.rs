@@ -7,10 +7,14 @@ use super::rollout::status::held_status;
 use super::rollout::target::{Asked, Target};
 use super::verification;
 use crate::event::status::HostStatus;
+use crate::host::Inspection;
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::wants;
 use crate::model::HostName;
+use crate::plan::destinations::ask_what_is_there;
+use crate::plan::held::HeldTask;
+use crate::plan::left_open;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
 use crate::source::Diagnostics;
 use crate::template::Scope;
@@ -61,12 +65,38 @@ impl Held {
     /// The host is unreachable or does not answer sensibly.
     pub(super) async fn status(&self, context: &Context) -> Result<HostStatus, HostFailure> {
         let wants::Holding { task, services, request } = &self.holding;
-        let asked =
-            Asked { host: &task.host, task: &task.title, request, emitter: &context.emitter };
+        let (host, title, emitter) = (&task.host, &task.title, &context.emitter);
+        let placed = self.placed(context).await?;
+        let (task, request) = match &placed {
+            Some((task, request)) => (task, request),
+            None => (task, request),
+        };
+        let asked = Asked { host, task: title, request, emitter };
         let facts = self.target.held(&asked).await?;
         let places = task.places(&facts);
         let looks = verification::look(&places, &self.target.dialers()).await;
         let looks: Vec<_> = places.into_iter().zip(looks).collect();
         Ok(held_status(&facts, services, &looks, context.identity.now))
+    }
+
+    /// The task with the files that its services' configurations name, and what to ask for these; none: it leaves none open,
+    /// or it cannot be told which ones are meant.
+    async fn placed(
+        &self,
+        context: &Context,
+    ) -> Result<Option<(HeldTask, Inspection)>, HostFailure> {
+        let task = &self.holding.task;
+        if !left_open::is_open(&task.certificate, &task.profiles) {
+            return Ok(None);
+        }
+        let request = left_open::ask_named(&task.profiles);
+        let (host, title, emitter) = (&task.host, &task.title, &context.emitter);
+        let asked = Asked { host, task: title, request: &request, emitter };
+        let facts = self.target.held(&asked).await?;
+        let Ok(Some(dest)) = left_open::named_dest(&task.profiles, &facts) else { return Ok(None) };
+        let mut placed = task.clone();
+        left_open::fill(&mut placed.certificate, dest);
+        let request = ask_what_is_there(&placed.certificate, &placed.profiles);
+        Ok(Some((placed, request)))
     }
 }

@@ -3,13 +3,15 @@
 use super::context::Context;
 use super::failure::HostFailure;
 use super::patience::{Patience, is_ours};
-use super::rollout::target::{NotBegun, Recovery, Target};
+use super::rollout::target::{Asked, NotBegun, Recovery, Target};
 use crate::host::StateDirs;
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::ChosenTask;
 use crate::inputs::wants;
 use crate::model::{HostName, RemotePath};
+use crate::plan::left_open;
 use crate::playbook::certificate::{CertificateSpec, RenderError};
+use crate::services::Profile;
 use crate::template::Scope;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub(super) struct Leftovers {
     /// Leftovers with the same are settled together.
     account: (String, Option<StateDirs>),
     files: BTreeSet<RemotePath>,
+    /// Services of tasks that leave open which files are meant: their configuration tells.
+    told_by: Vec<Vec<Arc<Profile>>>,
 }
 
 impl Leftovers {
@@ -39,7 +43,7 @@ impl Leftovers {
         host: &HostName,
         scope: &Scope,
     ) -> Result<Self, RenderError> {
-        let wants::Places { files, cluster } = wants::paths(chosen, spec, scope)?;
+        let wants::Places { files, told_by, cluster } = wants::paths(chosen, spec, scope)?;
         let connections = &context.connections;
         let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
@@ -49,7 +53,35 @@ impl Leftovers {
             None => (connection.describe(), dirs.clone()),
         };
         let target = context.targets.target(host, connection, dirs, cluster.as_ref());
-        Ok(Self { target, account, files })
+        let told_by = Some(told_by).filter(|profiles| !profiles.is_empty()).into_iter().collect();
+        Ok(Self { target, account, files, told_by })
+    }
+
+    /// Whether these services are asked already.
+    fn asks(&self, profiles: &[Arc<Profile>]) -> bool {
+        let names = |profiles: &[Arc<Profile>]| -> Vec<String> {
+            profiles.iter().map(|profile| profile.name.clone()).collect()
+        };
+        self.told_by.iter().any(|known| names(known) == names(profiles))
+    }
+
+    /// Asks the host for the files that its services' configurations name. What cannot be told keeps nothing from being
+    /// settled.
+    async fn look_up(&mut self, context: &Context, host: &HostName, task: &str) {
+        for profiles in std::mem::take(&mut self.told_by) {
+            let request = left_open::ask_named(&profiles);
+            let asked = Asked { host, task, request: &request, emitter: &context.emitter };
+            match self.target.held(&asked).await {
+                Ok(facts) => self.files.extend(left_open::all_named(&profiles, &facts)),
+                Err(ended) => {
+                    let why = ended.failure.message;
+                    let words = format!(
+                        "what lies beside the files that only a configuration names is not looked at: {why}"
+                    );
+                    context.emitter.warn(Some(host), words);
+                }
+            }
+        }
     }
 }
 
@@ -58,7 +90,12 @@ fn together(leftovers: Vec<Leftovers>) -> Vec<Leftovers> {
     let mut all: Vec<Leftovers> = Vec::new();
     for one in leftovers {
         match all.iter_mut().find(|known| known.account == one.account) {
-            Some(known) => known.files.extend(one.files),
+            Some(known) => {
+                known.files.extend(one.files);
+                let new = one.told_by.into_iter().filter(|profiles| !known.asks(profiles));
+                let new: Vec<_> = new.collect();
+                known.told_by.extend(new);
+            }
             None => all.push(one),
         }
     }
@@ -76,7 +113,9 @@ pub(super) async fn recover(
     leftovers: Vec<Leftovers>,
 ) -> Result<Vec<String>, HostFailure> {
     let mut words = Vec::new();
-    for Leftovers { target, files, .. } in together(leftovers) {
+    for mut one in together(leftovers) {
+        one.look_up(context, host, task).await;
+        let Leftovers { target, files, .. } = one;
         let files: Vec<RemotePath> = files.into_iter().collect();
         let machine = target.machine().unwrap_or_else(|| host.to_string());
         let turn = context.turn(machine);

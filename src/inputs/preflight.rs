@@ -200,6 +200,10 @@ impl Preflight<'_> {
                     Err(RenderError::Wrong(_))
                         if self.inputs.project.options.verb == Verb::Status
                             && wants::holding(chosen, spec, host, &scope).is_some() => {}
+                    // Nor does a repair need any certificate.
+                    Err(RenderError::Wrong(_))
+                        if self.inputs.project.options.verb == Verb::Recover
+                            && wants::paths(chosen, spec, &scope).is_ok() => {}
                     Err(RenderError::Wrong(problems)) => self.report.extend(problems, host),
                     Err(RenderError::NotYetKnown(name)) => {
                         let title = task.title();

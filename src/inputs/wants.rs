@@ -8,7 +8,7 @@ use crate::model::{Fingerprint, HostName, RemotePath};
 use crate::plan::destinations::{ask_what_is_there, destinations};
 use crate::plan::error::PlanError;
 use crate::plan::held::HeldTask;
-use crate::plan::left_open::is_left_open;
+use crate::plan::left_open::{is_left_open, is_open};
 use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
@@ -145,6 +145,8 @@ fn configs(
 pub(crate) struct Places {
     /// Where its files can be.
     pub files: BTreeSet<RemotePath>,
+    /// The services whose configuration tells of more such places, where the task leaves open which files are meant.
+    pub told_by: Vec<Arc<Profile>>,
     /// The secret that takes the pair in place of files.
     pub cluster: Option<ClusterSecret>,
 }
@@ -167,7 +169,8 @@ pub(crate) fn paths(
         Err(RenderError::Wrong(found))
     } else {
         let files = destinations(&rendered, &profiles);
-        Ok(Places { files, cluster: rendered.cluster })
+        let told_by = if is_open(&rendered, &profiles) { profiles } else { Vec::new() };
+        Ok(Places { files, told_by, cluster: rendered.cluster })
     }
 }
 

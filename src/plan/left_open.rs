@@ -7,40 +7,46 @@ use crate::host::{
     InspectionVariant, TimedCommand,
 };
 use crate::model::RemotePath;
-use crate::playbook::certificate::Dest;
-use crate::services::{Discovered, KeyPlace, Resolved, choose};
+use crate::playbook::certificate::{CertificateTask, Dest};
+use crate::services::{Discovered, KeyPlace, Profile, Resolved, choose};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// For each command: services print their configuration in less than a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Paths in one sentence.
 const SHOWN: usize = 4;
+/// Files of a configuration beside which is looked for what runs have left.
+const MOST_NAMED: usize = 1_000;
 
 /// Whether the task names no destination, and its services can tell what they read.
 pub(crate) fn is_left_open(wanted: &CertificateRequest) -> bool {
-    let task = &wanted.certificate;
+    is_open(&wanted.certificate, &wanted.profiles)
+}
+
+/// As [`is_left_open`], without the task's certificates.
+pub(crate) fn is_open(task: &CertificateTask, profiles: &[Arc<Profile>]) -> bool {
     let names_none = |dest: &Dest| {
         let all = [&dest.cert, &dest.chain, &dest.key, &dest.combined, &dest.pkcs12];
         all.into_iter().chain([&dest.cert_der, &dest.key_der]).all(Option::is_none)
     };
     let on_host = task.services.iter().all(|service| service.container.is_none());
-    let tell = wanted
-        .profiles
-        .iter()
-        .all(|profile| profile.discover.is_some() && profile.layout.key != KeyPlace::Pkcs12);
+    let tells = |profile: &Arc<Profile>| {
+        profile.discover.is_some() && profile.layout.key != KeyPlace::Pkcs12
+    };
     // What a configuration of the task's own will name is not what is named now.
     matches!(task.pairs.as_slice(), [pair] if names_none(&pair.dest))
         && on_host
-        && tell
+        && profiles.iter().all(tells)
         && task.cluster.is_none()
         && task.with.is_empty()
 }
 
 /// What to read for it.
-pub(crate) fn ask_named(wanted: &CertificateRequest) -> Inspection {
+pub(crate) fn ask_named(profiles: &[Arc<Profile>]) -> Inspection {
     let mut variants: Vec<InspectionVariant> = Vec::new();
     for kind in HostKind::all() {
-        let here = on_kind(wanted, kind);
+        let here = on_kind(profiles, kind);
         let mut variant = InspectionVariant { kinds: vec![kind], ..InspectionVariant::default() };
         variant.files.extend(usual(&here));
         let commands = here.iter().filter_map(|service| service.discover.clone());
@@ -62,8 +68,33 @@ pub(crate) fn ask_named(wanted: &CertificateRequest) -> Inspection {
     Inspection { variants, ..Inspection::default() }
 }
 
-fn on_kind(wanted: &CertificateRequest, kind: HostKind) -> Vec<Resolved> {
-    wanted.profiles.iter().map(|profile| choose(profile, kind)).collect()
+fn on_kind(profiles: &[Arc<Profile>], kind: HostKind) -> Vec<Resolved> {
+    profiles.iter().map(|profile| choose(profile, kind)).collect()
+}
+
+/// What each service's configuration names, in the order of the services.
+fn told(profiles: &[Arc<Profile>], facts: &HostFacts) -> Vec<Vec<Discovered>> {
+    let mut results = facts.commands.iter();
+    let told = profiles.iter().zip(on_kind(profiles, facts.kind)).map(|(profile, service)| {
+        let how = profile.discover.as_ref().filter(|_| service.discover.is_some());
+        let told = how.and_then(|how| Some((how, results.next()?)));
+        let told = told.filter(|(_, result)| has_told(result));
+        told.map(|(how, result)| how.paths(&String::from_utf8_lossy(&result.stdout)))
+    });
+    told.map(Option::unwrap_or_default).collect()
+}
+
+/// Every file that the configurations name, as far as it is a path: beside any of them a run may have left something.
+pub(crate) fn all_named(profiles: &[Arc<Profile>], facts: &HostFacts) -> Vec<RemotePath> {
+    let named = told(profiles, facts).into_iter().flatten();
+    let paths = named.flat_map(|named| {
+        // It may be a directory with everything: then what is in it counts.
+        let inside = format!("{}/site.pem", named.path.trim_end_matches('/'));
+        let inside = (named.role == FileRole::Combined).then_some(inside);
+        [Some(named.path), inside]
+    });
+    let paths = paths.flatten().filter_map(|path| RemotePath::new(path.into_bytes()).ok());
+    paths.take(MOST_NAMED).collect()
 }
 
 /// The usual place of the certificate, where all services have the same one.
@@ -81,38 +112,50 @@ pub(crate) fn named(
     wanted: &CertificateRequest,
     facts: &HostFacts,
 ) -> Result<Option<CertificateRequest>, String> {
-    let here = on_kind(wanted, facts.kind);
-    let usual = usual(&here);
+    let Some(dest) = named_dest(&wanted.profiles, facts)? else { return Ok(None) };
+    let mut filled = wanted.clone();
+    let place = dest.cert.as_ref().or(dest.combined.as_ref()).map(ToString::to_string);
+    filled.notes.push(format!(
+        "dest is left out: {} is what the configuration of {} names",
+        place.unwrap_or_default(),
+        names(&wanted.profiles)
+    ));
+    fill(&mut filled.certificate, dest);
+    Ok(Some(filled))
+}
+
+/// Gives the task's one pair the destinations that it leaves open.
+pub(crate) fn fill(task: &mut CertificateTask, dest: Dest) {
+    for pair in &mut task.pairs {
+        let hashed = pair.dest.hashed.take();
+        pair.dest = Dest { hashed, ..dest.clone() };
+    }
+}
+
+fn names(profiles: &[Arc<Profile>]) -> String {
+    profiles.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>().join(" and ")
+}
+
+/// The destinations that the configurations name; none: the usual places stand.
+///
+/// # Errors
+/// As [`named`].
+pub(crate) fn named_dest(
+    profiles: &[Arc<Profile>],
+    facts: &HostFacts,
+) -> Result<Option<Dest>, String> {
+    let usual = usual(&on_kind(profiles, facts.kind));
     let is_there = |file: &crate::host::FileFacts| !matches!(file.state, FileState::Absent);
     if usual.is_some() && facts.files.first().is_some_and(is_there) {
         return Ok(None);
     }
-    let names: Vec<&str> = wanted.profiles.iter().map(|profile| profile.name.as_str()).collect();
-    let names = names.join(" and ");
-    let mut results = facts.commands.iter();
-    let mut found: Vec<Vec<Discovered>> = Vec::new();
-    for (profile, service) in wanted.profiles.iter().zip(&here) {
-        let how = profile.discover.as_ref().filter(|_| service.discover.is_some());
-        let told = how.zip(results.next()).filter(|(_, result)| has_told(result));
-        let paths = told.map(|(how, result)| how.paths(&String::from_utf8_lossy(&result.stdout)));
-        found.push(paths.unwrap_or_default());
-    }
-    match meant(wanted, &found) {
-        Ok(dest) => {
-            let mut filled = wanted.clone();
-            let place = dest.cert.as_ref().or(dest.combined.as_ref()).map(ToString::to_string);
-            filled.notes.push(format!(
-                "dest is left out: {} is what the configuration of {names} names",
-                place.unwrap_or_default()
-            ));
-            let hashed = filled.certificate.pairs[0].dest.hashed.take();
-            filled.certificate.pairs[0].dest = Dest { hashed, ..dest };
-            Ok(Some(filled))
-        }
+    match meant(profiles, &told(profiles, facts)) {
+        Ok(dest) => Ok(Some(dest)),
         Err(_) if usual.is_some() => Ok(None),
         Err(why) => Err(format!(
-            "dest is left out, {names} has no usual path here, and its configuration does not tell which files are meant: \
-             {why}"
+            "dest is left out, {} has no usual path here, and its configuration does not tell which files are meant: \
+             {why}",
+            names(profiles)
         )),
     }
 }
@@ -124,9 +167,9 @@ fn has_told(result: &CommandResult) -> bool {
 }
 
 /// The one pair, or the one file with both, that all services name.
-fn meant(wanted: &CertificateRequest, found: &[Vec<Discovered>]) -> Result<Dest, String> {
+fn meant(profiles: &[Arc<Profile>], found: &[Vec<Discovered>]) -> Result<Dest, String> {
     let mut meant: Option<Dest> = None;
-    for (profile, paths) in wanted.profiles.iter().zip(found) {
+    for (profile, paths) in profiles.iter().zip(found) {
         let one = |roles: &[FileRole], what: &str| -> Result<RemotePath, String> {
             let mut all: Vec<&str> = paths
                 .iter()

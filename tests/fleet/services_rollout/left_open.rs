@@ -48,3 +48,26 @@ fn of_several_that_are_named_none_is_chosen() {
     assert!(plan.stdout.contains("/etc/nginx/certs/cert.pem"), "{plan}");
     host.sh("rm /etc/nginx/sites-enabled/broken-by-none.conf; nginx -s reload");
 }
+
+/// A stage that lost power before it had a journal. No certificate is at hand, and the task names no file.
+#[test]
+fn what_lies_beside_files_that_only_the_configuration_names_is_told_and_cleared_away() {
+    let Some(host) = host(&[&NGINX]) else { return };
+    let before = host.state(&NGINX);
+    let orphan = "/etc/nginx/tls/.certroll-20200101T000000Z-1-1.new";
+    host.sh(&format!("mkdir -m 700 {orphan}; (umask 077; echo half >{orphan}/privkey.pem)"));
+    let task = [Task::at(&NGINX, "nowhere", "")];
+
+    let status = host.run("status", &task, &[]);
+    let events = status.events();
+    let told = events.iter().find(|event| event["event"] == "host_status");
+    let told = told.unwrap_or_else(|| panic!("{status}"));
+    let files: Vec<_> =
+        told["files"].as_array().unwrap().iter().map(|file| file["file"].clone()).collect();
+    assert_eq!(files, ["/etc/nginx/tls/fullchain.pem", "/etc/nginx/tls/privkey.pem"], "{status}");
+
+    let recovered = host.run("recover", &task, &[]);
+    assert_eq!(recovered.code, 0, "{recovered}");
+    assert_eq!(host.state(&NGINX), before, "{recovered}");
+    host.expect(&NGINX, "gen1");
+}

@@ -101,7 +101,7 @@ async fn placed(
         return Ok(None);
     }
     let refuse = |why: String| failure::before_commit(job.task(), Step::Inspect, why);
-    let mut request = ask_named(&job.wanted);
+    let mut request = ask_named(&job.wanted.profiles);
     request.dirs = dirs.cloned();
     let process = connection.sh().await.map_err(|error| error.ended(job.task()))?;
     let facts = remote::inspect(process, &request).await;
