@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 57] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 61] = built_in![
     "nginx",
     "apache",
     "haproxy",
@@ -44,6 +44,7 @@ pub(super) const BUILT_IN: [(&str, &str); 57] = built_in![
     "freeradius",
     "h2o",
     "icinga2",
+    "influxdb",
     "inspircd",
     "jetty",
     "kamailio",
@@ -57,7 +58,9 @@ pub(super) const BUILT_IN: [(&str, &str); 57] = built_in![
     "ngircd",
     "node-exporter",
     "nsd",
+    "opensmtpd",
     "postgresql",
+    "pound",
     "proftpd",
     "prosody",
     "pure-ftpd",
@@ -71,6 +74,7 @@ pub(super) const BUILT_IN: [(&str, &str); 57] = built_in![
     "syslog-ng",
     "tomcat",
     "unbound",
+    "valkey",
     "vsftpd",
     "znc",
     "files",

@@ -40,6 +40,7 @@ fn every_built_in_profile_parses_and_says_something() {
             "freeradius",
             "h2o",
             "icinga2",
+            "influxdb",
             "inspircd",
             "jetty",
             "kamailio",
@@ -53,7 +54,9 @@ fn every_built_in_profile_parses_and_says_something() {
             "ngircd",
             "node-exporter",
             "nsd",
+            "opensmtpd",
             "postgresql",
+            "pound",
             "proftpd",
             "prosody",
             "pure-ftpd",
@@ -67,6 +70,7 @@ fn every_built_in_profile_parses_and_says_something() {
             "syslog-ng",
             "tomcat",
             "unbound",
+            "valkey",
             "vsftpd",
             "znc",
             "files"
@@ -110,6 +114,7 @@ fn every_built_in_profile_parses_and_says_something() {
         freeradius: configuration, syntax of certificate, chain and key, pair | reload
         h2o: configuration, syntax of certificate, chain and key, pair (of one key type) | reload
         icinga2: configuration, syntax of certificate, chain and key, pair, readable by the service's user | reload
+        influxdb:  | reload
         inspircd:  | reload
         jetty: syntax of certificate, chain and key | none
         kamailio: configuration | reload
@@ -123,7 +128,9 @@ fn every_built_in_profile_parses_and_says_something() {
         ngircd: configuration | reload
         node-exporter:  | none
         nsd: configuration | reload
+        opensmtpd: configuration, files exist | reload
         postgresql:  | reload
+        pound: configuration, syntax of certificate, chain and key, pair | reload
         proftpd: configuration, files exist, syntax of certificate, chain and key | none
         prosody: configuration, syntax of certificate, chain and key, pair | reload
         pure-ftpd:  | reload
@@ -137,6 +144,7 @@ fn every_built_in_profile_parses_and_says_something() {
         syslog-ng: configuration, files exist | reload
         tomcat: configuration, syntax of certificate, chain and key, readable by the service's user | reload
         unbound: configuration | reload
+        valkey:  | reload
         vsftpd:  | reload
         znc:  | none
         files:  | required

@@ -74,7 +74,7 @@ services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (pla
     ");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
     insta::assert_snapshot!(errors(""), @"services/own.yml:1:1: a profile is a mapping, not nothing");
-    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, 389-ds, bind, cockpit, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, inspircd, jetty, kamailio, knot, kresd, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, postgresql, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, tomcat, unbound, vsftpd, znc, files, own)");
+    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, 389-ds, bind, cockpit, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, influxdb, inspircd, jetty, kamailio, knot, kresd, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, opensmtpd, postgresql, pound, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, tomcat, unbound, valkey, vsftpd, znc, files, own)");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_own_profile_extends_another() {
         assert_eq!(choose(profile, HostKind::default()).reload, reload, "{name}");
     }
     assert_eq!(profiles.find("deep").expect("known").description, "deep");
-    assert_eq!(profiles.all().count(), 59);
+    assert_eq!(profiles.all().count(), 63);
     let circle = load(&[("a.yml", "extends: b\n"), ("b.yml", "extends: a\n")]).expect_err("circle");
     assert_eq!(
         circle.0[0].to_string(),
