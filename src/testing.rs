@@ -8,7 +8,7 @@ pub mod host {
         Attributes, BootRecipe, CommandResult, Committed, Container, ContainerFacts,
         ContainerState, Content, Enclosed, Engine, Family, FileChange, FileFacts, FileRole,
         FileState, Held, HeldAs, HostFacts, HostKind, InspectCommand, Inspection,
-        InspectionVariant, JournalState, Limits, LockHolder, NewDirectory, ProcessFacts,
+        InspectionVariant, JournalState, KeyOrder, Limits, LockHolder, NewDirectory, ProcessFacts,
         ProcessQuery, Recovered, RecoveredEnd, RegularFile, RolledBack, RunningCheck,
         ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools, TransactionId,
         TransactionRequest, ValidateStep, ValidateVia, ValidationWay,

@@ -31,6 +31,6 @@ pub use reports::{
 };
 pub(crate) use reports::{Reloaded, ServiceBack, Validation};
 pub use transaction::{
-    Attributes, BootRecipe, Content, FileChange, FileRole, Limits, NewDirectory, ServiceCommands,
-    TransactionId, TransactionRequest, ValidateStep, ValidateVia,
+    Attributes, BootRecipe, Content, FileChange, FileRole, KeyOrder, Limits, NewDirectory,
+    ServiceCommands, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };

@@ -140,6 +140,37 @@ pub enum Content {
     Keep,
     /// From a generation kept beside the file. The host copies; the bytes never travel.
     Generation(TransactionId),
+    /// Certificates from the controller, with the key that is in the file. The host joins them; the key never travels.
+    WithOwnKey(Arc<Secret<Vec<u8>>>, KeyOrder),
+}
+
+impl Content {
+    /// The bytes that the controller sends.
+    pub(crate) fn sent(&self) -> Option<&Secret<Vec<u8>>> {
+        match self {
+            Self::Bytes(bytes) | Self::WithOwnKey(bytes, _) => Some(bytes),
+            Self::Keep | Self::Generation(_) => None,
+        }
+    }
+}
+
+/// Where the key is in a file with the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// Before them.
+    First,
+    /// Behind them.
+    Last,
+}
+
+impl KeyOrder {
+    /// As the host is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
 }
 
 /// What a file holds. Ordered as the renames are where nobody says otherwise: a watcher usually triggers on the

@@ -276,10 +276,18 @@ impl Preflight<'_> {
         let configs = wanted.configs.iter().map(|config| config.content.digest);
         let contents: Vec<Fingerprint> =
             wanted.materials.iter().flat_map(|one| one.digests()).chain(configs).collect();
-        let odd = |row: &&PlanRow| row.after.is_some_and(|after| !contents.contains(&after));
-        let Some(row) = task.rows.iter().find(odd) else { return Ok(()) };
         let leaves: Vec<Fingerprint> =
             wanted.materials.iter().map(|one| one.leaf.fingerprint).collect();
+        // What a file with its own key in it will be only the host can say, and it is asked again.
+        let keeps_key = wanted.materials.iter().any(|one| one.bundle.key.is_none());
+        let is_wanted = |row: &PlanRow| {
+            row.wanted.as_ref().is_some_and(|leaf| leaves.contains(&leaf.fingerprint))
+        };
+        let odd = |row: &&PlanRow| {
+            row.after.is_some_and(|after| !contents.contains(&after))
+                && !(keeps_key && is_wanted(row))
+        };
+        let Some(row) = task.rows.iter().find(odd) else { return Ok(()) };
         let listed: Vec<String> = leaves.iter().map(Fingerprint::to_string).collect();
         let now = listed.join(", ");
         let mut planned = task.rows.iter().filter_map(|row| Some(row.wanted.as_ref()?.fingerprint));

@@ -4,8 +4,8 @@
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{
-    Attributes, Container, FileRole, ProcessQuery, RunningCheck, TimedCommand, TransactionId,
-    ValidateStep,
+    Attributes, Container, FileRole, KeyOrder, ProcessQuery, RunningCheck, TimedCommand,
+    TransactionId, ValidateStep,
 };
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
@@ -47,6 +47,17 @@ pub struct FileWant {
     pub hidden: bool,
     /// How its certificate can be read.
     pub encoding: Encoding,
+    /// The key is the one that the file has: `content` is the certificates alone, and `digest` what the host says of both.
+    pub own_key: Option<OwnKey>,
+}
+
+/// A key that stays in the file that holds the certificate too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnKey {
+    /// Before or behind the certificates.
+    pub place: KeyOrder,
+    /// The host has said what the file will be.
+    pub is_told: bool,
 }
 
 /// How a certificate is written into a file.

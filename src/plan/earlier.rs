@@ -7,6 +7,7 @@ use super::variants::Variants;
 use crate::event::planned::PlannedTask;
 use crate::host::{Attributes, Generation};
 use crate::material::Certificate;
+use crate::model::RemotePath;
 use crate::verify::{SignatureChoice, beyond_judging};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +58,9 @@ pub(crate) fn earlier(view: &HostView, wanted: &Earlier) -> Result<DesiredState,
         .filter_map(|want| Some((want.pair, Arc::clone(want.leaf.as_ref()?))))
         .collect();
     let mut earlier = view.desired().clone();
+    // What is kept has its own key in it.
+    let files: Vec<&RemotePath> = wants.iter().map(|want| &want.path).collect();
+    earlier.kept_keys.retain(|kept| !files.contains(&&kept.path));
     earlier.files = wants;
     for probe in &mut earlier.probes {
         if let Some(leaf) = leaves.get(&probe.pair) {
@@ -182,7 +186,8 @@ fn wants(file: FileView<'_>, kept: Option<&Generation>) -> Result<FileWant, NoGe
     };
     // Owner and mode stay as they are: what is kept is kept for its bytes.
     let (wanted, missing_issuer) = (Attributes::default(), None);
-    Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, ..want.clone() })
+    let own_key = None;
+    Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, own_key, ..want.clone() })
 }
 
 #[cfg(test)]

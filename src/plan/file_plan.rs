@@ -38,6 +38,9 @@ pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<Str
             plan.mode = want.wanted.mode.or(want.fallback.mode);
             FileAction::Create
         }
+        FileState::File(_) if want.own_key.is_some_and(|own| !own.is_told) => blocked(
+            "the host could not tell what it would be with the key that is in it (is awk there?)",
+        ),
         FileState::File(file) => attributes(&mut plan, want, file),
     };
     if !plan.action.keeps_file()

@@ -9,6 +9,7 @@ use super::desired::{
 };
 use super::error::PlanError;
 use super::host_plan::SeenBefore;
+use super::own_key;
 use super::variants::Variants;
 use crate::host::{
     CommandResult, ContainerFacts, ContainerState, FileFacts, Held, HeldAs, HostFacts, HostKind,
@@ -113,6 +114,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
             }
         }
     }
+    variant.commands.extend(desired.files.iter().filter_map(own_key::question));
     variant
 }
 
@@ -299,7 +301,7 @@ impl HostView {
     /// # Errors
     /// The answers are not those to the questions.
     pub fn read(
-        desired: DesiredState,
+        mut desired: DesiredState,
         facts: HostFacts,
         looks: Vec<Look>,
     ) -> Result<Self, Unanswered> {
@@ -311,7 +313,16 @@ impl HostView {
             && facts.commands.len() == asked.commands.len()
             && facts.containers.len() == asked.containers.len()
             && looks.len() == desired.probes.len();
-        if fits { Ok(Self { desired, facts, looks }) } else { Err(Unanswered) }
+        if !fits {
+            return Err(Unanswered);
+        }
+        let own_keys = desired.files.iter_mut().filter(|file| file.own_key.is_some());
+        let own_keys: Vec<&mut FileWant> = own_keys.collect();
+        let first = facts.commands.len() - own_keys.len();
+        for (file, result) in own_keys.into_iter().zip(facts.commands.iter().skip(first)) {
+            own_key::answer(file, result);
+        }
+        Ok(Self { desired, facts, looks })
     }
 
     /// What is wanted of a host of this kind.

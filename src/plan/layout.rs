@@ -1,10 +1,10 @@
 //! Which files a task makes on a kind of host: paths, contents, owners, modes.
 
 use super::command::mentions;
-use super::desired::{Encoding, FileWant, KeptKey, ServiceContainer, Told};
+use super::desired::{Encoding, FileWant, KeptKey, OwnKey, ServiceContainer, Told};
 use super::error::PlanError;
 use super::request::{CertificateRequest, ConfigContent, Content, Material, Shape};
-use crate::host::{Attributes, FileRole};
+use crate::host::{Attributes, FileRole, KeyOrder};
 use crate::material::Certificate;
 use crate::model::{CommandLine, FileMode, Fingerprint, RemotePath, Secret};
 use crate::playbook::certificate::Pair;
@@ -62,6 +62,11 @@ impl Layout {
 }
 
 impl Layout {
+    /// The files whose key stays in them.
+    fn around_their_keys(&self) -> impl Iterator<Item = &RemotePath> {
+        self.files.iter().filter(|file| file.own_key.is_some()).map(|file| &file.path)
+    }
+
     /// What the placeholders of a service's command stand for that is about that pair: `{cert}`, `{key}` and `{chain}`
     /// are the pair's, `{certs}` are those of all pairs that it reads. Only those that it names.
     pub(super) fn names(
@@ -94,6 +99,7 @@ impl Layout {
             }
         }
         let kept = self.kept_keys.iter().filter(|kept| kept.pair == pair);
+        let kept = kept.filter(|kept| self.around_their_keys().all(|path| *path != kept.path));
         names.extend(kept.map(|kept| ("key", &kept.path)));
         // Without a file of its own the chain is in the certificate's.
         let of = |wanted| names.iter().find(|(name, _)| *name == wanted).map(|(_, path)| *path);
@@ -133,6 +139,8 @@ pub(super) fn lay_out(
     layout.files.sort_by_key(|file| (file.role.rank(order), file.role));
     let mut known = HashSet::new();
     let kept = layout.kept_keys.iter().map(|kept| &kept.path);
+    let around: Vec<&RemotePath> = layout.around_their_keys().collect();
+    let kept = kept.filter(|path| !around.contains(path));
     for path in layout.files.iter().map(|file| &file.path).chain(kept) {
         if !known.insert(path) {
             return Err(PlanError::SameDestination(path.clone()));
@@ -158,6 +166,7 @@ fn config(config: &ConfigContent) -> FileWant {
         missing_issuer: None,
         hidden: config.hidden,
         encoding: Encoding::Pem,
+        own_key: None,
     }
 }
 
@@ -204,9 +213,13 @@ impl OnePair<'_> {
                 .or_else(|| dest.cert.clone().filter(|_| !separate))
                 .or_else(|| self.defaults.as_ref().map(|paths| paths.cert.clone()))
                 .ok_or_else(|| self.missing("combined"))?;
-            let shape = if place == KeyPlace::First { Shape::KeyFirst } else { Shape::KeyLast };
             live = Some(Paths { cert: path.clone(), key: None, chain: None });
-            layout.files.push(self.file(path, shape)?);
+            let file = match self.material.bundle.key {
+                Some(_) if place == KeyPlace::First => self.file(path, Shape::KeyFirst)?,
+                Some(_) => self.file(path, Shape::KeyLast)?,
+                None => self.around_its_key(path, place, layout)?,
+            };
+            layout.files.push(file);
         }
         if separate {
             let paths = self.separate(layout)?;
@@ -352,6 +365,22 @@ impl OnePair<'_> {
         Ok(())
     }
 
+    /// One file with everything in it, whose key stays.
+    fn around_its_key(
+        &self,
+        path: RemotePath,
+        place: KeyPlace,
+        layout: &mut Layout,
+    ) -> Result<FileWant, PlanError> {
+        let certificates = self.file(path.clone(), Shape::Fullchain)?;
+        let leaf = self.material.leaf.clone();
+        layout.kept_keys.push(KeptKey { path: path.clone(), pair: self.index, leaf });
+        let content = Content { bytes: certificates.content, digest: certificates.digest };
+        let order = if place == KeyPlace::First { KeyOrder::First } else { KeyOrder::Last };
+        let own_key = Some(OwnKey { place: order, is_told: false });
+        Ok(FileWant { own_key, ..self.file_of(path, FileRole::Combined, content, place) })
+    }
+
     fn file(&self, path: RemotePath, shape: Shape) -> Result<FileWant, PlanError> {
         let content =
             self.material.content(shape).ok_or_else(|| PlanError::KeyNeeded(path.clone()))?;
@@ -406,6 +435,7 @@ impl OnePair<'_> {
                 .and_then(|bundle| bundle.missing_issuer().map(str::to_owned)),
             hidden: true,
             encoding: Encoding::Pem,
+            own_key: None,
         }
     }
 

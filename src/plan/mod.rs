@@ -20,6 +20,7 @@ pub(crate) mod inspection;
 mod layout;
 pub(crate) mod left_open;
 mod obstacles;
+mod own_key;
 pub(crate) mod planned;
 pub(crate) mod probes;
 pub(crate) mod proof;

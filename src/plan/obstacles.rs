@@ -93,6 +93,7 @@ fn recorded_key(view: &HostView, files: &[FilePlan], notes: &mut Vec<String>) ->
     let sent = |file: &FilePlan| {
         file.want.role.holds_key()
             && file.want.generation.is_none()
+            && file.want.own_key.is_none()
             && matches!(file.action, FileAction::Create | FileAction::Replace)
     };
     if !view.facts().input_log || !files.iter().any(sent) {

@@ -120,10 +120,11 @@ fn directories(view: &HostView, plan: &HostPlan) -> Vec<NewDirectory> {
 
 fn file_change(file: &FilePlan, in_place: bool) -> FileChange {
     let want = &file.want;
-    let content = match (&file.action, &want.generation) {
-        (FileAction::RepairMode, _) => Content::Keep,
-        (_, Some(generation)) => Content::Generation(generation.clone()),
-        (_, None) => Content::Bytes(Arc::clone(&want.content)),
+    let content = match (&file.action, &want.generation, want.own_key) {
+        (FileAction::RepairMode, ..) => Content::Keep,
+        (_, Some(generation), _) => Content::Generation(generation.clone()),
+        (_, None, Some(own)) => Content::WithOwnKey(Arc::clone(&want.content), own.place),
+        (_, None, None) => Content::Bytes(Arc::clone(&want.content)),
     };
     FileChange {
         path: want.path.clone(),

@@ -265,7 +265,9 @@ impl Discover {
         found
     }
 
+    /// Without the slash that directories may be written with.
     fn absolute(&self, path: &str) -> String {
+        let path = Some(path.trim_end_matches('/')).filter(|rest| !rest.is_empty()).unwrap_or(path);
         match &self.relative_to {
             Some(base) if !path.starts_with('/') => {
                 format!("{}/{path}", base.trim_end_matches('/'))

@@ -182,7 +182,7 @@ fn ports_are_looked_at_without_a_log_in() {
 
 #[test]
 fn the_playbook_for_what_is_there_changes_nothing_until_it_is_renewed() {
-    let Some(fleet) = Fleet::up(2, &["apache", "dovecot", "nginx"]) else { return };
+    let Some(fleet) = Fleet::up(2, &["apache", "dovecot", "haproxy", "nginx"]) else { return };
     let directory = tempfile::tempdir().unwrap();
     let inventory = fleet.dir().join("inventory.ini").display().to_string();
     let run = |arguments: &[&str]| {
@@ -216,7 +216,7 @@ fn the_playbook_for_what_is_there_changes_nothing_until_it_is_renewed() {
         .unwrap();
     let apply = run(&["apply", "ours/renew.yml"]);
     assert_eq!(apply.code, 0, "{apply}");
-    for service in ["apache", "dovecot", "nginx"] {
+    for service in ["apache", "dovecot", "haproxy", "nginx"] {
         fleet.expect("all", service, "gen2");
     }
 }
@@ -230,6 +230,99 @@ fn what_is_left_open_is_asked_on_a_terminal(fleet: &Fleet, directory: &Path, inv
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();
     keyboard.write_all(b"\ntheirs\nexim\nnginx\n").unwrap();
+    many_in_one_file_each(&fleet, directory.path(), &inventory);
+}
+
+/// HAProxy with a directory and a list of files that hold certificate and key: each keeps its key, which leaves the host at
+/// no time.
+fn many_in_one_file_each(fleet: &Fleet, directory: &Path, inventory: &str) {
+    let names = ["a.fleet.test", "b.fleet.test", "c.fleet.test"];
+    let [a, b, c] = names.map(|name| name.split_once('.').unwrap().0);
+    let places = [(a, 18443, "certs/a.pem"), (b, 18443, "certs/b.pem"), (c, 18444, "lists/c.pem")];
+    let root = fleet.root("h001").join("etc/haproxy");
+    for directory in ["certs", "lists"] {
+        fs::create_dir(root.join(directory)).unwrap();
+    }
+    for (name, _, file) in places {
+        let san = format!("DNS:{name}.fleet.test");
+        fleet.fleet(&["issue", name, "--san", &san]);
+        fleet.fleet(&["issue", &format!("{name}-new"), "--san", &san, "--key-of", name]);
+        let text = |file| fs::read_to_string(fleet.pki(name, file)).unwrap();
+        fs::write(root.join(file), text("fullchain.pem") + &text("privkey.pem")).unwrap();
+    }
+    fleet.sh(
+        "h001",
+        "chmod 600 /etc/haproxy/certs/* /etc/haproxy/lists/*
+         printf '# names\n/etc/haproxy/lists/c.pem [alpn h2] *.fleet.test\n' >/etc/haproxy/names
+         printf '%s\n' 'frontend many' ' bind :18443 ssl crt /etc/haproxy/certs/' \
+           ' bind :18444 ssl crt-list /etc/haproxy/names' ' http-request return status 200' >>/etc/haproxy/haproxy.cfg",
+    );
+    fleet.fleet(&["reload", "h001", "haproxy"]);
+    let run = |arguments: &[&str]| {
+        let usual = ["-i", inventory, "-o", "json", "--limit", "h001"];
+        fleet.run(directory, &[arguments, &usual].concat())
+    };
+    let flags =
+        ["init", "-b", "--yes", "--service", "haproxy", "--out", "many", "-i", inventory, "h001"];
+    let ran = fleet.run(directory, &flags);
+    assert_eq!(ran.code, 0, "{ran}");
+    let text = fs::read_to_string(directory.join("many/renew.yml")).unwrap();
+    assert!(!text.contains("Left out") && text.matches("combined:").count() == 4, "{text}");
+    let plan = run(&["plan", "many/renew.yml", "--exit-code"]);
+    assert_eq!(plan.code, 0, "nothing would change: {plan}");
+
+    // The new certificates alone, in place of the old ones.
+    let written: Vec<_> = fs::read_dir(directory.join("many/certs/h001")).unwrap().collect();
+    let written: Vec<_> = written.into_iter().map(|entry| entry.unwrap().path()).collect();
+    for (name, _, file) in places {
+        let is_its = |path: &&std::path::PathBuf| {
+            path.to_string_lossy().contains(&file.replace('/', "-").replace(".pem", "-"))
+        };
+        let path = written.iter().find(is_its).unwrap();
+        fs::copy(fleet.pki(&format!("{name}-new"), "fullchain.pem"), path).unwrap();
+    }
+    let served = |age: &str| {
+        for (name, port, _) in places {
+            let leaf = fleet.leaf(&format!("{name}{age}"));
+            let look = format!(
+                "openssl s_client -connect 198.18.0.2:{port} -servername {name}.fleet.test </dev/null 2>/dev/null \
+                 | openssl x509 -noout -fingerprint -sha256 | sed 's/.*=//' | tr -d : | tr A-F a-f"
+            );
+            let output = fleet.controller("sh", &["-c", &look]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), leaf, "{name} on {port}");
+        }
+    };
+    served("");
+    let keys = || {
+        fleet.sh("h001", "cd /etc/haproxy; for f in certs/?.pem lists/?.pem; do openssl pkey -in $f -pubout; stat -c '%U %a' $f; done")
+    };
+    let before = keys();
+    // Somebody looks at it first, and it is done as reviewed.
+    let plan = run(&["plan", "many/renew.yml", "--out", "reviewed.plan"]);
+    assert_eq!(plan.code, 0, "{plan}");
+    let apply = fleet.run(directory, &["apply", "reviewed.plan", "-o", "json"]);
+    assert_eq!(apply.outcome("h001"), "changed", "{apply}");
+    served("-new");
+    assert_eq!(keys(), before, "each has its key, owner and mode");
+    let secret = fs::read_to_string(fleet.pki("a", "privkey.pem")).unwrap();
+    let line = secret.lines().nth(1).unwrap();
+    assert!(!plan.to_string().contains(line) && !apply.to_string().contains(line));
+    let again = run(&["apply", "many/renew.yml"]);
+    assert_eq!(again.outcome("h001"), "unchanged", "{again}");
+
+    // One whose key is another: told before anything is staged.
+    fleet.fleet(&["issue", "a-other", "--san", "DNS:a.fleet.test"]);
+    let other = written.iter().find(|path| path.to_string_lossy().contains("certs-a")).unwrap();
+    fs::copy(fleet.pki("a-other", "fullchain.pem"), other).unwrap();
+    let refused = run(&["apply", "many/renew.yml"]);
+    assert_eq!(refused.outcome("h001"), "failed", "{refused}");
+    assert!(refused.stdout.contains("does not belong to the new certificate"), "{refused}");
+    served("-new");
+
+    let back = run(&["rollback", "many/renew.yml"]);
+    assert_eq!(back.outcome("h001"), "changed", "{back}");
+    served("");
+    assert_eq!(keys(), before);
     // Taken away only after the end: an end of input would be an answer as well.
     let ended = child.wait_with_output().unwrap();
     drop(keyboard);
@@ -238,7 +331,7 @@ fn what_is_left_open_is_asked_on_a_terminal(fleet: &Fleet, directory: &Path, inv
     for question in [
         "(-b)? [Y/n]",
         "(--out) [certroll]",
-        "apache (2), dovecot (2), nginx (2) [all]",
+        "apache (2), dovecot (2), haproxy (2), nginx (2) [all]",
         "no 'exim'",
     ] {
         assert!(shown.contains(question), "{question}: {shown}");
@@ -261,5 +354,5 @@ fn what_is_left_open_is_asked_on_a_terminal(fleet: &Fleet, directory: &Path, inv
     let unknown = ["init", "-i", inventory, "-b", "--out", "none", "--service", "exim"];
     let ran = fleet.run(directory, &unknown);
     assert_eq!(ran.code, 1, "{ran}");
-    assert!(ran.stderr.contains("found were: apache, dovecot, nginx"), "{ran}");
+    assert!(ran.stderr.contains("found were: apache, dovecot, haproxy, nginx"), "{ran}");
 }

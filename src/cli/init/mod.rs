@@ -198,9 +198,6 @@ fn layout(one: &FoundCertificate, profiles: &Profiles) -> Result<Layout, Option<
     let Some(key) = &one.key else {
         return Err(Some("no file with its key was found".to_owned()));
     };
-    if key == cert {
-        return Err(Some("certificate and key are in one file, and the key is not read here: write this task by hand".to_owned()));
-    }
     // What a host says must not become a template here.
     if [cert, key].iter().any(|path| path.contains('{')) {
         return Err(Some("a brace in a path would be a template".to_owned()));
@@ -219,7 +216,8 @@ fn layout(one: &FoundCertificate, profiles: &Profiles) -> Result<Layout, Option<
         FoundState::Stopped => remarks.insert(0, "the service is stopped".to_owned()),
         _ => remarks.insert(0, "no handshake showed it".to_owned()),
     }
-    if !one.is_as_written {
+    // Of a file with the key in it only the plan can tell.
+    if !one.is_as_written && key != cert {
         remarks.push("the file has other bytes than certroll writes (text between the certificates): plan shows a change".to_owned());
     }
     Ok(Layout {
@@ -265,13 +263,16 @@ fn play(args: &InitArgs, layouts: &[Layout], hosts: &[&HostName]) -> String {
         }
         let source = format!("certs/{{{{ inventory_hostname }}}}/{}", file_of(layout));
         text.push_str(&format!(
-            "    - name: {}\n      certificate:\n        service: {}\n        source: {{cert: {}}}\n        dest:\n          cert: {}\n          key: {}\n",
+            "    - name: {}\n      certificate:\n        service: {}\n        source: {{cert: {}}}\n        dest:\n",
             quoted(&format!("{} serves {}", layout.service, layout.name)),
             layout.service,
             quoted(&source),
-            quoted(&layout.cert),
-            quoted(&layout.key),
         ));
+        let (cert, key) = (quoted(&layout.cert), quoted(&layout.key));
+        text.push_str(&match layout.key == layout.cert {
+            true => format!("          combined: {cert}\n"),
+            false => format!("          cert: {cert}\n          key: {key}\n"),
+        });
         if !layout.ports.is_empty() {
             text.push_str("        verify:\n");
         }

@@ -82,7 +82,7 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
         if file.in_place {
             lines.push(format!("in_place {number}"));
         }
-        if let (Content::Bytes(bytes), false) = (&file.content, request.sealed) {
+        if let (Some(bytes), false) = (file.content.sent(), request.sealed) {
             body(bytes.expose(), &mut bodies);
         }
     }
@@ -109,7 +109,7 @@ pub(super) fn sealed_bodies(
 ) -> Result<Zeroizing<Vec<u8>>, BadRequest> {
     let mut bodies = Vec::new();
     for file in order.iter().filter_map(|index| request.files.get(*index)) {
-        if let Content::Bytes(bytes) = &file.content {
+        if let Some(bytes) = file.content.sent() {
             body(&seal.seal(bytes.expose()).ok_or_else(unsealed)?, &mut bodies);
         }
     }
@@ -256,6 +256,14 @@ fn file_line(file: &FileChange, directories: &[&[u8]], sealed: bool) -> Result<S
         }
         Content::Keep => "keep".to_owned(),
         Content::Generation(id) => format!("gen:{id}"),
+        Content::WithOwnKey(..) if file.before.is_none() => {
+            return Err(BadRequest::new(format!("{}: there is no key to keep", file.path)));
+        }
+        Content::WithOwnKey(_, place) if sealed => format!("sealed-own:{}", place.name()),
+        Content::WithOwnKey(bytes, _) if !is_plain_text(bytes.expose()) => {
+            return Err(BadRequest::new(format!("{}: certificates are lines", file.path)));
+        }
+        Content::WithOwnKey(_, place) => format!("own:{}", place.name()),
     };
     let before = file.before.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
     Ok(format!(
@@ -288,10 +296,7 @@ fn attributes(wanted: &Attributes) -> Result<String, BadRequest> {
 fn body_room(files: &[FileChange]) -> usize {
     files
         .iter()
-        .map(|file| match &file.content {
-            Content::Bytes(bytes) => bytes.expose().len() * 3 / 2 + 80,
-            _ => 0,
-        })
+        .map(|file| file.content.sent().map_or(0, |bytes| bytes.expose().len() * 3 / 2 + 80))
         .sum()
 }
 

@@ -114,26 +114,30 @@ def make():
     (PKI / "complete").touch()
 
 
-def sign(section, common_name, stem, days, issuer=None, kind="ec", san=NAMES, directory=PKI):
-    """One key and one certificate; self-signed without an issuer."""
+def sign(section, common_name, stem, days, issuer=None, kind="ec", san=NAMES, directory=PKI, key=None):
+    """One key, a new one or a copy of `key`, and one certificate; self-signed without an issuer."""
+    if key:
+        secret(directory / f"{stem}.key", key.read_text())
+    own = ["-key", directory / f"{stem}.key"] if key else ["-newkey", *KINDS[kind], "-nodes", "-keyout", directory / f"{stem}.key"]
     by = ["-CA", PKI / f"{issuer}.crt", "-CAkey", PKI / f"{issuer}.key"] if issuer else []
     openssl(
         *["req", "-x509", "-config", PKI / "openssl.cnf", "-extensions", section, "-subj", f"/CN={common_name}"],
-        *["-newkey", *KINDS[kind], "-nodes", "-days", str(days), *by, "-sha1" if kind == "sha1" else "-sha256"],
-        *["-keyout", directory / f"{stem}.key", "-out", directory / f"{stem}.crt"],
+        *[*own, "-days", str(days), *by, "-sha1" if kind == "sha1" else "-sha256", "-out", directory / f"{stem}.crt"],
         san=san,
     )
 
 
-def issue(name, kind="ec", san=NAMES, days=90, dates=None):
-    """A generation; `dates` = (not before, not after) as YYYYMMDDhhmmssZ instead of `days` from now."""
+def issue(name, kind="ec", san=NAMES, days=90, dates=None, key_of=None):
+    """A generation; `dates` = (not before, not after) as YYYYMMDDhhmmssZ instead of `days` from now. `key_of`: with the key
+    of that generation."""
     d = PKI / name
     d.mkdir(exist_ok=True)
     common_name = san.split(",")[0].removeprefix("DNS:")
     if dates:
         request(d, kind, common_name, san, dates)
     else:
-        sign("leaf", common_name, "leaf", days, issuer="int", kind=kind, san=san, directory=d)
+        key = PKI / key_of / "privkey.pem" if key_of else None
+        sign("leaf", common_name, "leaf", days, issuer="int", kind=kind, san=san, directory=d, key=key)
     lay_out(d, (d / "leaf.crt").read_text(), (PKI / "int.crt").read_text(), (d / "leaf.key").read_text())
     (d / "leaf.crt").unlink()
     (d / "leaf.key").unlink()

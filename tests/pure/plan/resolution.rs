@@ -156,8 +156,10 @@ fn what_is_missing_is_said() {
     insta::assert_snapshot!(refused(&files), @"the profile 'files' has no reload command for this kind of host: give the task `reload:`, or `reload: none` if the service picks up new files by itself");
     let shared = wanted(&["postfix", "dovecot"]);
     insta::assert_snapshot!(refused(&shared), @"dest.cert is missing: postfix, dovecot has no usual path here");
-    let keyless = wanted_for(&["haproxy"], &[AUTHORITY.leaf(&["a.example"])], false);
-    insta::assert_snapshot!(refused(&keyless), @"/etc/haproxy/certs/site.pem holds certificate and key in one file, so source.key is needed");
+    let keyless = |service| wanted_for(&[service], &[AUTHORITY.leaf(&["a.example"])], false);
+    insta::assert_snapshot!(refused(&keyless("tomcat")), @"/etc/tomcat10/tls/keystore.p12 holds certificate and key in one file, so source.key is needed");
+    // The host can join a key that it has with certificates, as text.
+    assert_eq!(desired(&keyless("haproxy")).kept_keys.len(), 1);
 }
 
 #[test]

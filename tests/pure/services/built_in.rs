@@ -225,9 +225,9 @@ fn paths_in_use_are_read_out_of_each_service() {
     assert_eq!(
         paths(
             "haproxy",
-            "  bind :443 ssl crt /a.pem crt site.pem alpn h2\n  bind :8443 ssl crt /etc/haproxy/certs/\n"
+            "  bind :443 ssl crt /a.pem crt site.pem alpn h2\n  bind :8443 ssl crt /etc/haproxy/certs/\ncrt-list /b.pem\n"
         ),
-        "Combined /a.pem\nCombined /etc/ssl/private/site.pem\nCombined /etc/haproxy/certs/"
+        "Combined /a.pem\nCombined /etc/ssl/private/site.pem\nCombined /etc/haproxy/certs\nCombined /b.pem"
     );
     assert_eq!(
         paths(

@@ -11,6 +11,7 @@ pub(crate) mod host;
 mod in_place;
 mod lock;
 mod many;
+mod own_key;
 mod paths;
 mod sealed;
 mod tools;

@@ -134,12 +134,24 @@ stage_content() {
   text) body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   base64) { body || echo '!'; } | base64 -d >"$stage_to" 2>"$work.err" || stage_unwritten;;
   sealed) sealed_body >"$stage_to" 2>"$work.err" || stage_unwritten;;
+  own:*) stage_with_key "${v##*:}" body >"$stage_to" 2>"$work.err" || stage_unwritten;;
+  sealed-own:*) stage_with_key "${v##*:}" sealed_body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   keep) cp -p -- "$stage_live" "$stage_to" 2>"$work.err" || fail stage cannot_copy_the_file err "" $i;;
   gen:*)
     v=${v##*gen:}
     cp -p -- "${stage_live%/*}/.certroll/$v/$stage_name" "$stage_to" 2>"$work.err" || fail stage there_is_no_such_generation err "" $i;;
   esac
   step written
+}
+
+# A body, with the key of the file that is there before (first) or behind it.
+stage_with_key() {
+  [ "$1" = last ] || stage_key || return 1
+  "$2" || return 1
+  [ "$1" = first ] || stage_key
+}
+stage_key() {
+  awk '/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/ { k = 1 } k { print } /^-----END [A-Z0-9 ]*PRIVATE KEY-----/ { k = 0 }' "$stage_live"
 }
 
 # A shell's echo says no more than "I/O error": the free space tells.
