@@ -73,6 +73,8 @@ pub fn renewed(host: &Host, service: &Service) {
     host.apply(&task, "unchanged");
     assert_eq!(host.state_with_times(service), state);
     assert_eq!(host.sh(service.reloads), reloaded);
+    refuses_a_bad_pair(host, service, "gen2");
+    assert_eq!(host.sh(service.reloads), reloaded);
 
     for generation in ["gen3-rsa", "gen4-p384"] {
         let task = Task::of(service, generation);
@@ -85,6 +87,19 @@ pub fn renewed(host: &Host, service: &Service) {
     }
     // The control of the comparison above.
     assert_ne!(host.sh(service.reloads), reloaded);
+}
+
+/// A key that is not the certificate's, the controller's as well as the one that the host keeps, is told before anything
+/// changes; `served` stays.
+pub fn refuses_a_bad_pair(host: &Host, service: &Service, served: &str) {
+    let state = host.state_with_times(service);
+    for key in ["gen1", "keep"] {
+        let ran = host.run("apply", &[Task::of(service, "gen4-p384").with_key(key)], &[]);
+        assert_ne!(ran.code, 0, "{key}: {ran}");
+        assert!(ran.to_string().contains("belong"), "{key}: {ran}");
+        assert_eq!(host.state_with_times(service), state, "{key}: {ran}");
+        host.expect(service, served);
+    }
 }
 
 /// A handshake that shows another certificate, a check of the operator's that fails.

@@ -273,6 +273,15 @@ impl Task {
         }
     }
 
+    /// The key of another generation than the certificate's, or `keep`.
+    pub fn with_key(mut self, of: &str) -> Self {
+        let (before, rest) = self.files.split_once("key: '").unwrap();
+        let (_, after) = rest.split_once('\'').unwrap();
+        let key = if of == "keep" { of.to_owned() } else { format!("'PKI/{of}/privkey.pem'") };
+        self.files = format!("{before}key: {key}{after}");
+        self
+    }
+
     /// Other services than those of [`Task::of`].
     pub fn services(mut self, services: &str) -> Self {
         services.clone_into(&mut self.services);

@@ -1,5 +1,6 @@
 //! After a roll back: the old certificate is served again, or it is said that it is not.
 
+use crate::services_rollout::main_job::refuses_a_bad_pair;
 use crate::services_rollout::service::{HITCH, LIGHTTPD, MOSQUITTO, NGINX, Service};
 use crate::services_rollout::site::{Task, host, step};
 
@@ -67,6 +68,7 @@ fn a_server_that_keeps_both_kinds_of_key_is_found_out_and_started_anew() {
     host.apply(&Task::of(&MOSQUITTO, "gen2"), "changed");
     host.expect(&MOSQUITTO, "gen2");
     host.apply(&Task::of(&MOSQUITTO, "gen2"), "unchanged");
+    refuses_a_bad_pair(&host, &MOSQUITTO, "gen2");
 
     let ran = host.apply(&Task::of(&MOSQUITTO, "gen3-rsa").attempts(4), "rolled_back");
 
