@@ -121,15 +121,23 @@ impl<'a> Findings<'a> {
             };
             // A file that nobody is known to read is what the unknown reader has; of several the one below its name.
             let is_known = |one: &FoundCertificate| same(one) && one.service.is_some();
+            let below = |one: &FoundCertificate, name: &str| {
+                one.file.iter().flat_map(|file| file.split('/')).any(|part| part == name)
+            };
             let is_named = |one: &FoundCertificate| {
-                let below = |name: &String| {
-                    one.file.iter().flat_map(|file| file.split('/')).any(|part| part == name)
-                };
-                same(one) && owner.as_ref().is_some_and(below)
+                same(one) && owner.as_ref().is_some_and(|name| below(one, name))
+            };
+            // What lies below the name of another that runs is that one's, though the same certificate is in it.
+            let may_be = |one: &FoundCertificate| {
+                let names = self.readings.services.iter().map(|service| &service.profile.name);
+                same(one)
+                    && !names
+                        .filter(|name| Some(*name) != owner.as_ref())
+                        .any(|name| below(one, name))
             };
             let place = found.iter().position(is_known);
             let place = place.or_else(|| found.iter().position(is_named));
-            let place = place.or_else(|| found.iter().position(same));
+            let place = place.or_else(|| found.iter().position(may_be));
             if let Some(one) = place.and_then(|place| found.get_mut(place)) {
                 if one.service.is_none() {
                     one.remarks.push("no configuration that was read names the file".to_owned());

@@ -132,7 +132,9 @@ fn every_certificate_of_a_host_is_told_with_what_is_served() {
     ] {
         assert!(report.contains(row), "{row}: {report}");
     }
-    let lines = found(&ran);
+    // A process of Postfix' that is still there may have the certificate whose file is gone, and shows it.
+    let mut lines = found(&ran);
+    lines.retain(|line| !line.starts_with("postfix -: only_served"));
     // Neither a link nor a hashed name is a file of its own.
     let mut wanted = vec![
         "- /etc/letsencrypt/live/www/fullchain.pem: unused",
