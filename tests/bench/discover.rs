@@ -56,7 +56,7 @@ fn tell(hosts: usize, costs: &[Cost]) -> io::Result<()> {
     let many = hosts as f64;
     writeln!(
         out,
-        "discover: {hosts} hosts with {}, {cores} cores for all of it; load before: {}",
+        "discover: {hosts} hosts with {}, {cores} cores for all of it; load average {}",
         SERVICES.join(" and "),
         fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default()
     )?;
