@@ -217,7 +217,7 @@ fn try_it(example: &Example) {
     let address = host.split("ansible_host=").nth(1).unwrap().split(' ').next().unwrap();
     let connect = format!("exec 3<>/dev/tcp/{address}/{}", example.port);
     let end = Instant::now() + Duration::from_secs(60);
-    while !fleet.controller("bash", &["-c", &connect]).status().unwrap().success() {
+    while !fleet.controller("bash", &["-c", &connect]).output().unwrap().status.success() {
         assert!(Instant::now() < end, "nobody listens for {}", example.playbook);
         std::thread::sleep(Duration::from_millis(100));
     }
