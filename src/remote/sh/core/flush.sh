@@ -23,6 +23,7 @@ flush() {
 # a minute, or for ever.
 find_synctool() {
   if have fsync; then synctool=fsync; return; fi
+  unless_outlived
   synctool=hung find_says=
   flush_run $t_probe sync --version >"$work.out" 2>&1
   [ $rc != 124 ] || return 0

@@ -6,13 +6,15 @@
 # SECONDS ARG... -> rc (124: timed out, 125: too much output, 126: no scratch space), output in $work.out
 run() {
   run_limit=$1; shift
-  # A recovery that outlives its program, which had the lock, begins nothing.
-  [ -z "$in_recovery" ] || { start_time $$; [ "$boot_id.$$.$v" = "$lock_token" ]; } || exit 1
+  unless_outlived
   { true >"$work.out"; } 2>/dev/null || { rc=126; return; }
   { run_named; give_back_signals; umask "$mask"; exec $new_session "$@"; } </dev/null >"$work.out" 2>&1 3<&- &
   [ -e /proc/self/stat ] || { start_time $!; { echo "$! $v" >"$work.cmd"; } 2>/dev/null; }
   watch $! "$run_limit"
 }
+
+# A recovery that outlives its program, which had the lock, begins nothing: what it writes beside the lock nobody removes.
+unless_outlived() { [ -z "$in_recovery" ] || { start_time $$; [ "$boot_id.$$.$v" = "$lock_token" ]; } || exit 1; }
 
 # A command and its limit in one encoded text, as requests have them.
 run_encoded() { run_encoded_limit=${1%% *}; words "${1#* }"; eval "run $run_encoded_limit $cmd"; }
