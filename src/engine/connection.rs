@@ -113,6 +113,11 @@ impl HostConnection {
         }
     }
 
+    /// Whether it leads nowhere: the controller itself.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.over, Over::Controller)
+    }
+
     /// Which machine it leads to, as far as that is known before connecting: address and port, and the way there,
     /// since the same address behind another bastion is another machine.
     pub(crate) fn machine(&self) -> String {

@@ -10,6 +10,7 @@
 mod ask;
 mod beyond;
 mod chain;
+mod client;
 mod dial;
 mod handshake;
 mod offer;
@@ -24,6 +25,7 @@ mod verdict;
 pub use ask::ask;
 pub use beyond::beyond_judging;
 pub(crate) use chain::missing_issuer;
+pub(crate) use client::{ClientPair, TlsClient};
 pub(crate) use dial::Onwards;
 pub use dial::{Dial, Resolving, Stream, Tcp};
 pub use handshake::handshake;

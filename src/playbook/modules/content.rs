@@ -34,7 +34,7 @@ pub(crate) fn content(
         return Ok(Some(FileContent { bytes, name: None, mode: None, secret: false }));
     }
     let here = match task.module.name {
-        "copy" => arguments.flag("remote_src") != Some(true),
+        "copy" | "uri" => arguments.flag("remote_src") != Some(true),
         "template" => true,
         _ => false,
     };

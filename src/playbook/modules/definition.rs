@@ -47,6 +47,10 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts, or one text with commas.
     Words,
+    /// Anything, as it is.
+    Any,
+    /// A mapping.
+    Entries,
     /// Taken, and without effect.
     Accepted,
 }

@@ -109,6 +109,7 @@ fn literal(argument: &Argument, node: &Node) -> Result<(), (String, String)> {
         Kind::Text | Kind::Number(..) => {
             fine(!matches!(node.value, Value::List(_) | Value::Map(_)), "one value")
         }
-        Kind::Words | Kind::Content | Kind::Mode | Kind::Accepted => Ok(()),
+        Kind::Entries => fine(matches!(node.value, Value::Map(_)), "a mapping"),
+        Kind::Words | Kind::Content | Kind::Mode | Kind::Any | Kind::Accepted => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
 //! The modules that work on hosts. Names, types and defaults are those of Ansible's documentation of each.
 
-use super::definition::Kind::{Accepted, Choice, Content, Flag, Mode, Number, Path, Text, Words};
+use super::definition::Kind::{
+    Accepted, Any, Choice, Content, Entries, Flag, Mode, Number, Path, Text, Words,
+};
 use super::definition::{Argument, Definition, of};
 
 const OWNER: Argument = of("owner", Text);
@@ -222,5 +224,39 @@ pub(super) static HOST_MODULES: &[Definition] = &[
         ],
         one_of: &[],
         exclusive: &[],
+    },
+    Definition {
+        name: "uri",
+        aliases: &[],
+        arguments: &[
+            of("url", Text).required(),
+            of("method", Text),
+            of("status_code", Words),
+            of("return_content", Flag),
+            of("headers", Entries),
+            of("body", Any),
+            of("body_format", Choice(&["raw", "json", "form-urlencoded"])),
+            of("src", Text),
+            of("remote_src", Flag),
+            of("url_username", Text).or(&["user"]),
+            of("url_password", Text).or(&["password"]),
+            of("force_basic_auth", Flag),
+            of("follow_redirects", Choice(&["safe", "all", "none", "yes", "no", "urllib2"])),
+            of("timeout", Number(1, 86_400)),
+            of("validate_certs", Flag),
+            of("ca_path", Path),
+            of("client_cert", Path),
+            of("client_key", Path),
+            of("creates", Path),
+            of("removes", Path),
+            of("http_agent", Text),
+            of("force", Accepted),
+            of("use_proxy", Accepted),
+            of("use_netrc", Accepted),
+            of("decompress", Accepted),
+            of("unredirected_headers", Accepted),
+        ],
+        one_of: &[],
+        exclusive: &[&["body", "src"]],
     },
 ];

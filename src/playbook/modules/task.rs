@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
     texts: BTreeMap<&'static str, String>,
     flags: BTreeMap<&'static str, bool>,
     lists: BTreeMap<&'static str, Vec<String>>,
+    values: BTreeMap<&'static str, Json>,
 }
 
 impl ModuleTask {
@@ -88,6 +89,12 @@ fn read(argument: &'static Argument, node: &Node, values: &mut Values<'_>, into:
                 }
             }
         }
+        Kind::Any => into.values.extend(values.json(node).map(|value| (name, value))),
+        Kind::Entries => match values.json(node) {
+            Some(value @ Json::Object(_)) => drop(into.values.insert(name, value)),
+            Some(_) => values.wrong(node, format!("'{name}' takes a mapping"), ""),
+            None => {}
+        },
         Kind::Content => {
             let text = values.json(node).map(|value| match value {
                 Json::String(text) => text,
@@ -168,6 +175,11 @@ impl Arguments {
     /// true or false, where the author said so.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.flags.get(name).copied()
+    }
+
+    /// A value as it was given.
+    pub(crate) fn value(&self, name: &str) -> Option<&Json> {
+        self.values.get(name)
     }
 
     /// A list of texts.

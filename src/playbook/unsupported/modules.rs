@@ -171,7 +171,6 @@ pub(super) const MODULES: &[Group] = &[
         ],
         "certroll works on hosts with a POSIX shell: leave Windows to Ansible",
     ),
-    (&["uri"], "use `checks:` of a `certificate` task with curl, or `command: [curl, -fsS, URL]`"),
     (&["script"], "use `command` with the script's path on the host, or `shell` with its text"),
     (&["raw"], "use `shell`: certroll needs no Python"),
     (&["expect"], "use `command` with `stdin`"),

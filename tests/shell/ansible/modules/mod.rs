@@ -3,6 +3,7 @@
 
 mod apart;
 mod facts;
+mod uri;
 
 use super::playbooks::Both;
 use crate::ansible::oracle::Ansible;

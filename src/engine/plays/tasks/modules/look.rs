@@ -98,6 +98,14 @@ pub(super) async fn slurp(action: &Action<'_>, arguments: &Arguments) -> Result<
     Ok(Done { value, ..Done::default() })
 }
 
+/// Whether there is something at a path, where its links lead.
+pub(super) async fn exists(action: &Action<'_>, path: &str) -> Result<bool, Failed> {
+    let request = ModuleRequest::new(Verb::Look, true).with("path", path).flag("follow", true);
+    let reply = ask(action, &request).await?;
+    let broken = reply.text("was") == Some("broken");
+    Ok(!broken && reply.text("state").is_some_and(|state| state != "absent"))
+}
+
 /// A file's content and what it is; `None`: there is none.
 pub(super) async fn read(
     action: &Action<'_>,

@@ -9,6 +9,7 @@ mod lineinfile;
 mod look;
 mod result;
 mod service;
+mod uri;
 
 use super::action::{Action, Done, Failed};
 use crate::playbook::certificate::RenderError;
@@ -26,6 +27,7 @@ pub(super) async fn perform(action: &Action<'_>, task: &ModuleTask) -> Result<Do
         "service" | "systemd" => service::perform(action, task, &arguments).await,
         "user" => account::user(action, &arguments).await,
         "group" => account::group(action, &arguments).await,
+        "uri" => uri::perform(action, task, &arguments).await,
         "setup" => facts::perform(action, &arguments).await,
         other => Err(Failed::module(format!("the module {other} works on no host"))),
     }
