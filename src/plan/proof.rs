@@ -4,6 +4,7 @@
 //! That happens behind a balancer whose other member was renewed before, and where the service reads other
 //! files than the task writes. Then the host itself is asked ([`candidates`]); where that tells nothing, what the service
 //! has loaded or workers that are newer than the change can prove it ([`evidence`]); else it is called *not proven* ([`judge`]).
+//! A change of nothing but configuration files is one that no handshake shows: workers alone can prove it.
 
 use super::desired::ProbeWant;
 use super::discovery;
@@ -11,6 +12,7 @@ use super::evidence::{Evidence, leaf_names};
 use super::host_plan::{Decision, FilePlan, HostPlan, SeenBefore, ServiceProof};
 use super::inspection::HostView;
 use super::request::CertificateRequest;
+use crate::host::FileRole;
 use crate::material::Certificate;
 use crate::model::{Endpoint, FileAction, Fingerprint, StartTls, Step, Via};
 use crate::verify::Served;
@@ -109,6 +111,33 @@ pub(crate) fn evidence(plan: &HostPlan, view: &HostView) -> Vec<(String, Evidenc
             found.push((probe.service.clone(), Evidence::Workers(query.clone())));
         }
     }
+    for (service, _) in configured(plan) {
+        let service = view.services().find(|one| one.want.name == service);
+        let Some(service) = service.filter(|service| service.up != Some(false)) else { continue };
+        if let Some(query) = &service.want.workers {
+            found.push((service.want.name.clone(), Evidence::Workers(query.clone())));
+        }
+    }
+    found
+}
+
+/// The services of which nothing but the configuration changes, and one of their handshakes: it shows the certificate,
+/// which was served before.
+fn configured(plan: &HostPlan) -> Vec<(&str, &ProbeWant)> {
+    let writes = || plan.files.iter().filter(|file| writes(file));
+    let only = writes().all(|file| file.want.role == FileRole::Config);
+    if plan.decision != Decision::Change || !only || writes().next().is_none() {
+        return Vec::new();
+    }
+    let mut found: Vec<(&str, &ProbeWant)> = Vec::new();
+    for place in &plan.places {
+        let probe = &place.probe;
+        let known = found.iter().any(|(service, _)| *service == probe.service);
+        let mut own = plan.places.iter().filter(|other| other.probe.service == probe.service);
+        if !known && own.all(|other| other.before == SeenBefore::Leaf(other.probe.leaf)) {
+            found.push((&probe.service, probe));
+        }
+    }
     found
 }
 
@@ -153,15 +182,38 @@ pub(crate) fn judge(
         nothing.push(why);
         required |= probe.proof_required;
     }
+    let mut unseen: Vec<String> = Vec::new();
+    for (service, probe) in configured(plan) {
+        let why = format!("only the configuration of {service} changes, which no handshake shows");
+        match evidence.iter().find(|(name, _)| name == service) {
+            Some((_, by)) => by_service.push(ServiceProof {
+                service: service.to_owned(),
+                by: by.clone(),
+                why,
+                backoff: probe.backoff,
+                required: probe.proof_required,
+            }),
+            None => {
+                required |= probe.proof_required;
+                unseen.push(why);
+            }
+        }
+    }
     plan.notes.extend(by_service.iter().map(|one| {
         let (why, service, wanted) = (&one.why, &one.service, one.by.wanted());
         format!("{why}; so no handshake can prove the change: {service} {wanted}")
     }));
     plan.by_service = by_service;
-    let unproven = nothing;
-    if unproven.is_empty() {
+    if nothing.is_empty() && unseen.is_empty() {
         return;
     }
+    for (whys, remedy) in [(&nothing, REMEDY), (&unseen, CONFIGURATION)] {
+        if !whys.is_empty() {
+            let why = whys.join("; ");
+            plan.notes.push(format!("not proven by a handshake: {why}; {remedy}"));
+        }
+    }
+    let unproven = [nothing, unseen].concat();
     let why = unproven.join("; ");
     if required && matches!(plan.decision, Decision::Change) {
         plan.decision = Decision::Blocked {
@@ -170,13 +222,16 @@ pub(crate) fn judge(
             check: None,
         };
     }
-    plan.notes.push(format!("not proven by a handshake: {why}; {REMEDY}"));
     plan.unproven = unproven;
 }
 
 /// What to do about a change that is not proven.
 const REMEDY: &str = "if a balancer or another machine answers there, name a place of this host in `verify:` \
      (`via: host`); if this host does, its service reads other files than `dest` names";
+
+/// What to do about a configuration that is not seen.
+const CONFIGURATION: &str = "the service's own check accepts it before it is live; that it is in effect is for a \
+     check of your own to show (`checks:`)";
 
 /// The handshakes that showed the wanted leaf before the change.
 fn matching(plan: &HostPlan) -> impl Iterator<Item = (usize, &ProbeWant)> {
@@ -189,9 +244,12 @@ fn matching(plan: &HostPlan) -> impl Iterator<Item = (usize, &ProbeWant)> {
 /// Whether a file with this leaf is written, and not only given another owner or mode.
 fn changes(plan: &HostPlan, leaf: Fingerprint) -> bool {
     plan.files.iter().any(|file| {
-        let writes = matches!(file.action, FileAction::Create | FileAction::Replace);
-        writes && file.want.leaf.as_ref().is_some_and(|one| one.fingerprint == leaf)
+        writes(file) && file.want.leaf.as_ref().is_some_and(|one| one.fingerprint == leaf)
     })
+}
+
+fn writes(file: &FilePlan) -> bool {
+    matches!(file.action, FileAction::Create | FileAction::Replace)
 }
 
 /// Whether another handshake with the same service showed something else before.

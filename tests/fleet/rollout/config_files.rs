@@ -110,3 +110,29 @@ fn a_configuration_that_fails_on_the_host_is_mended_by_the_one_that_comes() {
     assert_eq!((ran.code, ran.outcome("h001")), (0, "changed".to_owned()), "{ran}");
     assert_eq!(asked(&site, "h001"), "one h001");
 }
+
+#[test]
+fn a_change_of_the_configuration_alone_is_proven_by_new_workers_or_not_at_all() {
+    let Some(site) = site() else { return };
+    let only = &["--limit", "h001"];
+    let ran = site.run("apply", &shop(&site, "gen2", &answers("one"), &[]), only);
+    assert_eq!(ran.outcome("h001"), "changed", "{ran}");
+
+    let second = shop(&site, "gen2", &answers("two"), &[]);
+    let plan = site.run("plan", &second, only);
+    let note = "only the configuration of nginx changes, which no handshake shows; so no handshake can prove \
+                the change: nginx has to have new workers after it";
+    assert!(plan.stdout.contains(note), "{plan}");
+    let ran = site.run("apply", &second, only);
+    assert_eq!((ran.code, ran.outcome("h001")), (0, "changed".to_owned()), "{ran}");
+    assert!(ran.stdout.contains("newer than the change"), "{ran}");
+    assert!(!ran.stdout.contains("not proven"), "{ran}");
+    assert_eq!(asked(&site, "h001"), "two h001");
+
+    // Nobody tells nginx: its workers are the old ones, and so are the words that it answers.
+    let third = shop(&site, "gen2", &answers("three"), &["reload: false"]);
+    let ran = site.run("apply", &third, only);
+    assert_eq!((ran.code, ran.outcome("h001")), (0, "changed".to_owned()), "{ran}");
+    assert!(ran.stdout.contains("changed, not proven: only the configuration of nginx"), "{ran}");
+    assert_eq!(asked(&site, "h001"), "two h001");
+}
