@@ -22,8 +22,6 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("regex_search", regex_search);
     environment.add_filter("regex_findall", regex_findall);
     environment.add_filter("regex_escape", |text: String| fancy_regex::escape(&text).into_owned());
-    environment.add_filter("to_json", |value: &Value| Ok::<_, Error>(to_json(&json(value)?)));
-    environment.add_filter("to_nice_json", to_nice_json);
     environment.add_filter("from_json", |text: String| parsed(serde_json::from_str(&text)));
     environment.add_filter("basename", |path: String| basename(&path).to_owned());
     environment.add_filter("dirname", |path: String| dirname(&path).to_owned());
@@ -239,26 +237,6 @@ fn ascii(text: &str) -> String {
         }
     }
     out
-}
-
-fn to_nice_json(value: &Value) -> Result<String, Error> {
-    fn sorted(value: Json) -> Json {
-        match value {
-            Json::Object(map) => {
-                let mut entries: Vec<_> = map.into_iter().collect();
-                entries.sort_by(|a, b| a.0.cmp(&b.0));
-                Json::Object(entries.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-            }
-            Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
-            other => other,
-        }
-    }
-    use serde::Serialize;
-    let mut out = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
-    sorted(json(value)?).serialize(&mut serializer).map_err(|error| bad(error.to_string()))?;
-    String::from_utf8(out).map_err(|error| bad(error.to_string()))
 }
 
 fn basename(path: &str) -> &str {

@@ -4,7 +4,9 @@ use super::backslashes::{self, Literal};
 use super::engine::{Decrypt, Templates, is_template, single_expression};
 use super::evaluation;
 use super::opened::Opened;
-use super::{collections, filters, lookups, moment, omit, predicates, problems, text, yaml_text};
+use super::{
+    collections, filters, json_text, lookups, moment, omit, predicates, problems, text, yaml_text,
+};
 use crate::source::{Diagnostic, Node, Value as Source};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -43,6 +45,7 @@ impl Templates {
                 .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
             filters::add_to(&mut environment);
             collections::add_to(&mut environment);
+            json_text::add_to(&mut environment);
             text::add_to(&mut environment);
             yaml_text::add_to(&mut environment);
             predicates::add_to(&mut environment);

@@ -1,4 +1,4 @@
-//! Filters of texts, sizes and addresses; `random`, and the way into containers.
+//! Filters of texts, sizes and addresses, and the way into containers.
 //!
 //! Source of the semantics: Ansible's and Jinja's documentation; `module_utils/common/text/formatters.py`.
 
@@ -13,7 +13,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("human_readable", human_readable);
     environment.add_filter("human_to_bytes", human_to_bytes);
     environment.add_filter("urlsplit", urlsplit);
-    environment.add_filter("random", random);
+    environment.add_filter("random", super::draw::random);
+    environment.add_filter("comment", comment);
+    environment.add_filter("password_hash", super::passwords::password_hash);
     environment.add_filter("extract", extract);
     environment.add_filter("subelements", subelements);
     environment.add_filter("zip_longest", zip_longest);
@@ -156,27 +158,59 @@ fn urlsplit(url: String, part: Option<String>) -> Result<Value, Error> {
     }
 }
 
-/// A number below the given one, or an item. Python's own sequence for a seed cannot be had.
-fn random(end: &Value, options: Kwargs) -> Result<Value, Error> {
-    let start = options.get::<Option<i64>>("start")?.unwrap_or(0);
-    let step = options.get::<Option<i64>>("step")?.unwrap_or(1);
-    if options.get::<Option<Value>>("seed")?.is_some() {
-        return Err(bad("random: a seed gives Python's own numbers, which certroll does not have"));
-    }
-    options.assert_all_used()?;
-    match json(end)? {
-        Json::Array(items) if items.is_empty() => Err(bad("random: the list is empty")),
-        Json::Array(items) => Ok(from_json(&items[rand::random_range(0..items.len())])),
-        Json::Number(number) => {
-            let end = number.as_i64().ok_or_else(|| bad("random takes a whole number"))?;
-            if step <= 0 || end <= start {
-                return Err(bad("random: the range is empty"));
-            }
-            let steps = (end - start + step - 1) / step;
-            Ok(Value::from(start + step * rand::random_range(0..steps)))
+/// A text as a comment of a configuration file (Ansible, `plugins/filter/core.py`).
+fn comment(text: String, style: Option<String>, options: Kwargs) -> Result<String, Error> {
+    let style = options.get::<Option<String>>("style")?.or(style);
+    let (beginning, decoration, end) = match style.as_deref().unwrap_or("plain") {
+        "plain" => ("", "# ", ""),
+        "erlang" => ("", "% ", ""),
+        "c" => ("", "// ", ""),
+        "cblock" => ("/*", " * ", " */"),
+        "xml" => ("<!--", " - ", "-->"),
+        other => {
+            return Err(bad(format!(
+                "comment knows plain, erlang, c, cblock and xml, not {other}"
+            )));
         }
-        _ => Err(bad("random takes a number or a list")),
+    };
+    let text_of = |name: &str, usual: &str| {
+        Ok::<_, Error>(options.get::<Option<String>>(name)?.unwrap_or_else(|| usual.to_owned()))
+    };
+    let count_of = |name: &str| {
+        Ok::<_, Error>(options.get::<Option<i64>>(name)?.map_or(1, |count| count.max(0) as usize))
+    };
+    let decoration = text_of("decoration", decoration)?;
+    let bare = decoration.trim_end();
+    let newline = text_of("newline", "\n")?;
+    let (prefix, postfix) = (text_of("prefix", bare)?, text_of("postfix", bare)?);
+    let (before, after) = (count_of("prefix_count")?, count_of("postfix_count")?);
+    let (beginning, end) = (text_of("beginning", beginning)?, text_of("end", end)?);
+    options.assert_all_used()?;
+    if newline.is_empty() || before.max(after) > 1000 {
+        return Err(bad(
+            "comment: a newline is not empty, and nothing is repeated more often than 1000 times",
+        ));
     }
+    let mut out = String::new();
+    if !beginning.is_empty() {
+        out += &format!("{beginning}{newline}");
+    }
+    if prefix == newline {
+        out += &newline.repeat(before);
+    } else if !prefix.is_empty() {
+        out += &format!("{prefix}{newline}").repeat(before);
+    }
+    let lines =
+        format!("{decoration}{}", text.replace(&newline, &format!("{newline}{decoration}")));
+    out += &match decoration.is_empty() {
+        true => lines,
+        false => lines.replace(&format!("{decoration}{newline}"), &format!("{bare}{newline}")),
+    };
+    out += &format!("{newline}{postfix}").repeat(after);
+    if !end.is_empty() {
+        out += &format!("{newline}{end}");
+    }
+    Ok(out)
 }
 
 fn extract(item: &Value, container: &Value, more: Option<Value>) -> Result<Value, Error> {
