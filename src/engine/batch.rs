@@ -324,7 +324,14 @@ impl<'a> Batch<'a> {
         let task = &*chosen.task;
         self.context.ledger().tally.rescued(&end.host, outcome);
         let title = self.vars.title(task);
-        let failed = json!({"name": title, "action": task.kind.name()});
+        // As Ansible: nothing where the author gave no name, and never the role's.
+        let role =
+            task.around.role.as_ref().map_or(String::new(), |role| format!("{} : ", role.name));
+        let name = match &task.name {
+            Some(_) => title.strip_prefix(&role).unwrap_or(&title),
+            None => "",
+        };
+        let failed = json!({"name": name, "action": task.kind.name()});
         for host in sharing {
             let variables = &self.context.inputs.variables;
             variables.set(host, "ansible_failed_task", node(&failed));

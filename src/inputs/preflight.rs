@@ -13,9 +13,9 @@ use crate::event::planned::PlanRow;
 use crate::model::text::plural;
 use crate::model::{Fingerprint, HostName};
 use crate::plan::request::CertificateRequest;
-use crate::playbook::TaskKind;
 use crate::playbook::certificate::{CertificateTask, Confirm, RenderError};
 use crate::playbook::modules::{self, ModuleTask};
+use crate::playbook::{Task, TaskKind};
 use crate::source::{Diagnostic, Diagnostics, Node};
 use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
@@ -125,7 +125,7 @@ impl Preflight<'_> {
             let variables = &self.inputs.variables;
             for (chosen, scope) in at.foresee(variables, &vars, host, every().cloned()) {
                 match scope {
-                    Ok(scope) => self.task(&chosen, host, &scope),
+                    Ok(scope) => self.task(&vars, &chosen, host, &scope),
                     Err(problems) => self.report.extend(problems, host),
                 }
             }
@@ -149,7 +149,7 @@ impl Preflight<'_> {
         }
     }
 
-    fn task(&mut self, chosen: &ChosenTask<'_>, host: &HostName, scope: &Scope) {
+    fn task(&mut self, vars: &PlayScope, chosen: &ChosenTask<'_>, host: &HostName, scope: &Scope) {
         let task = &chosen.task;
         if let TaskKind::Include(_) = task.kind {
             // The walk has rendered what it includes.
@@ -176,7 +176,7 @@ impl Preflight<'_> {
                 }
             }
             for wanted in &task.notify {
-                if let Err(problem) = self.handler(chosen, wanted, &scope) {
+                if let Err(problem) = self.handler(vars, chosen, host, wanted, &scope) {
                     self.report.add(*problem, Some(host));
                 }
             }
@@ -229,17 +229,26 @@ impl Preflight<'_> {
         }
     }
 
+    /// The names of a handler, rendered with what it sees itself.
+    fn answers_to(&self, vars: &PlayScope, host: &HostName, handler: &Task) -> Vec<String> {
+        let scope = Some(handler).filter(|handler| handler.is_called_by_template());
+        let scope = scope.map(|handler| self.inputs.variables.task_scope(vars, host, handler));
+        handler.answers_to(scope.and_then(Result::ok).as_ref())
+    }
+
     /// Each notified name is a handler's. Names may be templates, on either side.
     fn handler(
         &self,
+        vars: &PlayScope,
         chosen: &ChosenTask<'_>,
+        host: &HostName,
         wanted: &Node,
         scope: &Scope,
     ) -> Result<(), Box<Diagnostic>> {
         // Whatever else is wrong with the name is said where it is rendered.
         let Ok(Some(name)) = scope.text_unless_omitted(wanted) else { return Ok(()) };
         let known: Vec<String> =
-            chosen.at.handlers().flat_map(|one| one.task.answers_to(scope)).collect();
+            chosen.at.handlers().flat_map(|one| self.answers_to(vars, host, &one.task)).collect();
         if known.contains(&name) {
             return Ok(());
         }

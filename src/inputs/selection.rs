@@ -247,7 +247,10 @@ impl<'p> PlayAt<'p> {
                             added.into_iter().rev().for_each(|one| ahead.push_front(one))
                         }
                         // What it would set is anybody's guess.
-                        Ok(None) => later.extend([ANYTHING.to_owned()]),
+                        Ok(None) => {
+                            later.extend([ANYTHING.to_owned()]);
+                            variables.foresee_anything(host);
+                        }
                         Err(problems) => {
                             seen.push((chosen, Err(problems)));
                             continue;
@@ -261,7 +264,10 @@ impl<'p> PlayAt<'p> {
                                 variables.set(host, &name, value);
                             }
                         }
-                        Ok(None) => later.extend([ANYTHING.to_owned()]),
+                        Ok(None) => {
+                            later.extend([ANYTHING.to_owned()]);
+                            variables.foresee_anything(host);
+                        }
                         Err(problems) => {
                             seen.push((chosen, Err(problems)));
                             continue;

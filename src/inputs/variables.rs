@@ -11,7 +11,7 @@ use crate::inventory::Inventory;
 use crate::model::HostName;
 use crate::playbook::{Play, Task};
 use crate::source::{Diagnostics, Mapping, Node, Value, Vars};
-use crate::template::{HostVars, Scope, facts};
+use crate::template::{ANYTHING, HostVars, Scope, facts};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,6 +142,12 @@ impl Variables {
         for host in hosts.iter().filter(|_| !names.is_empty()) {
             all.entry(host.clone()).or_default().extend(names.iter().map(|&name| name.to_owned()));
         }
+    }
+
+    /// What a play will set for this host is anybody's guess: so it is from the next play on.
+    pub(crate) fn foresee_anything(&self, host: &HostName) {
+        let mut foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner);
+        foreseen.all.entry(host.clone()).or_default().insert(ANYTHING.to_owned());
     }
 
     /// The names that earlier plays will set for a host.

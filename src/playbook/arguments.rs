@@ -72,6 +72,7 @@ pub(super) fn command(
     let mut spec = CommandSpec {
         words: Vec::new(),
         shell,
+        other_shell: false,
         chdir: None,
         creates: None,
         removes: None,
@@ -108,6 +109,7 @@ pub(super) fn command(
         // `/bin/sh` by another name.
         spec.words = vec![program, Node::text("-c"), line.clone()];
         spec.shell = false;
+        spec.other_shell = true;
     }
     if spec.words.is_empty() {
         found.push(Diagnostic::error(format!("{module} has no command")).at(value.span.as_ref()));

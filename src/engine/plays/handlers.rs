@@ -6,7 +6,7 @@ use crate::inputs::selection::{ChosenTask, Place};
 use crate::model::{HostName, Outcome};
 use crate::playbook::Task;
 use crate::source::{Diagnostic, Diagnostics};
-use crate::template::TemplateError;
+use crate::template::{Scope, TemplateError};
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
@@ -64,22 +64,27 @@ pub(super) fn wanted(
 /// The handlers that answer to a name: the first that has it, and all that listen to it (Ansible,
 /// `plugins/strategy/__init__.py`, `search_handlers_by_notification`).
 fn answering(batch: &Batch<'_>, host: &HostName, name: &str) -> Vec<Place> {
-    let scope = batch.context.inputs.variables.scope(&batch.vars, host).ok();
-    let scope = scope.as_ref();
+    let variables = &batch.context.inputs.variables;
+    let scope = |handler: &ChosenTask<'_>| -> Option<Scope> {
+        let task = Some(&handler.task).filter(|task| task.is_called_by_template())?;
+        variables.task_scope(&batch.vars, host, task).ok()
+    };
     let handlers: Vec<ChosenTask<'_>> = batch.at.handlers().collect();
     // Of several that have the name the play's own counts before those of roles, and of roles the last; within one
     // list it is the first.
     let lists = handlers.chunk_by(|one, next| same_role(&one.task, &next.task));
     let lists: Vec<_> = lists.collect();
     let named = lists.iter().rev().find_map(|list| {
-        list.iter().find(|handler| handler.task.is_called(name, scope)).map(|found| found.place)
+        let mut list = list.iter();
+        let found = list.find(|handler| handler.task.is_called(name, scope(handler).as_ref()));
+        found.map(|found| found.place)
     });
     let mut found: Vec<Place> = named.into_iter().collect();
     let mut seen = Vec::new();
     for handler in lists.iter().rev().flat_map(|list| list.iter()) {
         let title = handler.task.title();
         let again = handler.task.name.is_some() && seen.contains(&title);
-        if handler.task.listens_to(name, scope) && !again {
+        if handler.task.listens_to(name, scope(handler).as_ref()) && !again {
             seen.push(title);
             found.extend(Some(handler.place).filter(|place| Some(*place) != named));
         }

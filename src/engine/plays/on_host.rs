@@ -35,7 +35,11 @@ pub(super) async fn on_host(
             let mut ends = Vec::with_capacity(iterations.len());
             // It was rendered with the items.
             let wait = pause(task.looping.as_ref(), &scope).unwrap_or_default();
+            // What one item sets the next ones see.
+            let mut set: Vec<(String, Node)> = Vec::new();
             for (scope, label) in iterations {
+                let facts = set.iter().cloned();
+                let scope = facts.fold(scope, |scope, (name, value)| scope.with(name, value));
                 if !ends.is_empty() && !context.pauses(wait, closing).await {
                     let why = "interrupted between two items";
                     let failure = failure::before_commit(&title, Step::Task, why);
@@ -46,6 +50,7 @@ pub(super) async fn on_host(
                 if let Some(looping) = &task.looping {
                     end.name_item(looping, &scope);
                 }
+                set.extend(end.facts.iter().cloned());
                 ends.push((label, end));
             }
             ends

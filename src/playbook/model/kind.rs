@@ -173,6 +173,8 @@ pub struct CommandSpec {
     pub words: Vec<Node>,
     /// Through `/bin/sh -c`.
     pub shell: bool,
+    /// The words are another shell, `-c` and its line (`executable` of `shell`).
+    pub other_shell: bool,
     /// Directory.
     pub chdir: Option<Node>,
     /// Skips when this exists.

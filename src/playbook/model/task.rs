@@ -142,6 +142,12 @@ impl Task {
         self.listen.iter().any(|own| self.rendered(own, scope) == topic)
     }
 
+    /// Whether the names that it answers to depend on variables: those that the handler itself sees.
+    pub fn is_called_by_template(&self) -> bool {
+        let names = self.own_name().into_iter().chain(self.listen.iter().map(String::as_str));
+        names.into_iter().any(is_template)
+    }
+
     fn rendered(&self, text: &str, scope: Option<&Scope>) -> String {
         let Some(scope) = scope.filter(|_| is_template(text)) else { return text.to_owned() };
         let node = Node { value: Value::Text(text.to_owned()), span: self.span.clone() };
@@ -149,12 +155,12 @@ impl Task {
     }
 
     /// The names that it answers to as a handler, rendered as far as they can be.
-    pub fn answers_to(&self, scope: &Scope) -> Vec<String> {
+    pub fn answers_to(&self, scope: Option<&Scope>) -> Vec<String> {
         let own = self.own_name().map(str::to_owned);
         std::iter::once(self.title())
             .chain(own)
             .chain(self.listen.iter().cloned())
-            .map(|text| self.rendered(&text, Some(scope)))
+            .map(|text| self.rendered(&text, scope))
             .collect()
     }
 

@@ -8,6 +8,8 @@
     reason = "a test fails by it; a test has no callers"
 )]
 
+mod rules;
+
 use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
 use crate::common::skip;
 use std::fs;

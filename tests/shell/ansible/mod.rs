@@ -10,4 +10,5 @@ mod oracle;
 mod patterns;
 mod playbooks;
 mod random;
+mod reach;
 mod structure;

@@ -19,9 +19,8 @@ pub(super) async fn perform(action: &Action<'_>, spec: &CommandSpec) -> Result<D
     if action.check {
         return Ok(action.in_check_mode());
     }
-    let command = request.command.clone();
     let result = run(action, &request).await?;
-    judge(&command, &result)
+    judge(&request, spec.other_shell, &result)
 }
 
 fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Failed> {
@@ -76,8 +75,9 @@ pub(super) async fn run(
 }
 
 /// As Ansible registers it: a list of words, or the text of a shell.
-fn cmd(command: &CommandLine) -> Json {
+fn cmd(command: &CommandLine, other_shell: bool) -> Json {
     match command {
+        CommandLine::Argv(words) if other_shell => json!(words.last()),
         CommandLine::Argv(words) => json!(words),
         CommandLine::Shell(text) => json!(text),
     }
@@ -111,12 +111,30 @@ fn moment(text: &str) -> Option<(String, i64)> {
     fits.then(|| (format!("{date} {time}.{micros:06}"), seconds * 1_000_000 + micros))
 }
 
-fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> {
+/// Which file made it needless, in Ansible's words.
+fn needless(request: &CommandRequest) -> (String, String) {
+    let (path, state) = match (&request.creates, &request.removes) {
+        (Some(path), _) => (path.as_str(), "exists"),
+        (None, Some(path)) => (path.as_str(), "does not exist"),
+        (None, None) => ("", "exists"),
+    };
+    (
+        format!("skipped, since {path} {state}"),
+        format!("Did not run command since '{path}' {state}"),
+    )
+}
+
+fn judge(
+    request: &CommandRequest,
+    other_shell: bool,
+    result: &CommandResult,
+) -> Result<Done, Failed> {
+    let command = &request.command;
     let stdout = printable(&result.stdout, SHOWN).trim_end_matches('\n').to_owned();
     let stderr = printable(&result.stderr, SHOWN).trim_end_matches('\n').to_owned();
     let lines = |text: &str| json!(text.lines().collect::<Vec<_>>());
     let value = [
-        ("cmd", cmd(command)),
+        ("cmd", cmd(command, other_shell)),
         ("rc", json!(result.rc)),
         ("stdout_lines", lines(&stdout)),
         ("stderr_lines", lines(&stderr)),
@@ -126,7 +144,10 @@ fn judge(command: &CommandLine, result: &CommandResult) -> Result<Done, Failed> 
     let mut value: Map<String, Json> =
         value.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     if result.skipped {
-        value.insert("msg".to_owned(), json!("nothing to do, because of `creates` or `removes`"));
+        let (stdout, message) = needless(request);
+        value.insert("stdout_lines".to_owned(), lines(&stdout));
+        value.insert("stdout".to_owned(), json!(stdout));
+        value.insert("msg".to_owned(), json!(message));
         let message = Some("nothing to do, because of `creates` or `removes`".to_owned());
         return Ok(Done { message, value, ..Done::default() });
     }
