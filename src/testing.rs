@@ -9,7 +9,7 @@ pub mod host {
         ContainerState, Content, Enclosed, Engine, Family, FileChange, FileFacts, FileRole,
         FileState, Held, HeldAs, HostFacts, HostKind, InspectCommand, Inspection,
         InspectionVariant, JournalState, KeyOrder, Limits, LockHolder, NewDirectory, ProcessFacts,
-        ProcessQuery, Recovered, RecoveredEnd, RegularFile, RolledBack, RunningCheck,
+        ProcessQuery, Recovered, RecoveredEnd, RegularFile, RolledBack, RunningCheck, Seed,
         ServiceCommands, Staged, StateDirs, StepFailure, TimedCommand, Tools, TransactionId,
         TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
     };

@@ -222,7 +222,7 @@ if [ "$releases" = all ]; then
     for release in "${bases[@]}"; do say "versions of $release"; tests/fleet/fleet versions --release "$release"; done
     phase "docs/hosts.md" python3 tests/fleet/hosts_page.py "$work/hosts"
 elif [ "$services" = all ]; then
-    phase "services that are installed first" tests fleet "$cores" --include-ignored services_rollout::apart::
+    phase "services that are installed first" tests fleet "$cores" --include-ignored services_rollout::apart:: services_rollout::imports::
 else
 
 # ---------------------------------------------------------------- checking

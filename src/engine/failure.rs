@@ -236,13 +236,14 @@ pub(crate) fn last_lines(output: &str) -> Vec<String> {
     lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
+/// What is said of files that are neither the new nor the old ones.
+pub(crate) const MODIFIED: &str =
+    "which another process modified meanwhile and which was left alone";
+
 fn after_rollback(rollback: &RolledBack) -> String {
     if !rollback.is_complete() {
         let left: Vec<_> = rollback.conflicts.iter().map(ToString::to_string).collect();
-        return format!(
-            "rolled back except for {}, which another process modified meanwhile and which was left alone",
-            left.join(", ")
-        );
+        return format!("rolled back except for {}, {MODIFIED}", left.join(", "));
     }
     let mut state = ALL_OLD.to_owned();
     for service in &rollback.services {

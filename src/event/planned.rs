@@ -32,7 +32,7 @@ pub(crate) struct PlannedTask {
 pub(crate) struct PlannedCommand {
     /// The service whose command it is; none for the operator's own checks.
     pub service: Option<String>,
-    /// `validate`, `reload`, `recover`, `check`.
+    /// `validate`, `export`, `reload`, `recover`, `check`.
     pub purpose: String,
     /// In one line, for people.
     pub command: String,

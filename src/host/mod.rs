@@ -31,6 +31,6 @@ pub use reports::{
 };
 pub(crate) use reports::{Reloaded, ServiceBack, Validation};
 pub use transaction::{
-    Attributes, BootRecipe, Content, FileChange, FileRole, KeyOrder, Limits, NewDirectory,
+    Attributes, BootRecipe, Content, FileChange, FileRole, KeyOrder, Limits, NewDirectory, Seed,
     ServiceCommands, TransactionId, TransactionRequest, ValidateStep, ValidateVia,
 };

@@ -229,6 +229,21 @@ pub struct ServiceCommands {
     pub recover: Option<TimedCommand>,
     /// How to see that it runs.
     pub running: Option<RunningCheck>,
+    /// The files are a spool, and what its store has now is written there first.
+    pub seed: Option<Seed>,
+}
+
+/// Writes the pair that a service's own store has to where the old files are kept: it becomes what was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// The command. `{name}` of [`names`](Self::names) is where it writes.
+    pub command: CommandLine,
+    /// Placeholders, and the live path of the file that each stands for: all are files of the request.
+    pub names: Vec<(String, RemotePath)>,
+    /// Its whole process group is ended after this.
+    pub timeout: Duration,
+    /// Without it nothing is changed; `false`: the operator goes on without a way back.
+    pub needed: bool,
 }
 
 /// One check.

@@ -101,6 +101,8 @@ pub(crate) struct Options {
     pub any_errors_fatal: bool,
     /// `--lock-timeout`: for how long another run's lock is waited for.
     pub lock_timeout: Option<Duration>,
+    /// `--allow-experimental`: profiles that were never run on the real thing may be used.
+    pub allow_experimental: bool,
     /// `plan --exit-code`: pending changes have an exit code of their own.
     pub pending_exit_code: bool,
     /// A play that matches no host is no error.

@@ -81,6 +81,11 @@ impl<'p> PlayAt<'p> {
         self.book_index
     }
 
+    /// Whether profiles that were never run on the real thing may be used.
+    pub(crate) fn allows_experimental(self) -> bool {
+        self.project.options.allow_experimental
+    }
+
     /// Where its relative paths start.
     pub(crate) fn directory(self) -> &'p Path {
         self.play.directory.as_deref().unwrap_or(&self.book.playbook.directory)

@@ -88,6 +88,7 @@ pub(crate) fn want(
         seals,
         profiles,
         roots,
+        allow_experimental: chosen.at.allows_experimental(),
         notes,
     };
     let variants = match Variants::of(&wanted) {

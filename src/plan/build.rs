@@ -10,6 +10,7 @@ use super::file_plan::plan_file;
 use super::host_plan::{Decision, FilePlan, HostPlan, PlannedPlace, SeenBefore};
 use super::inspection::{HostView, LookFailure, PlaceView};
 use super::obstacles::obstacle_to_all;
+use super::spool;
 use crate::material::Certificate;
 use crate::model::text::printable;
 use crate::model::{FileAction, Step, Timestamp};
@@ -67,6 +68,10 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     }
     if matches!(decision, Decision::Change | Decision::ReloadOnly) {
         notes.extend(wrong_names(view, &places));
+        let judged = spool::judge(view, &files, &places, &mut notes);
+        decision = judged.unwrap_or(decision);
+    }
+    if matches!(decision, Decision::Change | Decision::ReloadOnly) {
         decision = unverifiable(view, &places).unwrap_or(decision);
     }
     if decision == Decision::ReloadOnly {

@@ -79,7 +79,7 @@ fn is_path(name: &str) -> bool {
 }
 
 /// As shell text; placeholders stay, `{template}` is the file written before.
-fn in_shell(command: &CommandLine) -> String {
+pub(super) fn in_shell(command: &CommandLine) -> String {
     match command {
         CommandLine::Shell(text) => {
             let file = |name: &str| (name == "template").then(|| TEMPLATE.to_owned());

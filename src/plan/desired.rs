@@ -4,7 +4,7 @@
 //! ([`CertificateRequest`](super::request::CertificateRequest)).
 
 use crate::host::{
-    Attributes, Container, FileRole, KeyOrder, ProcessQuery, RunningCheck, TimedCommand,
+    Attributes, Container, FileRole, KeyOrder, ProcessQuery, RunningCheck, Seed, TimedCommand,
     TransactionId, ValidateStep,
 };
 use crate::material::Certificate;
@@ -165,10 +165,29 @@ pub struct ServiceWant {
     pub watches_renames: bool,
     /// The program without which the service is not installed.
     pub program: Option<String>,
+    /// Takes the pair up into a store of its own; [`reload`](Self::reload) begins with it.
+    pub import: Option<ImportWant>,
+    /// What its profile was written from, where that was never run on the real thing.
+    pub experimental: Option<String>,
+    /// That it replaces files itself that it dislikes, in its profile's words.
+    pub overwrites: Option<String>,
     /// What a reload costs those who are connected.
     pub reload_costs: Option<String>,
     /// What an operator should know before the first rollout.
     pub caveats: Vec<String>,
+}
+
+/// How a service takes the pair up that lies in a spool.
+#[derive(Clone, Debug)]
+pub struct ImportWant {
+    /// Takes it up.
+    pub command: TimedCommand,
+    /// Where the pair lies then, for people.
+    pub store: String,
+    /// Which of the task's certificates it is, from 0.
+    pub pair: usize,
+    /// Writes what the store has into the spool; `None`: it gives nothing away.
+    pub seed: Option<Seed>,
 }
 
 /// A service's container, and how it is told.
@@ -306,6 +325,10 @@ pub struct DesiredState {
     pub boot_guard: bool,
     /// A key may be sent although sudo records what it is given.
     pub allow_input_log: bool,
+    /// A store may take a pair up although what it has before cannot come back.
+    pub allow_no_way_back: bool,
+    /// Profiles that were never run on the real thing may be used.
+    pub allow_experimental: bool,
     /// What to do where a service does not run.
     pub when_stopped: WhenStopped,
     /// Good to know, from the material checks and the profiles.

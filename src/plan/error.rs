@@ -33,6 +33,12 @@ pub enum PlanError {
          `reload: none` if the service picks up new files by itself"
     )]
     NoReload(String),
+    /// The profile imports, but not on such a host.
+    #[error("the profile '{0}' has no import command for this kind of host")]
+    NoImport(String),
+    /// A store takes up one pair.
+    #[error("the profile '{0}' imports one certificate: give each one a task of its own")]
+    ImportsOne(String),
     /// The profile has no sealed boot.
     #[error("the profile '{0}' knows no `validate: boot`")]
     NoSealedBoot(String),

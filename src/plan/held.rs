@@ -52,6 +52,7 @@ impl HeldTask {
             seals: Vec::new(),
             profiles: self.profiles.clone(),
             roots: Vec::new(),
+            allow_experimental: false,
             notes: Vec::new(),
         };
         let mut places = Vec::new();

@@ -47,6 +47,8 @@ fn of_service(service: &ServiceWant) -> Vec<PlannedCommand> {
     let checks = service.validate.iter();
     let mut all: Vec<PlannedCommand> =
         checks.map(|check| one("validate", check.label.clone(), exactly(&check.step))).collect();
+    let export = service.import.as_ref().and_then(|import| import.seed.as_ref());
+    all.extend(export.map(|seed| one("export", seed.command.brief(), exactly(seed))));
     let named = [("reload", &service.reload), ("recover", &service.recover)];
     all.extend(named.into_iter().filter_map(|(purpose, command)| {
         let command = command.as_ref()?;

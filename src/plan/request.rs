@@ -33,6 +33,8 @@ pub struct CertificateRequest {
     pub profiles: Vec<Arc<Profile>>,
     /// The roots that `verify.trust` names, loaded.
     pub roots: Vec<(Trust, Roots)>,
+    /// Profiles that were never run on the real thing may be used (`--allow-experimental`).
+    pub allow_experimental: bool,
     /// Good to know, from the material checks.
     pub notes: Vec<String>,
 }

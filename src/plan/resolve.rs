@@ -11,6 +11,7 @@ use super::desired::{
     Told,
 };
 use super::error::PlanError;
+use super::import::{import_of, with_reload};
 use super::layout::{Layout, Service, lay_out};
 use super::request::CertificateRequest;
 use crate::host::{Attributes, ProcessQuery, TimedCommand};
@@ -88,6 +89,8 @@ pub(super) fn resolve(
         backups: task.backups,
         boot_guard: task.boot_guard,
         allow_input_log: task.allow_input_log,
+        allow_no_way_back: task.allow_no_way_back,
+        allow_experimental: wanted.allow_experimental,
         when_stopped: task.when_stopped,
         notes,
     })
@@ -209,6 +212,11 @@ fn service_want(
             Some(limited(command, task.reload_timeout))
         }
     };
+    let import = import_of(layout, service, task.reload_timeout, !task.allow_no_way_back)?;
+    let reload = match &import {
+        Some(import) => Some(with_reload(import, reload)),
+        None => reload,
+    };
     fits_templates(layout, service)?;
     let here = !service.is_in_container();
     Ok(ServiceWant {
@@ -245,6 +253,9 @@ fn service_want(
             .filter(|_| here),
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
         program: resolved.program.clone().filter(|_| here),
+        import,
+        experimental: service.profile.experimental.clone(),
+        overwrites: service.profile.overwrites.clone(),
         reload_costs: service.profile.reload_costs.clone(),
         caveats: service.profile.caveats.clone(),
     })

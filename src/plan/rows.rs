@@ -168,15 +168,13 @@ fn key_change(file: &FilePlan, all: &[FilePlan]) -> Option<String> {
 
 /// What loads the files, and what that costs those who are connected.
 fn reload(desired: &DesiredState, asleep: &[&str]) -> String {
-    let runs = |service: &&ServiceWant| !asleep.contains(&service.name.as_str());
-    let told: Vec<&ServiceWant> = desired.services.iter().filter(runs).collect();
-    let commands: Vec<String> = told
-        .iter()
-        .filter_map(|service| service.reload.as_ref())
-        .map(|reload| reload.command.brief())
-        .collect();
+    let sleeps = |service: &ServiceWant| asleep.contains(&service.name.as_str());
+    let all = desired.services.iter();
+    let told: Vec<&ServiceWant> = all.clone().filter(|service| !sleeps(service)).collect();
+    let commands = all.filter_map(|service| service.told(sleeps(service)));
+    let commands: Vec<String> = commands.map(|told| told.command.brief()).collect();
     let how = match (told.as_slice(), commands.is_empty()) {
-        ([], _) => return "nothing: the service is not running".to_owned(),
+        ([], true) => return "nothing: the service is not running".to_owned(),
         (_, true) => "nothing: the service picks up new files by itself".to_owned(),
         (_, false) => commands.join(", then "),
     };

@@ -3,8 +3,9 @@
 use super::desired::{DesiredState, ServiceWant};
 use super::host_plan::{FilePlan, HostPlan};
 use super::inspection::{HostView, ServiceView};
+use super::spool::seed;
 use crate::host::{
-    Attributes, Content, FileChange, Limits, NewDirectory, ServiceCommands, StepFailure,
+    Attributes, Content, FileChange, Limits, NewDirectory, Seed, ServiceCommands, StepFailure,
     TimedCommand, TransactionId, TransactionRequest,
 };
 use crate::model::{CommandLine, FileAction, RemotePath, Step};
@@ -31,7 +32,22 @@ pub fn transaction(
     moment: Duration,
 ) -> TransactionRequest {
     let desired = view.desired();
-    let changes = plan.files.iter().zip(view.files()).filter(|(file, _)| !file.action.keeps_file());
+    let seeds: Vec<Option<&Seed>> =
+        desired.services.iter().map(|service| seed(view, service, &plan.places)).collect();
+    let is_changed = |file: &FilePlan| !file.action.keeps_file();
+    let changed = plan.files.iter().any(is_changed);
+    // What is seeded is written, whatever was there.
+    let is_seeded = |path: &RemotePath| {
+        let mut names = seeds.iter().flatten().flat_map(|seed| &seed.names);
+        changed && names.any(|(_, seeded)| seeded == path)
+    };
+    let changes = plan
+        .files
+        .iter()
+        .zip(view.files())
+        .filter(|(file, _)| is_changed(file) || is_seeded(&file.want.path));
+    // At boot no store could take the old pair up again: the next contact has to see the journal.
+    let imports = desired.services.iter().any(|service| service.import.is_some());
     TransactionRequest {
         id: TransactionId::new(moment),
         holder: holder.to_owned(),
@@ -44,12 +60,17 @@ pub fn transaction(
         services: {
             let asleep = view.asleep();
             let told = |service: &ServiceWant| !asleep.contains(&service.name.as_str());
-            let commands = |service| service_commands(service, told(service));
-            desired.services.iter().map(commands).collect()
+            let all = desired.services.iter().zip(&seeds);
+            let seeded = |seed: &Option<&Seed>| seed.filter(|_| changed).cloned();
+            all.map(|(service, seed)| ServiceCommands {
+                seed: seeded(seed),
+                ..service_commands(service, told(service))
+            })
+            .collect()
         },
         limits: Limits { stage: STAGE_WAIT, confirm: desired.confirm_timeout, ..Limits::default() },
         backups: desired.backups,
-        boot_guard: desired.boot_guard.then(|| RemotePath::new(UNITS).ok()).flatten(),
+        boot_guard: (desired.boot_guard && !imports).then(|| RemotePath::new(UNITS).ok()).flatten(),
         sealed: view.facts().input_log && view.facts().unseals,
         dirs: None,
     }
@@ -149,9 +170,10 @@ fn service_commands(service: &ServiceWant, told: bool) -> ServiceCommands {
     ServiceCommands {
         name: service.name.clone(),
         validate: service.validate.iter().map(|check| check.step.clone()).collect(),
-        reload: service.reload.clone().filter(|_| told),
+        reload: service.told(!told),
         recover: service.recover.clone().filter(|_| told),
         running: service.running.clone(),
+        seed: None,
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) const TRANSACTION: [&str; 19] = [
     part!("files/compare"),
     SEALING,
     part!("files/sealed"),
+    part!("files/seed"),
     part!("files/stage"),
     part!("files/validate"),
     part!("files/switch"),

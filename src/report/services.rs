@@ -21,7 +21,11 @@ pub(crate) fn blocks(theme: &Theme, rows: &[ListRow]) -> String {
             _ => "reloaded",
         };
         let (about, origin) = (line(&row.description), line(&row.origin));
-        let words = format!("{about}; checked on the host: {checked}; {reload}; {origin}");
+        let tried = match &row.experimental {
+            Some(_) => "; experimental: never run on the real thing",
+            None => "",
+        };
+        let words = format!("{about}; checked on the host: {checked}; {reload}; {origin}{tried}");
         let block = theme.hang(&format!("{name:<NAME$}  "), Style::new(), &words);
         block.replacen(&name, &theme.paint(theme::STRONG, &name), 1)
     });
@@ -41,6 +45,7 @@ mod tests {
             origin: "built-in".to_owned(),
             checked_on_host: checked.to_vec(),
             reload: "reload",
+            experimental: None,
         };
         let rows = [
             row("nginx", "web server and reverse proxy", &["certificate", "key", "configuration"]),

@@ -20,6 +20,10 @@ pub struct Resolved {
     pub validate: Vec<ResolvedStep>,
     /// The sealed boot, where it can be started on this host.
     pub seal: Option<ResolvedSeal>,
+    /// Takes the pair up into the store, where the files are a spool.
+    pub import: Option<CommandLine>,
+    /// Writes the pair that the store has.
+    pub export: Option<CommandLine>,
     /// The reload.
     pub reload: ResolvedReload,
     /// Run when the service was up before and is down now.
@@ -124,6 +128,12 @@ pub fn choose(profile: &Profile, host: HostKind) -> Resolved {
             let start = recipe.start.on(host)?.clone();
             Some(ResolvedSeal { start, recipe: recipe.clone() })
         }),
+        import: profile.import.as_ref().and_then(|import| import.command.on(host)).cloned(),
+        export: profile
+            .import
+            .as_ref()
+            .and_then(|import| import.export.as_ref()?.on(host))
+            .cloned(),
         reload: resolve_reload(&profile.reload, host),
         recover: profile.recover.as_ref().and_then(|spec| spec.on(host)).cloned(),
         program: profile.program.get(family).cloned(),

@@ -95,6 +95,21 @@ pub(super) const PROFILE: &[Key] = &[
         "in which order the files are renamed into place; a service that watches for renames sees the last alone",
     ),
     key(
+        "import",
+        Kind::WordOr(&["none"], &Kind::Map(IMPORT)),
+        "the files are a spool: this takes the pair up into a store of the service's own, before the reload",
+    ),
+    key(
+        "export",
+        Kind::WordOr(&["none"], &Kind::Command),
+        "writes the pair that the store has now to `{cert}` and `{key}`, as the files would hold it; run where the spool has no way back yet",
+    ),
+    key(
+        "experimental",
+        Kind::Text,
+        "what this profile was written from, where it was never run on the real thing; a run needs --allow-experimental. Empty: it was tried",
+    ),
+    key(
         "validate",
         Kind::WordOr(&["none"], &Kind::OneOrList(&Kind::Map(STEP))),
         "checks over the staged files",
@@ -116,6 +131,11 @@ pub(super) const PROFILE: &[Key] = &[
         "run when the service was up before and is down now",
     ),
     key("reload_costs", Kind::Text, "what a reload costs those who are connected; plan prints it"),
+    key(
+        "overwrites",
+        Kind::Text,
+        "that, and when, the service itself replaces files that it dislikes: said where a way back finds its files instead",
+    ),
     key(
         "program",
         Kind::ByFamily(&Kind::Text),
@@ -143,6 +163,11 @@ pub(super) const PROFILE: &[Key] = &[
         "whether the service picks files up unasked",
     ),
     key("caveats", Kind::List(&Kind::Text), "what the operator should know; plan prints them"),
+];
+
+const IMPORT: &[Key] = &[
+    required("command", Kind::Command, "takes the pair up; may be run again after it was killed"),
+    required("store", Kind::Text, "where the pair lies then, in a few words for plan"),
 ];
 
 const LAYOUT: &[Key] = &[

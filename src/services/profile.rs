@@ -37,6 +37,10 @@ pub struct Profile {
     pub owners: ByFamily<Owners>,
     /// In which order the files are renamed into place; all three, each once.
     pub order: Vec<FileRole>,
+    /// The files are a spool, out of which a store of the service's own takes the pair up.
+    pub import: Option<Import>,
+    /// What it was written from, where it was never run on the real thing.
+    pub experimental: Option<String>,
     /// The service's checks over the staged files, all of which must pass.
     pub validate: Vec<ValidateStep>,
     /// The recipe for starting the service in namespaces of its own (`validate: boot`).
@@ -51,6 +55,8 @@ pub struct Profile {
     pub program: ByFamily<String>,
     /// What a reload costs those who are connected; `plan` says it.
     pub reload_costs: Option<String>,
+    /// That the service itself replaces files that it dislikes.
+    pub overwrites: Option<String>,
     /// How a running service is recognised.
     pub running: Running,
     /// Where its certificate can be seen; the first is the default endpoint.
@@ -374,6 +380,17 @@ pub enum Reload {
         /// New workers of the main process read the files, and the old ones end.
         replaces_workers: bool,
     },
+}
+
+/// How a store of the service's own takes up the pair that lies in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Takes it up. Run again where it was killed, and with the old pair on the way back.
+    pub command: CommandSpec,
+    /// Where the pair lies then, for people.
+    pub store: String,
+    /// Writes the pair that the store has; `None`: it gives no key away.
+    pub export: Option<CommandSpec>,
 }
 
 /// How a service in a container is told to load the files.

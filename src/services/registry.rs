@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// Name and text of every built-in profile, in the order in which they are listed.
-pub(super) const BUILT_IN: [(&str, &str); 61] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 68] = built_in![
     "nginx",
     "apache",
     "haproxy",
@@ -77,6 +77,13 @@ pub(super) const BUILT_IN: [(&str, &str); 61] = built_in![
     "valkey",
     "vsftpd",
     "znc",
+    "tomcat-keystore",
+    "proxmox",
+    "synology",
+    "unifi-network",
+    "unifi-os",
+    "openwrt",
+    "qnap",
     "files",
 ];
 

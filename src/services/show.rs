@@ -23,6 +23,9 @@ pub struct ListRow {
     pub checked_on_host: Vec<&'static str>,
     /// `reload`, `none` or `required`.
     pub reload: &'static str,
+    /// What it was written from, where it was never run on the real thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experimental: Option<String>,
 }
 
 /// Every profile, in the order of [`Profiles::all`].
@@ -39,6 +42,7 @@ pub fn list(profiles: &Profiles) -> Vec<ListRow> {
                 Reload::Required => "required",
                 Reload::Command { .. } => "reload",
             },
+            experimental: profile.experimental.clone(),
         })
         .collect()
 }
@@ -48,6 +52,9 @@ pub fn show(profile: &Profile) -> String {
     let mut page = Page::default();
     page.line("", &format!("{}: {}", profile.name, profile.description));
     page.row("from", &origin(profile));
+    if let Some(written) = &profile.experimental {
+        page.row("experimental", &format!("never run on the real thing; written from {written}"));
+    }
     if let Some(base) = &profile.extends {
         page.row("extends", base);
     }
@@ -74,6 +81,14 @@ pub fn show(profile: &Profile) -> String {
     if let Some(seal) = &profile.seal {
         commands(&mut page, "sealed boot", &seal.start);
         page.row("", &format!("handshake inside on port {}{}", seal.port, starttls(seal.starttls)));
+    }
+    if let Some(import) = &profile.import {
+        commands(&mut page, "import", &import.command);
+        page.row("", &format!("the files are a spool; the pair is used in {}", import.store));
+        match &import.export {
+            Some(export) => commands(&mut page, "export", export),
+            None => page.row("export", "none: the store does not give its key away"),
+        }
     }
     reload(&mut page, &profile.reload);
     if let Some(costs) = &profile.reload_costs {

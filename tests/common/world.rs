@@ -85,6 +85,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             backups: 3,
             boot_guard: false,
             allow_input_log: false,
+            allow_no_way_back: false,
             when_stopped: WhenStopped::Fail,
             chain_required: false,
             lock_timeout: None,
@@ -101,6 +102,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             .map(|name| Arc::new(PROFILES.find(name).expect("built in").clone()))
             .collect(),
         roots: Vec::new(),
+        allow_experimental: false,
         notes: Vec::new(),
     }
 }

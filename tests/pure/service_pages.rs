@@ -20,6 +20,7 @@ fn page(profile: &str) -> PathBuf {
         "haproxy-runtime" => "haproxy",
         "caddy-api" => "caddy",
         "postfix-chain" => "postfix",
+        "proxmox" | "synology" | "unifi-network" | "unifi-os" | "openwrt" | "qnap" => "devices",
         name => name,
     };
     root().join(format!("docs/services/{name}.md"))
@@ -125,6 +126,9 @@ fn started(profile: &Profile) -> String {
 fn table(profile: &Profile) -> String {
     let mut text = "| | |\n|---|---|\n".to_owned();
     let mut row = |name: &str, value: &str| writeln!(text, "| {name} | {value} |").unwrap();
+    if let Some(written) = &profile.experimental {
+        row("experimental", &format!("never run on the real thing; written from {written}"));
+    }
     row("content", content(profile));
     row("files, unless the task says otherwise", &files(profile));
     row("key read by", profile.reads.describe());
@@ -150,7 +154,16 @@ fn table(profile: &Profile) -> String {
         "which covers",
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),
     );
+    if let Some(import) = &profile.import {
+        row(&format!("taken up into {}", import.store), &command(&import.command));
+        let export = import.export.as_ref().map(command);
+        row(
+            "exported first, where the spool is empty",
+            &export.unwrap_or_else(|| "never".to_owned()),
+        );
+    }
     match &profile.reload {
+        Reload::None if profile.import.is_some() => row("reload", "none: the import does it"),
         Reload::None => row("reload", "none: it picks up new files by itself"),
         Reload::Required => row("reload", "each task says it"),
         Reload::Command { command: spec, exit_code, .. } => {

@@ -13,8 +13,14 @@ const MEANINGLESS: [(&str, &str, &str); 5] = [
 ];
 
 /// Flags that are taken without effect, because the command to copy after a run may name them.
-const WITHOUT_EFFECT: [(&str, &str); 3] =
-    [("verify", "force_handlers"), ("status", "force_handlers"), ("recover", "force_handlers")];
+const WITHOUT_EFFECT: [(&str, &str); 6] = [
+    ("verify", "force_handlers"),
+    ("status", "force_handlers"),
+    ("recover", "force_handlers"),
+    ("verify", "allow_experimental"),
+    ("status", "allow_experimental"),
+    ("recover", "allow_experimental"),
+];
 
 /// The help of a verb does not name what means nothing to it.
 pub(super) fn hidden(command: Command) -> Command {

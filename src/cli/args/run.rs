@@ -60,6 +60,9 @@ pub(in crate::cli) struct RunArgs {
     /// Wait this long for another run that holds a host's lock [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub lock_timeout: Option<std::time::Duration>,
+    /// Use service profiles that were never run on the real thing (`certroll services` names them)
+    #[arg(long)]
+    pub allow_experimental: bool,
     /// Run notified handlers even on hosts that have failed since
     #[arg(long)]
     pub force_handlers: bool,

@@ -158,6 +158,7 @@ fn project(directory: &std::path::Path, story: &Story) -> Project {
             force_handlers: false,
             any_errors_fatal: false,
             lock_timeout: None,
+            allow_experimental: false,
             pending_exit_code: false,
             allow_empty: false,
             seed: 0,

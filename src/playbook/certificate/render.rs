@@ -67,6 +67,7 @@ pub(crate) fn render(
             .unwrap_or(3),
         boot_guard: values.flag(keys.boot_guard.as_ref()).unwrap_or(false),
         allow_input_log: values.flag(keys.allow_input_log.as_ref()).unwrap_or(false),
+        allow_no_way_back: values.flag(keys.allow_no_way_back.as_ref()).unwrap_or(false),
         when_stopped: when_stopped(keys.when_stopped.as_ref(), &mut values),
         chain_required: word(keys.chain.as_ref(), "chain", &["auto", "required"], &mut values)
             .is_some_and(|word| word == "required"),

@@ -35,6 +35,8 @@ pub struct CertificateTask {
     pub boot_guard: bool,
     /// A key may be sent although sudo records what it is given.
     pub allow_input_log: bool,
+    /// A store may take a pair up although what it has before cannot come back.
+    pub allow_no_way_back: bool,
     /// What to do where a service does not run.
     pub when_stopped: WhenStopped,
     /// `chain: required`: a certificate of a CA's without its intermediates is an error.

@@ -3,8 +3,10 @@
 //! The host decides alone what it does without a word: end of input, silence and signals discard the stage
 //! before the commit and go back after it. So dropping a [`Transaction`] is always safe.
 
+mod expanding;
 mod replies;
 mod request;
+mod seeding;
 
 use super::conversation::{BadReply, Conversation, MARGIN, Shell};
 use super::error::RemoteError;

@@ -1,10 +1,11 @@
 //! A request in the words that `sh/request.sh` reads.
 
+use super::expanding::{directory, expand};
+use super::seeding::seed_line;
 use crate::host::{
     Attributes, Content, FileChange, FileRole, RunningCheck, ServiceCommands, StateDirs,
     TimedCommand, TransactionRequest, ValidateStep, ValidateVia,
 };
-use crate::model::command::CommandLine;
 use crate::model::{Fingerprint, RemotePath, StartTls};
 use crate::remote::encode::{
     BadRequest, argv, body, encode, is_plain_text, note, places, running_words, seconds, timed,
@@ -89,6 +90,9 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
     let mut checks = Vec::new();
     for (number, service) in request.services.iter().enumerate() {
         lines.extend(service_lines(service)?);
+        if let Some(seed) = &service.seed {
+            lines.push(seed_line(seed, request, &order)?);
+        }
         for (step_number, step) in service.validate.iter().enumerate() {
             lines.extend(check_lines(step, request)?);
             checks.push((number, step_number));
@@ -172,6 +176,7 @@ fn waits(request: &TransactionRequest) -> Waits {
         };
         let back = time(&service.reload) + time(&service.recover) + 3 * running;
         waits.hello += running;
+        waits.staged += service.seed.as_ref().map_or(Duration::ZERO, |seed| seed.timeout);
         for step in &service.validate {
             // Both namespaces, or both boots.
             waits.staged += 3 * (step.timeout + Duration::from_secs(6));
@@ -200,13 +205,6 @@ fn directories(request: &TransactionRequest) -> Vec<&[u8]> {
 }
 
 /// Without the slash at the end that only `/` has.
-fn directory(path: &RemotePath) -> &[u8] {
-    match path.directory() {
-        b"/" => b"",
-        directory => directory,
-    }
-}
-
 /// Indices of the files: by directory, then as the request orders them.
 fn order(request: &TransactionRequest, directories: &[&[u8]]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..request.files.len()).collect();
@@ -319,12 +317,15 @@ fn check_lines(
     request: &TransactionRequest,
 ) -> Result<Vec<String>, BadRequest> {
     let mut lines = Vec::new();
+    let expand = |place: &dyn Fn(&RemotePath) -> Option<RemotePath>| {
+        expand(&step.command, &step.names, place)
+    };
     let (via, command) = match &step.via {
-        ValidateVia::MountNamespace => ("mnt", expand(step, |path| Some(path.clone()))?),
-        ValidateVia::Live => ("live", expand(step, |path| Some(path.clone()))?),
-        ValidateVia::Staged => ("staged", expand(step, |path| staged(path, request))?),
-        ValidateVia::Throwaway => ("throwaway", expand(step, |path| staged(path, request))?),
-        ValidateVia::Container => ("container", expand(step, |path| staged(path, request))?),
+        ValidateVia::MountNamespace => ("mnt", expand(&|path| Some(path.clone()))?),
+        ValidateVia::Live => ("live", expand(&|path| Some(path.clone()))?),
+        ValidateVia::Staged => ("staged", expand(&|path| staged(path, request))?),
+        ValidateVia::Throwaway => ("throwaway", expand(&|path| staged(path, request))?),
+        ValidateVia::Container => ("container", expand(&|path| staged(path, request))?),
         ValidateVia::Boot(recipe) => {
             let word = |text: &Option<String>| {
                 text.as_deref().map_or("-".to_owned(), |text| encode(text.as_bytes()))
@@ -378,35 +379,6 @@ fn staged(path: &RemotePath, request: &TransactionRequest) -> Option<RemotePath>
     let stage =
         [directory(&file.real_path), b"/.certroll-", request.id.as_str().as_bytes(), b".new"];
     RemotePath::in_directory(&stage.concat(), file.real_path.file_name()).ok()
-}
-
-fn expand(
-    step: &ValidateStep,
-    place: impl Fn(&RemotePath) -> Option<RemotePath>,
-) -> Result<CommandLine, BadRequest> {
-    let mut values = Vec::new();
-    for (name, path) in &step.names {
-        let placed = place(path);
-        // A path that is no text cannot stand in an argument; that matters only if it is named.
-        values.push((name, placed.and_then(|path| path.to_str().map(str::to_owned))));
-    }
-    let missing = std::cell::Cell::new(None);
-    let expanded = step.command.expand_lists(|name| {
-        let of_name: Vec<_> = values.iter().filter(|(known, _)| *known == name).collect();
-        if of_name.iter().any(|(_, value)| value.is_none()) {
-            missing.set(Some(name.to_owned()));
-        }
-        // Several for `{certs}`, one for all others.
-        (!of_name.is_empty())
-            .then(|| of_name.iter().filter_map(|(_, value)| value.clone()).collect())
-    });
-    match missing.take() {
-        None => Ok(expanded),
-        Some(name) => Err(BadRequest::new(format!(
-            "the path of {{{name}}} is not UTF-8, so the command '{}' cannot name it",
-            step.command
-        ))),
-    }
 }
 
 /// The digest that a reply gives for the host's file number `n` must be this.

@@ -6,14 +6,14 @@ mod table;
 mod values;
 
 use super::keys::PROFILE;
-use super::profile::{CertFile, ChainPlace, KeyPlace, Profile, Reads, SelfReload};
+use super::profile::{CertFile, ChainPlace, KeyPlace, Modes, Profile, Reads, SelfReload};
 use crate::source::{Diagnostic, Diagnostics, Mapping, Node, SourceFile, Value};
 use std::sync::Arc;
 use table::check_map;
 use values::{
-    by_family, one_or_list, read_command, read_discover, read_in_container, read_layout,
-    read_modes, read_order, read_owners, read_paths, read_reload, read_running, read_seal,
-    read_settings, read_step, read_verify, text, texts,
+    by_family, one_or_list, read_command, read_discover, read_import, read_in_container,
+    read_layout, read_modes, read_order, read_owners, read_paths, read_reload, read_running,
+    read_seal, read_settings, read_step, read_verify, text, texts,
 };
 
 /// Checks one file's nodes against the table. The file is one mapping.
@@ -82,9 +82,11 @@ pub(super) fn read(
         dest: by_family(root.entry("dest"), read_paths),
         reads: text(root, "reads").map_or(Reads::Root, reads),
         reload_reads_as: text(root, "reload_reads_as").map(reads),
-        modes: read_modes(root.entry("modes"), layout),
+        modes: read_modes(root.entry("modes"), layout, read_import(root).is_some()),
         owners: by_family(root.entry("owners"), read_owners),
         order: read_order(root.entry("order")),
+        import: read_import(root),
+        experimental: text(root, "experimental").filter(|words| !words.is_empty()),
         validate: one_or_list(root.entry("validate")).iter().filter_map(read_step).collect(),
         seal: root.entry("seal").and_then(read_seal),
         reload: read_reload(root.entry("reload")),
@@ -92,6 +94,7 @@ pub(super) fn read(
         recover: root.entry("recover").and_then(read_command),
         program: by_family(root.entry("program"), |node| node.as_str().map(str::to_owned)),
         reload_costs: text(root, "reload_costs"),
+        overwrites: text(root, "overwrites"),
         running: read_running(root.entry("running")),
         verify: one_or_list(root.entry("verify")).iter().filter_map(read_verify).collect(),
         discover: root.entry("discover").and_then(read_discover),
@@ -106,11 +109,32 @@ pub(super) fn read(
     };
     let mut found = Diagnostics::default();
     check_together(&profile, root, &mut found);
+    check_import(&profile, root, &mut found);
     if root.entry("extends").is_some() {
         placeholders::check(root, &mut found);
     }
     placeholders::fill(&mut profile);
     found.into_result(profile).map(|(profile, _)| profile)
+}
+
+/// Whether nobody but its owner may enter the spool, and what else an import wants.
+fn check_import(profile: &Profile, root: &Node, found: &mut Diagnostics) {
+    let place = |key: &str| root.entry(key).unwrap_or(root).span.as_ref();
+    if profile.import.is_none() {
+        if root.entry("export").and_then(read_command).is_some() {
+            let problem = "`export` goes with `import`, and only with it";
+            found.push(Diagnostic::error(problem).at(place("export")));
+        }
+        return;
+    }
+    let Modes { cert, key, dir } = profile.modes;
+    if [cert, key, dir].iter().any(|mode| mode.bits() & 0o077 != 0) {
+        found.push(
+            Diagnostic::error("the files of an `import` are a spool that its owner alone may read")
+                .at(place("modes"))
+                .help("leave `modes` out: files are 0600 and the directory is 0700 then"),
+        );
+    }
 }
 
 /// What concerns several keys.

@@ -34,8 +34,8 @@ pub(super) fn used(node: &Node) -> Vec<(String, Option<Span>)> {
     let mut words = Vec::new();
     for (key, value) in node.as_map().into_iter().flatten() {
         match key.as_str().unwrap_or_default() {
-            "command" | "start" | "recover" | "loaded" => in_command(value, &mut words),
-            "validate" | "seal" | "reload" | "discover" => {
+            "command" | "start" | "recover" | "loaded" | "export" => in_command(value, &mut words),
+            "validate" | "seal" | "reload" | "discover" | "import" => {
                 one_or_list(Some(value)).iter().for_each(|part| words.extend(used(part)));
             }
             _ => {}
@@ -79,7 +79,9 @@ pub(super) fn fill(profile: &mut Profile) {
         Reload::None | Reload::Required => None,
     };
     let all = steps.chain(seal).chain(discover).chain(reload).chain(&mut profile.recover);
-    all.chain(&mut profile.loaded).for_each(|spec| fill_command(spec, &value));
+    let import = profile.import.iter_mut();
+    let import = import.flat_map(|one| std::iter::once(&mut one.command).chain(&mut one.export));
+    all.chain(&mut profile.loaded).chain(import).for_each(|spec| fill_command(spec, &value));
     profile.settings = settings;
 }
 

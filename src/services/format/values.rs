@@ -5,8 +5,8 @@ use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::services::family::ByFamily;
 use crate::services::keys::families;
 use crate::services::profile::{
-    AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, InContainer, KeyPlace,
-    Layout, MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
+    AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, Import, InContainer,
+    KeyPlace, Layout, MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
     ValidateStep, VerifyDefault, Via,
 };
 use crate::source::{Node, Value};
@@ -49,14 +49,16 @@ pub(super) fn read_paths(node: &Node) -> Option<Paths> {
     Some(Paths { cert: path(node, "cert")?, key: path(node, "key"), chain: path(node, "chain") })
 }
 
-pub(super) fn read_modes(node: Option<&Node>, layout: Layout) -> Modes {
+/// `spool`: the files are only the way into a store.
+pub(super) fn read_modes(node: Option<&Node>, layout: Layout, spool: bool) -> Modes {
     let mode = |key: &str, default| {
         node.and_then(|node| node.entry(key)?.as_str().and_then(FileMode::parse_octal))
             .unwrap_or(FileMode::new(default))
     };
     // A file with a key inside is never readable by all unless the profile says so.
-    let cert = if layout.key == KeyPlace::Separate { 0o644 } else { 0o600 };
-    Modes { cert: mode("cert", cert), key: mode("key", 0o600), dir: mode("dir", 0o755) }
+    let cert = if layout.key == KeyPlace::Separate && !spool { 0o644 } else { 0o600 };
+    let dir = if spool { 0o700 } else { 0o755 };
+    Modes { cert: mode("cert", cert), key: mode("key", 0o600), dir: mode("dir", dir) }
 }
 
 pub(super) fn read_owners(node: &Node) -> Option<Owners> {
@@ -86,6 +88,15 @@ pub(super) fn read_order(node: Option<&Node>) -> Vec<FileRole> {
     }
     order.push(last);
     order
+}
+
+pub(super) fn read_import(root: &Node) -> Option<Import> {
+    let node = root.entry("import")?;
+    Some(Import {
+        command: read_command(node.entry("command")?)?,
+        store: text(node, "store")?,
+        export: root.entry("export").and_then(read_command),
+    })
 }
 
 pub(super) fn read_step(node: &Node) -> Option<ValidateStep> {

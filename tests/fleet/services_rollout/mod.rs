@@ -14,6 +14,7 @@ mod caddy_api;
 pub(crate) mod connected;
 mod examples;
 mod haproxy_runtime;
+mod imports;
 mod kinds;
 mod left_open;
 mod loaded;

@@ -64,7 +64,12 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "extends" => plain(json!("nginx")),
         "settings" => plain(json!({"socket": "/run/b"})),
         "layout" | "dest" | "modes" | "owners" | "validate" | "seal" | "reload" | "running"
-        | "verify" | "discover" | "seal.mkdir" | "container" => return None,
+        | "verify" | "discover" | "seal.mkdir" | "container" | "import" => return None,
+        "import.command" => (json!(["other", "{cert}"]), importing()),
+        "import.store" => (json!("elsewhere"), importing()),
+        "export" => (json!(["give", "{cert}", "{key}"]), importing()),
+        "experimental" => plain(json!("a document")),
+        "overwrites" => plain(json!("it does")),
         "layout.cert" => (json!("fullchain"), Vec::new()),
         // The task names the files then: what `dest` has must go with the layout.
         "layout.chain" => {
@@ -120,6 +125,14 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "caveats" => plain(json!(["very careful"])),
         _ => panic!("the key '{path}' is new: give it another value here"),
     })
+}
+
+/// A spool in place of files.
+fn importing() -> Vec<(&'static str, Value)> {
+    vec![
+        ("import", json!({"command": ["take", "{cert}"], "store": "a store"})),
+        ("modes", Value::Null),
+    ]
 }
 
 /// Sets, or with null removes, the value at a path; of lists the first item.
@@ -215,7 +228,8 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
         let request = format!("{request:?}").replace(request.id.as_str(), "ID");
         let caveats = &desired.services[0].caveats;
         // Asked of the host when a handshake proves nothing.
-        let evidence = (&desired.services[0].workers, &desired.services[0].loaded);
+        let service = &desired.services[0];
+        let evidence = (&service.workers, &service.loaded, &service.overwrites);
         shown.push_str(&format!(
             "{:?}\n{request}\n{:?}\n{rows:?}\n{caveats:?}\n{evidence:?}\n",
             ask_for_plan(&variants),

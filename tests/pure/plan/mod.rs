@@ -3,6 +3,7 @@
 mod building;
 mod containers;
 mod discovery;
+mod imports;
 mod keys;
 mod looks;
 mod resolution;

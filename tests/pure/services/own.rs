@@ -19,7 +19,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, validate, seal, reload, container, recover, reload_costs, program, running, verify, discover, loaded, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, import, export, experimental, validate, seal, reload, container, recover, reload_costs, overwrites, program, running, verify, discover, loaded, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, pkcs12, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'
@@ -72,9 +72,11 @@ services/own.yml:7:15: unknown placeholder '{crt}' [did you mean '{cert}'?] (pla
     services/own.yml:1:1: the profile does not say how the service loads its files (add `reload: {command: […]}`, or `reload: none` when it picks up new files by itself, or `reload: required` when each task has to say)
     services/own.yml:2:9: `cert: leaf` with `chain: in_cert` contradict each other (`cert: fullchain` has the intermediates in the certificate file)
     ");
+    insta::assert_snapshot!(errors("reload: none\nimport: {command: [x], store: s}\nmodes: {dir: '0755'}\n"), @"services/own.yml:3:8: the files of an `import` are a spool that its owner alone may read (leave `modes` out: files are 0600 and the directory is 0700 then)");
+    insta::assert_snapshot!(errors("reload: none\nexport: [x]\n"), @"services/own.yml:2:9: `export` goes with `import`, and only with it");
     insta::assert_snapshot!(errors("- a list\n"), @"services/own.yml:1:1: a profile is a mapping, not a list");
     insta::assert_snapshot!(errors(""), @"services/own.yml:1:1: a profile is a mapping, not nothing");
-    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, 389-ds, bind, cockpit, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, influxdb, inspircd, jetty, kamailio, knot, kresd, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, opensmtpd, postgresql, pound, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, tomcat, unbound, valkey, vsftpd, znc, files, own)");
+    insta::assert_snapshot!(errors("extends: ngnix\n"), @"services/own.yml:1:10: there is no profile 'ngnix' to extend [did you mean 'nginx'?] (profiles: nginx, apache, haproxy, haproxy-runtime, postfix, postfix-chain, dovecot, caddy, caddy-api, traefik, envoy, hitch, lighttpd, mosquitto, 389-ds, bind, cockpit, coturn, cups, cyrus, dnsdist, ejabberd, etcd, exim, freeradius, h2o, icinga2, influxdb, inspircd, jetty, kamailio, knot, kresd, mariadb, memcached, mumble, nats, nghttpx, ngircd, node-exporter, nsd, opensmtpd, postgresql, pound, proftpd, prosody, pure-ftpd, rabbitmq, redis, rsyslog, sendmail, slapd, squid, stunnel, syslog-ng, tomcat, unbound, valkey, vsftpd, znc, tomcat-keystore, proxmox, synology, unifi-network, unifi-os, openwrt, qnap, files, own)");
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn an_own_profile_extends_another() {
         assert_eq!(choose(profile, HostKind::default()).reload, reload, "{name}");
     }
     assert_eq!(profiles.find("deep").expect("known").description, "deep");
-    assert_eq!(profiles.all().count(), 63);
+    assert_eq!(profiles.all().count(), 70);
     let circle = load(&[("a.yml", "extends: b\n"), ("b.yml", "extends: a\n")]).expect_err("circle");
     assert_eq!(
         circle.0[0].to_string(),

@@ -217,6 +217,7 @@ async fn a_service_that_died_of_the_new_files_is_started_again() {
             reload: Some(timed(&["sh", "-c", &reload], 60)),
             recover: Some(timed(&["sh", "-c", &start], 60)),
             running: Some(RunningCheck::PidFile(remote(&pid))),
+            seed: None,
         }];
         let (mut transaction, _) = host.begin(request).await.unwrap();
         let committed = transaction.commit().await.unwrap();

@@ -10,6 +10,7 @@
 mod boot;
 mod crash;
 mod endings;
+mod imports;
 mod many;
 mod points;
 mod scene;

@@ -1,5 +1,6 @@
 //! The steps that the program is stopped at are all there are, and stand between all actions.
 
+use super::imports::{End, import_points};
 use super::scene::*;
 use std::collections::BTreeSet;
 use std::path::Path as File;
@@ -29,7 +30,7 @@ const ACTIONS: [&str; 20] = [
 ];
 
 /// Parts that run as a transaction or a recovery.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 22] = [
     "core/boot",
     "core/flush",
     "core/guard",
@@ -44,6 +45,7 @@ const PARTS: [&str; 21] = [
     "files/in_place",
     "files/links",
     "files/sealed",
+    "files/seed",
     "files/stage",
     "files/switch",
     "files/undo",
@@ -151,6 +153,9 @@ async fn every_step_of_the_program_is_passed_by_some_path() {
     }
     passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));
     passed.extend(super::boot::boot_points(shell).await);
+    for end in [End::Confirmed, End::GivenUp] {
+        passed.extend(import_points(shell, end).await);
+    }
     let names: BTreeSet<&str> = passed
         .iter()
         .filter_map(|point| point.split_once(' ')?.1.split_once('#'))

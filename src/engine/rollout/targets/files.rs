@@ -286,7 +286,22 @@ fn remote_failure(desired: &DesiredState, error: &RemoteError) -> HostFailure {
     if let RemoteError::Failed(inner) | RemoteError::RolledBack { failure: inner, .. } = error {
         of_containers(desired, inner, &mut failure);
     }
+    if let RemoteError::RolledBack { rollback, .. } = error
+        && !rollback.is_complete()
+    {
+        of_themselves(desired, &mut failure);
+    }
     failure
+}
+
+/// Files that are neither the new nor the old ones, of a service that is known to replace what it dislikes.
+fn of_themselves(desired: &DesiredState, failure: &mut HostFailure) {
+    for words in desired.services.iter().filter_map(|service| service.overwrites.as_ref()) {
+        let state = &mut failure.failure.state;
+        *state = state.replace(failure::MODIFIED, &format!("which was left alone: {words}"));
+        let advice = "`certroll rollback` puts the earlier files back".to_owned();
+        failure.failure.advice.push(advice);
+    }
 }
 
 /// What a failure means where the service runs in a container.

@@ -4,7 +4,7 @@
 #   keep N | units DIR (a guard for the next boot) | made DIR OWNER GROUP MODE | dir DIR
 #   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE# | in_place FILE#
 #                                                       (a directory's files one after another)
-#   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG…
+#   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG… | seed NEEDED FILES# FILE#… SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
 #   bodies BYTES                                        (of all files' contents) | peer PEM (they come sealed)
@@ -41,11 +41,13 @@ parse() {
   in_place) put file_in_place "$1" 1; any_in_place=1;;
   service)
     put service_running $n_services ''; put service_reload $n_services ''; put service_recover $n_services ''
-    put service_up $n_services -
+    put service_up $n_services -; put service_seed $n_services ''
     n_services=$((n_services+1));;
   running) put service_running $((n_services-1)) "$*";;
   reload) put service_reload $((n_services-1)) "$*";;
   recover) put service_recover $((n_services-1)) "$*";;
+  seed) put service_seed $((n_services-1)) "$*";;
+  seeded) put file_before "$1" "$2";;
   up) put service_up "$1" "$2";;
   by) case ${1-} in *[!0-9a-f]*) ;; *) by=${1-};; esac;;
   armed) armed=1;;

@@ -5,6 +5,7 @@
 # -> digests: those of the new files, each after a comma
 stage() {
   stage_directories
+  seed
   stage_old_attributes
   stage_names
   stage_bodies || stage_contents
