@@ -177,9 +177,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_daemon_with_the_pipes_in_hand_does_not_delay_the_end() {
-        let launch = Launch::new("sh -c 'echo started; sleep 60 & exit 0'", "");
+        let launch = Launch::new("sh -c 'echo started; sleep 600 & exit 0'", "");
         let mut process = start(&launch).await.unwrap();
-        let exit = tokio::time::timeout(std::time::Duration::from_secs(10), process.exit());
+        let exit = tokio::time::timeout(std::time::Duration::from_secs(60), process.exit());
         assert!(exit.await.unwrap().success());
         assert_eq!(all(&mut process).await, "started\n");
     }
