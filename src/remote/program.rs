@@ -64,7 +64,7 @@ const INPUT: &str = part!("core/input");
 pub(super) const COMMON: [&str; 3] = [RUN, LOCK, LINKS];
 
 /// A transaction's own parts: what is common to all kinds of targets, what is done with files, and the order of it all.
-pub(super) const TRANSACTION: [&str; 19] = [
+pub(super) const TRANSACTION: [&str; 20] = [
     part!("core/request"),
     part!("core/journal"),
     part!("core/wait"),
