@@ -16,7 +16,7 @@ mod peers;
 
 use common::fleet::Fleet;
 use latency::Far;
-use measure::{Cost, measure};
+use measure::{Cost, measure, measure_within};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -73,13 +73,14 @@ fn rollouts(
     let mut out = io::stdout();
     let mut peers = peers::peers(fleet, directory)?;
     peers.retain(|peer| far.is_none() || peer.goes_far);
+    let there = far.map(|far| far.there().to_vec()).unwrap_or_default();
     let mut costs: Vec<Vec<Cost>> = peers.iter().map(|_| Vec::new()).collect();
     for run in 0..runs {
         for (peer, costs) in peers.iter().zip(&mut costs) {
             // There and back again, so that each run changes something.
             let (old, new) = if run % 2 == 0 { ("gen1", "gen2") } else { ("gen2", "gen1") };
             fleet.reset(old);
-            let cost = measure(fleet, directory, &(peer.argv)(new), far)?;
+            let cost = measure_within(fleet, directory, &(peer.argv)(new), &there)?;
             costs.push(Cost { correct: serves(fleet, new), ..cost });
         }
     }
@@ -149,7 +150,7 @@ fn one_transaction(fleet: &Fleet, directory: &Path) -> io::Result<()> {
         return writeln!(out, "strace is not installed: the host's processes are not counted\n");
     };
     let argv = [(certroll.argv)("gen2"), ["-l", host].map(str::to_owned).to_vec()].concat();
-    measure(fleet, directory, &argv, None)?;
+    measure(fleet, directory, &argv)?;
     let programs = watch.end()?;
     writeln!(out, "one pair with validation and reload, on the host:")?;
     for program in &programs {
@@ -166,7 +167,7 @@ fn many_certificates(fleet: &Fleet, directory: &Path, count: usize) -> io::Resul
     let host = "h001";
     let argv = many::prepare(fleet, host, directory, count)?;
     let before = many::reloads(fleet, host);
-    let cost = measure(fleet, directory, &argv, None)?;
+    let cost = measure(fleet, directory, &argv)?;
     let reloads = many::reloads(fleet, host) - before;
     writeln!(
         out,

@@ -1,7 +1,6 @@
 //! What one command on the controller costs: wall, CPU, memory, and what it says to the hosts.
 
 use crate::common::fleet::Fleet;
-use crate::latency::Far;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -46,20 +45,24 @@ pub(crate) struct Cost {
     pub(crate) correct: bool,
 }
 
-/// Runs `argv` as the controller, with its files in `directory`; far from the hosts where it was moved there.
-pub(crate) fn measure(
+/// Runs `argv` as the controller, with its files in `directory`.
+pub(crate) fn measure(fleet: &Fleet, directory: &Path, argv: &[String]) -> io::Result<Cost> {
+    measure_within(fleet, directory, argv, &[])
+}
+
+/// The same, started by the words `within`: in another network, for instance.
+pub(crate) fn measure_within(
     fleet: &Fleet,
     directory: &Path,
     argv: &[String],
-    far: Option<&Far>,
+    within: &[String],
 ) -> io::Result<Cost> {
     let into = directory.join("measured");
     let into = into.to_string_lossy();
     let before = seen_by_hosts(fleet);
     let busy = used_by_hosts(fleet);
-    let there = far.map(Far::there).unwrap_or_default();
     let start = ["bash", "-c", TIMED, "timed", &into].map(str::to_owned);
-    let words = there.iter().filter(|word| !word.is_empty()).chain(&start).chain(argv);
+    let words = within.iter().chain(&start).chain(argv);
     let words: Vec<&str> = words.map(String::as_str).collect();
     let mut child = fleet
         .controller(words[0], &words[1..])
