@@ -109,6 +109,7 @@ pub(super) const PROFILE: &[Key] = &[
         Kind::Text,
         "what this profile was written from, where it was never run on the real thing; a run needs --allow-experimental. Empty: it was tried",
     ),
+    key("measured", Kind::Text, "the versions of the service for which this was found to be so"),
     key(
         "validate",
         Kind::WordOr(&["none"], &Kind::OneOrList(&Kind::Map(STEP))),

@@ -41,6 +41,8 @@ pub struct Profile {
     pub import: Option<Import>,
     /// What it was written from, where it was never run on the real thing.
     pub experimental: Option<String>,
+    /// The versions of the service for which all this was found to be so.
+    pub measured: Option<String>,
     /// The service's checks over the staged files, all of which must pass.
     pub validate: Vec<ValidateStep>,
     /// The recipe for starting the service in namespaces of its own (`validate: boot`).

@@ -55,6 +55,9 @@ pub fn show(profile: &Profile) -> String {
     if let Some(written) = &profile.experimental {
         page.row("experimental", &format!("never run on the real thing; written from {written}"));
     }
+    if let Some(versions) = &profile.measured {
+        page.row("measured on", versions);
+    }
     if let Some(base) = &profile.extends {
         page.row("extends", base);
     }

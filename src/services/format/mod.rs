@@ -87,6 +87,7 @@ pub(super) fn read(
         order: read_order(root.entry("order")),
         import: read_import(root),
         experimental: text(root, "experimental").filter(|words| !words.is_empty()),
+        measured: text(root, "measured").filter(|words| !words.is_empty()),
         validate: one_or_list(root.entry("validate")).iter().filter_map(read_step).collect(),
         seal: root.entry("seal").and_then(read_seal),
         reload: read_reload(root.entry("reload")),

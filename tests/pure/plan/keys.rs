@@ -12,7 +12,7 @@ use certroll::testing::plan::variants::Variants;
 use certroll::testing::playbook::certificate::{
     InContainer, SingleFiles, Validation, VerifyChoice,
 };
-use certroll::testing::services::{Profile, Profiles, json_schema, list};
+use certroll::testing::services::{Profile, Profiles, json_schema, list, show};
 use certroll::testing::source::SourceFile;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -70,6 +70,7 @@ fn other(path: &str) -> Option<(Value, Vec<(&'static str, Value)>)> {
         "export" => (json!(["give", "{cert}", "{key}"]), importing()),
         "experimental" => plain(json!("a document")),
         "overwrites" => plain(json!("it does")),
+        "measured" => plain(json!("2.0")),
         "layout.cert" => (json!("fullchain"), Vec::new()),
         // The task names the files then: what `dest` has must go with the layout.
         "layout.chain" => {
@@ -239,7 +240,10 @@ fn becomes(text: &Value, path: &str, forget: &dyn Fn(&mut Profile)) -> String {
     let listed = Profiles::from_sources(&[SourceFile::new("services/own.yml", text.to_string())]);
     let listed = listed.expect("as before").0;
     let own = list(&listed).into_iter().find(|row| row.name == "own");
-    format!("{shown}{}", own.expect("it is listed").description)
+    // Nothing acts on these two: people read them.
+    let page = show(&profile);
+    let measured = page.lines().find(|line| line.trim_start().starts_with("measured on "));
+    format!("{shown}{}{measured:?}", own.expect("it is listed").description)
 }
 
 /// Keys of which another value, which `spoil` may replace, changes nothing.

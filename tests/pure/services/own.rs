@@ -19,7 +19,7 @@ reload:
 verify: {port: 70000, starttls: smpt, settle: soon}
 validate: {command: [], via: namespace, covers: pem}
 "#), @r#"
-services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, import, export, experimental, validate, seal, reload, container, recover, reload_costs, overwrites, program, running, verify, discover, loaded, self_reload, caveats)
+services/own.yml:2:1: a profile has no key 'descripton' [did you mean 'description'?] (keys: description, extends, settings, layout, dest, reads, reload_reads_as, modes, owners, order, import, export, experimental, measured, validate, seal, reload, container, recover, reload_costs, overwrites, program, running, verify, discover, loaded, self_reload, caveats)
 services/own.yml:3:16: `cert` cannot be 'fulchain' [did you mean 'fullchain'?] (allowed: fullchain, leaf)
 services/own.yml:3:31: `key` is one of: separate, first, last, pkcs12, not an integer
 services/own.yml:4:14: `cert` is an absolute path without `..`, such as /etc/ssl/site.pem, not 'etc/x.pem'

@@ -8,6 +8,7 @@ fn showing_a_profile_tells_what_matters() {
     insta::assert_snapshot!(show(&built_in("postfix")), @r"
     postfix: Postfix SMTP server, certificate and key in two files
       from          built-in
+      measured on   3.7.11 (Debian 12), 3.10.13 (Debian 13), 3.11.7 (Debian sid)
       files         leaf and chain; the key in a file of its own
       paths         cert /etc/postfix/tls/cert.pem, key /etc/postfix/tls/key.pem
       program       postfix
@@ -40,6 +41,7 @@ fn showing_a_profile_tells_what_matters() {
     insta::assert_snapshot!(show(&built_in("apache")), @r"
     apache: Apache httpd with mod_ssl
       from          built-in
+      measured on   2.4.68 (Debian 12), 2.4.71 (Debian 13), 2.4.69 (Debian sid)
       files         leaf and chain; the key in a file of its own
       paths         debian: cert /etc/ssl/certs/site.pem, key /etc/ssl/private/site.key
                     redhat: cert /etc/pki/tls/certs/site.pem, key /etc/pki/tls/private/site.key
