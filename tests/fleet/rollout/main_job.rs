@@ -4,7 +4,7 @@ use crate::rollout::site::{HOSTS, Site, Task, all, all_but, site};
 
 /// How often the services were told to reload, as they themselves say.
 fn reloads(site: &Site, host: &str) -> String {
-    site.fleet.sh(host, "pgrep -P $(cat /run/nginx.pid); grep -c 'postfix/master.* reload' /var/log/postfix.log || true")
+    site.fleet.sh(host, "pgrep -f 'worker process$' -P $(cat /run/nginx.pid); grep -c 'postfix/master.* reload' /var/log/postfix.log || true")
 }
 
 #[test]

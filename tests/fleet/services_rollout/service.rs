@@ -16,7 +16,8 @@ pub struct Service {
     /// The endpoint's port and dialogue.
     pub port: u16,
     pub starttls: &'static str,
-    /// Prints something else after each reload.
+    /// Prints something else after each reload, and the same until the next: of workers the newest, since those that it
+    /// replaced take their time to end.
     pub reloads: &'static str,
     /// Breaks its configuration, so that its own check fails; none where there is no such check.
     pub broken: Option<&'static str>,
@@ -60,7 +61,7 @@ pub const HAPROXY: Service = Service {
     key: None,
     port: 8443,
     starttls: "none",
-    reloads: "pgrep -P $(cat /run/haproxy.pid)",
+    reloads: "pgrep -n -P $(cat /run/haproxy.pid)",
     broken: Some("echo no-such-keyword >>/etc/haproxy/haproxy.cfg"),
     fresh: ["root:root 600", ""],
 };
@@ -166,7 +167,7 @@ pub const HITCH: Service = Service {
     key: None,
     port: 13443,
     starttls: "none",
-    reloads: "pgrep -P $(pgrep -o -x hitch)",
+    reloads: "pgrep -n -P $(pgrep -o -x hitch)",
     broken: Some("echo no-such-keyword >>/etc/hitch/hitch.conf"),
     fresh: ["root:root 600", ""],
 };
