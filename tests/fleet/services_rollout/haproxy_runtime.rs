@@ -24,7 +24,7 @@ fn what_it_does_not_serve_yet_is_seen_and_committed() {
     drifted(&host, &HAPROXY_RUNTIME);
 }
 
-/// Asks again and again over one connection, until it is told to stop or is not answered.
+/// Asks again and again over one connection, until it is told to stop, when it asks once more, or is not answered.
 const KEPT: &str = r"
 import http.client, select, ssl, sys
 context = ssl.create_default_context()
@@ -43,6 +43,8 @@ def ask():
 answer = ask()
 print(answer, flush=True)
 while answer == 200 and not select.select([sys.stdin], [], [], 0.2)[0]:
+    answer = ask()
+if answer == 200:
     answer = ask()
 print(answer, flush=True)
 ";
@@ -77,6 +79,14 @@ fn workers(host: &Host) -> String {
     host.sh(HAPROXY.reloads)
 }
 
+/// A worker ends in its own time once another has taken its place, and with it what was connected to it.
+fn wait_for_the_end_of(worker: &str, host: &Host) {
+    host.sh(&format!(
+        "for i in $(seq 600); do [ -d /proc/{} ] || exit 0; sleep 0.1; done; exit 1",
+        worker.trim()
+    ));
+}
+
 /// The answer when somebody wants to abort what is open.
 fn nothing_is_open(host: &Host) {
     let told = host
@@ -99,6 +109,7 @@ fn connections_are_kept_and_no_worker_is_started() {
     assert_eq!(connection.last_answer(), "200");
     // The file is what the next worker loads.
     host.sh("kill -USR2 $(cat /run/haproxy.pid)");
+    wait_for_the_end_of(&before, &host);
     host.expect(&HAPROXY_RUNTIME, "gen3-rsa");
 
     // The control: the ordinary way starts a worker and ends idle connections.
@@ -106,6 +117,7 @@ fn connections_are_kept_and_no_worker_is_started() {
     host.apply(&Task::of(&HAPROXY, "gen2"), "changed");
     assert_ne!(workers(&host), before);
     host.expect(&HAPROXY, "gen2");
+    wait_for_the_end_of(&before, &host);
     assert_ne!(connection.last_answer(), "200");
 }
 
