@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 /// The namespace that [`crate::measure::measure`] starts its command in, while this value lives.
 pub(crate) struct Far {
+    /// Keeps the namespace.
+    there: Child,
     delay: Child,
     namespace: String,
 }
@@ -40,19 +42,16 @@ impl Far {
         let program = directory.join("delay");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/rollout/delay.c");
         success("cc", Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source))?;
-        let namespace = fleet.dir().join("far").to_string_lossy().into_owned();
-        let make = "touch \"$1\" && exec unshare --net=\"$1\" true";
-        success("unshare", &mut fleet.controller("sh", &["-c", make, "sh", &namespace]))?;
+        let hold = "echo ready; exec sleep infinity";
+        let mut there = fleet.controller("unshare", &["--net", "sh", "-c", hold]);
+        let (there, told) = first_word(&mut there)?;
+        let namespace = format!("/proc/{}/ns/net", there.id());
         let half = (rtt_ms * 500).to_string();
         // Its end is called like the bridge, where bytes are counted.
         let arguments = ["/proc/self/ns/net", "cable", &namespace, "br0", &half];
-        let mut delay = fleet.controller(&program, &arguments).stdout(Stdio::piped()).spawn()?;
-        let mut told = String::new();
-        if let Some(stdout) = delay.stdout.take() {
-            BufReader::new(stdout).read_line(&mut told)?;
-        }
-        let far = Self { delay, namespace };
-        if told != "ready\n" {
+        let (delay, connected) = first_word(&mut fleet.controller(&program, &arguments))?;
+        let far = Self { there, delay, namespace };
+        if told != "ready\n" || connected != told {
             return Err(io::Error::other("the delayed cable cannot be made"));
         }
         success("ip", &mut fleet.controller("sh", &["-c", ROUTES, "sh", &far.namespace]))?;
@@ -67,10 +66,22 @@ impl Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        // It may have ended with the fleet.
-        self.delay.kill().ok();
-        self.delay.wait().ok();
+        for child in [&mut self.delay, &mut self.there] {
+            // It may have ended with the fleet.
+            child.kill().ok();
+            child.wait().ok();
+        }
     }
+}
+
+/// Starts a program, and waits for the line that it begins with.
+fn first_word(command: &mut Command) -> io::Result<(Child, String)> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut told = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut told)?;
+    }
+    Ok((child, told))
 }
 
 fn success(what: &str, command: &mut Command) -> io::Result<()> {

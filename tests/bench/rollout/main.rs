@@ -19,6 +19,7 @@ use latency::Far;
 use measure::{Cost, measure, measure_within};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// `docs/performance.md` says where they come from.
 const CPU_AIM_MS: f64 = 5.0;
@@ -132,13 +133,22 @@ fn rollouts(
     )
 }
 
-/// Whether openssl sees the generation on every host; and if not, says so.
+/// Whether openssl sees the generation on every host within two seconds: nginx lets its old workers go 100 ms after it has
+/// started new ones, and until then both take connections.
 fn serves(fleet: &Fleet, generation: &str) -> bool {
     let list = fleet.fleet(&["hosts"]);
-    list.lines().filter_map(|line| line.split(' ').next()).all(|host| {
-        let seen = fleet.fleet(&["expect", host, "nginx"]);
-        seen.contains(&format!(" {generation} "))
-    })
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    let wanted = format!(" {generation} ");
+    let end = Instant::now() + Duration::from_secs(2);
+    let seen =
+        || names.iter().all(|host| fleet.fleet(&["expect", host, "nginx"]).contains(&wanted));
+    while !seen() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
 }
 
 fn one_transaction(fleet: &Fleet, directory: &Path) -> io::Result<()> {
