@@ -55,6 +55,13 @@ done <"$reply"
 exit "$code"
 "#;
 
+/// The service is another process, which does not see what is mounted for the check alone: the check looks for itself.
+const READS_PEM: &str = r#"for file in "$@"; do
+    IFS= read -r first <"$file" || [ -n "$first" ] || exit 1
+    case $first in "-----BEGIN "*) ;; *) echo "$file: not PEM" >&2; exit 1 ;; esac
+done
+"#;
+
 /// Writes the commands `check` and `reload` of a service and the pipe on which they ask it.
 ///
 /// # Errors
@@ -72,8 +79,8 @@ pub(super) fn install(
     script(
         &bin.join(check),
         &format!(
-            "#!/bin/sh\n# {check} CERT KEY: would the service take these files? Reads its whole \
-             configuration; changes nothing.\nexec '{ask}' check \"$@\"\n"
+            "#!/bin/sh\n# {check} CERT KEY: would the service take these files? Reads them and its whole \
+             configuration; changes nothing.\n{READS_PEM}exec '{ask}' check \"$@\"\n"
         ),
     )?;
     script(
