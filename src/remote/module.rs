@@ -5,7 +5,7 @@ use super::encode::{decode, encode, encode_all, is_plain_text};
 use super::error::RemoteError;
 use super::program::{Then, module, nonce};
 use super::sealing::{self, Sealing};
-use crate::host::{ModuleRefusal, ModuleReply, ModuleRequest};
+use crate::host::{ModuleRefusal, ModuleReply, ModuleRequest, Verb};
 use crate::model::text::printable;
 use crate::model::{Secret, Step};
 use crate::transport::Process;
@@ -65,7 +65,8 @@ pub(crate) async fn run(
                 return Ok(Ok(ModuleReply { content, ..read }));
             }
             "failed" => {
-                let read = refusal(&reply).map_err(|bad| host.garbage(bad.into_words()))?;
+                let read =
+                    refusal(&reply, request.verb).map_err(|bad| host.garbage(bad.into_words()))?;
                 host.finish().await;
                 return Ok(Err(read));
             }
@@ -126,9 +127,11 @@ fn done(reply: &Reply) -> Result<ModuleReply, BadReply> {
     Ok(read)
 }
 
-fn refusal(reply: &Reply) -> Result<ModuleRefusal, BadReply> {
+fn refusal(reply: &Reply, verb: Verb) -> Result<ModuleRefusal, BadReply> {
     if reply.text("why")? == sealing::INPUT_RECORDED {
-        let why = sealing::recorded("what the file is to hold");
+        let what =
+            if verb == Verb::User { "the password's hash" } else { "what the file is to hold" };
+        let why = sealing::recorded(what);
         return Ok(ModuleRefusal { why, output: String::new() });
     }
     if reply.text("why")? == sealing::OUTPUT_RECORDED {

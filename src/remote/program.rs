@@ -130,8 +130,9 @@ static SERVING: LazyLock<Program> =
     LazyLock::new(|| Program::of_module(&[part!("modules/service")]));
 static GROUPING: LazyLock<Program> =
     LazyLock::new(|| Program::of_module(&[part!("modules/account"), part!("modules/group")]));
-static ACCOUNTING: LazyLock<Program> =
-    LazyLock::new(|| Program::of_module(&[part!("modules/account"), part!("modules/user")]));
+static ACCOUNTING: LazyLock<Program> = LazyLock::new(|| {
+    Program::of_module(&[RECORDED, SEALING, INPUT, part!("modules/account"), part!("modules/user")])
+});
 
 static GATHERING: LazyLock<Program> =
     LazyLock::new(|| Program::of_module(&[part!("modules/facts")]));

@@ -221,6 +221,7 @@ pub(super) static HOST_MODULES: &[Definition] = &[
             of("non_unique", Flag),
             of("remove", Flag),
             of("force", Flag),
+            ALLOW_INPUT_LOG,
         ],
         one_of: &[],
         exclusive: &[],

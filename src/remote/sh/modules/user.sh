@@ -1,6 +1,6 @@
 # `user` (Ansible, modules/user.py). What is changed afterwards needs the shadow utilities; BusyBox only adds.
 m_uid= m_groups= m_groups_given=0 m_append=0 m_shell= m_home= m_create_home=1 m_move_home=0 m_system=0 m_comment= m_comment_given=0
-m_remove=0 m_password= m_update_password=always m_non_unique=0
+m_remove=0 m_update_password=always m_non_unique=0
 module() {
   user_look
   case $m_state in
@@ -14,11 +14,12 @@ module() {
       fi
     fi;;
   *)
+    user_password_begin
     if [ -z "$user_uid" ]; then
       change state absent present
       [ $check = 1 ] || user_add
     else user_modify; fi
-    user_password;;
+    [ $user_asks = 0 ] || user_password;;
   esac
   user_look
   enc "$user_home"; user_home=$v
@@ -113,16 +114,26 @@ user_groups_differ() {
   for user_group; do case ,$m_groups, in *",$user_group,"*) ;; *) user_differ=1;; esac; done
 }
 
-# An encrypted password. It is in no argument list.
+# Whether its password is to be compared or set -> user_asks. The request's body is the encrypted one and a colon; before
+# anything is done it is told that it must not come.
+user_password_begin() {
+  user_asks=0
+  case $input:$m_update_password:$user_uid in none:*|*:on_create:?*) return 0;; esac
+  input_begin || { say failed why=input_recorded out=; exit 0; }
+  case $check:$user_uid in 1:) ;; *) user_asks=1;; esac
+}
+
+# It is in no argument list.
 user_password() {
-  [ -n "$m_password" ] || return 0
+  say send key=$input_key
+  input_agree && user_wanted=$(input_body 2>"$work.err") || refuse "cannot read the password of $m_name"
+  case $user_wanted in *:) user_wanted=${user_wanted%:};; *) refuse "cannot read the password of $m_name";; esac
   user_has=
   while IFS=: read -r user_entry v user_rest; do [ "$user_entry" != "$m_name" ] || user_has=$v; done 2>/dev/null </etc/shadow
   IFS=$ifs
-  [ "$user_has" != "$m_password" ] || return 0
-  case $m_update_password:$changes in on_create:*"state|absent"*) ;; on_create:*) return 0;; esac
+  [ "$user_has" != "$user_wanted" ] || return 0
   changed=1
   [ $check = 0 ] || return 0
   have chpasswd || refuse "this host has no chpasswd"
-  echo "$m_name:$m_password" | chpasswd -e >"$work.err" 2>&1 || refuse "cannot set the password of $m_name"
+  secret_line "$m_name:$user_wanted" | chpasswd -e >"$work.err" 2>&1 || refuse "cannot set the password of $m_name"
 }

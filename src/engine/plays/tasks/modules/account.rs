@@ -32,12 +32,15 @@ pub(super) async fn user(action: &Action<'_>, arguments: &Arguments) -> Result<D
     let flag = |name: &str, usual: bool| arguments.flag(name).unwrap_or(usual);
     let groups = arguments.words("groups").map(|list| list.join(","));
     let password = arguments.text("password");
-    if password.is_some_and(|hash| !hash.starts_with(['$', '!', '*', '_']) || hash.contains(':')) {
+    let is_hash = |text: &str| {
+        text.starts_with(['$', '!', '*', '_']) && !text.contains([':', '\n', '\r', '\0'])
+    };
+    if !password.is_none_or(is_hash) {
         return Err(Failed::module(
             "password takes what `password_hash` or `mkpasswd` makes, never the password itself",
         ));
     }
-    let request = ModuleRequest::new(Verb::User, action.check)
+    let mut request = ModuleRequest::new(Verb::User, action.check)
         .with("name", name)
         .with("state", state)
         .maybe("uid", arguments.text("uid"))
@@ -48,7 +51,6 @@ pub(super) async fn user(action: &Action<'_>, arguments: &Arguments) -> Result<D
         .maybe("home", arguments.text("home"))
         .flag("comment_given", arguments.text("comment").is_some())
         .maybe("comment", arguments.text("comment"))
-        .maybe("password", password)
         .maybe("update_password", arguments.text("update_password"))
         .flag("append", flag("append", false))
         .flag("create_home", flag("create_home", true))
@@ -57,6 +59,9 @@ pub(super) async fn user(action: &Action<'_>, arguments: &Arguments) -> Result<D
         .flag("non_unique", flag("non_unique", false))
         .flag("remove", flag("remove", false))
         .flag("force", flag("force", false));
+    // The colon, which none has, tells the host that it has all of it.
+    request.body = password.map(|hash| format!("{hash}:\n").into_bytes().into());
+    request.allow_input_log = flag("allow_input_log", false);
     let reply = ask(action, &request).await?;
     Ok(result::done(&reply, user_value(name, state, arguments, &reply), None))
 }
