@@ -222,7 +222,7 @@ if [ "$releases" = all ]; then
         [ -f "${FLEET_RELEASES:-target/test-releases}/$release.complete" ] || continue
         # Beside that release's ssh, and with its sshd. Newer ones do not count refused keys as attempts, which one test is about.
         phase "log-ins on $release" in_release "$release" ssh --skip an_agent_signs \
-            transport::as_ssh:: transport::logins:: transport::ssh_config::
+            transport::as_ssh:: transport::logins:: transport::ssh_config
         phase "crash harness on $release" in_release "$release" shell transaction_crash::
     done
     for release in "${bases[@]}"; do say "versions of $release"; tests/fleet/fleet versions --release "$release"; done

@@ -26,6 +26,7 @@ struct Learnt {
     remember: Option<String>,
     impostor: bool,
     farewell: Option<String>,
+    banner: Option<String>,
     host_key: Option<String>,
 }
 
@@ -43,6 +44,11 @@ impl Notes {
     /// The fingerprint of the key that the host has shown.
     pub(super) fn host_key(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).host_key.clone()
+    }
+
+    /// What the server said last before it let anybody in. Untrusted.
+    pub(super) fn banner(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).banner.clone()
     }
 
     /// The server's reason for disconnecting. Untrusted.
@@ -85,6 +91,12 @@ impl Handler for Client {
             }
             Err(error) => Err(ClientError::HostKey(Box::new(error))),
         }
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), ClientError> {
+        self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).banner =
+            Some(banner.to_owned());
+        Ok(())
     }
 
     async fn disconnected(

@@ -214,6 +214,9 @@ impl Connector {
             return Ok(());
         };
         let mut tried = refusal.tried;
+        if refusal.closed {
+            tried.push(hung_up(tried.len(), notes.banner().unwrap_or_default().as_bytes()));
+        }
         if withheld {
             tried.push("password (withheld, as the host key is not the known one)".into());
         }
@@ -361,7 +364,14 @@ fn refused(target: &Target, error: ClientError, notes: &Notes) -> ConnectError {
             closed(target, notes.farewell().unwrap_or_default().as_bytes())
         }
         ClientError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
-            let list = |names: Vec<String>| printable(names.join(", ").as_bytes(), 500);
+            // Extensions are among them, in the form of names.
+            let is_one = |name: &String| {
+                !["kex-strict-", "ext-info-"].iter().any(|mark| name.starts_with(mark))
+            };
+            let list = |names: Vec<String>| {
+                let names: Vec<_> = names.into_iter().filter(is_one).collect();
+                printable(names.join(", ").as_bytes(), 500)
+            };
             ConnectError::NoCommonAlgorithm {
                 address: target.address.clone(),
                 port: target.port,
@@ -378,6 +388,26 @@ fn refused(target: &Target, error: ClientError, notes: &Notes) -> ConnectError {
         }
         ClientError::Russh(error) => protocol(target, printable(error.to_string().as_bytes(), 300)),
     }
+}
+
+/// The server hung up after so many refusals. What it said before that is of the account (PAM tells it in a banner).
+fn hung_up(refused: usize, said: &[u8]) -> String {
+    let words = printable(said, 1000).split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = if words.is_empty() {
+        words
+    } else {
+        format!(" and said {:?}", printable(words.as_bytes(), 300))
+    };
+    let cause = match refused {
+        0 | 1 if said.is_empty() => {
+            ": the account may be locked or expired, as the log of its sshd tells"
+        }
+        0 | 1 => "",
+        _ => {
+            ": name the right key alone (ansible_ssh_private_key_file, IdentitiesOnly), unless it shuts out this account"
+        }
+    };
+    format!("then the server closed the connection{said}{cause}")
 }
 
 /// The server hung up before the log-in, perhaps with a word about why.

@@ -25,6 +25,8 @@ pub(super) struct Refusal {
     pub(super) tried: Vec<String>,
     /// What the server would still take.
     pub(super) methods: Vec<String>,
+    /// The server has closed the connection.
+    pub(super) closed: bool,
 }
 
 /// Logs in, or tells what was refused.
@@ -37,6 +39,7 @@ pub(super) async fn log_in<H: Handler>(
     let mut login = LogIn { handle, target, tried: credentials.faults, allowed: None };
     let mut offers = credentials.offers.into_iter();
     let mut methods = methods(target);
+    let mut closed = false;
     loop {
         let usable = |method: &MethodKind| {
             login.allowed.as_ref().is_none_or(|allowed| allowed.contains(method))
@@ -52,11 +55,7 @@ pub(super) async fn log_in<H: Handler>(
         match step {
             Step::In => return Ok(()),
             Step::Closed => {
-                let refused = login.tried.len();
-                login.tried.push(format!(
-                    "then the server closed the connection, after {refused} tries: name the right \
-                     key alone (ansible_ssh_private_key_file, IdentitiesOnly)"
-                ));
+                closed = true;
                 break;
             }
             // Another factor is wanted, maybe of a kind that was tried already.
@@ -77,6 +76,7 @@ pub(super) async fn log_in<H: Handler>(
     Err(Refusal {
         methods: methods.map(|kind| name(*kind).to_owned()).collect(),
         tried: login.tried,
+        closed,
     })
 }
 

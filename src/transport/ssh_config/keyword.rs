@@ -55,6 +55,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "hostkeyalgorithms",
     "ipqos",
     "kbdinteractivedevices",
+    "keepalive",
     "kerberosauthentication",
     "kerberostgtpassing",
     "kexalgorithms",

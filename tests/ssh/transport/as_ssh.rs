@@ -371,3 +371,64 @@ async fn a_key_that_the_agent_gives_for_one_host_alone() {
     agree("the host that it is for", &target(&sshd)).await.unwrap();
     agree("another host", &target(&other)).await.unwrap_err();
 }
+
+/// Servers that allow one algorithm alone. `ssh` gets in everywhere; where the library cannot, the message says what the server
+/// has, under which keyword, and what it could allow.
+#[tokio::test]
+async fn servers_with_a_single_algorithm() {
+    let dir = tempfile::tempdir().unwrap();
+    let post_quantum = dir.path().join("post_quantum");
+    let of_the_host =
+        format!("HostKey {}\nHostKeyAlgorithms ssh-mldsa44-ed25519", post_quantum.display());
+    let mut servers = vec![
+        (
+            "gcm",
+            "Ciphers aes128-gcm@openssh.com\nKexAlgorithms diffie-hellman-group14-sha256",
+            None,
+        ),
+        (
+            "sntrup",
+            "KexAlgorithms sntrup761x25519-sha512@openssh.com",
+            Some((
+                "no key exchange (KexAlgorithms) in common: it has sntrup761x25519-sha512@openssh.com; allow it one of ",
+                "mlkem768x25519-sha256, curve25519-sha256,",
+            )),
+        ),
+        (
+            "umac",
+            "MACs umac-128-etm@openssh.com\nCiphers aes128-ctr",
+            Some((
+                "no message authentication (MACs) in common: it has umac-128-etm@openssh.com; allow it one of ",
+                "hmac-sha2-256-etm@openssh.com",
+            )),
+        ),
+    ];
+    if openssh_from(10, 6) {
+        keygen(&post_quantum, &["-t", "mldsa44-ed25519", "-N", ""]);
+        servers.push((
+            "mldsa",
+            &of_the_host,
+            Some((
+                "no kind of host key (HostKeyAlgorithms) in common: it has ssh-mldsa44-ed25519; allow it one of ",
+                "ssh-ed25519",
+            )),
+        ));
+    }
+    for (name, options, words) in servers {
+        let Some(sshd) = Sshd::start(dir.path(), name, options) else { return };
+        let target = sshd.target_with_key("alice");
+        if name == "mldsa" {
+            let public = fs::read_to_string(post_quantum.with_extension("pub")).unwrap();
+            fs::write(&target.known_hosts[0], format!("[127.0.0.1]:{} {public}", sshd.port))
+                .unwrap();
+        }
+        let Some((theirs, one_of_ours)) = words else {
+            agree(name, &target).await.unwrap();
+            continue;
+        };
+        assert!(ssh_gets_in(&target), "the control: {name}");
+        let error = connector().connect(&target).await.unwrap_err().to_string();
+        assert!(error.contains(theirs) && error.contains(one_of_ours), "{name}: {error}");
+        assert!(!error.contains("kex-strict") && !error.contains("ext-info"), "{name}: {error}");
+    }
+}

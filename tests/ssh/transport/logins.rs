@@ -265,3 +265,28 @@ async fn methods_are_tried_in_the_order_given_and_no_others() {
     assert_in(&both, "the key after the password").await;
     assert!(sshd.log().contains("Failed password for alice"), "{}", sshd.log());
 }
+
+/// The key is right and the account is shut out. With PAM, sshd says so in a banner and hangs up.
+#[tokio::test]
+async fn an_account_that_has_expired() {
+    let dir = tempfile::tempdir().unwrap();
+    let banner = dir.path().join("banner");
+    fs::write(&banner, "Nobody is watched.\n").unwrap();
+    let options = format!("Banner {}", banner.display());
+    let Some(sshd) = Sshd::start(dir.path(), "host", &options) else { return };
+    let target = sshd.target_with_key("alice");
+    assert_in(&target, "the control").await;
+    let shadow = sshd.dir.join("shadow");
+    let shut_out = |line: &str| match line.strip_suffix(":7:::") {
+        Some(begin) if line.starts_with("alice:") => format!("{begin}:7::1:\n"),
+        _ => format!("{line}\n"),
+    };
+    let text: String = fs::read_to_string(&shadow).unwrap().lines().map(shut_out).collect();
+    // In place, as the server sees this very file.
+    fs::write(&shadow, text).unwrap();
+    let tried = refused(&target).await;
+    let last = tried.last().unwrap();
+    assert!(last.starts_with("then the server closed the connection and said \""), "{tried:?}");
+    assert!(last.contains("expired") && !last.contains("watched"), "{tried:?}");
+    assert!(!last.contains("name the right key"), "{tried:?}");
+}

@@ -16,6 +16,7 @@ mod recorded;
 mod shells;
 mod short_lived;
 mod ssh_config;
+mod ssh_config_keywords;
 mod ssh_config_random;
 mod turns;
 

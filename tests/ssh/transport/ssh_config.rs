@@ -65,7 +65,7 @@ fn by_ssh(file: &Path, host: &str) -> Result<Printed, String> {
     Ok(printed)
 }
 
-fn load(file: &Path) -> Result<SshConfig, Vec<String>> {
+pub(super) fn load(file: &Path) -> Result<SshConfig, Vec<String>> {
     match SshConfig::load(Controller::detect(), &Files::Only(file.to_owned())) {
         Ok((config, _)) => Ok(config),
         Err(found) => Err(found.0.iter().map(ToString::to_string).collect()),
