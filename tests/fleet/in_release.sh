@@ -8,7 +8,7 @@ shift 2
 [ -f "$base.complete" ] || { echo "no base: ${base##*/}" >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rmdir "$work"' EXIT
-unshare --mount --pid --fork --propagation private bash -c '
+unshare --mount --pid --fork --kill-child --propagation private bash -c '
 set -eu
 work=$1 base=$2 here=$3; shift 3
 mount -t tmpfs tmpfs "$work"
@@ -21,5 +21,7 @@ mount --rbind "$here" "$work/root$here"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CARGO_MANIFEST_DIR=$here
 # Not every shell is there.
 unset CERTROLL_TEST_REQUIRE_ALL
-exec chroot "$work/root" sh -c "cd \"\$0\" && exec \"\$@\"" "$here" "$@"
+# Not in place of this shell: process 1 has to reap what the tests leave, or who waits for such a process waits for ever.
+chroot "$work/root" sh -c "cd \"\$0\" && exec \"\$@\"" "$here" "$@" &
+wait $!
 ' in-release "$work" "$base" "$here" "$program" "$@"

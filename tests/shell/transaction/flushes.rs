@@ -228,3 +228,27 @@ async fn where_sync_means_all_disks_files_are_flushed_another_way() {
         }
     }
 }
+
+/// Where process 1 reaps nobody, the dead keep their numbers, and can be sent signals.
+#[test]
+fn a_dead_program_is_not_told_for_ever_that_its_flush_is_late() {
+    let mut dead = std::process::Command::new("true").spawn().unwrap();
+    let script = format!(
+        "{}\nself_pid={pid} flush_pid={pid} flush_limit=1\nflush_timer_start\nwait $flush_timer\n",
+        include_str!("../../../src/remote/sh/core/flush.sh"),
+        pid = dead.id()
+    );
+    let timers = shells().iter().map(|shell| {
+        let sh = std::process::Command::new(shell.bin.join("sh")).args(["-c", &script]).spawn();
+        (shell.name, sh.unwrap())
+    });
+    let mut timers: Vec<_> = timers.collect();
+    let begun = std::time::Instant::now();
+    while !timers.is_empty() {
+        timers.retain_mut(|(_, timer)| timer.try_wait().unwrap().is_none());
+        let left: Vec<_> = timers.iter().map(|(name, _)| name).collect();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "{left:?}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    dead.wait().unwrap();
+}

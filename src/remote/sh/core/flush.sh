@@ -81,7 +81,9 @@ flush_timer_start() {
       sleep 1 & flush_sleep=$!; wait $flush_sleep; flush_n=$((flush_n+1))
       kill -0 $flush_pid 2>/dev/null || exit 0
     done
-    # More than once: ksh93 loses a signal that comes just before a wait.
-    while kill -s USR2 "$self_pid" 2>/dev/null; do sleep 1; kill -0 $flush_pid 2>/dev/null || exit 0; done ) </dev/null >/dev/null 2>&1 3<&- &
+    # More than once: ksh93 loses a signal that comes just before a wait. Not for ever: where process 1 reaps nobody, the dead are there.
+    while [ $flush_n -lt $((flush_limit+10)) ] && kill -s USR2 "$self_pid" 2>/dev/null; do
+      sleep 1; flush_n=$((flush_n+1)); kill -0 $flush_pid 2>/dev/null || exit 0
+    done ) </dev/null >/dev/null 2>&1 3<&- &
   flush_timer=$!
 }
