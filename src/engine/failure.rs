@@ -340,8 +340,8 @@ fn step_advice(step: Step) -> Vec<String> {
         Step::Reload => {
             vec!["run the reload by hand on the host and read the service's log".to_owned()]
         }
-        Step::Stage => {
-            vec!["check space, permissions and mounts of the destination's directory".to_owned()]
+        Step::Lock | Step::Stage => {
+            vec!["check space, permissions and mounts of the directory that is named".to_owned()]
         }
         _ => Vec::new(),
     }

@@ -29,7 +29,15 @@ refused_check=-
 fail() {
   output "${3-}"; fail_out=$v
   [ -z "$journal" ] || sweep
-  leave 1 failed step=$1 why=$2 out=$fail_out rc=${4:--} file=${5:--} service=${6:--} check=$refused_check
+  leave 1 failed step=$1 why=$2 out=$fail_out rc=${4:--} file=${5:--} service=${6:--} check=$refused_check $place
+}
+# DIR that could not be written to -> place, where that was and why, as far as can be told
+place=
+unwritten() {
+  enc "$1"; place="in=$v"
+  [ -w "$1" ] || place="$place cause=closed"
+  set -- $(df -Pk -- "$1" 2>/dev/null | tail -n 1)
+  [ "${4-}" != 0 ] || place="$place cause=full"
 }
 discard() {
   [ -z "$journal" ] || sweep
@@ -82,7 +90,7 @@ restore() {
 }
 
 begin() {
-  journal_write || fail stage cannot_write_the_journal err
+  journal_write || { unwritten "$state"; fail stage cannot_write_the_journal err; }
   step journalled
   t_bodies=$((t_bodies+n_files/8))
   guard_start
@@ -126,11 +134,11 @@ confirm() {
 take_lock() {
   [ -d "$state" ] || mkdir -p -- "$state" 2>/dev/null
   step state_made
-  [ -d "$state" ] && [ -O "$state" ] || { say failed step=lock why=cannot_use_the_directory_for_journals; exit 1; }
+  [ -d "$state" ] && [ -O "$state" ] || { unwritten "$state"; say failed step=lock why=cannot_keep_journals $place; exit 1; }
   lock $$ "$t_lock"
   case $? in
   1) say busy pid=$holder held=$held; exit 3;;
-  2) lock_token=; say failed step=lock why=cannot_write_the_lock; exit 1;;
+  2) lock_token=; unwritten "$run"; say failed step=lock why=cannot_write_the_lock $place; exit 1;;
   esac
   step lock
 }

@@ -3,8 +3,10 @@
 use crate::host::{Recovered, RecoveredEnd, Reloaded, Validation, ValidationWay};
 use crate::host::{RolledBack, ServiceBack, StepFailure};
 use crate::host::{TransactionId, TransactionRequest};
+use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::remote::conversation::{BadReply, Reply};
+use crate::remote::encode::decode;
 use crate::remote::error::RemoteError;
 
 /// Lines of one kind that a host may send before its terminal one.
@@ -185,7 +187,7 @@ impl Replies {
 /// Words with `_` between, safe to show.
 fn text(reply: &Reply, name: &str) -> Result<String, BadReply> {
     let text = reply.text(name)?.replace('_', " ");
-    Ok(crate::model::text::printable(text.as_bytes(), 200))
+    Ok(printable(text.as_bytes(), 200))
 }
 
 fn failure(
@@ -197,7 +199,19 @@ fn failure(
     let file = reply.maybe_number::<usize>("file")?;
     let path = file.and_then(|number| request.files.get(*order.get(number)?));
     let service = reply.maybe_number::<usize>("service")?;
-    let words = text(reply, "why")?;
+    let words = match reply.find("in").and_then(decode) {
+        None => text(reply, "why")?,
+        Some(place) => {
+            let cause = match reply.find("cause") {
+                Some("full") => ": its file system is full",
+                Some(_) => {
+                    ": its file system is mounted read-only, or it is closed to this account"
+                }
+                None => "",
+            };
+            format!("{} in {}{cause}", text(reply, "why")?, printable(&place, 200))
+        }
+    };
     let check = reply.maybe_number::<usize>("check")?.and_then(|number| checks.get(number));
     Ok(StepFailure {
         check: check.map(|(_, step)| *step),

@@ -168,3 +168,38 @@ fn a_changed_host_key_is_refused() {
     assert!(apply.stdout.contains(&place), "{place} is not named: {apply}");
     assert_eq!(site.state("h002"), before);
 }
+
+#[test]
+fn where_nothing_can_be_written_is_said_with_the_place_and_the_reason() {
+    let Some(site) = site() else { return };
+    let before = HOSTS.map(|host| site.state(host));
+    let (state, run) = ("/var/lib/certroll", "/run/certroll");
+    let (full, closed) = ("its file system is full", "its file system is mounted read-only");
+    let cases = [
+        ("h001", "cannot write the journal", state, full),
+        ("h002", "cannot write the lock", run, full),
+        ("h003", "cannot write the journal", state, closed),
+        ("h004", "cannot write the lock", run, closed),
+    ];
+    for (host, _, place, why) in cases {
+        let mount = if why == full {
+            format!(
+                "mount -t tmpfs -o size=16k none {place}; head -c 1m /dev/zero >{place}/fill || :"
+            )
+        } else {
+            format!("mount -t tmpfs -o ro none {place}")
+        };
+        site.fleet.sh(host, &format!("mkdir -p {place}; {mount}"));
+    }
+
+    let apply = site.run("apply", &site.play(&[Task::nginx("gen2")]), &[]);
+
+    for (host, _, place, _) in cases {
+        site.fleet.sh(host, &format!("umount {place}"));
+    }
+    assert_eq!((apply.code, apply.outcomes()), (2, all("failed")), "{apply}");
+    for (host, what, place, why) in cases {
+        assert!(apply.stdout.contains(&format!("{what} in {place}: {why}")), "{host}: {apply}");
+    }
+    assert_eq!(HOSTS.map(|host| site.state(host)), before);
+}

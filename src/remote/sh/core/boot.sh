@@ -10,7 +10,7 @@ boot_guard() {
   [ -n "$units" ] || return 0
   case $state$run$units in *[!A-Za-z0-9/._-]*) fail commit the_boot_guard_takes_plain_paths_only;; esac
   unit_name
-  { printf '%s\n' "$self" >"$state/boot.$tx"; } 2>"$work.err" || fail commit cannot_write_the_boot_guard err
+  { printf '%s\n' "$self" >"$state/boot.$tx"; } 2>"$work.err" || { unwritten "$state"; fail commit cannot_write_the_boot_guard err; }
   step boot_program_written
   # Units are no secrets: systemd complains of those that others cannot read.
   umask 022
@@ -26,7 +26,7 @@ Conflicts=shutdown.target
 Type=oneshot
 ExecStart=/bin/sh $state/boot.$tx boot $run $units
 TimeoutStartSec=60
-TimeoutStopSec=5" >"$unit"; } 2>"$work.err" || fail commit cannot_write_the_boot_guard err
+TimeoutStopSec=5" >"$unit"; } 2>"$work.err" || { unwritten "$units"; fail commit cannot_write_the_boot_guard err; }
   step boot_unit_written
   [ -d "${unit_wish%/*}" ] || mkdir -- "${unit_wish%/*}" 2>"$work.err" || fail commit cannot_write_the_boot_guard err
   step boot_wants_made

@@ -57,6 +57,6 @@ seed_tell() {
     case $v in absent|unreadable) fail stage cannot_read_the_file - '' $i;; esac
     seed_lines="${seed_lines}seeded $i $v$nl" seed_n=$((seed_n+1))
   done
-  { printf %s "$seed_lines" >>"$journal"; } 2>"$work.err" || fail stage cannot_write_the_journal err
+  { printf %s "$seed_lines" >>"$journal"; } 2>"$work.err" || { unwritten "$state"; fail stage cannot_write_the_journal err; }
   step seed_told
 }

@@ -27,7 +27,7 @@ arm() {
   while [ $m -lt $n_made ]; do get made $m; v=${v%/*}; set -- "$@" "${v:-/}"; m=$((m+1)); done
   boot_guard
   [ -z "$units" ] || set -- "$@" "$state/boot.$tx" "$unit" "$units" "${unit_wish%/*}"
-  { echo armed >>"$journal"; } 2>"$work.err" || fail commit cannot_write_the_journal err
+  { echo armed >>"$journal"; } 2>"$work.err" || { unwritten "$state"; fail commit cannot_write_the_journal err; }
   armed=1
   step arming
   flush "$@" "$journal" "$state" 2>"$work.err" || fail commit cannot_flush_to_disk err
