@@ -86,6 +86,14 @@ pub enum StartError {
         /// The program as called.
         program: String,
     },
+    /// It is there and works for nobody: its configuration is not what it asks for, it is not setuid, …
+    #[error("{program} does not work on the host: {said}")]
+    BecomeBroken {
+        /// The program.
+        program: &'static str,
+        /// Its words.
+        said: String,
+    },
     /// The account to become does not exist.
     #[error("there is no user {user} on the host")]
     UnknownUser {
@@ -231,6 +239,17 @@ impl StartError {
                 } else {
                     Self::NeedsPassword { program, user }
                 };
+            }
+            // Its own words are the last ones, so nothing was run.
+            let own =
+                |line: &&str| line.strip_prefix(program).is_some_and(|rest| rest.starts_with(": "));
+            let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let warns = |line: &&str| line.contains("unable to resolve host");
+            if code.is_some_and(|code| code != 0)
+                && lines().next_back().is_some_and(|line| own(&line) && !warns(&line))
+            {
+                let said: Vec<_> = lines().filter(|line| own(line) && !warns(line)).collect();
+                return Self::BecomeBroken { program, said: tail(&said.join("; ")) };
             }
         }
         if has(NOLOGIN) {

@@ -5,6 +5,7 @@ use crate::common::sshd::{PASSWORD, Sshd};
 use certroll::testing::host::Inspection;
 use certroll::testing::remote;
 use certroll::testing::transport::{Become, Launch, Method, Process, Session, StartError};
+use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn launch(to: Become) -> Launch {
@@ -83,6 +84,12 @@ async fn sudo() {
     let missing = Become { exe: Some("/opt/no/sudo".into()), ..Become::sudo("root") };
     let error = refusal(&free, missing).await;
     assert!(matches!(error, StartError::BecomeMissing { .. }), "{error}");
+    // It trusts no such file.
+    let open = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(sshd.dir.join("sudoers"), open).unwrap();
+    let error = refusal(&free, by(Method::Sudo, None)).await;
+    assert!(matches!(error, StartError::BecomeBroken { .. }), "{error}");
+    assert!(error.to_string().contains("/etc/sudoers is world writable"), "{error}");
 }
 
 #[tokio::test]
