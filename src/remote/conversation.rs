@@ -298,6 +298,9 @@ impl Conversation {
                 noise,
             }
         } else {
+            // Who is ended before a word by a limit, or killed, leaves nothing else.
+            let end = || self.ending.ended().map(|exit| format!("it ended with {exit}"));
+            let noise = if noise.is_empty() { end().unwrap_or_default() } else { noise };
             RemoteError::NoBoot { noise }
         }
     }
@@ -424,6 +427,12 @@ mod tests {
     async fn without_boot_the_noise_explains() {
         for (said, words) in [
             ("Out of order", "no shell answered: Out of order"),
+            ("", "no shell answered: it ended with exit code 1"),
+            (
+                "Password change required but no TTY available.",
+                "the password of this account has expired, log in by hand and change it: Password change required but no \
+                 TTY available.",
+            ),
             (
                 "This account is currently not available.",
                 "this account has no usable login shell on the host: This account is currently not \

@@ -137,11 +137,15 @@ impl Ending {
         without(self.shared.look(|seen| seen.stderr()), &self.hidden)
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&self) -> Option<Exit> {
+        self.shared.look(|seen| seen.exit())
+    }
+
     /// Which refusal of `sudo`, `su`, `doas` or the login shell it was that the program never ran, if what was
     /// said instead is one of those that are known.
     pub fn refusal(&self, said: &[u8]) -> Option<StartError> {
-        let exit = self.shared.look(|seen| seen.exit());
-        match StartError::from_end(self.attempt.as_ref(), exit.as_ref(), said) {
+        match StartError::from_end(self.attempt.as_ref(), self.ended().as_ref(), said) {
             StartError::Ended { .. } => None,
             refusal => Some(refusal),
         }

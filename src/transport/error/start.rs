@@ -135,6 +135,12 @@ pub enum StartError {
         /// Its words.
         said: String,
     },
+    /// Whoever logs in would have to change the password first.
+    #[error("the password of this account has expired, log in by hand and change it: {said}")]
+    PasswordExpired {
+        /// The words of sshd.
+        said: String,
+    },
     /// It ended in another way before it was ready.
     #[error("the program did not start ({}){}", end(*.code, .signal), after_colon(.said))]
     Ended {
@@ -254,6 +260,9 @@ impl StartError {
         }
         if has(NOLOGIN) {
             return Self::NoLogin { said: line_of(&text, "account") };
+        }
+        if has(&["Password change required"]) {
+            return Self::PasswordExpired { said: line_of(&text, "Password change required") };
         }
         Self::Ended { code, signal, said: tail(&text) }
     }

@@ -3,7 +3,9 @@
 use super::{connector, secret, whoami};
 use crate::common::have;
 use crate::common::sshd::{PASSWORD, Sshd, keygen, run};
-use certroll::testing::transport::{AgentChoice, ConnectError, Session, Target};
+use certroll::testing::transport::{
+    AgentChoice, ConnectError, Launch, Session, StartError, Target,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -268,7 +270,7 @@ async fn methods_are_tried_in_the_order_given_and_no_others() {
 
 /// The key is right and the account is shut out. With PAM, sshd says so in a banner and hangs up.
 #[tokio::test]
-async fn an_account_that_has_expired() {
+async fn an_account_that_has_expired_or_its_password() {
     let dir = tempfile::tempdir().unwrap();
     let banner = dir.path().join("banner");
     fs::write(&banner, "Nobody is watched.\n").unwrap();
@@ -277,16 +279,27 @@ async fn an_account_that_has_expired() {
     let target = sshd.target_with_key("alice");
     assert_in(&target, "the control").await;
     let shadow = sshd.dir.join("shadow");
-    let shut_out = |line: &str| match line.strip_suffix(":7:::") {
-        Some(begin) if line.starts_with("alice:") => format!("{begin}:7::1:\n"),
-        _ => format!("{line}\n"),
+    let before = fs::read_to_string(&shadow).unwrap();
+    let dated = |change: u32, end: &str| {
+        let dated = |line: &str| match line.strip_suffix(":19000:0:99999:7:::") {
+            Some(begin) if line.starts_with("alice:") => {
+                format!("{begin}:{change}:0:99999:7::{end}:\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        // In place, as the server sees this very file.
+        fs::write(&shadow, before.lines().map(dated).collect::<String>()).unwrap();
     };
-    let text: String = fs::read_to_string(&shadow).unwrap().lines().map(shut_out).collect();
-    // In place, as the server sees this very file.
-    fs::write(&shadow, text).unwrap();
+    dated(19_000, "1");
     let tried = refused(&target).await;
     let last = tried.last().unwrap();
     assert!(last.starts_with("then the server closed the connection and said \""), "{tried:?}");
     assert!(last.contains("expired") && !last.contains("watched"), "{tried:?}");
     assert!(!last.contains("name the right key"), "{tried:?}");
+
+    dated(0, "");
+    let session = log_in(&target).await.unwrap();
+    let mut process = session.start(&Launch::new("id", "@ready")).await.unwrap();
+    let error = process.why_not_started().await;
+    assert!(matches!(error, StartError::PasswordExpired { .. }), "{error}");
 }
