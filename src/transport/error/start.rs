@@ -167,6 +167,14 @@ pub enum StartError {
 /// What `nologin` says.
 const NOLOGIN: &[&str] = &["account is currently not available", "account is not available"];
 
+/// What sudo says of an account that PAM shuts out, before it asks for its password all the same.
+const SHUT_OUT: &[&str] = &[
+    "account validation failure",
+    "Account or password is expired",
+    "Account expired",
+    "Password expired",
+];
+
 impl StartError {
     /// Reads the refusal out of what was said. The texts are those of sudo 1.8–1.9, sudo-rs,
     /// OpenDoas, util-linux and nologin in the C locale.
@@ -220,6 +228,9 @@ impl StartError {
             }
             if to.by_login_shell && has(NOLOGIN) {
                 return Self::NoLoginAs { program, user, said: line_of(&text, "account") };
+            }
+            if let Some(mark) = SHUT_OUT.iter().find(|mark| text.contains(**mark)) {
+                return Self::NotAllowed { program, user, said: line_of(&text, mark) };
             }
             if has(&[
                 "not in the sudoers",

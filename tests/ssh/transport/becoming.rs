@@ -84,6 +84,18 @@ async fn sudo() {
     let missing = Become { exe: Some("/opt/no/sudo".into()), ..Become::sudo("root") };
     let error = refusal(&free, missing).await;
     assert!(matches!(error, StartError::BecomeMissing { .. }), "{error}");
+    // PAM shuts out the account that asks.
+    let shadow = sshd.dir.join("shadow");
+    let before = std::fs::read_to_string(&shadow).unwrap();
+    let expired = |line: &str| match line.strip_suffix(":7:::") {
+        Some(begin) if line.starts_with("free:") => format!("{begin}:7::1:\n"),
+        _ => format!("{line}\n"),
+    };
+    std::fs::write(&shadow, before.lines().map(expired).collect::<String>()).unwrap();
+    let error = refusal(&free, by(Method::Sudo, None)).await;
+    assert!(matches!(error, StartError::NotAllowed { .. }), "{error}");
+    assert!(error.to_string().contains("account"), "{error}");
+    std::fs::write(&shadow, before).unwrap();
     // It trusts no such file.
     let open = std::fs::Permissions::from_mode(0o666);
     std::fs::set_permissions(sshd.dir.join("sudoers"), open).unwrap();
