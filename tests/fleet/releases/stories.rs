@@ -59,14 +59,18 @@ pub(super) fn reload_false(host: &Host) {
 }
 
 pub(super) fn wrong_verify(host: &Host) {
+    // A place of its own with files that nothing renews. Another host would show what its story is at.
+    let apart = "mkdir /root/apart; cp /etc/nginx/tls/*.pem /root/apart; cd /etc/nginx/sites-enabled; \
+                 sed 's#443#8443#; s#/etc/nginx/tls#/root/apart#' fleet.conf >apart.conf; nginx -s reload";
+    host.sh(apart);
     let before = host.state(&NGINX);
-    // Nobody serves that there, whatever the other stories do meanwhile.
-    let elsewhere = format!("endpoint: '{}:443'", host.other_address());
+    let elsewhere = format!("endpoint: '{}:8443'", host.address());
     let task = Task::of(&NGINX, "gen4-p384").seen_at(&elsewhere).attempts(3);
     let ran = host.apply(&task, "rolled_back");
     assert_eq!(step(&ran, host), "verify", "{ran}");
     assert_eq!(host.state(&NGINX), before);
     host.expect(&NGINX, "gen1");
+    host.sh("rm -r /root/apart /etc/nginx/sites-enabled/apart.conf; nginx -s reload");
 }
 
 pub(super) fn thirty_pairs(host: &Host) {

@@ -94,19 +94,9 @@ impl Host {
         &self.pool.fleet
     }
 
-    /// A host that takes no part in this test, though maybe in another.
-    pub fn other(&self) -> &'static str {
-        HOSTS.into_iter().find(|name| *name != self.name).unwrap()
-    }
-
     /// Where it is reached.
     pub fn address(&self) -> String {
         self.fleet().address(self.name)
-    }
-
-    /// Where [`Host::other`] is.
-    pub fn other_address(&self) -> String {
-        self.fleet().address(self.other())
     }
 
     /// As root on the host, beside SSH.
