@@ -48,8 +48,8 @@ impl Held {
         let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
         let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
-        let cluster = holding.task.certificate.cluster.as_ref();
-        let target = context.targets.target(host, connection, dirs, cluster);
+        let store = holding.task.certificate.store.as_ref();
+        let target = context.targets.target(host, connection, dirs, store);
         let why: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         Ok(Self { why: why.join("; "), target, holding })
     }

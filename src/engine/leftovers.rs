@@ -43,16 +43,16 @@ impl Leftovers {
         host: &HostName,
         scope: &Scope,
     ) -> Result<Self, RenderError> {
-        let wants::Places { files, told_by, cluster } = wants::paths(chosen, spec, scope)?;
+        let wants::Places { files, told_by, store } = wants::paths(chosen, spec, scope)?;
         let connections = &context.connections;
         let connection = connections.of_task(&context.inputs.variables, chosen, vars, host, scope);
         let connection = connection.map_err(RenderError::Wrong)?;
         let dirs = connections.state_dirs(scope).map_err(RenderError::Wrong)?;
-        let account = match &cluster {
-            Some(secret) => (format!("{secret:?}"), None),
+        let account = match &store {
+            Some(store) => (format!("{} {store:?}", connection.describe()), None),
             None => (connection.describe(), dirs.clone()),
         };
-        let target = context.targets.target(host, connection, dirs, cluster.as_ref());
+        let target = context.targets.target(host, connection, dirs, store.as_ref());
         let told_by = Some(told_by).filter(|profiles| !profiles.is_empty()).into_iter().collect();
         Ok(Self { target, account, files, told_by })
     }

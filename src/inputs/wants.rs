@@ -12,7 +12,7 @@ use crate::plan::left_open::{is_left_open, is_open};
 use crate::plan::request::{CertificateRequest, ConfigContent, Content, Material};
 use crate::plan::variants::Variants;
 use crate::playbook::certificate::{
-    self, CertificateSpec, CertificateTask, ClusterSecret, Pair, RenderError, Trust, VerifyChoice,
+    self, CertificateSpec, CertificateTask, Pair, RenderError, Store, Trust, VerifyChoice,
 };
 use crate::services::{self, Profile};
 use crate::source::{Diagnostic, Diagnostics, Node};
@@ -148,8 +148,8 @@ pub(crate) struct Places {
     pub files: BTreeSet<RemotePath>,
     /// The services whose configuration tells of more such places, where the task leaves open which files are meant.
     pub told_by: Vec<Arc<Profile>>,
-    /// The secret that takes the pair in place of files.
-    pub cluster: Option<ClusterSecret>,
+    /// What takes the pair in place of files.
+    pub store: Option<Store>,
 }
 
 /// Where the task's files can be on a host. Looks at no certificate and asks for no command: a host can
@@ -171,7 +171,7 @@ pub(crate) fn paths(
     } else {
         let files = destinations(&rendered, &profiles);
         let told_by = if is_open(&rendered, &profiles) { profiles } else { Vec::new() };
-        Ok(Places { files, told_by, cluster: rendered.cluster })
+        Ok(Places { files, told_by, store: rendered.store })
     }
 }
 
@@ -214,8 +214,8 @@ fn address(host: &HostName, scope: &Scope) -> String {
 }
 
 fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) -> Vec<Arc<Profile>> {
-    if rendered.cluster.is_some() {
-        return match services::of_clusters() {
+    if let Some(store) = &rendered.store {
+        return match services::of_store(store.profile()) {
             Ok(profile) => vec![Arc::new(profile)],
             Err(problems) => {
                 found.extend(problems);

@@ -6,6 +6,7 @@
 use super::alternatives;
 use super::container;
 use super::discovery;
+use super::experimental;
 use super::file_plan::plan_file;
 use super::host_plan::{Decision, FilePlan, HostPlan, PlannedPlace, SeenBefore};
 use super::inspection::{HostView, LookFailure, PlaceView};
@@ -68,8 +69,9 @@ pub fn build(view: &HostView, now: Timestamp) -> HostPlan {
     }
     if matches!(decision, Decision::Change | Decision::ReloadOnly) {
         notes.extend(wrong_names(view, &places));
+        let untried = experimental::judge(view.desired(), &mut notes);
         let judged = spool::judge(view, &files, &places, &mut notes);
-        decision = judged.unwrap_or(decision);
+        decision = untried.or(judged).unwrap_or(decision);
     }
     if matches!(decision, Decision::Change | Decision::ReloadOnly) {
         decision = unverifiable(view, &places).unwrap_or(decision);

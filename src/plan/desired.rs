@@ -167,8 +167,6 @@ pub struct ServiceWant {
     pub program: Option<String>,
     /// Takes the pair up into a store of its own; [`reload`](Self::reload) begins with it.
     pub import: Option<ImportWant>,
-    /// What its profile was written from, where that was never run on the real thing.
-    pub experimental: Option<String>,
     /// That it replaces files itself that it dislikes, in its profile's words.
     pub overwrites: Option<String>,
     /// What a reload costs those who are connected.
@@ -329,6 +327,8 @@ pub struct DesiredState {
     pub allow_no_way_back: bool,
     /// Profiles that were never run on the real thing may be used.
     pub allow_experimental: bool,
+    /// The profiles of it that were never run on the real thing: name, and what each was written from.
+    pub experimental: Vec<(String, String)>,
     /// What to do where a service does not run.
     pub when_stopped: WhenStopped,
     /// Good to know, from the material checks and the profiles.

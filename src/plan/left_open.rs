@@ -38,7 +38,7 @@ pub(crate) fn is_open(task: &CertificateTask, profiles: &[Arc<Profile>]) -> bool
     matches!(task.pairs.as_slice(), [pair] if names_none(&pair.dest))
         && on_host
         && profiles.iter().all(tells)
-        && task.cluster.is_none()
+        && task.store.is_none()
         && task.with.is_empty()
 }
 

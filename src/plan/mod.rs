@@ -13,6 +13,7 @@ pub(crate) mod earlier;
 pub(crate) mod enclosed;
 pub(crate) mod error;
 pub(crate) mod evidence;
+mod experimental;
 mod file_plan;
 pub(crate) mod held;
 pub(crate) mod host_plan;

@@ -91,9 +91,15 @@ pub(super) fn resolve(
         allow_input_log: task.allow_input_log,
         allow_no_way_back: task.allow_no_way_back,
         allow_experimental: wanted.allow_experimental,
+        experimental: wanted.profiles.iter().filter_map(|profile| untried(profile)).collect(),
         when_stopped: task.when_stopped,
         notes,
     })
+}
+
+/// A profile that was never run on the real thing, and what it was written from.
+fn untried(profile: &Profile) -> Option<(String, String)> {
+    Some((profile.name.clone(), profile.experimental.clone()?))
 }
 
 /// The container of a service, and how it is told there.
@@ -254,7 +260,6 @@ fn service_want(
         watches_renames: service.profile.self_reload == SelfReload::OnRename,
         program: resolved.program.clone().filter(|_| here),
         import,
-        experimental: service.profile.experimental.clone(),
         overwrites: service.profile.overwrites.clone(),
         reload_costs: service.profile.reload_costs.clone(),
         caveats: service.profile.caveats.clone(),

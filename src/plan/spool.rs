@@ -64,7 +64,7 @@ pub(super) fn seed<'a>(
     }
 }
 
-/// What is to be known of a change, and what it lacks: a way back, or somebody who tried the profile.
+/// What is to be known of a change, and what it lacks: a way back.
 pub(super) fn judge(
     view: &HostView,
     files: &[FilePlan],
@@ -75,18 +75,6 @@ pub(super) fn judge(
     let mut fault = None;
     for service in &desired.services {
         let name = &service.name;
-        if let Some(written) = &service.experimental {
-            let what = format!(
-                "{name} is experimental: it was written from {written} and never run on the real thing"
-            );
-            if desired.allow_experimental {
-                notes.push(format!("{what} (--allow-experimental)"));
-            } else {
-                fault.get_or_insert_with(|| {
-                    format!("{what}. Read `certroll services --show {name}`, and say --allow-experimental to try it")
-                });
-            }
-        }
         let Some(import) = &service.import else { continue };
         let store = &import.store;
         let key = of_spool(desired, import).find(|want| want.role.holds_key());

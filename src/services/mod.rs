@@ -22,6 +22,6 @@ pub(crate) use profile::{
 };
 pub use profile::{CommandSpec, Covers, ExitCode, KeyPlace, Owners, Paths, Profile, Reads, Reload};
 pub use registry::Profiles;
-pub(crate) use registry::of_clusters;
+pub(crate) use registry::of_store;
 pub(crate) use show::ListRow;
 pub use show::{list, show};

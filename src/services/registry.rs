@@ -87,16 +87,22 @@ pub(super) const BUILT_IN: [(&str, &str); 68] = built_in![
     "files",
 ];
 
-/// The profile of a task with `kubernetes`, which nobody names: a secret has no files and runs nothing.
+/// What describes the stores that a task may name in place of a service: nothing of theirs is a file or a process of a
+/// host.
+const STORES: [(&str, &str); 1] = [("kubernetes", include_str!("stores/kubernetes.yml"))];
+
+/// The profile of a store. Nobody names it: the task has a key of its own for each.
 ///
 /// # Errors
-/// None; a test reads it.
-pub(crate) fn of_clusters() -> Result<Profile, Diagnostics> {
-    let source = SourceFile::new("built-in profile kubernetes", include_str!("cluster.yml"));
+/// There is none of that name; a test reads each.
+pub(crate) fn of_store(name: &str) -> Result<Profile, Diagnostics> {
     let mut found = Diagnostics::default();
-    match Draft::parse(&source, true, &mut found) {
-        Some(draft) => format::read("kubernetes", &draft.root, &source, true),
-        None => Err(found),
+    let text = STORES.iter().find(|(known, _)| *known == name);
+    let source = text.map(|(_, text)| SourceFile::new(format!("built-in profile {name}"), *text));
+    let draft = source.as_ref().and_then(|source| Draft::parse(source, true, &mut found));
+    match (draft, source) {
+        (Some(draft), Some(source)) => format::read(name, &draft.root, &source, true),
+        _ => Err(found),
     }
 }
 
@@ -311,12 +317,13 @@ mod tests {
 
     #[test]
     fn the_built_in_profiles_are_as_the_table_says() {
-        for (name, text) in BUILT_IN {
+        for (name, text) in BUILT_IN.into_iter().chain(STORES) {
             let source = SourceFile::new(name, text);
             let (root, warnings) = yaml::parse(&source).unwrap();
             assert!(warnings.0.is_empty(), "{name}: {warnings:?}");
             let found = format::check(&root);
             assert!(found.0.is_empty(), "{name}: {found:?}");
         }
+        STORES.iter().for_each(|(name, _)| assert!(of_store(name).is_ok(), "{name}"));
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
         address: "192.0.2.1".to_owned(),
         task: "renew".to_owned(),
         certificate: CertificateTask {
-            cluster: None,
+            store: None,
             services: services
                 .iter()
                 .map(|&name| ServiceUse { name: name.to_owned(), container: None })

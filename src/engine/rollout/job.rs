@@ -41,8 +41,8 @@ pub(crate) fn job(
         }
         _ => None,
     };
-    let cluster = want.wanted.certificate.cluster.as_ref();
-    let target = context.targets.target(host, connection, dirs, cluster);
+    let store = want.wanted.certificate.store.as_ref();
+    let target = context.targets.target(host, connection, dirs, store);
     let (identity, emitter) = (Arc::clone(&context.identity), context.emitter.clone());
     let plan_only = context.is_plan() || chosen.task.check_mode == Some(true);
     let diff = (options.diff && context.is_plan()).then(|| scope.opened());

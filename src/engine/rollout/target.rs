@@ -19,7 +19,7 @@ use crate::plan::inspection::HostView;
 use crate::plan::left_open::is_left_open;
 use crate::plan::request::CertificateRequest;
 use crate::plan::variants::Variants;
-use crate::playbook::certificate::ClusterSecret;
+use crate::playbook::certificate::Store;
 use crate::template::Opened;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -199,13 +199,13 @@ pub(crate) struct Recovery<'a> {
 
 /// Makes the targets of a run.
 pub(crate) trait Targets: Send + Sync {
-    /// The target of certificate tasks on one host: its files, or a secret of a cluster.
+    /// The target of certificate tasks on one host: its files, or the store that takes the pair in their place.
     fn target(
         &self,
         host: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
-        cluster: Option<&ClusterSecret>,
+        store: Option<&Store>,
     ) -> Arc<dyn Target>;
 }
 

@@ -1,6 +1,5 @@
 //! The `certificate` task: its keys as written, and its plain types once rendered.
 
-mod cluster;
 mod config_file;
 mod endpoints;
 mod error;
@@ -8,6 +7,8 @@ mod mapping;
 mod pair;
 mod render;
 mod spec;
+mod store;
+mod stores;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,10 @@ pub(crate) use config_file::config_content;
 pub(crate) use error::RenderError;
 pub(crate) use render::render;
 pub(crate) use spec::CertificateSpec;
+pub(crate) use store::{ClusterSecret, Store};
 pub(crate) use task::{AcmePart, ConfigFile};
 pub use task::{
     CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, PairPlaces, ReloadChoice,
     ServiceUse, SingleFiles, SourceText, Validation, VerifyChoice, VerifySpec, WhenStopped,
 };
-pub(crate) use task::{CheckOn, ClusterSecret, Passphrase, Trust};
+pub(crate) use task::{CheckOn, Passphrase, Trust};

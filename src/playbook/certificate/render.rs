@@ -1,12 +1,12 @@
 //! From templates to the plain types, once a host's variables are known.
 
-use super::cluster::{cluster, destinations, needs_verify};
 use super::config_file::config_files;
 use super::endpoints::verify;
 use super::error::RenderError;
 use super::mapping::mapping;
 use super::pair::pair;
 use super::spec::{CertificateSpec, PAIR, SERVICE, known};
+use super::stores;
 use super::task::{
     CertificateTask, Check, CheckOn, Confirm, InContainer, Ownership, Pair, ReloadChoice,
     ServiceUse, SingleFiles, Validation, WhenStopped,
@@ -30,22 +30,20 @@ pub(crate) fn render(
 ) -> Result<CertificateTask, RenderError> {
     let keys = &spec.keys;
     let mut values = Values::new(scope);
-    let cluster = cluster(keys.kubernetes.as_ref(), directory, &mut values);
-    let mut services = match &cluster {
+    let store = stores::store(keys, directory, &mut values);
+    let mut services = match &store {
         Some(_) => Vec::new(),
         None => services(keys.service.as_ref(), &mut values),
     };
     let mut pairs = pairs(spec, directory, &mut services, &mut values);
     let verify = verify(keys.verify.as_ref(), directory, &mut values);
-    if let Some(cluster) = &cluster {
-        destinations(cluster, &mut pairs);
+    if let Some(store) = &store {
+        pairs.iter_mut().for_each(|pair| pair.dest = stores::dest(store));
     }
-    if let Some(node) = &keys.kubernetes {
-        needs_verify(&verify, keys.verify.as_ref().unwrap_or(node), &mut values);
-    }
+    stores::needs_verify(keys, &verify, &mut values);
     let task = CertificateTask {
         services,
-        cluster,
+        store,
         pairs,
         with: config_files(keys.with.as_ref(), &mut values),
         ownership: Ownership {

@@ -55,8 +55,6 @@ pub(super) const SOURCE: [&str; 8] = [
     "key_passphrase",
     "key_passphrase_file",
 ];
-pub(super) const KUBERNETES: [&str; 7] =
-    ["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"];
 pub(super) const CONTENT: [&str; 2] = ["content", "command"];
 pub(super) const DEST: [&str; 11] = [
     "cert",
@@ -152,7 +150,7 @@ impl Keys {
 
     /// What can be told without variables.
     fn check_shape(&self, node: &Node, found: &mut Diagnostics) {
-        if self.service.is_none() && self.kubernetes.is_none() && !self.each_has_a_service() {
+        if self.service.is_none() && self.stores().next().is_none() && !self.each_has_a_service() {
             let problem = Diagnostic::error("certificate needs 'service'").at(node.span.as_ref());
             found.push(problem.help("`certroll services` lists them; `files` is the general one"));
         }
@@ -194,39 +192,82 @@ impl Keys {
     }
 }
 
-/// What has no meaning for a secret: nothing of it is a file or a process.
+/// What takes the pair in place of files on the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum StoreKind {
+    Cluster,
+}
+
+/// The key that names one.
+pub(super) struct StoreKey {
+    pub(super) kind: StoreKind,
+    /// As written.
+    pub(super) name: &'static str,
+    /// What it names, in words.
+    pub(super) what: &'static str,
+    /// The keys of its mapping.
+    pub(super) keys: &'static [&'static str],
+    /// The keys about files and services that mean something there all the same.
+    also: &'static [&'static str],
+}
+
+static KUBERNETES: StoreKey = StoreKey {
+    kind: StoreKind::Cluster,
+    name: "kubernetes",
+    what: "a secret of a cluster",
+    keys: &["kubeconfig", "context", "namespace", "secret", "keep_previous", "take_over", "create"],
+    also: &[],
+};
+
+impl Keys {
+    /// Each key that names a store, as far as it is written.
+    pub(super) fn stores(&self) -> impl Iterator<Item = (&'static StoreKey, &Node)> {
+        let all = [(&KUBERNETES, &self.kubernetes)];
+        let written = |node: &&Node| node.value != Value::Null;
+        all.into_iter().filter_map(move |(key, node)| Some((key, node.as_ref().filter(written)?)))
+    }
+
+    /// Keys about files on the host and processes there.
+    fn about_services(&self) -> [(&'static str, &Option<Node>); 19] {
+        [
+            ("service", &self.service),
+            ("dest", &self.dest),
+            ("certificates", &self.certificates),
+            ("with", &self.with),
+            ("owner", &self.owner),
+            ("group", &self.group),
+            ("mode", &self.mode),
+            ("key_owner", &self.key_owner),
+            ("key_group", &self.key_group),
+            ("key_mode", &self.key_mode),
+            ("validate", &self.validate),
+            ("reload", &self.reload),
+            ("backups", &self.backups),
+            ("boot_guard", &self.boot_guard),
+            ("allow_input_log", &self.allow_input_log),
+            ("allow_no_way_back", &self.allow_no_way_back),
+            ("when_stopped", &self.when_stopped),
+            ("validate_timeout", &self.validate_timeout),
+            ("reload_timeout", &self.reload_timeout),
+        ]
+    }
+}
+
+/// What has no meaning where something else than files takes the pair; and only one thing does.
 fn without_meaning(keys: &Keys, found: &mut Diagnostics) {
-    let Some(cluster) = &keys.kubernetes else { return };
-    known(Some(cluster), "kubernetes", &KUBERNETES, found);
-    let meaningless = [
-        ("service", &keys.service),
-        ("dest", &keys.dest),
-        ("certificates", &keys.certificates),
-        ("with", &keys.with),
-        ("owner", &keys.owner),
-        ("group", &keys.group),
-        ("mode", &keys.mode),
-        ("key_owner", &keys.key_owner),
-        ("key_group", &keys.key_group),
-        ("key_mode", &keys.key_mode),
-        ("validate", &keys.validate),
-        ("reload", &keys.reload),
-        ("backups", &keys.backups),
-        ("boot_guard", &keys.boot_guard),
-        ("allow_input_log", &keys.allow_input_log),
-        ("allow_no_way_back", &keys.allow_no_way_back),
-        ("when_stopped", &keys.when_stopped),
-        ("validate_timeout", &keys.validate_timeout),
-        ("reload_timeout", &keys.reload_timeout),
-    ];
-    for (name, node) in meaningless {
-        if let Some(node) = node {
-            let problem =
-                Diagnostic::error(format!("'{name}' has no meaning for a secret of a cluster"));
-            found.push(
-                problem.at(node.span.as_ref()).help("leave it out where there is 'kubernetes'"),
-            );
-        }
+    let mut stores = keys.stores();
+    let Some((key, mapping)) = stores.next() else { return };
+    known(Some(mapping), key.name, key.keys, found);
+    for (other, node) in stores {
+        let problem = format!("'{}' and '{}' both take the pair", key.name, other.name);
+        let problem = Diagnostic::error(problem).at(node.span.as_ref());
+        found.push(problem.help("one task, one place: write two tasks"));
+    }
+    for (name, node) in keys.about_services() {
+        let Some(node) = node.as_ref().filter(|_| !key.also.contains(&name)) else { continue };
+        let problem = Diagnostic::error(format!("'{name}' has no meaning for {}", key.what));
+        let help = format!("leave it out where there is '{}'", key.name);
+        found.push(problem.at(node.span.as_ref()).help(help));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a certificate task says for one host: plain types, everything rendered.
 
+use super::store::Store;
 use crate::host::Container;
 use crate::model::{Backoff, CommandLine, Endpoint, FileMode, HostName, RemotePath, StartTls, Via};
 use crate::source::Span;
@@ -11,8 +12,8 @@ use std::time::Duration;
 pub struct CertificateTask {
     /// The services, in order.
     pub services: Vec<ServiceUse>,
-    /// A secret of a cluster takes the pair, and not files on the host.
-    pub cluster: Option<ClusterSecret>,
+    /// What takes the pair in place of files on the host.
+    pub store: Option<Store>,
     /// One per certificate.
     pub pairs: Vec<Pair>,
     /// Configuration files that are changed with the certificates.
@@ -143,25 +144,6 @@ pub struct Keystore {
     pub password: Passphrase,
     /// The name of its one entry.
     pub alias: String,
-}
-
-/// `kubernetes`: which secret of which cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterSecret {
-    /// A kubeconfig file on the controller; `None`: the usual ones.
-    pub kubeconfig: Option<PathBuf>,
-    /// One of its contexts; `None`: its current one.
-    pub context: Option<String>,
-    /// The secret's namespace.
-    pub namespace: String,
-    /// Its name.
-    pub secret: String,
-    /// The old pair is kept in a second secret.
-    pub keep_previous: bool,
-    /// It is written although a controller owns it.
-    pub take_over: bool,
-    /// It is created where it is absent.
-    pub create: bool,
 }
 
 /// `with`: a configuration file that joins the transaction.

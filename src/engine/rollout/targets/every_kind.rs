@@ -7,10 +7,10 @@ use crate::engine::connection::HostConnection;
 use crate::engine::rollout::target::{Target, Targets};
 use crate::host::StateDirs;
 use crate::model::HostName;
-use crate::playbook::certificate::ClusterSecret;
+use crate::playbook::certificate::Store;
 use std::sync::Arc;
 
-/// Files on the host that a task runs on, or a secret of a cluster where the task says so.
+/// Files on the host that a task runs on, or the store that the task names in their place.
 #[derive(Default)]
 pub(crate) struct EveryKind {
     #[cfg(feature = "kubernetes")]
@@ -23,14 +23,17 @@ impl Targets for EveryKind {
         _: &HostName,
         connection: HostConnection,
         dirs: Option<StateDirs>,
-        cluster: Option<&ClusterSecret>,
+        store: Option<&Store>,
     ) -> Arc<dyn Target> {
-        #[cfg(feature = "kubernetes")]
-        if let Some(secret) = cluster {
-            return Arc::new(Kubernetes::new(Arc::clone(&self.clusters), secret.clone()));
+        match store {
+            None => files(connection, dirs),
+            #[cfg(feature = "kubernetes")]
+            Some(Store::Cluster(secret)) => {
+                Arc::new(Kubernetes::new(Arc::clone(&self.clusters), secret.clone()))
+            }
+            // A task that names a secret is refused when it is read.
+            #[cfg(not(feature = "kubernetes"))]
+            Some(Store::Cluster(_)) => files(connection, dirs),
         }
-        // Without the feature a task that names a secret is refused when it is read.
-        let _ = cluster;
-        files(connection, dirs)
     }
 }

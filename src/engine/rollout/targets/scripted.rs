@@ -8,7 +8,7 @@ use crate::host::{FileFacts, FileState, StateDirs, StepFailure};
 use crate::model::{Fingerprint, Guarantee, HostName, Outcome, Step};
 use crate::plan::build::build;
 use crate::plan::inspection::HostView;
-use crate::playbook::certificate::ClusterSecret;
+use crate::playbook::certificate;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -96,7 +96,7 @@ impl Targets for Script {
         host: &HostName,
         _: HostConnection,
         _: Option<StateDirs>,
-        _: Option<&ClusterSecret>,
+        _: Option<&certificate::Store>,
     ) -> Arc<dyn Target> {
         let host = host.to_string();
         let machines = self.machines.lock().unwrap();

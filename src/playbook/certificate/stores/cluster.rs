@@ -1,8 +1,8 @@
 //! `kubernetes:`, a secret of a cluster in place of files on the host.
 
-use super::spec::{KUBERNETES, known};
-use super::task::{ClusterSecret, Pair, VerifyChoice};
 use crate::model::RemotePath;
+use crate::playbook::certificate::store::ClusterSecret;
+use crate::playbook::certificate::task::Dest;
 use crate::playbook::values::Values;
 use crate::source::{Node, Value};
 use std::path::Path;
@@ -10,33 +10,23 @@ use std::path::Path;
 /// The keys of a secret of type `kubernetes.io/tls`.
 const VALUES: [&str; 2] = ["tls.crt", "tls.key"];
 
-/// Renders `kubernetes:`.
+/// Renders the mapping of `kubernetes:`.
 pub(super) fn cluster(
-    node: Option<&Node>,
+    given: &Node,
     directory: &Path,
     values: &mut Values<'_>,
 ) -> Option<ClusterSecret> {
-    let node = node.filter(|node| node.value != Value::Null)?;
-    let rendered = match node.as_map() {
-        Some(_) => node.clone(),
-        None => Node::from_json(&values.json(node)?, node.span.as_ref()),
-    };
-    if rendered.as_map().is_none() {
-        values.wrong(node, "'kubernetes' takes a mapping", EXAMPLE);
-        return None;
-    }
-    known(Some(&rendered), "kubernetes", &KUBERNETES, &mut values.found);
     if cfg!(not(feature = "kubernetes")) {
         values.wrong(
-            node,
+            given,
             "this certroll was built without Kubernetes",
             "build it with the feature `kubernetes`",
         );
     }
-    let entry = |key| rendered.entry(key).filter(|node| node.value != Value::Null);
+    let entry = |key| given.entry(key).filter(|node| node.value != Value::Null);
     let mut name = |key: &'static str, longest: usize, dots: bool| {
         let Some(written) = entry(key) else {
-            values.wrong(&rendered, format!("'kubernetes' needs '{key}'"), EXAMPLE);
+            values.wrong(given, format!("'kubernetes' needs '{key}'"), EXAMPLE);
             return None;
         };
         let text = values.text(Some(written))?;
@@ -83,31 +73,12 @@ fn is_name(text: &str, longest: usize, dots: bool) -> bool {
 }
 
 /// Where the pair is in the plan: `/NAMESPACE/SECRET/tls.crt` and `tls.key`.
-pub(super) fn destinations(cluster: &ClusterSecret, pairs: &mut [Pair]) {
+pub(super) fn dest(cluster: &ClusterSecret) -> Dest {
     let path = |value: &str| {
         RemotePath::new(format!("/{}/{}/{value}", cluster.namespace, cluster.secret)).ok()
     };
-    for pair in pairs {
-        pair.dest.cert = path(VALUES[0]);
-        pair.dest.key = path(VALUES[1]);
-    }
+    Dest { cert: path(VALUES[0]), key: path(VALUES[1]), ..Dest::default() }
 }
-
-/// Where a cluster's certificate is served cannot be guessed.
-pub(super) fn needs_verify(verify: &VerifyChoice, node: &Node, values: &mut Values<'_>) {
-    let message = match verify {
-        VerifyChoice::Profile => {
-            "a cluster's secret needs 'verify': where it is served cannot be guessed"
-        }
-        VerifyChoice::Endpoints(places) if places.iter().any(|place| place.endpoint.is_none()) => {
-            "each place of a cluster's secret needs its 'endpoint'"
-        }
-        VerifyChoice::Endpoints(_) | VerifyChoice::Off => return,
-    };
-    values.wrong(node, message, WHERE);
-}
-
-const WHERE: &str = "verify: {endpoint: 'www.example.net:443'}, or verify: false";
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,38 @@
+//! What takes a pair in place of files on the host: plain types, everything rendered.
+
+use std::path::PathBuf;
+
+/// A place that is no file on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// `kubernetes`: a secret of a cluster.
+    Cluster(ClusterSecret),
+}
+
+impl Store {
+    /// The name of the built-in profile that describes it: the key of the task that names it.
+    pub fn profile(&self) -> &'static str {
+        match self {
+            Self::Cluster(_) => "kubernetes",
+        }
+    }
+}
+
+/// `kubernetes`: which secret of which cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSecret {
+    /// A kubeconfig file on the controller; `None`: the usual ones.
+    pub kubeconfig: Option<PathBuf>,
+    /// One of its contexts; `None`: its current one.
+    pub context: Option<String>,
+    /// The secret's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub secret: String,
+    /// The old pair is kept in a second secret.
+    pub keep_previous: bool,
+    /// It is written although a controller owns it.
+    pub take_over: bool,
+    /// It is created where it is absent.
+    pub create: bool,
+}
