@@ -4,6 +4,7 @@
 //! how the parts fit together; modules import only from layers below their own, which
 //! `tests/pure/layers/` checks.
 
+mod bigip;
 pub mod cli;
 mod clock;
 mod discover;

@@ -89,7 +89,10 @@ pub(super) const BUILT_IN: [(&str, &str); 68] = built_in![
 
 /// What describes the stores that a task may name in place of a service: nothing of theirs is a file or a process of a
 /// host.
-const STORES: [(&str, &str); 1] = [("kubernetes", include_str!("stores/kubernetes.yml"))];
+const STORES: [(&str, &str); 2] = [
+    ("kubernetes", include_str!("stores/kubernetes.yml")),
+    ("bigip", include_str!("stores/bigip.yml")),
+];
 
 /// The profile of a store. Nobody names it: the task has a key of its own for each.
 ///
@@ -104,6 +107,11 @@ pub(crate) fn of_store(name: &str) -> Result<Profile, Diagnostics> {
         (Some(draft), Some(source)) => format::read(name, &draft.root, &source, true),
         _ => Err(found),
     }
+}
+
+/// What describes each store.
+pub(super) fn stores() -> impl Iterator<Item = Profile> {
+    STORES.into_iter().filter_map(|(name, _)| of_store(name).ok())
 }
 
 /// Every profile by its name.

@@ -5,7 +5,7 @@ use super::profile::{
     AsUser, CertFile, ChainPlace, CommandSpec, Covers, ExitCode, InContainer, KeyPlace, Paths,
     Profile, Reload, SelfReload, ValidateStep, VerifyDefault,
 };
-use super::registry::Profiles;
+use super::registry::{Profiles, stores};
 use crate::host::{Family, FileRole};
 use crate::model::StartTls;
 use std::fmt::Write;
@@ -28,10 +28,12 @@ pub struct ListRow {
     pub experimental: Option<String>,
 }
 
-/// Every profile, in the order of [`Profiles::all`].
+/// Every profile, in the order of [`Profiles::all`], and what describes the stores that tasks name in place of one.
 pub fn list(profiles: &Profiles) -> Vec<ListRow> {
+    let stores: Vec<Profile> = stores().collect();
     profiles
         .all()
+        .chain(&stores)
         .map(|profile| ListRow {
             name: profile.name.clone(),
             description: profile.description.clone(),

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bigip;
 mod demo;
 mod faults;
 #[cfg(feature = "kubernetes")]

@@ -97,8 +97,11 @@ fn given(args: &ConfigArgs) -> Vec<(&'static str, String)> {
 pub(super) fn services(args: &ServicesArgs) -> Result<u8, Failure> {
     let (profiles, _) = Profiles::load(std::slice::from_ref(&args.dir))?;
     if let Some(name) = &args.show {
-        let profile = profiles.find(name)?;
-        return print(services::show(profile).as_bytes());
+        let shown = match (profiles.find(name), services::of_store(name)) {
+            (Err(_), Ok(store)) => services::show(&store),
+            (profile, _) => services::show(profile?),
+        };
+        return print(shown.as_bytes());
     }
     let rows = services::list(&profiles);
     if args.output.output == Output::Json {

@@ -15,6 +15,7 @@ pub struct CertificateSpec {
 pub(super) struct Keys {
     pub(super) service: Option<Node>,
     pub(super) kubernetes: Option<Node>,
+    pub(super) bigip: Option<Node>,
     pub(super) source: Option<Node>,
     pub(super) dest: Option<Node>,
     pub(super) certificates: Option<Node>,
@@ -96,6 +97,7 @@ impl CertificateSpec {
         let keys = Keys {
             service: reader.node("service"),
             kubernetes: reader.node("kubernetes"),
+            bigip: reader.node("bigip"),
             source: reader.node("source"),
             dest: reader.node("dest"),
             certificates: reader.node("certificates"),
@@ -196,6 +198,7 @@ impl Keys {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StoreKind {
     Cluster,
+    BigIp,
 }
 
 /// The key that names one.
@@ -219,10 +222,18 @@ static KUBERNETES: StoreKey = StoreKey {
     also: &[],
 };
 
+static BIGIP: StoreKey = StoreKey {
+    kind: StoreKind::BigIp,
+    name: "bigip",
+    what: "a profile of a BIG-IP",
+    keys: &["profile", "entry", "sync_group"],
+    also: &["backups"],
+};
+
 impl Keys {
     /// Each key that names a store, as far as it is written.
     pub(super) fn stores(&self) -> impl Iterator<Item = (&'static StoreKey, &Node)> {
-        let all = [(&KUBERNETES, &self.kubernetes)];
+        let all = [(&KUBERNETES, &self.kubernetes), (&BIGIP, &self.bigip)];
         let written = |node: &&Node| node.value != Value::Null;
         all.into_iter().filter_map(move |(key, node)| Some((key, node.as_ref().filter(written)?)))
     }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub enum Store {
     /// `kubernetes`: a secret of a cluster.
     Cluster(ClusterSecret),
+    /// `bigip`: an entry of a client-ssl profile.
+    BigIp(ClientSslProfile),
 }
 
 impl Store {
@@ -14,6 +16,7 @@ impl Store {
     pub fn profile(&self) -> &'static str {
         match self {
             Self::Cluster(_) => "kubernetes",
+            Self::BigIp(_) => "bigip",
         }
     }
 }
@@ -35,4 +38,22 @@ pub struct ClusterSecret {
     pub take_over: bool,
     /// It is created where it is absent.
     pub create: bool,
+}
+
+/// `bigip`: which entry of which profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSslProfile {
+    /// Its full name, as `/Common/www-clientssl`.
+    pub profile: String,
+    /// The entry of its `cert-key-chain`; `None`: the one with this kind of key.
+    pub entry: Option<String>,
+    /// The device group that is synchronised after a change.
+    pub sync_group: Option<String>,
+}
+
+impl ClientSslProfile {
+    /// The partition that it is in.
+    pub fn partition(&self) -> &str {
+        self.profile.split('/').nth(1).unwrap_or("Common")
+    }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "model",
     "source",
     "clock",
@@ -28,6 +28,7 @@ const LAYERS: [&str; 25] = [
     "plan",
     "discover",
     "remote",
+    "bigip",
     "kubernetes",
     "inputs",
     "engine",

@@ -80,7 +80,9 @@ fn every_built_in_profile_parses_and_says_something() {
             "unifi-os",
             "openwrt",
             "qnap",
-            "files"
+            "files",
+            "kubernetes",
+            "bigip"
         ]
     );
     for (row, profile) in rows.iter().zip(profiles.all()) {
@@ -162,6 +164,8 @@ fn every_built_in_profile_parses_and_says_something() {
         openwrt:  | reload
         qnap:  | reload
         files:  | required
+        kubernetes:  | none
+        bigip:  | none
         "
     );
 }

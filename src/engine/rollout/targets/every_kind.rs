@@ -1,5 +1,6 @@
 //! Which kind of target a task has.
 
+use super::bigip::BigIp;
 use super::files::files;
 #[cfg(feature = "kubernetes")]
 use super::kubernetes::{Clusters, Kubernetes};
@@ -27,6 +28,7 @@ impl Targets for EveryKind {
     ) -> Arc<dyn Target> {
         match store {
             None => files(connection, dirs),
+            Some(Store::BigIp(profile)) => Arc::new(BigIp::new(connection, dirs, profile.clone())),
             #[cfg(feature = "kubernetes")]
             Some(Store::Cluster(secret)) => {
                 Arc::new(Kubernetes::new(Arc::clone(&self.clusters), secret.clone()))

@@ -1,5 +1,6 @@
 //! The kinds of targets.
 
+mod bigip;
 pub(crate) mod every_kind;
 mod files;
 #[cfg(feature = "kubernetes")]
@@ -8,5 +9,4 @@ mod observe;
 mod proof;
 #[cfg(test)]
 pub(crate) mod scripted;
-#[cfg(any(test, feature = "kubernetes"))]
 mod store;

@@ -1,5 +1,6 @@
 //! The keys that name what takes the pair in place of files on the host, one file for each.
 
+mod bigip;
 mod cluster;
 
 use super::mapping::mapping;
@@ -16,6 +17,7 @@ pub(super) fn store(keys: &Keys, directory: &Path, values: &mut Values<'_>) -> O
     let given = mapping(node, key.name, key.keys, values)?;
     match key.kind {
         StoreKind::Cluster => cluster::cluster(&given, directory, values).map(Store::Cluster),
+        StoreKind::BigIp => bigip::profile(&given, values).map(Store::BigIp),
     }
 }
 
@@ -23,6 +25,7 @@ pub(super) fn store(keys: &Keys, directory: &Path, values: &mut Values<'_>) -> O
 pub(super) fn dest(store: &Store) -> Dest {
     match store {
         Store::Cluster(secret) => cluster::dest(secret),
+        Store::BigIp(profile) => bigip::dest(profile),
     }
 }
 
