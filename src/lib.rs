@@ -32,3 +32,4 @@ pub mod testing;
 mod transport;
 mod vault;
 mod verify;
+mod windows;

@@ -6,8 +6,8 @@ use super::verification::Dialers;
 use crate::model::text::chain;
 use crate::remote::{self, Shell};
 use crate::transport::{
-    Become, ConnectError, Connector, HostError, Process, Route, SharedSession, StartError, Target,
-    local,
+    Become, ConnectError, Connector, HostError, Launch, Process, Route, SharedSession, StartError,
+    Target, local,
 };
 use crate::verify::Dial;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,9 @@ pub(crate) enum ConnectionError {
     /// Connected, but the program did not start: a shell that is none, a password that sudo refuses.
     #[error("{}", chain(&**.0))]
     Start(Box<StartError>),
+    /// It leads to no machine of this kind.
+    #[error("{0}")]
+    Unfit(&'static str),
 }
 
 impl From<HostError> for ConnectionError {
@@ -65,7 +68,7 @@ impl ConnectionError {
                 failure::turned_away(task, self.to_string())
             }
             Self::Connect(_) => failure::unreachable(task, self.to_string()),
-            Self::Start(_) => failure::refused(task, self.to_string()),
+            Self::Start(_) | Self::Unfit(_) => failure::refused(task, self.to_string()),
         }
     }
 }
@@ -182,6 +185,22 @@ impl HostConnection {
                 let started = local::start(&launch).await;
                 started.map_err(|error| ConnectionError::Start(Box::new(error)))
             }
+        }
+    }
+
+    /// Starts a line of another kind of machine, which has no shell of POSIX's kind: as the account that logs in.
+    ///
+    /// # Errors
+    /// No connection; an account to become, or no SSH server at all, which such a machine cannot do with.
+    pub(crate) async fn line(&self, line: String) -> Result<Process, ConnectionError> {
+        match &self.over {
+            Over::Controller => {
+                Err(ConnectionError::Unfit("it is not logged in to (a local connection)"))
+            }
+            Over::Ssh(_) if self.become_as.is_some() => Err(ConnectionError::Unfit(
+                "nobody can be become there: say `become: false`, and log in as who may do it",
+            )),
+            Over::Ssh(shared) => Ok(shared.start(&Launch::verbatim(line)).await?),
         }
     }
 

@@ -89,9 +89,10 @@ pub(super) const BUILT_IN: [(&str, &str); 68] = built_in![
 
 /// What describes the stores that a task may name in place of a service: nothing of theirs is a file or a process of a
 /// host.
-const STORES: [(&str, &str); 2] = [
+const STORES: [(&str, &str); 3] = [
     ("kubernetes", include_str!("stores/kubernetes.yml")),
     ("bigip", include_str!("stores/bigip.yml")),
+    ("windows", include_str!("stores/windows.yml")),
 ];
 
 /// The profile of a store. Nobody names it: the task has a key of its own for each.

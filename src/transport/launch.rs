@@ -28,12 +28,19 @@ pub struct Launch {
     /// Text on stdout that proves that the program runs, `@certroll1 - boot` for example. Only
     /// needed when a password has to be given; the text stays in stdout for the caller.
     pub ready: &'static str,
+    /// The login shell is none of those, and gets the line as it is.
+    pub verbatim: bool,
 }
 
 impl Launch {
     /// A launch without a change of user.
     pub fn new(command: impl Into<String>, ready: &'static str) -> Self {
-        Self { command: command.into(), become_as: None, ready }
+        Self { command: command.into(), become_as: None, ready, verbatim: false }
+    }
+
+    /// A line for a login shell that is no shell of POSIX's kind.
+    pub fn verbatim(line: impl Into<String>) -> Self {
+        Self { verbatim: true, ..Self::new(line, "") }
     }
 
     pub(super) fn wrap(&self) -> Result<Wrapped, StartError> {
@@ -41,6 +48,7 @@ impl Launch {
             return Err(StartError::Unquotable { what: "command", text: self.command.clone() });
         }
         match &self.become_as {
+            None if self.verbatim => Ok(Wrapped { line: self.command.clone(), prompt: None }),
             None => Ok(Wrapped { line: format!("exec {}", self.command), prompt: None }),
             Some(to) => to.wrap(&self.command),
         }
@@ -142,6 +150,7 @@ mod tests {
         assert_eq!(wrapped.line, "exec sh -c 'echo hi'");
         assert_eq!(wrapped.prompt, None);
         assert!(Launch::new("a\nb", "").wrap().is_err());
+        assert_eq!(Launch::verbatim("tool -x").wrap().unwrap().line, "tool -x");
     }
 
     /// What comes of a fake `su`: a script that is called as su is.

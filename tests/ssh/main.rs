@@ -12,3 +12,4 @@ mod lab;
 mod plays;
 mod transport;
 mod transport_faults;
+mod windows;

@@ -49,16 +49,30 @@ impl<'a> Mac<'a> {
     }
 }
 
-/// `MacData` over `content`, by HMAC with SHA-256.
+/// The digests that are written.
+#[derive(Clone, Copy)]
+pub(super) enum Hash {
+    Sha1,
+    Sha256,
+}
+
+/// `MacData` over `content`, by HMAC.
 pub(super) fn made(
     content: &[u8],
     password: &str,
     salt: &[u8],
     rounds: u32,
+    hash: Hash,
 ) -> der::Result<Vec<u8>> {
-    let key = derive(&digest::SHA256, password, salt, rounds, Purpose::Mac, 32);
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), content);
-    let algorithm = joined(Tag::Sequence, &[&SHA256.to_der()?, &AnyRef::NULL.to_der()?])?;
+    let (name, hash, tag) = match hash {
+        Hash::Sha1 => {
+            (SHA1, &digest::SHA1_FOR_LEGACY_USE_ONLY, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY)
+        }
+        Hash::Sha256 => (SHA256, &digest::SHA256, hmac::HMAC_SHA256),
+    };
+    let key = derive(hash, password, salt, rounds, Purpose::Mac, hash.output_len());
+    let tag = hmac::sign(&hmac::Key::new(tag, &key), content);
+    let algorithm = joined(Tag::Sequence, &[&name.to_der()?, &AnyRef::NULL.to_der()?])?;
     let digest = joined(Tag::OctetString, &[tag.as_ref()])?;
     let info = joined(Tag::Sequence, &[&algorithm, &digest])?;
     let salt = joined(Tag::OctetString, &[salt])?;

@@ -2,10 +2,12 @@
 
 mod asn1;
 mod mac;
+mod pbes1;
 mod read;
 mod write;
 
 pub use read::{Opened, open};
+pub(crate) use write::write_for_old;
 pub use write::{password_problem, write};
 
 use pkcs8::ObjectIdentifier as Oid;

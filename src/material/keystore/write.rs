@@ -4,7 +4,7 @@
 //! nothing changed. They are as good as random ones to whoever does not have the key.
 
 use super::asn1::{ZERO, ZERO_OCTETS, joined};
-use super::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, SHROUDED_KEY_BAG, X509, mac};
+use super::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, SHROUDED_KEY_BAG, X509, mac, pbes1};
 use crate::material::Bundle;
 use crate::model::Secret;
 use aws_lc_rs::hmac;
@@ -35,9 +35,36 @@ pub fn password_problem(password: &str, alias: &str) -> Option<&'static str> {
 /// The keystore; `None` without a key, or where its parts cannot be encoded, which no bundle that was checked and no
 /// password without a [`password_problem`] leads to.
 pub fn write(bundle: &Bundle, password: &str, alias: &str) -> Option<Secret<Vec<u8>>> {
+    sealed(bundle, password, alias, Sealing::Aes)
+}
+
+/// The same for readers that know nothing newer than triple DES and SHA-1, as old releases of Windows.
+pub(crate) fn write_for_old(
+    bundle: &Bundle,
+    password: &str,
+    alias: &str,
+) -> Option<Secret<Vec<u8>>> {
+    sealed(bundle, password, alias, Sealing::TripleDes)
+}
+
+/// What certificates and key are encrypted with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sealing {
+    /// AES-256 under PBKDF2 with SHA-256, and a digest with SHA-256.
+    Aes,
+    /// Triple DES and a digest with SHA-1 (RFC 7292 appendices B and C).
+    TripleDes,
+}
+
+fn sealed(
+    bundle: &Bundle,
+    password: &str,
+    alias: &str,
+    sealing: Sealing,
+) -> Option<Secret<Vec<u8>>> {
     let key = bundle.key.as_ref()?.pkcs8()?;
     let seed = hmac::Key::new(hmac::HMAC_SHA256, &key);
-    let maker = Maker { bundle, password, alias, seed };
+    let maker = Maker { bundle, password, alias, seed, sealing };
     maker.pfx(&key).ok().map(Secret::new)
 }
 
@@ -46,6 +73,7 @@ struct Maker<'a> {
     password: &'a str,
     alias: &'a str,
     seed: hmac::Key,
+    sealing: Sealing,
 }
 
 impl Maker<'_> {
@@ -69,7 +97,11 @@ impl Maker<'_> {
         let safes = [content(ENCRYPTED_DATA, &certificates)?, content(DATA, &key)?].concat();
         let safes = joined(Tag::Sequence, &[&safes])?;
         let salt = self.salt("digest");
-        let digest = mac::made(&safes, self.password, &salt[..20], ROUNDS)?;
+        let hash = match self.sealing {
+            Sealing::Aes => mac::Hash::Sha256,
+            Sealing::TripleDes => mac::Hash::Sha1,
+        };
+        let digest = mac::made(&safes, self.password, &salt[..20], ROUNDS, hash)?;
         let safes = content(DATA, &joined(Tag::OctetString, &[&safes])?)?;
         joined(Tag::Sequence, &[&3_u8.to_der()?, &safes, &digest])
     }
@@ -97,6 +129,9 @@ impl Maker<'_> {
 
     /// The algorithm with its parameters, and what it made of `plain`.
     fn encrypted(&self, what: &str, plain: &[u8]) -> der::Result<(Vec<u8>, Vec<u8>)> {
+        if self.sealing == Sealing::TripleDes {
+            return pbes1::seal(self.password, &self.salt(what)[..8], ROUNDS, plain);
+        }
         let odd = |_| der::Error::from(der::ErrorKind::Failed);
         let (salt, iv) = (self.salt(what), self.salt(&format!("{what}, iv")));
         let iv = iv[..16].try_into().map_err(|_| der::ErrorKind::Failed)?;

@@ -16,6 +16,7 @@ pub(super) struct Keys {
     pub(super) service: Option<Node>,
     pub(super) kubernetes: Option<Node>,
     pub(super) bigip: Option<Node>,
+    pub(super) windows: Option<Node>,
     pub(super) source: Option<Node>,
     pub(super) dest: Option<Node>,
     pub(super) certificates: Option<Node>,
@@ -98,6 +99,7 @@ impl CertificateSpec {
             service: reader.node("service"),
             kubernetes: reader.node("kubernetes"),
             bigip: reader.node("bigip"),
+            windows: reader.node("windows"),
             source: reader.node("source"),
             dest: reader.node("dest"),
             certificates: reader.node("certificates"),
@@ -199,6 +201,7 @@ impl Keys {
 pub(super) enum StoreKind {
     Cluster,
     BigIp,
+    Windows,
 }
 
 /// The key that names one.
@@ -230,10 +233,19 @@ static BIGIP: StoreKey = StoreKey {
     also: &["backups"],
 };
 
+static WINDOWS: StoreKey = StoreKey {
+    kind: StoreKind::Windows,
+    name: "windows",
+    what: "a certificate store of Windows",
+    keys: &["iis", "rdp", "winrm", "store"],
+    also: &[],
+};
+
 impl Keys {
     /// Each key that names a store, as far as it is written.
     pub(super) fn stores(&self) -> impl Iterator<Item = (&'static StoreKey, &Node)> {
-        let all = [(&KUBERNETES, &self.kubernetes), (&BIGIP, &self.bigip)];
+        let all =
+            [(&KUBERNETES, &self.kubernetes), (&BIGIP, &self.bigip), (&WINDOWS, &self.windows)];
         let written = |node: &&Node| node.value != Value::Null;
         all.into_iter().filter_map(move |(key, node)| Some((key, node.as_ref().filter(written)?)))
     }

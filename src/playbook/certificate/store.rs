@@ -9,6 +9,8 @@ pub enum Store {
     Cluster(ClusterSecret),
     /// `bigip`: an entry of a client-ssl profile.
     BigIp(ClientSslProfile),
+    /// `windows`: a certificate store of Windows.
+    Windows(WindowsStore),
 }
 
 impl Store {
@@ -17,6 +19,7 @@ impl Store {
         match self {
             Self::Cluster(_) => "kubernetes",
             Self::BigIp(_) => "bigip",
+            Self::Windows(_) => "windows",
         }
     }
 }
@@ -56,4 +59,29 @@ impl ClientSslProfile {
     pub fn partition(&self) -> &str {
         self.profile.split('/').nth(1).unwrap_or("Common")
     }
+}
+
+/// `windows`: which store, and what refers to the certificate in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowsStore {
+    /// What refers to it.
+    pub used: WindowsUse,
+    /// The store of the machine that it is put into: `My` or `WebHosting`.
+    pub store: &'static str,
+}
+
+/// What refers to a certificate on Windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowsUse {
+    /// A binding of a site of IIS.
+    Iis {
+        /// The site's name.
+        site: String,
+        /// `IP:port:host`, as IIS has it.
+        binding: String,
+    },
+    /// Remote Desktop.
+    Rdp,
+    /// The listener of WinRM for HTTPS on all addresses.
+    WinRm,
 }

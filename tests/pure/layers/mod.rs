@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Lowest first. `docs/architecture.md` describes each.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "model",
     "source",
     "clock",
@@ -30,6 +30,7 @@ const LAYERS: [&str; 26] = [
     "remote",
     "bigip",
     "kubernetes",
+    "windows",
     "inputs",
     "engine",
     "report",

@@ -82,7 +82,8 @@ fn every_built_in_profile_parses_and_says_something() {
             "qnap",
             "files",
             "kubernetes",
-            "bigip"
+            "bigip",
+            "windows"
         ]
     );
     for (row, profile) in rows.iter().zip(profiles.all()) {
@@ -166,6 +167,7 @@ fn every_built_in_profile_parses_and_says_something() {
         files:  | required
         kubernetes:  | none
         bigip:  | none
+        windows:  | none
         "
     );
 }

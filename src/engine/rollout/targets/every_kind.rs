@@ -4,6 +4,7 @@ use super::bigip::BigIp;
 use super::files::files;
 #[cfg(feature = "kubernetes")]
 use super::kubernetes::{Clusters, Kubernetes};
+use super::windows::Windows;
 use crate::engine::connection::HostConnection;
 use crate::engine::rollout::target::{Target, Targets};
 use crate::host::StateDirs;
@@ -36,6 +37,7 @@ impl Targets for EveryKind {
             // A task that names a secret is refused when it is read.
             #[cfg(not(feature = "kubernetes"))]
             Some(Store::Cluster(_)) => files(connection, dirs),
+            Some(Store::Windows(store)) => Arc::new(Windows::new(connection, store.clone())),
         }
     }
 }

@@ -10,3 +10,4 @@ mod proof;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod store;
+mod windows;

@@ -2,6 +2,7 @@
 
 mod bigip;
 mod cluster;
+mod windows;
 
 use super::mapping::mapping;
 use super::spec::{Keys, StoreKind};
@@ -18,6 +19,7 @@ pub(super) fn store(keys: &Keys, directory: &Path, values: &mut Values<'_>) -> O
     match key.kind {
         StoreKind::Cluster => cluster::cluster(&given, directory, values).map(Store::Cluster),
         StoreKind::BigIp => bigip::profile(&given, values).map(Store::BigIp),
+        StoreKind::Windows => windows::windows(&given, values).map(Store::Windows),
     }
 }
 
@@ -26,6 +28,7 @@ pub(super) fn dest(store: &Store) -> Dest {
     match store {
         Store::Cluster(secret) => cluster::dest(secret),
         Store::BigIp(profile) => bigip::dest(profile),
+        Store::Windows(store) => windows::dest(store),
     }
 }
 
