@@ -4,26 +4,37 @@
 //! requests and files follow, and are not compressed.
 
 use super::program::{
-    APART, COMMON, INSPECTION, NEXT, PRELUDE, TRANSACTION, TRANSACTION_MAIN, stripped,
+    APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, stripped,
 };
 use std::sync::LazyLock;
 
 /// Between parts. No part has one.
 const BETWEEN: &str = "`";
 
-/// Ends the text, to tell whether all of it came.
-const END: &str = "#end";
-
 /// The reply of a host that could not unpack it.
 pub(super) const PLAIN: &str = "plain";
 
-/// To read a host, after which its shell waits for whatever comes next.
-pub(super) static READING: LazyLock<Packed> = LazyLock::new(|| Packed::new(&[]));
-/// The same, with the transaction that may come next.
-pub(super) static ROLLING: LazyLock<Packed> =
-    LazyLock::new(|| Packed::new(&[&TRANSACTION[..], &[TRANSACTION_MAIN]].concat()));
+/// To read a host, after which its shell waits for whatever comes next; and the same with the transaction that may come
+/// next. Each without and with [`SELDOM`].
+static READING: [LazyLock<Packed>; 2] = [
+    LazyLock::new(|| Packed::new(&INSPECTION, &[])),
+    LazyLock::new(|| Packed::new(&[&SELDOM[..], &INSPECTION].concat(), &[])),
+];
+static ROLLING: [LazyLock<Packed>; 2] = [
+    LazyLock::new(|| Packed::new(&INSPECTION, &transaction())),
+    LazyLock::new(|| Packed::new(&[&SELDOM[..], &INSPECTION].concat(), &transaction())),
+];
 
-/// What the bootstrap reads to run the transaction that [`ROLLING`] has brought.
+fn transaction() -> Vec<&'static str> {
+    [&TRANSACTION[..], &[TRANSACTION_MAIN]].concat()
+}
+
+/// What reads a host: all of it or what most need; whether a transaction may come next.
+pub(super) fn reading(all: bool, then_transaction: bool) -> &'static Packed {
+    &(if then_transaction { &ROLLING } else { &READING })[usize::from(all)]
+}
+
+/// What the bootstrap reads to run the transaction that was brought.
 pub(super) const BROUGHT: &str = "#script\ns=$t\neval \"$s\"\n#go\n";
 
 /// Shell text in gzip's format.
@@ -32,14 +43,14 @@ pub(super) struct Packed(Vec<u8>);
 
 impl Packed {
     /// What reads a host, what it shares with a transaction, and the rest of one.
-    fn new(transaction: &[&str]) -> Self {
+    fn new(inspection: &[&str], transaction: &[&str]) -> Self {
         let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
         let common = part(&[&[PRELUDE], &COMMON[..]].concat());
-        let parts = [part(&INSPECTION), common, format!("{}{END}", part(transaction))];
+        let parts = [part(inspection), common, part(transaction)];
         Self(gzip(parts.join(BETWEEN).as_bytes()))
     }
 
-    /// What the bootstrap reads. Shells take a text apart at a character in time that grows with its length, and at a
+    /// What the bootstrap reads. That all of it came, gzip tells, by its checksum. Shells take a text apart at a character in time that grows with its length, and at a
     /// pattern in time that grows with its square (dash: two seconds for this one).
     ///
     /// What could not be read or unpacked is passed over: the next program begins at `#script`.
@@ -47,10 +58,9 @@ impl Packed {
         let length = self.0.len();
         let head = format!(
             "#script\n\
-             s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null|gzip -dc 2>/dev/null)\n\
-             case $s in\n\
-             *\"{END}\")set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$2$1;t=$2$3;set --;{APART};;\n\
-             *)echo;echo \"@certroll1 {nonce} {PLAIN}\";;esac\n\
+             if s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null|gzip -dc 2>/dev/null)&&[ -n \"$s\" ];then\n\
+             set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$2$1;t=$2${{3-}};set --;{APART};\n\
+             else echo;echo \"@certroll1 {nonce} {PLAIN}\";fi\n\
              s=;{NEXT}eval \"$s\"\n#go\n"
         );
         [head.as_bytes(), &self.0].concat()
@@ -59,7 +69,7 @@ impl Packed {
 
 /// RFC 1952, without a name or a time: equal texts give equal bytes.
 fn gzip(text: &[u8]) -> Vec<u8> {
-    const BEST: u8 = 9;
+    const BEST: u8 = 10;
     let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     let deflated = miniz_oxide::deflate::compress_to_vec(text, BEST);
@@ -122,7 +132,8 @@ mod tests {
         let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
         let common = part(&[&[PRELUDE], &COMMON[..]].concat());
         let transaction = part(&[&TRANSACTION[..], &[TRANSACTION_MAIN]].concat());
-        assert_eq!(format!("{common}{}", part(&INSPECTION)), INSPECTING.text());
+        let inspection = part(&[&SELDOM[..], &INSPECTION].concat());
+        assert_eq!(format!("{common}{inspection}"), INSPECTING.text());
         assert_eq!(format!("{common}{transaction}"), TRANSACTING.text());
         assert!(!INSPECTING.text().contains(BETWEEN) && !TRANSACTING.text().contains(BETWEEN));
         assert!(!INSPECTING.text().contains("#end") && !TRANSACTING.text().contains("#end"));
@@ -131,7 +142,7 @@ mod tests {
     /// The reader of lines must find its way out of what was not unpacked.
     #[test]
     fn no_compressed_line_looks_like_the_bootstraps_own() {
-        for packed in [&*READING, &*ROLLING] {
+        for packed in READING.iter().chain(&ROLLING) {
             let mut lines = packed.0.split(|byte| *byte == b'\n');
             assert!(lines.all(|line| line != b"#go" && line != b"#script"));
         }
@@ -140,8 +151,13 @@ mod tests {
     #[test]
     fn it_is_a_third_of_the_programs() {
         let plain = INSPECTING.text().len() + TRANSACTING.text().len();
-        assert!(ROLLING.0.len() * 3 < plain, "{} of {plain}", ROLLING.0.len());
-        assert!(READING.0.len() * 2 < INSPECTING.text().len());
+        for all in [false, true] {
+            let (read, roll) = (&reading(all, false).0, &reading(all, true).0);
+            assert!(roll.len() * 3 < plain, "{} of {plain}", roll.len());
+            assert!(read.len() * 2 < INSPECTING.text().len());
+        }
+        let (most, all) = (reading(false, true).0.len(), reading(true, true).0.len());
+        assert!(most + 1000 < all, "{most} and {all}");
     }
 
     #[test]
@@ -161,7 +177,7 @@ mod tests {
                 if shell[0] == "busybox" && !unpacks {
                     continue;
                 }
-                let mut input = ROLLING.framed("N");
+                let mut input = reading(true, true).framed("N");
                 input.extend_from_slice(go.as_bytes());
                 if !unpacks {
                     input.extend_from_slice(INSPECTING.framed(Then::Another).as_bytes());
@@ -191,7 +207,7 @@ mod tests {
             );
             let alone = format!("{}{request}", TRANSACTING.framed(Then::End));
             let Some(alone) = said(shell, &path, alone.as_bytes()) else { continue };
-            let mut input = ROLLING.framed("M");
+            let mut input = reading(false, true).framed("M");
             input
                 .extend_from_slice(format!("inspect M\nkind *\ngo\n{BROUGHT}{request}").as_bytes());
             let after = said(shell, &path, &input).unwrap();

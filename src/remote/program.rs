@@ -90,11 +90,13 @@ pub(super) const TRANSACTION: [&str; 20] = [
 /// How a transaction goes on when all parts are there.
 pub(super) const TRANSACTION_MAIN: &str = part!("transaction_main");
 
+/// What only some inspections need: those of containers, of stores and of keys that stay on their hosts.
+pub(super) const SELDOM: [&str; 2] = [part!("core/engines"), part!("files/enclosed")];
+
 /// The own parts of what reads a host.
-pub(super) const INSPECTION: [&str; 6] = [
+pub(super) const INSPECTION: [&str; 5] = [
     RECORDED,
     part!("core/processes"),
-    part!("core/engines"),
     part!("files/containers"),
     part!("files/inspect"),
     part!("inspection"),
@@ -115,7 +117,7 @@ pub(super) static TRANSACTING: LazyLock<Program> = LazyLock::new(|| Program::tra
 pub(super) static RECOVERING: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
 /// The same, to read a host.
 pub(super) static INSPECTING: LazyLock<Program> =
-    LazyLock::new(|| Program::new(&[&COMMON[..], &INSPECTION].concat()));
+    LazyLock::new(|| Program::new(&[&COMMON[..], &SELDOM, &INSPECTION].concat()));
 /// The same, for a single command.
 pub(super) static COMMANDING: LazyLock<Program> =
     LazyLock::new(|| Program::new(&[RUN, RECORDED, SEALING, INPUT, part!("command_main")]));
@@ -301,6 +303,7 @@ mod tests {
         let parts = [
             &COMMON[..],
             &TRANSACTION[..],
+            &SELDOM[..],
             &INSPECTION[..],
             &[part!("command_main"), PRELUDE],
             &[part!("modules/core"), part!("modules/main"), part!("modules/look")],

@@ -5,7 +5,7 @@ mod values;
 
 use super::conversation::{BadReply, Conversation, Reply, Shell};
 use super::error::RemoteError;
-use super::packed::{PLAIN, READING, ROLLING};
+use super::packed::{PLAIN, reading};
 use super::program::{INSPECTING, nonce};
 use crate::host::{
     BootGuard, CommandResult, ContainerFacts, ContainerState, Engine, Family, FileFacts, FileState,
@@ -70,7 +70,7 @@ async fn ask(
 ) -> Result<(HostFacts, Shell), RemoteError> {
     let nonce = nonce();
     let text = request_text(request, &nonce)?;
-    let packed = if may_go_on { &*ROLLING } else { &*READING };
+    let packed = reading(request.variants.iter().any(request::asks_the_seldom), may_go_on);
     let mut conversation =
         Conversation::open_packed(shell, packed, &nonce, &text, Step::Inspect, may_go_on).await?;
     let mut reader =

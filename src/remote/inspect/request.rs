@@ -23,6 +23,12 @@ pub(super) fn request_text(request: &Inspection, nonce: &str) -> Result<String, 
     Ok(lines.join("\n"))
 }
 
+/// Whether it needs what is sent only then.
+pub(super) fn asks_the_seldom(variant: &InspectionVariant) -> bool {
+    let InspectionVariant { containers, public_keys, enclosed, .. } = variant;
+    !(containers.is_empty() && public_keys.is_empty() && enclosed.is_empty())
+}
+
 fn variant_lines(variant: &InspectionVariant, lines: &mut Vec<String>) -> Result<(), BadRequest> {
     lines.extend(variant.files.iter().map(|path| format!("file {}", encode(path.as_bytes()))));
     lines.extend(variant.public_keys.iter().map(|index| format!("pub {index}")));

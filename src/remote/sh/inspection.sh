@@ -115,7 +115,7 @@ mount_namespaces() {
   have unshare || return 0
   mounts_caps= mounts_filter=
   { while read -r mounts_word mounts_value mounts_rest; do
-      case $mounts_word in CapEff:) mounts_caps=$mounts_value;; Seccomp:) mounts_filter=$mounts_value;; esac
+      case $mounts_word in CapEff:) mounts_caps=$mounts_value;; Seccomp:) mounts_filter=$mounts_value; break;; esac
     done </proc/self/status; } 2>/dev/null
   first_line /proc/self/attr/current; mounts_label=$v v=0
   case $mounts_caps:$mounts_filter:$mounts_label in
@@ -277,7 +277,7 @@ inspect() {
   read_files
   [ -z "$enclosed" ] || open_enclosed
   tell_files
-  tell_containers
+  [ $n_containers = 0 ] || tell_containers
   tell_holds
   tell_processes
   tell_workers

@@ -189,7 +189,16 @@ async fn a_guard_that_dies_is_replaced_by_the_next_contact() {
             Transaction::begin_with(&transaction(), process, scene.request()).await.unwrap();
         running.commit().await.unwrap();
         scene.host.kill();
-        let guard = *scene.pids("guard").first().unwrap();
+        // It reads the program within a second or two of its end.
+        let mut read = scene.pids("guard");
+        for _ in 0..1200 {
+            if !read.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            read = scene.pids("guard");
+        }
+        let guard = *read.first().unwrap_or_else(|| panic!("{at}: it never looked"));
         gone(guard, &at).await;
         assert_eq!(scene.passed("guard").last(), Some(&point));
         scene.stop_at("", "CONT");

@@ -12,7 +12,7 @@ use std::path::{Path as File, PathBuf};
 /// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
 const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
 echo "pid $hook_role $$" >>"$CRASH_TRACE"
-step() { eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
+step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
 
 pub(crate) fn transaction() -> Program {
     Program::transaction(Some(HOOK))

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Counts steps and actions, and dies at one of them. An action that it dies in lives on for a while.
 const HOOK: &str = r#"case ${1-} in guard) [ -n "${GUARDED-}" ] || exit 0; DIES_AT= STRAYS_AT=;; esac
 step_n=0 act_n=0
-step() { step_n=$((step_n+1)); [ $step_n != "$DIES_AT" ] || { kill -s KILL $$; exit 137; }; }
+step() { step_n=$((step_n+1)); [ -n "${GUARDED-}" ] || guard_text="exit 0"; [ $step_n != "$DIES_AT" ] || { kill -s KILL $$; exit 137; }; }
 at_step() { step "$@"; }
 act() {
   act_n=$((act_n+1))

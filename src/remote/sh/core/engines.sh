@@ -103,17 +103,6 @@ tell_containers() {
   done
 }
 
-# PID -> v: the number of the container that was asked for whose mounts that process sees, or `-`
-hold_asked() {
-  hold_nth=0
-  while [ $hold_nth -lt $n_containers ]; do
-    get in_pid $hold_nth
-    if [ -n "$v" ] && [ "/proc/$v/ns/mnt" -ef "/proc/$1/ns/mnt" ]; then v=$hold_nth; return 0; fi
-    hold_nth=$((hold_nth+1))
-  done
-  v=-
-}
-
 # What a command that enters container $1 finds in its environment -> v: 1, or 0 when it cannot be entered
 enter_words() {
   get in_pid $1; certroll_pid=$v

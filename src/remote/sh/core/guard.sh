@@ -5,10 +5,47 @@
 # The bootstrap's variable with this program in it.
 self=${s-}
 
+# How it looks: the program itself it reads only when it has to go back, as most never have to. `lives` is start_time.
+#
+#   PROGRAM PID START SECONDS FLUSH JOURNAL RUN NOTE FILE
+# In the file a line with other seconds, a number to tell it from the one before, and perhaps what is waited for. It
+# signals more than once: ksh93 loses one that comes just before a wait.
+guard_text='case ${KSH_VERSION-} in *93*) trap : HUP PIPE;; *) trap "" HUP PIPE;; esac
+set -f
+s=$1 pid=$2 start=$3 left=$4 flush=$5 dir=${6%/*} tx=${6##*/j.} file=$9 told= late=
+lives() {
+v=
+if [ -e /proc/self/stat ]; then
+{ read -r v <"/proc/$pid/stat"; } 2>/dev/null
+while :; do case $v in *")"*) v=${v#*")"};; *) break;; esac; done
+set -- $v
+case ${1-} in Z|X|"") v=;; *) v=${20-};; esac
+else v=$(ps -o lstart= -p "$pid" 2>/dev/null | tr -dc 0-9A-Za-z); fi
+[ "$v" = "$start" ]
+}
+known() { [ -e "$dir/j.$tx" ] || [ -e "$dir/undo.$tx" ] || [ -e "$dir/done.$tx" ]; }
+due() {
+v=
+{ read -r v <"$file"; } 2>/dev/null
+set -- $v
+[ $# -lt 2 ] || [ "$2" = "$told" ] || told=$2 left=$1 late=${3-}
+}
+while known && lives; do
+due
+if [ $left -le 0 ]; then
+if [ -n "$late" ] && [ $left -gt -$flush ]; then kill -s USR2 $pid 2>/dev/null
+else kill -s KILL $pid 2>/dev/null; fi
+fi
+sleep 1
+left=$((left-1))
+done
+known || exit 0
+set -- guard "$6" "$7" "$8"
+eval "$s"'
 guard_start() {
   start_time $$; guard_watched=$v guard_pid=
   { give_back_signals
-    exec $new_session sh -c "$self" certroll guard $$ "$guard_watched" $t_bodies "$journal" "$run" "$note" "$work.due"
+    exec $new_session sh -c "$guard_text" certroll "$self" $$ "$guard_watched" $t_bodies $t_flush "$journal" "$run" "$note" "$work.due"
   } </dev/null >/dev/null 2>&1 3<&- &
   guard_pid=$!
 }
@@ -26,25 +63,12 @@ guard_journal() {
   return 1
 }
 
-# PID START SECONDS JOURNAL RUN NOTE FILE; in the file a line with other seconds, a number to tell it
-# from the one before, and perhaps what is waited for
+# The program has ended, or was ended because it was late, and its journal is there: JOURNAL RUN NOTE
 guard() {
   endure HUP PIPE
-  guard_main=$1 guard_watched=$2 guard_left=$3 guard_told= guard_for= journal=$4 run=$5 note=$6 guard_file=$7
+  journal=$1 run=$2 note=$3
   state=${journal%/*} guard_tx=${journal##*/j.} guard_pid=
   tools
-  while guard_journal && start_time "$guard_main" && [ "$v" = "$guard_watched" ]; do
-    first_line "$guard_file"; set -- $v
-    [ $# -lt 2 ] || [ "$2" = "$guard_told" ] || guard_told=$2 guard_left=$1 guard_for=${3-}
-    if [ $guard_left -le 0 ]; then
-      # More than once: ksh93 loses a signal that comes just before a wait.
-      if [ -n "$guard_for" ] && [ $guard_left -gt -$t_flush ]; then kill -s USR2 "$guard_main" 2>/dev/null
-      else kill -s KILL "$guard_main" 2>/dev/null; fi
-    fi
-    sleep 1
-    guard_left=$((guard_left-1))
-  done
-  guard_journal || exit 0
   lock $$ 600 || exit 1
   step guard_locked
   if guard_journal; then recover_one "$journal"; fi

@@ -11,9 +11,10 @@ nl='
 ifs=' 	'$nl
 IFS=$ifs
 set -uf
-# Our effective user id, and the mask that commands are run with.
+# Our effective user id, and the mask that commands are run with, which stands before it. No more than that is read: `read`
+# costs the shell a system call per byte.
 uid= mask=
-{ while read -r k a b c; do case $k in Uid:) uid=$b;; Umask:) mask=$a;; esac; done </proc/self/status; } 2>/dev/null
+{ while read -r k a b c; do case $k in Uid:) uid=$b; break;; Umask:) mask=$a;; esac; done </proc/self/status; } 2>/dev/null
 [ -n "$uid" ] || uid=$(id -u)
 [ -n "$mask" ] || mask=$(umask)
 umask 077
@@ -180,15 +181,18 @@ sums_one() {
   put sum "$1" "$v"
 }
 
+# What a line of /proc/N/stat ($v) says after the process's name, which may have brackets of its own -> v. By `##` dash would
+# try every length, and look through each.
+after_name() { while :; do case $v in *")"*) v=${v#*")"};; *) return 0;; esac; done; }
+
 # Start time of a process, which tells a reused id apart; empty when it has ended.
 start_time() {
   v=
   if [ -e /proc/self/stat ]; then
     first_line "/proc/$1/stat"
-    [ -n "$v" ] || return 0
-    set -- ${v##*")"}
+    after_name; set -- $v
     # A zombie has ended, whoever has not looked yet.
-    case ${1-} in Z|X|'') v=;; *) v=${20};; esac
+    case ${1-} in Z|X|'') v=;; *) v=${20-};; esac
   else v=$(ps -o lstart= -p "$1" 2>/dev/null | tr -dc 0-9A-Za-z); fi
 }
 

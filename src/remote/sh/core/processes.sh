@@ -48,7 +48,7 @@ $NF in wanted && !seen[pid]++ { print pid }')
 eldest() {
   for eldest_pid in $processes; do
     first_line "/proc/$eldest_pid/stat"
-    set -- ${v##*")"}
+    after_name; set -- $v
     case " $processes " in *" ${2-} "*) ;; *) v=$eldest_pid; return;; esac
   done
   v=
@@ -60,7 +60,7 @@ started_by() {
   set +f; set -- /proc/[0-9]*/stat; set -f
   for started_file; do
     first_line "$started_file"
-    set -- ${v##*")"}
+    after_name; set -- $v
     [ "${2-}" = "$started_parent" ] || continue
     v=${started_file#/proc/}; processes="$processes ${v%/stat}"
   done
@@ -75,7 +75,7 @@ process_rights() {
       Gid:) process_gid=$process_value;;
       Groups:) for v in $process_real $process_value $process_rest; do process_groups=$process_groups,$v; done;;
       # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
-      CapEff:) case $process_real in *[2-7a-fA-F]) process_caps=1;; esac;;
+      CapEff:) case $process_real in *[2-7a-fA-F]) process_caps=1;; esac; break;;
       esac
     done <"/proc/$1/status"; } 2>/dev/null
   case $process_uid$process_gid in ''|*[!0-9]*) return 1;; esac

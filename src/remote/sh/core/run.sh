@@ -24,8 +24,8 @@ run_named() {
   # The reader of the line must be this process itself.
   [ $caught = 0 ] || return 0
   { read -r run_pid v </proc/self/stat; } 2>/dev/null || return 0
-  start_time "$run_pid"
-  { echo "$run_pid $v" >"$work.cmd"; } 2>/dev/null
+  after_name; set -- $v
+  { echo "$run_pid ${20-}" >"$work.cmd"; } 2>/dev/null
 }
 
 # FILE: the command in it, whose program is dead, may still use the files that it read.

@@ -210,6 +210,17 @@ tell_holds_of() {
   done
 }
 
+# PID -> v: the number of the container that was asked for whose mounts that process sees, or `-`
+hold_asked() {
+  hold_nth=0
+  while [ $hold_nth -lt $n_containers ]; do
+    get in_pid $hold_nth
+    if [ -n "$v" ] && [ "/proc/$v/ns/mnt" -ef "/proc/$1/ns/mnt" ]; then v=$hold_nth; return 0; fi
+    hold_nth=$((hold_nth+1))
+  done
+  v=-
+}
+
 # The container that a process belongs to, as its cgroup names it -> v: its id, or empty
 hold_container() {
   hold_group=
