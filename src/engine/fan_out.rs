@@ -64,7 +64,8 @@ where
         let task = tokio::spawn(async move {
             // The semaphore is never closed.
             let _permit = context.permits.acquire().await;
-            work(Arc::clone(&context), name, item).await
+            // On the heap: those that wait for a permit would hold room for all that it comes to.
+            Box::pin(work(Arc::clone(&context), name, item)).await
         });
         async move { (host, task.await) }
     };

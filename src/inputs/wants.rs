@@ -48,7 +48,8 @@ pub(crate) fn want(
     let profiles = profiles(book, &rendered, &mut found);
     let mut warnings = Vec::new();
     let mut notes = Vec::new();
-    let (mut materials, mut seals) = (Vec::new(), Vec::new());
+    let pairs = rendered.pairs.len();
+    let (mut materials, mut seals) = (Vec::with_capacity(pairs), Vec::with_capacity(pairs));
     if let Some((from, path)) =
         rendered.pairs.iter().flat_map(|pair| bundles.not_fetched(pair)).next()
     {
@@ -223,10 +224,10 @@ fn profiles(book: &Book, rendered: &CertificateTask, found: &mut Diagnostics) ->
             }
         };
     }
-    let mut profiles = Vec::new();
+    let mut profiles = Vec::with_capacity(rendered.services.len());
     for service in &rendered.services {
-        match book.profiles.find(&service.name) {
-            Ok(profile) => profiles.push(Arc::new(profile.clone())),
+        match book.profiles.shared(&service.name) {
+            Ok(profile) => profiles.push(Arc::clone(profile)),
             Err(problem) => found.push(problem.at(rendered.span.as_ref())),
         }
     }

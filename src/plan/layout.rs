@@ -146,6 +146,7 @@ pub(super) fn lay_out(
             return Err(PlanError::SameDestination(path.clone()));
         }
     }
+    layout.files.shrink_to_fit();
     Ok(layout)
 }
 

@@ -43,7 +43,8 @@ pub(super) fn resolve(
         })
         .collect();
     let layout = lay_out(wanted, &services)?;
-    let mut wants = Vec::new();
+    // As many as there are: every host of a batch holds them until it is done.
+    let mut wants = Vec::with_capacity(services.len());
     for (index, service) in services.iter().enumerate() {
         wants.push(service_want(wanted, &layout, service, probes, index == 0)?);
     }

@@ -150,6 +150,8 @@ impl HostRun {
             }
             Kind::PlanHost { task, .. } => {
                 let place = place.unwrap_or_default();
+                // Every host has some, and most have one.
+                self.rows.reserve_exact(task.rows.len());
                 self.rows.extend(task.rows.iter().map(|row| (place, row.clone())));
             }
             Kind::CertificateEnd { services, outcome, .. } => {

@@ -118,7 +118,8 @@ pub(super) fn stores() -> impl Iterator<Item = Profile> {
 /// Every profile by its name.
 #[derive(Clone, Debug)]
 pub struct Profiles {
-    all: IndexMap<String, Profile>,
+    /// Shared with the requests of all hosts.
+    all: IndexMap<String, Arc<Profile>>,
 }
 
 /// A parsed file.
@@ -195,7 +196,7 @@ impl Profiles {
                 .and_then(|root| format::read(name, &root, &draft.source, draft.built_in));
             match read {
                 Ok(profile) => {
-                    all.insert(name.clone(), profile);
+                    all.insert(name.clone(), Arc::new(profile));
                 }
                 Err(more) => found.extend(more),
             }
@@ -208,6 +209,14 @@ impl Profiles {
     /// # Errors
     /// An error without a place (the caller adds it) that lists the names and the nearest one.
     pub fn find(&self, name: &str) -> Result<&Profile, Diagnostic> {
+        self.shared(name).map(Arc::as_ref)
+    }
+
+    /// The same, for who keeps it.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) fn shared(&self, name: &str) -> Result<&Arc<Profile>, Diagnostic> {
         self.all.get(name).ok_or_else(|| {
             let known = || self.all.keys().map(String::as_str);
             let diagnostic = Diagnostic::error(format!("there is no service profile '{name}'"))
@@ -222,7 +231,7 @@ impl Profiles {
 
     /// Every profile: the built-in ones in their order, then the operator's own by name.
     pub fn all(&self) -> impl Iterator<Item = &Profile> {
-        self.all.values()
+        self.all.values().map(Arc::as_ref)
     }
 }
 

@@ -182,6 +182,9 @@ fn begin(
     // It was rendered with the items.
     let pause = pause(task.looping.as_ref(), &scope).unwrap_or_default();
     let mut work = Work { pause, ..Work::default() };
+    // Every host of a batch holds one of each.
+    work.jobs.reserve_exact(list.len());
+    work.ends.reserve_exact(list.len());
     for (scope, label) in list {
         match why_not(&task.when, &scope) {
             Ok(None) => {}
