@@ -240,6 +240,12 @@ pub(crate) fn last_lines(output: &str) -> Vec<String> {
 pub(crate) const MODIFIED: &str =
     "which another process modified meanwhile and which was left alone";
 
+/// What is said where a file is no longer the new one right after the reload.
+pub(crate) const CHANGED: &str = "somebody changed the file";
+
+/// What to do about such files.
+pub(crate) const INSPECT: &str = "inspect the files named above by hand";
+
 fn after_rollback(rollback: &RolledBack) -> String {
     if !rollback.is_complete() {
         let left: Vec<_> = rollback.conflicts.iter().map(ToString::to_string).collect();
@@ -309,7 +315,7 @@ fn advice(host: &HostName, error: &RemoteError) -> Vec<String> {
         RemoteError::RolledBack { failure, rollback } => {
             let mut advice = step_advice(failure.step);
             if !rollback.is_complete() {
-                advice.insert(0, "inspect the files named above by hand".to_owned());
+                advice.insert(0, INSPECT.to_owned());
             }
             if rollback.left_a_service_down() {
                 advice.insert(0, "start the service by hand and read its log".to_owned());

@@ -21,6 +21,7 @@ mod loaded;
 mod looking;
 pub(crate) mod main_job;
 mod outage;
+mod overwritten;
 mod running_user;
 pub(crate) mod service;
 pub(crate) mod several;

@@ -8,6 +8,7 @@ use crate::engine::rollout::target::{
     Asked, Job, NotBegun, Observed, Recovery, Revived, Staged, Target,
 };
 use crate::engine::verification::Dialers;
+use crate::event::Failure;
 use crate::host::{
     self, Committed, HostFacts, RolledBack, StateDirs, StepFailure, Validation, ValidationWay,
 };
@@ -297,10 +298,11 @@ fn remote_failure(desired: &DesiredState, error: &RemoteError) -> HostFailure {
 /// Files that are neither the new nor the old ones, of a service that is known to replace what it dislikes.
 fn of_themselves(desired: &DesiredState, failure: &mut HostFailure) {
     for words in desired.services.iter().filter_map(|service| service.overwrites.as_ref()) {
-        let state = &mut failure.failure.state;
+        let Failure { state, message, advice, .. } = &mut failure.failure;
         *state = state.replace(failure::MODIFIED, &format!("which was left alone: {words}"));
-        let advice = "`certroll rollback` puts the earlier files back".to_owned();
-        failure.failure.advice.push(advice);
+        *message = message.replace(failure::CHANGED, words);
+        advice.retain(|one| one != failure::INSPECT);
+        advice.push("`certroll rollback` puts the earlier files back".to_owned());
     }
 }
 
