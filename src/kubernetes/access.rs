@@ -1,12 +1,18 @@
 //! How a cluster is reached: kubeconfig files and contexts as `kubectl` reads them, or the service account of a pod.
 
+use crate::model::Secret;
 use crate::model::text::chain;
+use http::header::{HeaderValue, InvalidHeaderValue};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube_client::Client;
 use kube_client::config::{Config, KubeConfigOptions, Kubeconfig};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
+/// How many requests one API server is asked at the same time: each has a connection, and each of those a handshake.
+const AT_ONCE: usize = 8;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
 
@@ -24,10 +30,39 @@ pub(crate) struct Access {
 #[error("{0}")]
 pub(crate) struct AccessError(String);
 
+/// A file that holds a token: read again for each request, as what it holds is replaced from time to time.
+pub(super) struct TokenFile {
+    path: PathBuf,
+    /// What it held last: a file that is gone meanwhile takes nothing away.
+    last: Mutex<Secret<String>>,
+}
+
+impl TokenFile {
+    fn open(path: PathBuf) -> Result<Self, AccessError> {
+        let token = std::fs::read_to_string(&path);
+        let token = token.map_err(|error| AccessError(format!("{}: {error}", path.display())))?;
+        Ok(Self { path, last: Mutex::new(Secret::new(token)) })
+    }
+
+    /// The header that shows the token. The library takes the file as it is, where an editor leaves an end of line.
+    pub(super) fn header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(token) = std::fs::read_to_string(&self.path) {
+            *last = Secret::new(token);
+        }
+        let shown = Secret::new(format!("Bearer {}", last.expose().trim()));
+        let mut header = HeaderValue::from_str(shown.expose())?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
 /// A cluster's API server, and who asks it.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(super) client: Client,
+    pub(super) token: Option<Arc<TokenFile>>,
+    pub(super) turns: Arc<Semaphore>,
     /// The context's name, or `the pod's service account`.
     pub(crate) context: String,
     /// Its URL.
@@ -44,12 +79,23 @@ impl Cluster {
         // A request whose answer was lost is looked up, never repeated blindly.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
+        // Of both forms the file counts, as for `kubectl`.
+        let token = config.auth_info.token_file.take().map(PathBuf::from);
+        if token.is_some() {
+            config.auth_info.token = None;
+        }
+        let token = token.map(TokenFile::open).transpose()?.map(Arc::new);
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
         // Plugins are programs, and are waited for.
         let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
         let client = made.map_err(|error| AccessError(error.to_string()))?;
-        let client = client.map_err(|error| AccessError(chain(&error)))?;
-        Ok(Self { client, context, server })
+        let client = client.map_err(|error| match plugin {
+            Some(plugin) => AccessError(format!("{context}: {plugin}: {}", chain(&error))),
+            None => AccessError(chain(&error)),
+        })?;
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Ok(Self { client, token, turns, context, server })
     }
 }
 

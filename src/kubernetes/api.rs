@@ -142,7 +142,12 @@ impl Cluster {
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
+        if let Some(token) = &self.token {
+            let header = token.header().map_err(|error| Failed::NotSent(error.to_string()))?;
+            request = request.header("authorization", header);
+        }
         let request = request.body(body).map_err(|error| Failed::NotSent(error.to_string()))?;
+        let _turn = self.turns.acquire().await;
         let answered = async {
             let response = self.client.send(request).await.map_err(|error| failed(&error))?;
             let (head, body) = response.into_parts();

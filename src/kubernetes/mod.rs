@@ -13,6 +13,6 @@ mod users;
 
 pub(crate) use access::{Access, AccessError, Cluster};
 pub(crate) use api::{Answer, Failed, Sent, Status};
-pub(crate) use owner::{last_applied, owners};
+pub(crate) use owner::{copied_by, last_applied, owners};
 pub(crate) use secret::{Metadata, SecretName, TlsSecret};
 pub(crate) use users::{User, gateways, gateways_path, ingresses, ingresses_path};

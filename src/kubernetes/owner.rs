@@ -100,6 +100,20 @@ pub(crate) fn owners(metadata: &Metadata) -> Vec<Owner> {
     found
 }
 
+/// What copies a secret to other namespaces, where its annotations say so: writing it writes those.
+pub(crate) fn copied_by(metadata: &Metadata) -> Option<&'static str> {
+    const SOURCES: [(&str, &str); 4] = [
+        ("reflector.v1.k8s.emberstack.com/reflection-allowed", "Reflector"),
+        ("replicator.v1.mittwald.de/replication-allowed", "Replicator"),
+        ("replicator.v1.mittwald.de/replicate-to", "Replicator"),
+        ("replicator.v1.mittwald.de/replicate-to-matching", "Replicator"),
+    ];
+    let says = |mark: &str| {
+        metadata.annotations.get(mark).is_some_and(|value| !matches!(value.expose(), "" | "false"))
+    };
+    SOURCES.into_iter().find(|(mark, _)| says(mark)).map(|(_, who)| who)
+}
+
 /// Whether `kubectl apply` left a copy of the whole secret in an annotation, the private key included.
 pub(crate) fn last_applied(metadata: &Metadata) -> bool {
     metadata.annotations.contains_key("kubectl.kubernetes.io/last-applied-configuration")
@@ -131,6 +145,17 @@ mod tests {
         let by = r#"{"managedFields":[{"manager":"argocd-controller","operation":"Apply",
             "fieldsV1":{"f:data":{"f:tls.crt":{}}}}]}"#;
         assert_eq!(who(by), ["Argo CD (manager argocd-controller)"]);
+    }
+
+    #[test]
+    fn sources_of_copies_are_known() {
+        let copied = |json: &str| copied_by(&serde_json::from_str(json).unwrap());
+        let source =
+            r#"{"annotations":{"reflector.v1.k8s.emberstack.com/reflection-allowed":"true"}}"#;
+        assert_eq!(copied(source), Some("Reflector"));
+        assert!(who(source).is_empty());
+        let off = r#"{"annotations":{"replicator.v1.mittwald.de/replication-allowed":"false"}}"#;
+        assert_eq!(copied(off), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A fake API server: a store of secrets that answers as a real one (kube-apiserver 1.36) was seen to answer, for the few
-//! requests that certroll makes. It is a fake: no admission, no watch, no other kinds but a list of Ingresses.
+//! requests that certroll makes. It is a fake: no admission, no watch, no other kinds but Ingresses that are listed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -37,6 +37,8 @@ pub(super) struct Knobs {
 #[derive(Default)]
 struct Store {
     secrets: BTreeMap<String, Value>,
+    /// By their namespace.
+    ingresses: Vec<(String, Value)>,
     version: u64,
     knobs: Knobs,
     /// Changes that were made, `MANAGER NAMESPACE/NAME`, dry runs as `dry MANAGER …`.
@@ -104,8 +106,11 @@ impl FakeCluster {
                 .unwrap_or_default()
                 .to_owned()
         };
-        let Told(code, warning, mut value) =
-            self.tell(&head.method, &path, &query, &header("content-type"), body);
+        let is_known = header("authorization") == "Bearer not-a-secret";
+        let Told(code, warning, mut value) = match is_known {
+            true => self.tell(&head.method, &path, &query, &header("content-type"), body),
+            false => refused(401, "Unauthorized", &[]),
+        };
         let dry = query.contains_key("dryRun");
         if head.method == Method::PATCH && code < 300 && !dry {
             self.afterwards(&path);
@@ -150,9 +155,16 @@ impl FakeCluster {
             let allowed = !store.knobs.forbidden.contains(&verb);
             return Told(201, None, json!({"status": {"allowed": allowed}}));
         }
-        if path.ends_with("/ingresses") {
-            let items = json!([{"metadata": {"name": "shop"}, "spec": {"tls": [
-                {"hosts": ["www.kube.test", "shop.kube.test"], "secretName": "www-tls"}]}}]);
+        if let Some(namespace) = path
+            .strip_prefix("/apis/networking.k8s.io/v1/namespaces/")
+            .and_then(|rest| rest.strip_suffix("/ingresses"))
+        {
+            if method == Method::POST {
+                store.ingresses.push((namespace.to_owned(), body.clone()));
+                return Told(201, None, body);
+            }
+            let here = store.ingresses.iter().filter(|(of, _)| of == namespace);
+            let items: Vec<&Value> = here.map(|(_, ingress)| ingress).collect();
             return Told(200, None, json!({"kind": "IngressList", "items": items}));
         }
         let mut parts = path.strip_prefix("/api/v1/namespaces/").unwrap_or_default().split('/');
@@ -162,6 +174,7 @@ impl FakeCluster {
             return refused(404, "the server could not find the requested resource", &[]);
         }
         match (method, name) {
+            (&Method::GET, None) => store.list(namespace),
             (&Method::POST, None) => store.create(namespace, body),
             (&Method::GET, Some(name)) => store.read(&format!("{namespace}/{name}"), name),
             (&Method::PATCH, Some(name)) => {
@@ -288,6 +301,12 @@ impl Store {
         }
     }
 
+    fn list(&self, namespace: &str) -> Told {
+        let here = self.secrets.iter().filter(|(key, _)| key.split('/').next() == Some(namespace));
+        let items: Vec<&Value> = here.map(|(_, secret)| secret).collect();
+        Told(200, None, json!({"kind": "SecretList", "items": items}))
+    }
+
     fn patch(
         &mut self,
         key: &str,
@@ -340,6 +359,12 @@ impl Store {
                 "Operation cannot be fulfilled on secrets \"{name}\": the object has been modified"
             );
             return refused(409, &message, &[]);
+        }
+        let theirs =
+            present["metadata"]["managedFields"][0]["manager"].as_str().unwrap_or_default();
+        if is_apply && theirs != manager && !query.contains_key("force") {
+            let message = format!("Apply failed with 2 conflicts: conflicts with \"{theirs}\"");
+            return refused(409, &message, &[".data.tls.crt", ".data.tls.key"]);
         }
         let mut after = present.clone();
         let mut change = body.clone();

@@ -1,6 +1,7 @@
 //! Secrets of a cluster: planned, changed, verified, undone. The cluster is a fake unless `CERTROLL_KUBECONFIG` names a real
 //! one; tests that need the fake's knobs are left to it.
 
+mod access;
 mod fake;
 mod mixed;
 mod site;
@@ -16,8 +17,8 @@ async fn a_pair_is_planned_changed_verified_and_then_left_alone() {
     let before = site.stored("www-tls").await;
 
     let planned = site.run(&["plan"]).await;
-    let used = format!("secret {}/www-tls", site.namespace);
-    planned.expect(0, &["change", &used, "the controller rolls it back"]);
+    let value = format!("{}/www-tls/tls.crt", site.namespace);
+    planned.expect(0, &["change", &value, "the controller rolls it back"]);
     assert_eq!(site.stored("www-tls").await, before, "a plan changes nothing");
 
     site.run(&["apply"]).await.expect(0, &["changed=1", "patched (resource version"]);
@@ -48,9 +49,7 @@ async fn status_without_the_pair_tells_what_the_secret_holds_and_whether_that_is
 #[tokio::test(flavor = "multi_thread")]
 async fn who_uses_the_secret_is_told_and_which_names_nobody_looks_at() {
     let site = Site::new().await;
-    if site.fake.is_none() {
-        return;
-    }
+    site.used_by("shop", &["www.kube.test", "shop.kube.test"]).await;
     site.pair("new");
     site.playbook("new", "", "");
     let planned = site.run(&["plan"]).await;
@@ -61,7 +60,8 @@ async fn who_uses_the_secret_is_told_and_which_names_nobody_looks_at() {
             "`verify` does not look at shop.kube.test",
         ],
     );
-    let log = site.fake().log();
+    let Some(fake) = &site.fake else { return };
+    let log = fake.log();
     assert!(log.iter().any(|line| line.starts_with("dry certroll")), "{log:?}");
     assert!(!log.iter().any(|line| line.starts_with("certroll")), "{log:?}");
 }
@@ -223,6 +223,16 @@ async fn the_previous_pair_comes_back_with_rollback() {
     let state = site.stored("www-tls-certroll-previous").await.unwrap();
     assert_eq!(state["metadata"]["annotations"]["certroll/state"], "confirmed");
     assert_eq!(state["type"], "Opaque");
+
+    // A change that is undone takes nothing away from what is kept.
+    site.pair("newer");
+    site.playbook("newer", ", keep_previous: true", "");
+    site.ingress.sees(false);
+    site.run(&["apply"]).await.expect(2, &["rolled back: the secret holds the old pair again"]);
+    site.ingress.sees(true);
+    assert!(site.certificate("www-tls-certroll-previous").await.starts_with(&old.pem));
+    let state = site.stored("www-tls-certroll-previous").await.unwrap();
+    assert_eq!(state["metadata"]["annotations"]["certroll/state"], "confirmed");
 
     site.run(&["rollback"]).await.expect(0, &["changed=1"]);
     assert!(site.ingress.serves(&old));

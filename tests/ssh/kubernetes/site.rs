@@ -28,7 +28,7 @@ pub(super) const NAME: &str = "www.kube.test";
 pub(super) struct Site {
     /// Where the fake is one.
     pub(super) fake: Option<FakeCluster>,
-    client: Client,
+    pub(super) client: Client,
     pub(super) kubeconfig: PathBuf,
     pub(super) namespace: String,
     pub(super) dir: tempfile::TempDir,
@@ -90,7 +90,12 @@ impl Site {
 
     /// A fresh pair in `NAME.pem` and `NAME.key`.
     pub(super) fn pair(&self, name: &str) -> Pair {
-        let pair = self.authority.leaf(&[NAME]);
+        self.pair_for(name, NAME)
+    }
+
+    /// The same for a host of another name.
+    pub(super) fn pair_for(&self, name: &str, host: &str) -> Pair {
+        let pair = self.authority.leaf(&[host]);
         let at = |ending: &str| self.dir.path().join(format!("{name}.{ending}"));
         let chain = format!("{}{}", pair.pem, pair.intermediate_pem);
         std::fs::write(at("pem"), chain).expect("written");
@@ -109,6 +114,15 @@ impl Site {
     pub(super) async fn create(&self, secret: &Value) {
         let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
         request(&self.client, "POST", &path, "application/json", secret).await.expect("created");
+    }
+
+    /// Somebody uses the secret, for these names.
+    pub(super) async fn used_by(&self, ingress: &str, names: &[&str]) {
+        let path = format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses", self.namespace);
+        let body = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": ingress},
+            "spec": {"tls": [{"hosts": names, "secretName": "www-tls"}],
+                "defaultBackend": {"service": {"name": "shop", "port": {"number": 80}}}}});
+        request(&self.client, "POST", &path, "application/json", &body).await.expect("made");
     }
 
     /// A secret as it is; `None`: absent.
@@ -134,11 +148,12 @@ impl Site {
         std::fs::write(self.dir.path().join("play.yml"), text).expect("written");
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// certroll with a playbook, not started yet.
+    pub(super) fn command(&self, arguments: &[&str], playbook: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_certroll"));
         command
             .args(arguments)
-            .args(["play.yml", "-i", "hosts", "--ssh-config", "none"])
+            .args([playbook, "-i", "hosts", "--ssh-config", "none"])
             .current_dir(self.dir.path())
             .env("KUBECONFIG", &self.kubeconfig)
             .env("XDG_STATE_HOME", self.dir.path().join("state"))
@@ -150,13 +165,17 @@ impl Site {
     }
 
     pub(super) async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(arguments);
+        self.end(self.command(arguments, "play.yml")).await
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn end(&self, mut command: Command) -> Ran {
         let output = tokio::task::spawn_blocking(move || command.output()).await;
         Ran::from(output.expect("waited for").expect("certroll runs"))
     }
 
     pub(super) fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().expect("certroll starts")
+        self.command(arguments, "play.yml").spawn().expect("certroll starts")
     }
 
     /// Waits until something is so.
@@ -208,7 +227,11 @@ async fn request(
 }
 
 async fn read(client: &Client, namespace: &str, name: &str) -> Option<Value> {
-    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+    get(client, &format!("/api/v1/namespaces/{namespace}/secrets/{name}")).await
+}
+
+/// What the API server answers there.
+pub(super) async fn get(client: &Client, path: &str) -> Option<Value> {
     let request = Request::get(path).body(Vec::new()).expect("a request");
     client.request(request).await.ok()
 }
@@ -257,10 +280,7 @@ impl Ingress {
                 if !closed.load(Ordering::Relaxed)
                     && let Some(secret) = read(&client, &namespace, "www-tls").await
                 {
-                    let value = |key: &str| {
-                        let text = secret["data"][key].as_str().unwrap_or_default();
-                        STANDARD.decode(text).unwrap_or_default()
-                    };
+                    let value = |key: &str| decoded(&secret, key);
                     let pair = certified(&value("tls.crt"), &value("tls.key"));
                     *current.current.lock().expect("not poisoned") =
                         pair.unwrap_or_else(|| Arc::clone(&default));
@@ -273,7 +293,12 @@ impl Ingress {
 
     /// From now on it sees no change any more.
     pub(super) fn goes_blind(&self) {
-        self.blind.store(true, Ordering::Relaxed);
+        self.sees(false);
+    }
+
+    /// Whether it sees changes from now on.
+    pub(super) fn sees(&self, does: bool) {
+        self.blind.store(!does, Ordering::Relaxed);
     }
 
     /// Waits until this pair is served.
@@ -291,7 +316,13 @@ impl Ingress {
     }
 }
 
-fn certified(chain: &[u8], key: &[u8]) -> Option<Arc<CertifiedKey>> {
+/// A value of a secret.
+pub(super) fn decoded(secret: &Value, key: &str) -> Vec<u8> {
+    let text = secret["data"][key].as_str().unwrap_or_default();
+    STANDARD.decode(text).unwrap_or_default()
+}
+
+pub(super) fn certified(chain: &[u8], key: &[u8]) -> Option<Arc<CertifiedKey>> {
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().ok()?;
     let key = PrivateKeyDer::from_pem_slice(key).ok()?;

@@ -53,8 +53,7 @@ pub(super) async fn begin(
             }
             Err(failed) => {
                 let why = refused(&target.name, &failed);
-                let stale = failed.status().is_some_and(|one| one.code == 409 || is_other(one));
-                return Err(match stale {
+                return Err(match is_stale(&failed) {
                     true => NotBegun::Stale(failure::before_commit(task, Step::Validate, why)),
                     false => fail(Step::Validate, why),
                 });
@@ -77,6 +76,11 @@ pub(super) async fn begin(
         changes,
         committed: None,
     })
+}
+
+/// The secret is no longer as it was looked at.
+fn is_stale(failed: &Failed) -> bool {
+    failed.status().is_some_and(|status| status.code == 409 || is_other(status))
 }
 
 /// A change that the server would accept, or has made.
@@ -229,12 +233,24 @@ impl StagedSecret {
         Err(untouched(why))
     }
 
-    /// The second secret must not say that a change is left to undo.
-    async fn nothing_happened(&self) {
-        if self.keeps {
-            // Where this fails too, `recover` finds out later that nothing is to be done.
+    /// Somebody else's pair is there now: what is kept is the one that ours replaced.
+    async fn no_longer_ours(&self) {
+        if self.keeps && self.changes {
             let _ = kept::settle(self.cluster(), &self.name).await;
         }
+    }
+
+    /// The second secret must not say that a change is left to undo, and holds the earlier pair again.
+    async fn nothing_happened(&self) {
+        if !self.keeps || !self.changes {
+            return;
+        }
+        let cluster = self.cluster();
+        // Where this fails too, `recover` finds out later that nothing is to be done.
+        let _ = match &self.looked.previous {
+            Some(earlier) => kept::restore(cluster, &self.name, earlier).await,
+            None => kept::settle(cluster, &self.name).await,
+        };
     }
 
     fn unknown(&self, step: Step, why: &str) -> HostFailure {
@@ -355,7 +371,7 @@ impl Staged for StagedSecret {
                     .clone_into(&mut ended.failure.state);
                 ended.failure.advice =
                     vec!["find out what writes the secret, and change it there".to_owned()];
-                self.nothing_happened().await;
+                self.no_longer_ours().await;
                 return Err(ended);
             }
             if self.keeps {
@@ -384,7 +400,7 @@ impl Staged for StagedSecret {
                     ended.failure.state = words;
                 }
                 Err(Undone::LeftAlone(who)) => {
-                    self.nothing_happened().await;
+                    self.no_longer_ours().await;
                     ended.outcome = Outcome::Unknown(cause.step);
                     ended.failure.state =
                         format!("the secret was left alone, as it was changed meanwhile: {who}");

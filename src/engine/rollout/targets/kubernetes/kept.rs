@@ -105,7 +105,6 @@ pub(super) async fn keep(
     present: Option<&TlsSecret>,
     begun: &Begun<'_>,
 ) -> Result<(), Failed> {
-    let name = name_of(of);
     let until = crate::clock::now().unix() + i64::try_from(begun.within.as_secs()).unwrap_or(900);
     let notes = BTreeMap::from([
         (TRANSACTION, begun.id.to_string()),
@@ -114,18 +113,37 @@ pub(super) async fn keep(
         (UNTIL, until.to_string()),
         (NEW, begun.new.clone()),
     ]);
+    write(cluster, of, present, &notes).await
+}
+
+/// Makes the second secret as it was: its change did not happen, and what it kept before is still the earlier pair.
+pub(super) async fn restore(
+    cluster: &Cluster,
+    of: &SecretName,
+    earlier: &Previous,
+) -> Result<(), Failed> {
+    let notes =
+        BTreeMap::from([(TRANSACTION, earlier.id.to_string()), (STATE, CONFIRMED.to_owned())]);
+    write(cluster, of, Some(&earlier.secret), &notes).await
+}
+
+async fn write(
+    cluster: &Cluster,
+    of: &SecretName,
+    pair: Option<&TlsSecret>,
+    notes: &BTreeMap<&str, String>,
+) -> Result<(), Failed> {
+    let name = name_of(of);
     let labels = serde_json::json!({"app.kubernetes.io/managed-by": patch::MANAGER});
-    let values: Vec<_> = [CERTIFICATE, KEY]
-        .into_iter()
-        .filter_map(|key| Some((key, present?.value(key)?)))
-        .collect();
+    let values: Vec<_> =
+        [CERTIFICATE, KEY].into_iter().filter_map(|key| Some((key, pair?.value(key)?))).collect();
     // Not of type kubernetes.io/tls: nothing may take it for a pair to serve.
-    let body = patch::whole(&name.name, "Opaque", &labels, &notes, &values);
+    let body = patch::whole(&name.name, "Opaque", &labels, notes, &values);
     let path = format!("{}?fieldManager={}&force=true", name.path(), patch::MANAGER);
     cluster.write(Method::PATCH, &path, Sent::Apply(body)).await.map(drop)
 }
 
-/// The change stays, or was undone: nothing is left to recover.
+/// The change stays, or there was no earlier pair: nothing is left to recover.
 pub(super) async fn settle(cluster: &Cluster, of: &SecretName) -> Result<(), Failed> {
     let path = format!("{}?fieldManager={}", name_of(of).path(), patch::MANAGER);
     let body = patch::annotations(&BTreeMap::from([(STATE, CONFIRMED.to_owned())]));

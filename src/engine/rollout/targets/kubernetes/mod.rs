@@ -3,10 +3,12 @@
 
 mod asking;
 mod change;
+mod judge;
 mod kept;
 mod observe;
 mod place;
 mod recover;
+mod rights;
 mod trial;
 
 pub(super) use place::{Clusters, Kubernetes};

@@ -1,8 +1,10 @@
 //! Looking at a secret: what it holds, whose it is, what may be done with it, and what is served.
 
 use super::asking::{CERTIFICATE, not_reached, read, value_of};
-use super::kept::{Previous, name_of};
+use super::judge::judge;
+use super::kept::Previous;
 use super::place::{Kubernetes, Looked};
+use super::rights;
 use super::trial;
 use crate::engine::emit::Emitter;
 use crate::engine::failure::{self, HostFailure};
@@ -10,10 +12,7 @@ use crate::engine::rollout::target::{Asked, Job, Observed, Target};
 use crate::engine::rollout::targets::store;
 use crate::engine::verification;
 use crate::host::{FileFacts, FileState, Generation, HostFacts, JournalFacts, JournalState};
-use crate::kubernetes::{
-    Cluster, Failed, Sent, TlsSecret, User, gateways, gateways_path, ingresses, ingresses_path,
-    last_applied, owners, patch,
-};
+use crate::kubernetes::{Cluster, Failed, TlsSecret, User, gateways, ingresses};
 use crate::material::{Certificate, PrivateKey, PublicKey, certificates_in};
 use crate::model::{FileMode, Fingerprint, HostName, RemotePath, Secret, Step};
 use crate::plan::build::build;
@@ -116,9 +115,9 @@ pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, 
     let dialers = target.dialers();
     let (present, right, previous, users, looks) = tokio::join!(
         read(cluster, &target.name),
-        may(cluster, target, "patch"),
+        rights::may(cluster, "patch", &target.name),
         kept(cluster, target, job.earlier.is_some()),
-        async { if job.plan_only { users(cluster, target).await } else { Vec::new() } },
+        async { if job.plan_only { users(target).await } else { Vec::new() } },
         verification::look(job.variants.probes(), &dialers),
     );
     let present = present.map_err(|failed| not_readable(target, task, &failed))?;
@@ -137,7 +136,12 @@ pub(super) async fn observe(target: &Kubernetes, job: &Job) -> Result<Observed, 
     judge_proof(&mut plan, &[], &[]);
     let looked = Looked { cluster: cluster.clone(), present, previous };
     if plan.decision == Decision::Change {
-        judge(target, &looked, right, &mut plan);
+        let missing = match right {
+            true => rights::missing(target, &looked).await,
+            false => Ok(Some(rights::Missing::patch(target))),
+        };
+        let missing = missing.map_err(|failed| not_reached(task, &failed))?;
+        judge(target, &looked, missing.as_ref(), &mut plan);
     }
     if plan.decision == Decision::Change
         && job.plan_only
@@ -176,6 +180,11 @@ fn not_readable(target: &Kubernetes, task: &str, failed: &Failed) -> HostFailure
             );
             let mut ended = failure::before_commit(task, Step::Inspect, why);
             let name = &target.name;
+            if status.message.contains("system:anonymous") {
+                let nobody =
+                    "no credentials were sent: the context's user has none in the kubeconfig";
+                ended.failure.advice.push(nobody.to_owned());
+            }
             ended.failure.advice.push(format!(
                 "a role with the verbs get and patch on the resource name {} in the namespace {} is enough",
                 name.name, name.namespace
@@ -186,33 +195,16 @@ fn not_readable(target: &Kubernetes, task: &str, failed: &Failed) -> HostFailure
     }
 }
 
-/// Whether this account may do something with the secret. Says nothing of admission, nor whether the secret is there.
-async fn may(cluster: &Cluster, target: &Kubernetes, verb: &str) -> Result<bool, Failed> {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Review {
-        status: Status,
-    }
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Status {
-        allowed: bool,
-    }
-    let body = patch::review(verb, &target.name.namespace, &target.name.name);
-    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    let answer = cluster.post(path, Sent::Json(body)).await?;
-    let review: Review = serde_json::from_slice(answer.body.expose()).unwrap_or_default();
-    Ok(review.status.allowed)
-}
-
 /// What uses the secret, as far as this account may see it.
-async fn users(cluster: &Cluster, target: &Kubernetes) -> Vec<User> {
-    let (namespace, name) = (&target.name.namespace, &target.name.name);
-    let (ingress, gateway) = (ingresses_path(namespace), gateways_path(namespace));
-    let (of_ingress, of_gateway) = tokio::join!(cluster.get(&ingress), cluster.get(&gateway));
+async fn users(target: &Kubernetes) -> Vec<User> {
+    let Ok(opened) = target.clusters.open(&target.access).await else { return Vec::new() };
+    let lists = opened.lists(&target.name.namespace).await;
+    let (lists, name) = (lists.get(), &target.name.name);
+    let of_ingress = lists.and_then(|lists| lists.ingresses.as_ref());
+    let of_gateway = lists.and_then(|lists| lists.gateways.as_ref());
     let mut found = Vec::new();
-    found.extend(of_ingress.iter().flat_map(|list| ingresses(&list.body, name)));
-    found.extend(of_gateway.iter().flat_map(|list| gateways(&list.body, name)));
+    found.extend(of_ingress.into_iter().flat_map(|list| ingresses(&list.body, name)));
+    found.extend(of_gateway.into_iter().flat_map(|list| gateways(&list.body, name)));
     found
 }
 
@@ -307,89 +299,4 @@ impl Previous {
             certificates,
         })
     }
-}
-
-/// Whether it may be changed at all, and what has to be said of a change.
-fn judge(target: &Kubernetes, looked: &Looked, may_patch: bool, plan: &mut HostPlan) {
-    let name = &target.name;
-    let mut block = |why: String| {
-        plan.decision = Decision::Blocked { step: Step::Inspect, why, check: None };
-    };
-    if !may_patch {
-        return block(format!(
-            "secret {name} may not be patched as '{}': a role with the verbs get and patch on this name is enough",
-            looked.cluster.context
-        ));
-    }
-    let Some(present) = &looked.present else {
-        if !target.wanted.create {
-            block(format!(
-                "there is no secret {name}: correct `namespace` or `secret`, or say `create: true` in the task"
-            ));
-        } else {
-            plan.notes.push(format!(
-                "secret {name} does not exist: it is created, of type kubernetes.io/tls, and deleted again if \
-                 that fails"
-            ));
-        }
-        return;
-    };
-    if let Some(why) = unchangeable(name, present) {
-        return block(why);
-    }
-    let owners = owners(&present.metadata);
-    if let Some(owner) = owners.first().filter(|_| !target.wanted.take_over) {
-        return block(format!(
-            "secret {name} belongs to {}, which would put its own pair back: {}, or say `take_over: true` in the task",
-            owner.who, owner.instead
-        ));
-    }
-    for owner in owners {
-        plan.notes.push(format!(
-            "secret {name} belongs to {}: it may put its own pair back (take_over)",
-            owner.who
-        ));
-    }
-    plan.notes.extend(caveats(target, present));
-}
-
-fn unchangeable(name: &crate::kubernetes::SecretName, present: &TlsSecret) -> Option<String> {
-    if present.immutable == Some(true) {
-        return Some(format!(
-            "secret {name} is immutable: make one of another name, and have it used in its place"
-        ));
-    }
-    if present.metadata.deletion_timestamp.is_some() {
-        return Some(format!("secret {name} is being deleted"));
-    }
-    match present.kind.as_str() {
-        "kubernetes.io/tls" | "Opaque" | "" => None,
-        other => {
-            let other = crate::model::text::printable(other.as_bytes(), 100);
-            Some(format!("secret {name} is of type {other}, not kubernetes.io/tls"))
-        }
-    }
-}
-
-fn caveats(target: &Kubernetes, present: &TlsSecret) -> Vec<String> {
-    let name = &target.name;
-    let mut notes = Vec::new();
-    if present.kind != "kubernetes.io/tls" {
-        notes.push(format!(
-            "secret {name} is of type Opaque, and stays so: Gateways and some Ingress controllers want kubernetes.io/tls"
-        ));
-    }
-    if last_applied(&present.metadata) {
-        notes.push(format!(
-            "secret {name} was made by `kubectl apply`: an annotation of it holds a copy of the present private key, \
-             and the next `kubectl apply` puts the old pair back"
-        ));
-    }
-    if target.wanted.keep_previous {
-        notes.push(format!(
-            "the old pair, with its private key, is kept in the secret {}",
-            name_of(name)
-        ));
-    }
-    notes
 }

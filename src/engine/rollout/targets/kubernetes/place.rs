@@ -1,7 +1,10 @@
 //! Which secret of which cluster a task is about, and what the last look at it showed.
 
 use super::kept::Previous;
-use crate::kubernetes::{Access, AccessError, Cluster, Failed, SecretName, TlsSecret};
+use crate::kubernetes::{
+    Access, AccessError, Answer, Cluster, Failed, SecretName, TlsSecret, gateways_path,
+    ingresses_path,
+};
 use crate::playbook::certificate::ClusterSecret;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +22,14 @@ type Opening = OnceCell<Result<Arc<Opened>, AccessError>>;
 pub(super) struct Opened {
     pub(super) cluster: Cluster,
     version: OnceCell<String>,
+    /// What each namespace has in which secrets are used, asked once.
+    lists: Mutex<HashMap<String, Arc<OnceCell<Lists>>>>,
+}
+
+/// Ingresses and Gateways of a namespace, as the API server lists them; `None` where it does not.
+pub(super) struct Lists {
+    pub(super) ingresses: Option<Answer>,
+    pub(super) gateways: Option<Answer>,
 }
 
 impl Clusters {
@@ -29,13 +40,29 @@ impl Clusters {
         };
         let open = || async {
             let cluster = Cluster::open(access).await?;
-            Ok(Arc::new(Opened { cluster, version: OnceCell::new() }))
+            Ok(Arc::new(Opened { cluster, version: OnceCell::new(), lists: Mutex::default() }))
         };
         opening.get_or_init(open).await.clone()
     }
 }
 
 impl Opened {
+    /// What is asked once, although a namespace may have many secrets in a run.
+    pub(super) async fn lists(&self, namespace: &str) -> Arc<OnceCell<Lists>> {
+        let lists = {
+            let mut known = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(namespace.to_owned()).or_default())
+        };
+        let ask = || async {
+            let (ingress, gateway) = (ingresses_path(namespace), gateways_path(namespace));
+            let (ingresses, gateways) =
+                tokio::join!(self.cluster.get(&ingress), self.cluster.get(&gateway));
+            Lists { ingresses: ingresses.ok(), gateways: gateways.ok() }
+        };
+        lists.get_or_init(ask).await;
+        lists
+    }
+
     /// The release of its API server, as `v1.36.2`.
     pub(super) async fn version(&self) -> Result<&str, Failed> {
         let ask = || async {
