@@ -38,7 +38,7 @@ verify: {port: 443}
 
 const SPOOL: &str = "/var/lib/certroll-spool/store";
 
-fn store(host: &Host, generation: &str) -> Task {
+pub fn store(host: &Host, generation: &str) -> Task {
     let services = host.file("services");
     fs::create_dir_all(&services).unwrap();
     fs::write(services.join("store.yml"), STORE).unwrap();
@@ -46,14 +46,14 @@ fn store(host: &Host, generation: &str) -> Task {
 }
 
 /// A host with an empty spool, and nginx that serves gen1 out of its own directory.
-fn fresh() -> Option<Host> {
+pub fn fresh() -> Option<Host> {
     let host = host(&[&NGINX])?;
     host.sh("rm -rf /var/lib/certroll-spool /root/held /root/refused /root/importing /root/closed");
     Some(host)
 }
 
 /// The certificate of a generation, where the store's commands look for one that they treat apart.
-fn named(host: &Host, place: &str, generation: &str) {
+pub fn named(host: &Host, place: &str, generation: &str) {
     let file = fs::read(host.fleet().pki(generation, "fullchain.pem")).unwrap();
     fs::write(host.fleet().root(host.name).join(&place[1..]), file).unwrap();
 }

@@ -28,3 +28,4 @@ pub(crate) mod several;
 pub(crate) mod site;
 mod watchers;
 mod way_back;
+mod with_a_cluster;

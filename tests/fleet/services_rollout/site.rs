@@ -302,7 +302,8 @@ impl Task {
         self
     }
 
-    fn yaml(&self, fleet: &Fleet) -> String {
+    /// As written in a play.
+    pub fn yaml(&self, fleet: &Fleet) -> String {
         let Self { services, files, verify, attempts, more } = self;
         let pki = fleet.dir().join("pki");
         let files = files.replace("PKI", pki.to_str().unwrap());
