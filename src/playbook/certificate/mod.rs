@@ -17,7 +17,9 @@ pub(crate) use config_file::config_content;
 pub(crate) use error::RenderError;
 pub(crate) use render::render;
 pub(crate) use spec::CertificateSpec;
-pub(crate) use store::{ClientSslProfile, ClusterSecret, Store, WindowsStore, WindowsUse};
+#[cfg(feature = "kubernetes")]
+pub(crate) use store::ClusterSecret;
+pub(crate) use store::{ClientSslProfile, Store, WindowsStore, WindowsUse};
 pub(crate) use task::{AcmePart, ConfigFile};
 pub use task::{
     CertificateTask, Confirm, Dest, InContainer, Ownership, Pair, PairPlaces, ReloadChoice,
