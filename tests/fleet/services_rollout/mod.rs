@@ -28,4 +28,5 @@ pub(crate) mod several;
 pub(crate) mod site;
 mod watchers;
 mod way_back;
+#[cfg(feature = "kubernetes")]
 mod with_a_cluster;
