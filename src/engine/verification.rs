@@ -55,6 +55,8 @@ pub(crate) struct Verified {
     pub detail: String,
     /// What is not as it should be and fails nothing.
     pub notes: Vec<String>,
+    /// No place shows the certificate, for all went with a configuration that was removed.
+    pub all_gone: bool,
 }
 
 /// A handshake to make, and the leaf that was served there before, if any.
@@ -111,8 +113,10 @@ pub(crate) async fn verify_all(
     if !failed.is_empty() {
         return Err(Unverified::none_of(failed.into_iter().map(|(_, unverified)| unverified)));
     }
+    verified.all_gone = !places.is_empty() && seen.is_empty();
     verified.detail = match (places, seen.as_slice()) {
         ([], _) => "no handshake: verification is off".to_owned(),
+        (_, []) => "nothing is served there any more".to_owned(),
         ([only, ..], [one]) => format!("{} served on {one}", only.probe.leaf.short()),
         (_, many) => format!("new certificates served on {}", many.join(", ")),
     };
@@ -165,6 +169,15 @@ async fn verify_one(
                 let place = place(want, address);
                 told.extend(notes.into_iter().map(|note| format!("{place}: {note}")));
                 places.push(place);
+            }
+            Verdict::Wrong { seen, words, .. }
+                if want.may_go && !matches!(seen, Seen::OldOne(_)) =>
+            {
+                told.push(format!(
+                    "{}: {words}; that fails nothing, as a configuration file was removed with which the place may \
+                     have come",
+                    place(want, address)
+                ));
             }
             wrong => return Err(unverified(want, address, wrong)),
         }

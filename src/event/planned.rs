@@ -79,7 +79,7 @@ pub struct PlanRow {
     /// SHA-256 of the bytes that are there; none: there is no file.
     #[serde(default)]
     pub before: Option<Fingerprint>,
-    /// SHA-256 of the bytes that will be there.
+    /// SHA-256 of the bytes that will be there; none: the file goes.
     #[serde(default)]
     pub after: Option<Fingerprint>,
     /// Owner to set; none: it stays.
@@ -154,7 +154,10 @@ impl PlanCounts {
             let rank = match row.action {
                 FileAction::Unchanged => 0,
                 FileAction::ReloadOnly => 1,
-                FileAction::Create | FileAction::Replace | FileAction::RepairMode => 2,
+                FileAction::Create
+                | FileAction::Replace
+                | FileAction::Remove
+                | FileAction::RepairMode => 2,
                 FileAction::Blocked(_) => 3,
             };
             let entry = worst.entry(&row.host).or_default();

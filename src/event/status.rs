@@ -69,8 +69,8 @@ pub(crate) struct FileStatus {
 pub(crate) struct BackupStatus {
     /// What `certroll rollback --to` takes.
     pub generation: String,
-    /// SHA-256 of its bytes.
-    pub digest: Fingerprint,
+    /// SHA-256 of its bytes; none: there was no file.
+    pub digest: Option<Fingerprint>,
     /// Its first certificate.
     pub certificate: Option<CertBrief>,
 }

@@ -332,8 +332,8 @@ impl HeldAs {
 pub struct Generation {
     /// The transaction that replaced it; sorts by time.
     pub id: TransactionId,
-    /// Digest of the kept bytes.
-    pub sha256: Fingerprint,
+    /// Digest of the kept bytes; `None`: there was no file, and the transaction made it.
+    pub sha256: Option<Fingerprint>,
     /// The certificates in it, in file order; at most 64 KiB of them are told.
     pub certificates: Vec<Arc<Certificate>>,
 }

@@ -37,8 +37,8 @@ pub struct Staged {
     pub recovered: Vec<Recovered>,
     /// One per check, in the order of services and their steps.
     pub validations: Vec<Validation>,
-    /// Digests of the staged files as the host reads them, in request order; they are the wanted ones.
-    pub files: Vec<Fingerprint>,
+    /// Digests of the staged files as the host reads them, in request order; they are the wanted ones. `None`: there is no file.
+    pub files: Vec<Option<Fingerprint>>,
 }
 
 /// One check and how it was made.
@@ -107,8 +107,8 @@ pub struct Committed {
     pub validations: Vec<Validation>,
     /// Per service of the request, in order.
     pub reloads: Vec<Reloaded>,
-    /// Digests of the live files, in request order; they are the wanted ones.
-    pub files: Vec<Fingerprint>,
+    /// Digests of the live files, in request order; they are the wanted ones. `None`: there is no file.
+    pub files: Vec<Option<Fingerprint>>,
     /// Whether the guard that goes back without a controller is alive.
     pub guarded: bool,
 }

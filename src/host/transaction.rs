@@ -116,8 +116,8 @@ pub struct FileChange {
     pub real_path: RemotePath,
     /// Digest that the plan saw; `None`: no file.
     pub before: Option<Fingerprint>,
-    /// Digest of the new bytes.
-    pub after: Fingerprint,
+    /// Digest of the new bytes; `None`: the file is to go, and its content is [`Content::Absent`].
+    pub after: Option<Fingerprint>,
     /// The wanted attributes; each `None` keeps what the existing file has.
     pub attributes: Attributes,
     /// For a file that did not exist, where `attributes` says nothing.
@@ -142,6 +142,8 @@ pub enum Content {
     Generation(TransactionId),
     /// Certificates from the controller, with the key that is in the file. The host joins them; the key never travels.
     WithOwnKey(Arc<Secret<Vec<u8>>>, KeyOrder),
+    /// There are none: the file is to go.
+    Absent,
 }
 
 impl Content {
@@ -149,7 +151,7 @@ impl Content {
     pub(crate) fn sent(&self) -> Option<&Secret<Vec<u8>>> {
         match self {
             Self::Bytes(bytes) | Self::WithOwnKey(bytes, _) => Some(bytes),
-            Self::Keep | Self::Generation(_) => None,
+            Self::Keep | Self::Generation(_) | Self::Absent => None,
         }
     }
 }

@@ -10,6 +10,8 @@ pub enum FileAction {
     Create,
     /// It gets other bytes.
     Replace,
+    /// It goes: there was none before what is taken back.
+    Remove,
     /// It has the right bytes and the wrong owner, group or mode.
     RepairMode,
     /// It is right, but the service serves something else.
@@ -26,6 +28,7 @@ impl FileAction {
         match self {
             Self::Create => "create",
             Self::Replace => "replace",
+            Self::Remove => "remove",
             Self::RepairMode => "repair_mode",
             Self::ReloadOnly => "reload_only",
             Self::Unchanged => "unchanged",
@@ -41,7 +44,9 @@ impl FileAction {
     /// Whether `apply` would do something.
     pub fn is_pending(&self) -> bool {
         match self {
-            Self::Create | Self::Replace | Self::RepairMode | Self::ReloadOnly => true,
+            Self::Create | Self::Replace | Self::Remove | Self::RepairMode | Self::ReloadOnly => {
+                true
+            }
             Self::Unchanged | Self::Blocked(_) => false,
         }
     }

@@ -29,8 +29,8 @@ pub struct FileWant {
     pub pair: usize,
     /// Its bytes.
     pub content: Arc<Secret<Vec<u8>>>,
-    /// Their digest.
-    pub digest: Fingerprint,
+    /// Their digest; `None`: there is to be no file.
+    pub digest: Option<Fingerprint>,
     /// The host takes the bytes from this kept generation instead.
     pub generation: Option<TransactionId>,
     /// Owner, group and mode as the task says.
@@ -117,6 +117,9 @@ pub struct ProbeWant {
     /// One of a service's usual places, of which nobody said that it is used. In [`DesiredState`]: whether it
     /// counts is decided by what it served before. In a plan: one of this group must show the leaf.
     pub alternatives: Option<String>,
+    /// A configuration file goes, and the place may have come with it: what is seen there afterwards fails nothing, unless
+    /// it is what was seen before.
+    pub may_go: bool,
 }
 
 /// One command of the operator's own.

@@ -5,7 +5,7 @@ use super::error::NoGeneration;
 use super::inspection::{FileView, HostView};
 use super::variants::Variants;
 use crate::event::planned::PlannedTask;
-use crate::host::{Attributes, Generation};
+use crate::host::{Attributes, FileRole, Generation};
 use crate::material::Certificate;
 use crate::model::RemotePath;
 use crate::verify::{SignatureChoice, beyond_judging};
@@ -48,9 +48,9 @@ pub(crate) fn earlier(view: &HostView, wanted: &Earlier) -> Result<DesiredState,
     let wants: Result<Vec<FileWant>, NoGeneration> = match wanted {
         Earlier::To(to) => {
             let to = generation(view, to.as_deref())?;
-            view.files().map(|file| one(file, &to)).collect()
+            view.files().map(|file| one(view, file, &to)).collect()
         }
-        Earlier::Before(tasks) => view.files().map(|file| before(file, tasks)).collect(),
+        Earlier::Before(tasks) => view.files().map(|file| before(view, file, tasks)).collect(),
     };
     let wants = wants?;
     let leaves: BTreeMap<usize, Arc<Certificate>> = wants
@@ -61,8 +61,13 @@ pub(crate) fn earlier(view: &HostView, wanted: &Earlier) -> Result<DesiredState,
     // What is kept has its own key in it.
     let files: Vec<&RemotePath> = wants.iter().map(|want| &want.path).collect();
     earlier.kept_keys.retain(|kept| !files.contains(&&kept.path));
+    let goes = |(file, want): (FileView<'_>, &FileWant)| {
+        want.digest.is_none() && file.there.file().is_some()
+    };
+    let may_go = view.files().zip(&wants).any(goes);
     earlier.files = wants;
     for probe in &mut earlier.probes {
+        probe.may_go = may_go;
         if let Some(leaf) = leaves.get(&probe.pair) {
             probe.leaf = leaf.fingerprint;
             probe.signature = SignatureChoice::of(&leaf.public_key);
@@ -140,42 +145,80 @@ fn with_certificate(view: &HostView, digits: &str) -> Option<String> {
     kept.filter(|kept| kept.leaf().is_some_and(is_it)).map(|kept| kept.id.to_string()).max()
 }
 
+/// What a file held.
+enum Held<'a> {
+    /// What it has.
+    Now,
+    /// What is kept of it.
+    Kept(&'a Generation),
+    /// It was not there.
+    Absent,
+}
+
+/// Whether a file may go again that was not there. One of the certificate's files stays, for nothing says who else reads it;
+/// and what a container sees cannot be taken from there.
+fn may_go(view: &HostView, file: &FileView<'_>) -> bool {
+    let contained = view.desired().services.iter().any(|service| service.container.is_some());
+    file.want.role == FileRole::Config && !contained
+}
+
 /// One file as it was before `to`.
-fn one(file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
+fn one(view: &HostView, file: FileView<'_>, to: &str) -> Result<FileWant, NoGeneration> {
     // Ids sort by time: the first kept at `to` or later holds what was there before `to`.
     let kept = file.there.generations.iter().filter(|generation| generation.id.as_str() >= to);
-    wants(file, kept.min_by(|a, b| a.id.cmp(&b.id)))
+    let known = kept.filter(|kept| kept.sha256.is_some() || may_go(view, &file));
+    match known.min_by(|a, b| a.id.cmp(&b.id)) {
+        Some(kept) if kept.sha256.is_none() => wants(file, Held::Absent),
+        Some(kept) => wants(file, Held::Kept(kept)),
+        None if file.there.file().is_none() && may_go(view, &file) => wants(file, Held::Absent),
+        None => wants(file, Held::Now),
+    }
 }
 
 /// One file as it was before `tasks` changed it. One that something else has changed since is nobody's to restore.
-fn before(file: FileView<'_>, tasks: &[PlannedTask]) -> Result<FileWant, NoGeneration> {
+fn before(
+    view: &HostView,
+    file: FileView<'_>,
+    tasks: &[PlannedTask],
+) -> Result<FileWant, NoGeneration> {
     let path = &file.want.path;
     let name = path.to_string();
     let mut rows = tasks.iter().flat_map(|task| &task.rows).filter(|row| row.file == name);
-    let Some(first) = rows.next() else { return wants(file, None) };
+    let as_it_is = |file: FileView<'_>| match file.there.file() {
+        None if may_go(view, &file) => wants(file, Held::Absent),
+        _ => wants(file, Held::Now),
+    };
+    let Some(first) = rows.next() else { return as_it_is(file) };
     let after = rows.next_back().unwrap_or(first).after;
     let now = file.there.sha256();
     if first.before == after || now == first.before {
-        return wants(file, None);
+        return as_it_is(file);
     }
     if now != after {
         return Err(NoGeneration::Modified(path.clone()));
     }
-    let Some(digest) = first.before else { return Err(NoGeneration::Created(path.clone())) };
-    let kept = file.there.generations.iter().filter(|generation| generation.sha256 == digest);
+    let Some(digest) = first.before else {
+        return match may_go(view, &file) {
+            true => wants(file, Held::Absent),
+            false => Err(NoGeneration::Created(path.clone())),
+        };
+    };
+    let kept = file.there.generations.iter();
+    let kept = kept.filter(|generation| generation.sha256 == Some(digest));
     let kept = kept.max_by(|a, b| a.id.cmp(&b.id));
     let kept = kept.ok_or_else(|| NoGeneration::Gone { path: path.clone(), digest })?;
-    wants(file, Some(kept))
+    wants(file, Held::Kept(kept))
 }
 
-/// A file with the bytes of a generation; none: with those that it has.
-fn wants(file: FileView<'_>, kept: Option<&Generation>) -> Result<FileWant, NoGeneration> {
+/// A file with what it held.
+fn wants(file: FileView<'_>, held: Held<'_>) -> Result<FileWant, NoGeneration> {
     let FileView { want, there } = file;
-    let (digest, leaf, generation) = match kept {
-        Some(kept) => (kept.sha256, kept.leaf(), Some(kept.id.clone())),
-        None => {
+    let (digest, leaf, generation) = match held {
+        Held::Kept(kept) => (kept.sha256, kept.leaf(), Some(kept.id.clone())),
+        Held::Absent => (None, None, None),
+        Held::Now => {
             let present = there.file().ok_or_else(|| NoGeneration::NoFile(want.path.clone()))?;
-            (present.sha256, there.leaf(), None)
+            (Some(present.sha256), there.leaf(), None)
         }
     };
     let leaf = match &want.leaf {
@@ -185,7 +228,8 @@ fn wants(file: FileView<'_>, kept: Option<&Generation>) -> Result<FileWant, NoGe
         }
     };
     // Owner and mode stay as they are: what is kept is kept for its bytes.
-    let (wanted, missing_issuer) = (Attributes::default(), None);
+    let wanted = there.file().map_or_else(|| want.wanted.clone(), |_| Attributes::default());
+    let missing_issuer = None;
     let own_key = None;
     Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, own_key, ..want.clone() })
 }

@@ -30,6 +30,10 @@ pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<Str
         FileState::Unreadable => {
             blocked(&format!("{} cannot read it; `become: true` may be missing", facts.user))
         }
+        FileState::Absent | FileState::DanglingLink if want.digest.is_none() => {
+            plan.missing_directories.clear();
+            FileAction::Unchanged
+        }
         FileState::Absent | FileState::DanglingLink => {
             // Only root can give a file away; what others create is their own.
             let fallback = |value: &Option<String>| value.clone().filter(|_| facts.uid == 0);
@@ -41,6 +45,7 @@ pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<Str
         FileState::File(_) if want.own_key.is_some_and(|own| !own.is_told) => blocked(
             "the host could not tell what it would be with the key that is in it (is awk there?)",
         ),
+        FileState::File(_) if want.digest.is_none() => FileAction::Remove,
         FileState::File(file) => attributes(&mut plan, want, file),
     };
     if !plan.action.keeps_file()
@@ -83,7 +88,7 @@ fn attributes(plan: &mut FilePlan, want: &FileWant, file: &RegularFile) -> FileA
         plan.mode = Some(mode);
     }
     plan.detail = changes.join(", ");
-    match (file.sha256 == want.digest, changes.is_empty()) {
+    match (Some(file.sha256) == want.digest, changes.is_empty()) {
         (true, true) => FileAction::Unchanged,
         (true, false) => FileAction::RepairMode,
         (false, _) => FileAction::Replace,

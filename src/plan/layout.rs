@@ -158,7 +158,7 @@ fn config(config: &ConfigContent) -> FileWant {
         role: FileRole::Config,
         pair: 0,
         content: Arc::clone(&config.content.bytes),
-        digest: config.content.digest,
+        digest: Some(config.content.digest),
         generation: None,
         wanted: config.wanted.clone(),
         fallback: Attributes { owner: root(), group: root(), mode: Some(FileMode::new(0o644)) },
@@ -373,10 +373,10 @@ impl OnePair<'_> {
         place: KeyPlace,
         layout: &mut Layout,
     ) -> Result<FileWant, PlanError> {
-        let certificates = self.file(path.clone(), Shape::Fullchain)?;
+        let certificates = self.material.content(Shape::Fullchain);
+        let content = certificates.ok_or_else(|| PlanError::KeyNeeded(path.clone()))?;
         let leaf = self.material.leaf.clone();
         layout.kept_keys.push(KeptKey { path: path.clone(), pair: self.index, leaf });
-        let content = Content { bytes: certificates.content, digest: certificates.digest };
         let order = if place == KeyPlace::First { KeyOrder::First } else { KeyOrder::Last };
         let own_key = Some(OwnKey { place: order, is_told: false });
         Ok(FileWant { own_key, ..self.file_of(path, FileRole::Combined, content, place) })
@@ -425,7 +425,7 @@ impl OnePair<'_> {
             role,
             pair: self.index,
             content: content.bytes,
-            digest: content.digest,
+            digest: Some(content.digest),
             generation: None,
             wanted,
             fallback,

@@ -46,6 +46,6 @@ pub(super) fn answer(file: &mut FileWant, result: &CommandResult) {
     let told = text.split_whitespace().next().and_then(|word| word.parse::<Fingerprint>().ok());
     if let (Some(digest), true, Some(own)) = (told, result.success(), &mut file.own_key) {
         own.is_told = true;
-        file.digest = digest;
+        file.digest = Some(digest);
     }
 }

@@ -181,6 +181,7 @@ impl<'a> Maker<'a> {
             }
         };
         Ok(ProbeWant {
+            may_go: false,
             service: service.to_owned(),
             endpoint,
             names: server_name.iter().cloned().collect(),

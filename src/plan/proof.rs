@@ -249,7 +249,7 @@ fn changes(plan: &HostPlan, leaf: Fingerprint) -> bool {
 }
 
 fn writes(file: &FilePlan) -> bool {
-    matches!(file.action, FileAction::Create | FileAction::Replace)
+    matches!(file.action, FileAction::Create | FileAction::Replace | FileAction::Remove)
 }
 
 /// Whether another handshake with the same service showed something else before.

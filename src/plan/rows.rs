@@ -28,7 +28,7 @@ pub fn rows(view: &HostView, plan: &HostPlan, now: Timestamp) -> Vec<PlanRow> {
             wanted: file.want.leaf.as_ref().map(|leaf| brief(leaf, now)),
             real_path: real_path(file),
             before: file.before,
-            after: Some(file.want.digest),
+            after: file.want.digest,
             owner: file.owner.clone(),
             group: file.group.clone(),
             mode: file.mode.map(|mode| mode.to_string()),

@@ -142,6 +142,7 @@ fn directories(view: &HostView, plan: &HostPlan) -> Vec<NewDirectory> {
 fn file_change(file: &FilePlan, in_place: bool) -> FileChange {
     let want = &file.want;
     let content = match (&file.action, &want.generation, want.own_key) {
+        (FileAction::Remove, ..) => Content::Absent,
         (FileAction::RepairMode, ..) => Content::Keep,
         (_, Some(generation), _) => Content::Generation(generation.clone()),
         (_, None, Some(own)) => Content::WithOwnKey(Arc::clone(&want.content), own.place),

@@ -369,9 +369,13 @@ impl Reply {
     }
 
     /// Digests with commas between.
-    pub(super) fn digests(&self, name: &str) -> Result<Vec<Fingerprint>, BadReply> {
+    pub(super) fn digests(&self, name: &str) -> Result<Vec<Option<Fingerprint>>, BadReply> {
         let list = self.text(name)?.split(',').filter(|word| !word.is_empty());
-        list.map(|word| word.parse().map_err(|_| self.bad(name))).collect()
+        list.map(|word| match word {
+            "absent" => Ok(None),
+            word => word.parse().map(Some).map_err(|_| self.bad(name)),
+        })
+        .collect()
     }
 
     /// The kind, safe to show.

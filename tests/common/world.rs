@@ -214,8 +214,12 @@ pub(crate) fn put(facts: &mut HostFacts, desired: &DesiredState, old: &Made) {
 pub(crate) fn apply(facts: &HostFacts, plan: &HostPlan) -> HostFacts {
     let mut after = facts.clone();
     for (planned, there) in plan.files.iter().zip(&mut after.files) {
+        let Some(digest) = planned.want.digest else {
+            there.state = FileState::Absent;
+            continue;
+        };
         let mut now = there.file().cloned().unwrap_or_else(|| file(b"", 0o600));
-        now.sha256 = planned.want.digest;
+        now.sha256 = digest;
         if let Some(owner) = &planned.owner {
             now.owner.clone_from(owner);
         }

@@ -394,6 +394,9 @@ async fn verify(
         context.emitter.warn(Some(&desired.host), note);
     }
     let mut unproven = plan.unproven.clone();
+    if verified.all_gone {
+        unproven.push("no place is left that would show the certificate".to_owned());
+    }
     let mut detail = verified.detail;
     let (seen, missing) = evidence::proven(job, observed, shown).await;
     for words in seen {

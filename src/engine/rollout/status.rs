@@ -19,7 +19,7 @@ pub(crate) fn host_status(view: &HostView, now: Timestamp) -> HostStatus {
     let served =
         |place: PlaceView<'_>| served_status(place, &view.leaves_on_disk(place.probe.pair), now);
     let compared = |FileView { want, there }: FileView<'_>| FileStatus {
-        as_wanted: there.sha256().map(|digest| digest == want.digest),
+        as_wanted: there.sha256().map(|digest| Some(digest) == want.digest),
         ..file_status(&services, there, now)
     };
     HostStatus {

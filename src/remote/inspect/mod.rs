@@ -277,8 +277,12 @@ impl Reader<'_> {
         let index: usize = number(reply, "i")?;
         let known = self.files.get_mut(index).ok_or("a generation of no file")?;
         let id = TransactionId::parse(&text(reply, "id")?).ok_or("an invalid generation")?;
+        let sha256 = match text(reply, "sha")?.as_str() {
+            "absent" => Some(None),
+            digest => digest.parse().ok().map(Some),
+        };
         // One that cannot be read cannot be brought back either.
-        if let Ok(sha256) = text(reply, "sha")?.parse() {
+        if let Some(sha256) = sha256 {
             let certificates = certificates(reply)?;
             known.insert(id.clone(), Generation { id, sha256, certificates });
         }

@@ -248,7 +248,10 @@ impl Transaction {
     }
 
     /// The host's digests, if they are the wanted ones.
-    fn in_request_order(&self, files: Vec<Fingerprint>) -> Result<Vec<Fingerprint>, BadReply> {
+    fn in_request_order(
+        &self,
+        files: Vec<Option<Fingerprint>>,
+    ) -> Result<Vec<Option<Fingerprint>>, BadReply> {
         if files != wanted(&self.request, &self.order) {
             return Err(BadReply::new("other digests than asked for"));
         }

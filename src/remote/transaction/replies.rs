@@ -19,7 +19,7 @@ pub(super) struct Replies {
     pub(super) recovering: bool,
     pub(super) validations: Vec<Validation>,
     pub(super) reloads: Vec<Reloaded>,
-    pub(super) files: Vec<Fingerprint>,
+    pub(super) files: Vec<Option<Fingerprint>>,
     pub(super) guarded: bool,
     /// The host's half of what seals bodies, in hex.
     pub(super) key: Option<String>,

@@ -80,6 +80,9 @@ pub(super) fn word(request: &TransactionRequest, nonce: &str) -> Result<Worded, 
         if hushed.contains(index) {
             lines.push(format!("hush {number}"));
         }
+        if is_remembered(file, request.backups) {
+            lines.push(format!("mark {number}"));
+        }
         if file.in_place {
             lines.push(format!("in_place {number}"));
         }
@@ -227,7 +230,15 @@ fn hushed(request: &TransactionRequest) -> Vec<usize> {
         return Vec::new();
     }
     let all = request.files.iter().enumerate();
-    all.filter(|(_, file)| !last(file.role) && !file.in_place).map(|(index, _)| index).collect()
+    all.filter(|(_, file)| !last(file.role) && !file.in_place && file.after.is_some())
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Whether it is to be known later that the file was not there: so that a configuration that came with a pair can go with it.
+fn is_remembered(file: &FileChange, backups: u32) -> bool {
+    let is_new = file.before.is_none() && file.after.is_some();
+    backups > 0 && is_new && file.role == FileRole::Config
 }
 
 fn position(directories: &[&[u8]], path: &RemotePath) -> usize {
@@ -245,7 +256,16 @@ fn file_line(file: &FileChange, directories: &[&[u8]], sealed: bool) -> Result<S
     if name.starts_with(b".certroll") {
         return Err(BadRequest::new(format!("{}: the name is reserved", file.path)));
     }
+    if file.after.is_none() != matches!(file.content, Content::Absent)
+        || (file.after.is_none() && (file.before.is_none() || file.in_place))
+    {
+        return Err(BadRequest::new(format!(
+            "{}: what is to go must be there, has no content, and is not overwritten",
+            file.path
+        )));
+    }
     let content = match &file.content {
+        Content::Absent => "gone".to_owned(),
         Content::Bytes(_) if sealed => "sealed".to_owned(),
         Content::Bytes(bytes) if is_plain_text(bytes.expose()) => "text".to_owned(),
         Content::Bytes(_) => "base64".to_owned(),
@@ -263,12 +283,15 @@ fn file_line(file: &FileChange, directories: &[&[u8]], sealed: bool) -> Result<S
         }
         Content::WithOwnKey(_, place) => format!("own:{}", place.name()),
     };
-    let before = file.before.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+    let known = |digest: Option<Fingerprint>| {
+        digest.map_or_else(|| "absent".to_owned(), |digest| digest.to_string())
+    };
+    let before = known(file.before);
     Ok(format!(
         "file {} {} {before} {} {} {} {content} {}",
         position(directories, &file.real_path),
         encode(name),
-        file.after,
+        known(file.after),
         attributes(&file.attributes)?,
         attributes(&file.defaults)?,
         encode(file.path.as_bytes()),
@@ -382,6 +405,6 @@ fn staged(path: &RemotePath, request: &TransactionRequest) -> Option<RemotePath>
 }
 
 /// The digest that a reply gives for the host's file number `n` must be this.
-pub(super) fn wanted(request: &TransactionRequest, order: &[usize]) -> Vec<Fingerprint> {
+pub(super) fn wanted(request: &TransactionRequest, order: &[usize]) -> Vec<Option<Fingerprint>> {
     order.iter().map(|index| request.files[*index].after).collect()
 }

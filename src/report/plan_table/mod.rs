@@ -389,7 +389,9 @@ fn action(theme: &Theme, row: &PlanRow, above: Option<&PlanRow>) -> String {
 
 fn style(action: &FileAction) -> Style {
     match action {
-        FileAction::Create | FileAction::Replace | FileAction::RepairMode => theme::CHANGED,
+        FileAction::Create | FileAction::Replace | FileAction::Remove | FileAction::RepairMode => {
+            theme::CHANGED
+        }
         FileAction::ReloadOnly => theme::WARNING,
         FileAction::Unchanged => theme::GOOD,
         FileAction::Blocked(_) => theme::BAD,

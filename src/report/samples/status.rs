@@ -13,7 +13,7 @@ pub(in crate::report) fn status() -> HostStatus {
     let (old, new) = (brief("edge1.example.net", 12), brief("edge1.example.net", 89));
     let backup = BackupStatus {
         generation: "20260901T101500Z-5d1f0a4c".into(),
-        digest: Fingerprint::of(b"backup"),
+        digest: Some(Fingerprint::of(b"backup")),
         certificate: Some(brief("edge1.example.net", -60)),
     };
     let cert = FileStatus {

@@ -1,5 +1,6 @@
 //! `with`: a virtual host's configuration and its certificate in one act, on real nginx.
 
+use crate::common::fleet::Ran;
 use crate::rollout::site::{HOSTS, Site, Task, all, site};
 use std::fs;
 
@@ -24,6 +25,20 @@ fn answers(words: &str) -> String {
     )
 }
 
+/// What a host's configuration is, but for what is kept of earlier times.
+fn without_generations(site: &Site, host: &str) -> String {
+    let state = site.state(host);
+    let lines = state.lines().filter(|line| !line.contains("/.certroll"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The name of a run.
+fn run_of(ran: &Ran) -> String {
+    let events = ran.events();
+    let start = events.iter().find(|event| event["event"] == "run_start").unwrap();
+    start["run"].as_str().unwrap().to_owned()
+}
+
 /// What the virtual host answers on a host; nothing where none is there.
 fn asked(site: &Site, host: &str) -> String {
     let ask = "printf 'GET / HTTP/1.0\\r\\nHost: shop.fleet.test\\r\\n\\r\\n' | \
@@ -36,6 +51,7 @@ fn a_virtual_host_comes_with_its_certificate_and_goes_back_with_it() {
     let Some(site) = site() else { return };
     let first = shop(&site, "gen2", &answers("one"), &[]);
     let before = site.snapshots();
+    let untouched = HOSTS.map(|host| without_generations(&site, host));
 
     let plan = site.run_as_told(&["plan", "play.yml", "-i", &site.inventory(), "--diff"], &first);
     assert_eq!(plan.code, 0, "{plan}");
@@ -58,6 +74,43 @@ fn a_virtual_host_comes_with_its_certificate_and_goes_back_with_it() {
     assert_eq!(site.fleet.sh("h001", &format!("stat -c '%a %U:%G' {VHOST}")), "640 root:root\n");
     let again = site.run("apply", &first, &[]);
     assert_eq!(again.outcomes(), all("unchanged"), "{again}");
+
+    // What the run made goes with it; and that can be taken back, too.
+    let run = run_of(&apply);
+    let check = site.run_as_told(&["rollback", "--run", &run, "--check", "--diff"], &first);
+    assert_eq!(check.code, 0, "{check}");
+    for line in
+        ["  remove       /etc/nginx/sites-enabled/shop.conf", "  -  return 200 \"one h001\\n\";"]
+    {
+        assert!(check.stdout.contains(line), "no {line:?}: {check}");
+    }
+    assert_eq!(asked(&site, "h001"), "one h001");
+    let kept = site.state("h001");
+    // The service refuses what is left: all is as it was.
+    site.fleet.sh("h001", &format!("echo 'include {VHOST};' >/etc/nginx/conf.d/needs.conf"));
+    let refused = site.run("rollback", &first, &["--limit", "h001"]);
+    assert_eq!((refused.code, refused.outcome("h001")), (2, "failed".to_owned()), "{refused}");
+    assert!(refused.stdout.contains("shop.conf"), "{refused}");
+    site.fleet.sh("h001", "rm /etc/nginx/conf.d/needs.conf");
+    assert_eq!(site.state("h001"), kept);
+    let back = site.run_as_told(&["rollback", "--run", &run, "-o", "json"], &first);
+    assert_eq!((back.code, back.outcomes()), (0, all("changed")), "{back}");
+    site.fleet.expect("all", "nginx", "gen1");
+    for host in HOSTS {
+        assert_eq!(asked(&site, host), "");
+        assert_eq!(site.fleet.sh(host, &format!("ls {VHOST} 2>&1 || true")).lines().count(), 1);
+    }
+    assert_eq!(HOSTS.map(|host| without_generations(&site, host)), untouched);
+    let forth = site.run("rollback", &first, &[]);
+    assert_eq!(forth.outcomes(), all("changed"), "{forth}");
+    assert_eq!(asked(&site, "h002"), "one h002");
+    assert_eq!(site.fleet.sh("h001", &format!("stat -c '%a %U:%G' {VHOST}")), "640 root:root\n");
+    // By the mark in the generation, without the record of the run; and forth.
+    for words in ["", "one h002"] {
+        let ran = site.run("rollback", &first, &[]);
+        assert_eq!((ran.code, ran.outcomes()), (0, all("changed")), "{ran}");
+        assert_eq!(asked(&site, "h002"), words);
+    }
 
     // Other lines and another certificate; then both as they were.
     let second = shop(&site, "gen1", &answers("two"), &[]);

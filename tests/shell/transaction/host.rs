@@ -405,13 +405,19 @@ pub fn change(path: &Path, bytes: &[u8], role: FileRole) -> FileChange {
         path: remote(path),
         real_path: remote(path),
         before: std::fs::read(path).ok().map(|bytes| Fingerprint::of(&bytes)),
-        after: Fingerprint::of(bytes),
+        after: Some(Fingerprint::of(bytes)),
         attributes: Attributes::default(),
         defaults: Attributes { mode: Some(FileMode::new(0o600)), ..Attributes::default() },
         content: Content::Bytes(Arc::new(bytes.to_vec().into())),
         role,
         in_place: false,
     }
+}
+
+/// That a file goes.
+pub fn removal(path: &Path) -> FileChange {
+    let there = std::fs::read(path).unwrap();
+    FileChange { after: None, content: Content::Absent, ..change(path, &there, FileRole::Config) }
 }
 
 pub fn timed(argv: &[&str], seconds: u64) -> TimedCommand {

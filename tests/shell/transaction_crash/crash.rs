@@ -106,8 +106,8 @@ async fn a_kill_between_two_renames_is_settled() {
             let mut scene = Scene::new(shell);
             let bin = scene.host.root.join("bin");
             std::fs::create_dir(&bin).unwrap();
-            // Renames the first of two files, kills the shell that called it, and dies.
-            let script = "#!/bin/sh\ncase $# in 5) /bin/mv \"$1\" \"$2\" \"$3\" \"$5\"; kill -9 $PPID; exit 137;; esac\n\
+            // Renames the first of three files, kills the shell that called it, and dies.
+            let script = "#!/bin/sh\ncase $# in 6) /bin/mv \"$1\" \"$2\" \"$3\" \"$6\"; kill -9 $PPID; exit 137;; esac\n\
                           exec /bin/mv \"$@\"\n";
             scene.host.put(&bin.join("mv"), script.as_bytes(), 0o755);
             let path = std::env::var("PATH").unwrap();

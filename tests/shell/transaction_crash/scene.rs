@@ -60,7 +60,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A pair with an earlier generation, and a third file in a directory that does not exist.
+    /// A pair with an earlier generation; of its configuration a file that gets other bytes, one that goes, and one that is
+    /// new, in a directory that does not exist.
     pub(crate) fn new(shell: &'static Shell) -> Self {
         let mut host = Host::new(shell);
         let earlier = host.dir.join(".certroll/20000101T000000Z-0");
@@ -70,6 +71,8 @@ impl Scene {
         for name in ["cert.pem", "key.pem"] {
             host.put(&earlier.join(name), b"earlier\n", 0o600);
         }
+        host.put(&host.dir.join("site.conf"), OLD_CERT, 0o644);
+        host.put(&host.dir.join("went.conf"), OLD_KEY, 0o644);
         let trace = host.root.join("trace");
         host.environment.push(("CRASH_TRACE".into(), trace.display().to_string()));
         std::fs::create_dir(host.root.join("units")).unwrap();
@@ -113,6 +116,8 @@ impl Scene {
         let mut request = host.request_for(vec![
             host.file("cert.pem", NEW_CERT, FileRole::Certificate),
             host.file("key.pem", NEW_KEY, FileRole::Key),
+            host.file("site.conf", NEW_CERT, FileRole::Config),
+            removal(&host.dir.join("went.conf")),
             change(&self.new_directory().join("site.conf"), NEW_CERT, FileRole::Config),
         ]);
         let mode = Some(FileMode::new(0o755));
@@ -173,6 +178,7 @@ impl Scene {
         let host = &self.host;
         host.assert_bytes("cert.pem", NEW_CERT);
         host.assert_bytes("key.pem", NEW_KEY);
+        host.assert_bytes("site.conf", NEW_CERT);
         host.assert_bytes("made/site.conf", NEW_CERT);
         let group = if is_root() { 33 } else { host.attributes("key.pem").2 };
         assert_eq!(
@@ -186,13 +192,20 @@ impl Scene {
             "{at}"
         );
         let generations = tree(&host.dir.join(".certroll"));
-        assert_eq!(generations.len(), 3, "{at}: {generations:?}");
+        assert_eq!(generations.len(), 5, "{at}: {generations:?}");
         let kept = |name| generations.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
         assert_eq!(
             (kept("key.pem").bytes.as_slice(), kept("key.pem").mode & 0o7777),
             (OLD_KEY, 0o600)
         );
-        assert_eq!(tree(&host.dir).len(), 4 + 1 + 3, "{at}: {:?}", tree(&host.dir).keys());
+        for (name, bytes) in [("site.conf", OLD_CERT), ("went.conf", OLD_KEY)] {
+            assert_eq!(kept(name).bytes.as_slice(), bytes, "{at}: {name}");
+        }
+        // What was not there before is a directory among what is kept.
+        let made = tree(&self.new_directory().join(".certroll"));
+        assert_eq!(made.len(), 2, "{at}: {made:?}");
+        assert!(made.iter().all(|(_, entry)| entry.inode == 0), "{at}: {made:?}");
+        assert_eq!(tree(&host.dir).len(), 5 + 1 + 5 + 1 + 2, "{at}: {:?}", tree(&host.dir).keys());
         self.assert_tidy(at, "NEW+/=");
     }
 

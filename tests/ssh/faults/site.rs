@@ -74,7 +74,7 @@ impl Site {
             path: path.clone(),
             real_path: path.clone(),
             before: Some(Fingerprint::of(&self.before[index])),
-            after: Fingerprint::of(&self.after[index]),
+            after: Some(Fingerprint::of(&self.after[index])),
             attributes: Attributes::default(),
             defaults: Attributes::default(),
             content: Content::Bytes(Secret::new(self.after[index].clone()).into()),

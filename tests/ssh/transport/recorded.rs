@@ -26,7 +26,7 @@ fn request(site: &Path, key: &[u8], sealed: bool) -> TransactionRequest {
             path: remote(&site.join("key.pem")),
             real_path: remote(&site.join("key.pem")),
             before: None,
-            after: Fingerprint::of(key),
+            after: Some(Fingerprint::of(key)),
             attributes: Attributes::default(),
             defaults: Attributes::default(),
             content: Content::Bytes(Arc::new(key.to_vec().into())),

@@ -96,7 +96,7 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
             path: path(name),
             real_path: path(name),
             before: None,
-            after: Fingerprint::of(&bytes),
+            after: Some(Fingerprint::of(&bytes)),
             attributes: Attributes::default(),
             defaults: Attributes::default(),
             content: Content::Bytes(Arc::new(bytes.into())),

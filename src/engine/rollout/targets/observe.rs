@@ -122,16 +122,22 @@ async fn show_differences(
     opened: &Opened,
 ) -> Result<(), HostFailure> {
     let changes = plan.files.iter_mut().filter(|file| {
-        let writes = matches!(file.action, FileAction::Create | FileAction::Replace);
+        let writes =
+            matches!(file.action, FileAction::Create | FileAction::Replace | FileAction::Remove);
         file.want.role == FileRole::Config && writes && file.want.generation.is_none()
     });
     for file in changes {
         let path = file.want.path.to_string();
         let before = match (&file.action, file.want.hidden) {
-            (FileAction::Replace, false) => content(job, connection, &path).await?,
+            (FileAction::Replace | FileAction::Remove, false) => {
+                content(job, connection, &path).await?
+            }
             _ => Some(Secret::new(Vec::new())),
         };
-        let after = file.want.content.expose();
+        let after = match file.want.digest {
+            Some(_) => file.want.content.expose().as_slice(),
+            None => &[],
+        };
         file.difference = match before {
             Some(_) if file.want.hidden => {
                 Some(format!("{path}: {} bytes (not shown: they are secret)", after.len()))

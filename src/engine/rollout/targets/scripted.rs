@@ -189,7 +189,7 @@ impl Target for Store {
                 Err(_) => return Err(NotBegun::Failed(refuse("as the script says"))),
             }
             self.script.done(&self.host, "staged");
-            let new = observed.plan.files.iter().map(|file| file.want.digest).collect();
+            let new = observed.plan.files.iter().filter_map(|file| file.want.digest).collect();
             let (script, host, task) =
                 (self.script.clone(), self.host.clone(), job.task().to_owned());
             Ok(Box::new(StagedStore { script, host, task, new, old: None, _lock: lock })

@@ -98,7 +98,11 @@ boot_reaches() {
   i=0
   while [ $i -lt $n_files ]; do
     kept_in $i
-    if [ ! -d "$v" ]; then get file_live $i; [ -e "$v" ] || return 1; fi
+    if [ ! -d "$v" ]; then
+      get file_live $i
+      # Of what is gone nothing is there once that is confirmed.
+      [ -e "$v" ] || { is_gone && [ -e "$state/done.$tx" ]; } || return 1
+    fi
     i=$((i+1))
   done
 }

@@ -18,7 +18,7 @@ journal_write() {
 
 # Reads journal $1: 1 when it is not whole.
 journal_read() {
-  journal=$1 tx=${1##*/} n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 armed=0 whole=0 units= by= old_counted= any_in_place=0
+  journal=$1 tx=${1##*/} n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 armed=0 whole=0 units= by= old_counted= any_in_place=0 gone=' ' marks=' '
   tx=${tx#*.}
   first_line "$journal"
   [ "$v" = "certroll-journal 1" ] || return 1

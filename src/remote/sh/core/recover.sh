@@ -40,6 +40,7 @@ recover_journal() {
   conflict.*)
     # Told once. The bytes that could not go back stay as a generation.
     [ $keep -gt 0 ] || keep=1
+    marks=' '
     finish
     rm -f -- "$journal"
     step journal_removed

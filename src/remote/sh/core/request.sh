@@ -3,15 +3,16 @@
 #   tx NONCE ID | state DIR | run DIR | note HEX | times LOCK STAGE CONFIRM GUARD
 #   keep N | units DIR (a guard for the next boot) | made DIR OWNER GROUP MODE | dir DIR
 #   file DIR# NAME BEFORE AFTER OWNER GROUP MODE OWNER GROUP MODE CONTENT PATH | hush FILE# | in_place FILE#
-#                                                       (a directory's files one after another)
+#                                                       (a directory's files one after another) | mark FILE#
 #   service NAME, then for it: running … | reload SECONDS ARG… | recover SECONDS ARG… | seed NEEDED FILES# FILE#… SECONDS ARG…
 #   seal PORT STARTTLS SIGALGS NAME LEAF TMPFS# DIR…            (for the next check)
 #   check VIA NET USER PROGRAM SECONDS REFUSALS# TEXT… ARG…
 #   bodies BYTES                                        (of all files' contents) | peer PEM (they come sealed)
 #
-# Texts are encoded (dec reads them); `-` stands for none.
+# Texts are encoded (dec reads them); `-` stands for none. A file that is to go has `absent` as what it holds after, and the
+# content `gone`; that one with a mark was not there is to be known later (finish).
 n_files=0 n_dirs=0 n_made=0 n_services=0 n_checks=0 n_sweep=0
-keep=0 armed=0 whole=0 plan= journal= seal= units= bodies=0 any_in_place=0
+keep=0 armed=0 whole=0 plan= journal= seal= units= bodies=0 any_in_place=0 gone=' ' marks=' '
 t_lock=10 t_stage=60 t_confirm=60 t_guard=120
 
 # One line, split into words: 1 when it is none of these.
@@ -33,12 +34,14 @@ parse() {
     dec "$2"; put file_name $n_files "$v"; put file_live $n_files "$parse_dir/$v"
     put file_before $n_files "$3"; put file_after $n_files "$4"; put file_no_rename $n_files 0
     put file_in_place $n_files 0
+    [ "$4" != absent ] || gone="$gone$n_files "
     # In one, as dash and busybox look for each variable among all others: owner, group, mode; the defaults;
     # content, path.
     shift 4; put file_rest $n_files "$*"
     n_files=$((n_files+1));;
   hush) put file_no_rename "$1" 1;;
   in_place) put file_in_place "$1" 1; any_in_place=1;;
+  mark) marks="$marks$1 ";;
   service)
     put service_running $n_services ''; put service_reload $n_services ''; put service_recover $n_services ''
     put service_up $n_services -; put service_seed $n_services ''
@@ -58,6 +61,9 @@ parse() {
 
 # The files of directory $1: from $i to before $end.
 files_of() { get dir_first "$1"; i=$v; get dir_end "$1"; end=$v; }
+
+# Whether file $i is to go.
+is_gone() { case $gone in *" $i "*) ;; *) return 1;; esac; }
 
 # A check is no part of the journal: what is undone is not checked again.
 parse_check() {

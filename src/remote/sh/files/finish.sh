@@ -6,6 +6,7 @@ finish() {
   while [ $j -lt $n_dirs ]; do
     get dir $j; finish_dir=$v finish_kept=$v/.certroll-$tx
     finish_in_place
+    [ "$marks" = ' ' ] || finish_marks
     if [ $keep -gt 0 ] && [ -d "$finish_kept" ] && finish_holds; then
       finish_modes
       step kept_moded
@@ -25,6 +26,18 @@ finish() {
   flush "$@" 2>/dev/null
   step finished
   boot_guard_off
+}
+
+# A generation tells of a file that it was not there by a directory of its name.
+finish_marks() {
+  [ $keep -gt 0 ] && [ -d "$finish_kept" ] || return 0
+  for i in $marks; do
+    get file_dir $i
+    [ "$v" = $j ] || continue
+    get file_name $i
+    [ -d "$finish_kept/$v" ] || mkdir -- "$finish_kept/$v" 2>/dev/null
+    step marked
+  done
 }
 
 # Whether directory $j has an old file to keep.

@@ -166,7 +166,8 @@ list_generations() {
       list_ids=$v; get dir $j; list_dir=$v; get name $i; list_name=$v
       for list_id in $list_ids; do
         list_file=$list_dir/.certroll/$list_id/$list_name
-        [ -f "$list_file" ] && [ ! -L "$list_file" ] && [ -r "$list_file" ] || continue
+        # A directory tells that there was no file (finish).
+        [ -f "$list_file" ] || [ -d "$list_file" ] && [ ! -L "$list_file" ] && [ -r "$list_file" ] || continue
         put gp $n_generations "$list_file"; put gi $n_generations $i; put gn $n_generations $list_id; n_generations=$((n_generations+1))
       done
     fi
@@ -242,7 +243,7 @@ read_pems() {
   g=0
   while [ $g -lt $n_generations ]; do
     get gp $g
-    [ ! -s "$v" ] || { pem_files="$pem_files \"\$gp_$g\"" pem_of="$pem_of gpem:$g"; }
+    [ -d "$v" ] || [ ! -s "$v" ] || { pem_files="$pem_files \"\$gp_$g\"" pem_of="$pem_of gpem:$g"; }
     g=$((g+1))
   done
   [ -n "$pem_files" ] || return 0

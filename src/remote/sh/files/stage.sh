@@ -137,6 +137,7 @@ stage_content() {
   sealed) sealed_body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   own:*) stage_with_key "${v##*:}" body >"$stage_to" 2>"$work.err" || stage_unwritten;;
   sealed-own:*) stage_with_key "${v##*:}" sealed_body >"$stage_to" 2>"$work.err" || stage_unwritten;;
+  gone) ;;
   keep) cp -p -- "$stage_live" "$stage_to" 2>"$work.err" || fail stage cannot_copy_the_file err "" $i;;
   gen:*)
     v=${v##*gen:}
@@ -165,14 +166,14 @@ stage_unwritten() {
 # What the task does not say the old file says; where there is none, the defaults.
 stage_attributes_in() {
   files_of "$1"; set --
-  while [ $i -lt $end ]; do get file_before $i; [ "$v" = absent ] || { get file_name $i; set -- "$@" "$stage_dir/$v"; }; i=$((i+1)); done
+  while [ $i -lt $end ]; do get file_before $i; [ "$v" = absent ] || is_gone || { get file_name $i; set -- "$@" "$stage_dir/$v"; }; i=$((i+1)); done
   stage_by_hand=1
   if [ $# -gt 0 ]; then
     keep_attributes "$@" && stage_by_hand=0
     step attributes_kept
   fi
   files_of $j
-  while [ $i -lt $end ]; do stage_attributes; i=$((i+1)); done
+  while [ $i -lt $end ]; do is_gone || stage_attributes; i=$((i+1)); done
 }
 stage_attributes() {
   get file_name $i; stage_live=$stage_dir/$v stage_to=$stage_new/$v
@@ -223,7 +224,7 @@ stage_later_in() {
     get file_name $i; stage_live=$stage_dir/$v stage_to=$stage_new/$v
     get file_rest $i; v=${v% *}
     case ${v##* } in
-    keep) ;;
+    keep|gone) ;;
     gen:*)
       set -- "$@" "$stage_to"
       if [ -e "$stage_live" ]; then v=dir_$j/; else v=dir_$j/.certroll-\$tx.new/; fi

@@ -18,7 +18,7 @@ arm() {
       # The bytes of a copy are not on disk yet.
       [ "$arm_live" -ef "$arm_kept" ] || set -- "$@" "$arm_kept"
     fi
-    new_in $i; set -- "$@" "$v/$arm_name"
+    is_gone || { new_in $i; set -- "$@" "$v/$arm_name"; }
     i=$((i+1))
   done
   j=0
@@ -62,11 +62,12 @@ switch() {
     set --; files_of $j
     while [ $i -lt $end ]; do
       get file_no_rename $i; switch_otherwise=$v; get file_in_place $i
-      [ "$switch_otherwise$v" != 00 ] || { get file_name $i; set -- "$@" "$switch_dir/.certroll-$tx.new/$v"; }
+      [ "$switch_otherwise$v" != 00 ] || is_gone || { get file_name $i; set -- "$@" "$switch_dir/.certroll-$tx.new/$v"; }
       i=$((i+1))
     done
     [ $# = 0 ] || mv -f -- "$@" "$switch_dir/" 2>"$work.err" || roll_back commit cannot_rename err
     step renamed
+    [ "$gone" = ' ' ] || switch_gone
     j=$((j+1))
   done
   if [ -e /sys/fs/selinux/enforce ] && have restorecon; then switch_labels; fi
@@ -78,6 +79,14 @@ switch() {
   fi
   flush "$@" 2>"$work.err" || roll_back commit cannot_flush_to_disk err
   step switched
+}
+# What is to go from directory $j, which is kept, goes where the new files were: no straggler can move it there once that is removed.
+switch_gone() {
+  files_of $j; set --
+  while [ $i -lt $end ]; do ! is_gone || { get file_live $i; set -- "$@" "$v"; }; i=$((i+1)); done
+  [ $# -gt 0 ] || return 0
+  mv -f -- "$@" "$switch_dir/.certroll-$tx.new/" 2>"$work.err" || roll_back commit cannot_rename err
+  step taken_off
 }
 switch_labels() {
   i=0; set --

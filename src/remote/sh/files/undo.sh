@@ -10,7 +10,9 @@ undo() {
   while [ $i -lt $n_files ]; do
     put file_conflict $i 0
     get file_name $i; undo_name=$v; new_in $i
-    [ $armed = 0 ] || [ -e "$v/$undo_name" ] || touched=1
+    if [ $armed = 0 ]; then :
+    elif ! is_gone; then [ -e "$v/$undo_name" ] || touched=1
+    elif [ ! -d "$v" ] || [ -e "$v/$undo_name" ]; then touched=1; fi
     i=$((i+1))
   done
   j=0
@@ -88,7 +90,7 @@ undo_decide() {
     get file_in_place $i
     if [ "$v" = 1 ] && [ -e "$undo_live" ]; then undo_decide_in_place
     elif [ "$undo_live" -ef "$undo_kept" ]; then :
-    elif [ "$undo_now" = "$undo_after" ]; then undo_back="$undo_back $i"
+    elif [ "$undo_now" = "$undo_after" ] && ! is_gone; then undo_back="$undo_back $i"
     elif [ "$undo_now" = absent ] && [ ! -e "$undo_live" ]; then undo_back="$undo_back $i"
     elif [ "$undo_now" = "$undo_before" ]; then :
     else undo_conflict; fi

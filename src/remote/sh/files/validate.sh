@@ -6,8 +6,10 @@ mount_text='exec 5>"$1"; shift
 while [ "$1" != -- ]; do
   case $1 in
   bind) mount --bind "$2" "$3" || exit 121; shift 3;;
-  over) mount -t tmpfs -o "mode=$4,uid=$5,gid=$6" certroll "$3" && cp -pR "$2/." "$3/" &&
-    chown "$5:$6" "$3" && chmod "$4" "$3" && mount -t overlay -o "ro,lowerdir=$3:$7" certroll "$7" || exit 121; shift 7;;
+  layer) mount -t tmpfs -o "mode=$4,uid=$5,gid=$6" certroll "$3" && cp -pR "$2/." "$3/" &&
+    chown "$5:$6" "$3" && chmod "$4" "$3" || exit 121; shift 6;;
+  gone) mknod "$2" c 0 0 || exit 121; shift 2;;
+  over) mount -t overlay -o "ro,lowerdir=$2:$3" certroll "$3" || exit 121; shift 3;;
   tmpfs) mount -t tmpfs -o mode=755 certroll "$2" || exit 121; shift 2;;
   mkdir) mkdir -p "$2" || exit 121; shift 2;;
   esac
@@ -46,11 +48,12 @@ exit 1
 # Words that mount the new files over the live ones -> $mount_binds. A bind needs something to mount
 # on, and takes a process for each file; where a file is new, and in a directory of many, the directory gets an
 # overlay, of which the stage is the upper layer. The kernel refuses a layer inside another, hence the copy
-# in a tmpfs with the directory's own mode and owner.
+# in a tmpfs with the directory's own mode and owner. A file that is to go is hidden there by a device 0:0, as overlays have it.
 mount_words() { # [singly]
   mount_binds=' ' mount_fresh=no mount_crowded=no i=0
   while [ $i -lt $n_files ]; do
     get file_before $i; [ "$v" != absent ] || mount_fresh=yes
+    ! is_gone || mount_fresh=yes
     i=$((i+1))
   done
   j=0
@@ -71,7 +74,10 @@ mount_over() {
   gnu) v=$(stat -c '%a %u %g' -- "${mount_dir:-/}");;
   *) v='755 0 0';;
   esac
-  mount_binds="$mount_binds over \"\$dir_$j/.certroll-\$tx.new\" \"\$dir_$j/.certroll-\$tx\" $v \"\$dir_$j\""
+  mount_binds="$mount_binds layer \"\$dir_$j/.certroll-\$tx.new\" \"\$dir_$j/.certroll-\$tx\" $v"
+  files_of $j
+  while [ $i -lt $end ]; do ! is_gone || mount_binds="$mount_binds gone \"\$dir_$j/.certroll-\$tx/\$file_name_$i\""; i=$((i+1)); done
+  mount_binds="$mount_binds over \"\$dir_$j/.certroll-\$tx\" \"\$dir_$j\""
 }
 # Not every kernel has overlays, and not every path can be a layer: 1 when there is no other way.
 mount_singly() {

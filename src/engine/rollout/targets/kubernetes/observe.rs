@@ -295,7 +295,7 @@ impl Previous {
         let certificates = if key == CERTIFICATE { leaves(value) } else { Vec::new() };
         Some(Generation {
             id: self.id.clone(),
-            sha256: Fingerprint::of(value.expose()),
+            sha256: Some(Fingerprint::of(value.expose())),
             certificates,
         })
     }
