@@ -11,7 +11,8 @@ fn clean(fleet: &Fleet) {
     for host in HOSTS {
         fleet.sh(
             host,
-            "rm -rf /var/tmp/rules /var/tmp/rules-home
+            "[ ! -x /etc/init.d/crrules ] || /etc/init.d/crrules stop
+             rm -rf /var/tmp/rules /var/tmp/rules-home /etc/init.d/crrules /etc/rc?.d/???crrules
              ! getent passwd crrules >/dev/null || userdel crrules
              ! getent group crrules >/dev/null || groupdel crrules",
         );
@@ -22,6 +23,7 @@ fn clean(fleet: &Fleet) {
 fn left(fleet: &Fleet) -> Vec<String> {
     let look = "cd /var/tmp/rules && find . -printf '%p %M %u:%g %l\\n' | sort && \
                 for file in $(find . -type f | sort); do echo \"== $file\"; cat \"$file\"; done; \
+                ls /etc/rc?.d/*crrules; /etc/init.d/crrules status; \
                 id crrules; getent passwd crrules; getent shadow crrules | cut -d: -f2";
     HOSTS.iter().map(|host| fleet.sh(host, look)).collect()
 }
