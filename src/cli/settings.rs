@@ -285,10 +285,13 @@ impl Settings {
         if source.sources.is_empty() {
             source.sources = self.list("inventory");
         }
-        if source.vault_password_files.is_empty() && source.vault_ids.is_empty() {
-            source.vault_password_files.extend(self.text("vault_password_file").map(PathBuf::from));
-            source.vault_ids = self.list("vault_identity_list");
-        }
+        // As in Ansible, passwords of the command line are further ones.
+        let files = self.text("vault_password_file").map(PathBuf::from);
+        let files = files.filter(|file| !source.vault_password_files.contains(file));
+        source.vault_password_files.extend(files);
+        let mut ids = self.list("vault_identity_list");
+        ids.retain(|id| !source.vault_ids.contains(id));
+        source.vault_ids.splice(..0, ids);
         source.ask_vault_pass |= self.flag("ask_vault_pass").unwrap_or(false);
     }
 

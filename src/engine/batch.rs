@@ -226,7 +226,7 @@ impl<'a> Batch<'a> {
         let name = task.name.as_ref().filter(|name| name.as_str().is_some_and(is_template));
         let rendered = name.and_then(|name| scope.ok()?.text(name).ok());
         self.vars = match rendered.filter(|title| !title.trim().is_empty()) {
-            Some(title) => vars.with_title(title.trim()),
+            Some(title) => vars.with_title(&task.in_role(title.trim())),
             None => vars,
         };
     }

@@ -46,6 +46,14 @@ impl TaskEnd {
         Self { result: TaskResult::Skipped, message: Some(why), ..Self::blank(host, value) }
     }
 
+    /// A loop over nothing, as Ansible registers it.
+    pub(crate) fn without_items(host: &HostName) -> Self {
+        let reason = "No items in the list";
+        let value =
+            json!({"changed": false, "results": [], "skipped": true, "skipped_reason": reason});
+        Self { value, ..Self::skipped(host, "nothing to loop over") }
+    }
+
     /// Not done because it needs what only `apply` knows.
     pub(crate) fn unknown(host: &HostName, name: &str) -> Self {
         let why = format!("needs '{name}', which only apply sets");
@@ -142,7 +150,7 @@ pub(crate) fn redact(end: &mut TaskEnd) {
 /// The results of a loop as one.
 pub(crate) fn together(host: &HostName, ends: Vec<(Option<String>, TaskEnd)>) -> TaskEnd {
     if ends.is_empty() {
-        return TaskEnd::skipped(host, "nothing to loop over");
+        return TaskEnd::without_items(host);
     }
     let any = |result: TaskResult| ends.iter().any(|(_, end)| end.result == result);
     let result = if any(TaskResult::Unreachable) {

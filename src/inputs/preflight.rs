@@ -246,12 +246,12 @@ impl Preflight<'_> {
         scope: &Scope,
     ) -> Result<(), Box<Diagnostic>> {
         // Whatever else is wrong with the name is said where it is rendered.
-        let Ok(Some(name)) = scope.text_unless_omitted(wanted) else { return Ok(()) };
+        let Ok(names) = scope.texts_unless_omitted(wanted) else { return Ok(()) };
         let known: Vec<String> =
             chosen.at.handlers().flat_map(|one| self.answers_to(vars, host, &one.task)).collect();
-        if known.contains(&name) {
+        let Some(name) = names.into_iter().find(|name| !known.contains(name)) else {
             return Ok(());
-        }
+        };
         let problem = Diagnostic::error(format!("there is no handler '{name}'"));
         let problem = problem.at(wanted.span.as_ref());
         let near = crate::source::diagnostic::nearest(&name, known.iter().map(String::as_str));

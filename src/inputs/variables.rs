@@ -82,7 +82,10 @@ impl Variables {
             global.insert("ansible_limit".to_owned(), Node::text(limit));
         }
         if let Some(directory) = &inventory.directory {
-            let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+            // That of a bare file name has no name.
+            let named = Some(directory.as_path()).filter(|name| !name.as_os_str().is_empty());
+            let named = named.unwrap_or(Path::new("."));
+            let absolute = std::path::absolute(named).unwrap_or_else(|_| named.to_owned());
             global.insert("inventory_dir".to_owned(), Node::text(absolute.display().to_string()));
         }
         Self {

@@ -71,6 +71,7 @@ pub(super) fn command(
     let module = if shell { "shell" } else { "command" };
     let mut spec = CommandSpec {
         words: Vec::new(),
+        loose: Vec::new(),
         shell,
         other_shell: false,
         chdir: None,
@@ -94,7 +95,9 @@ pub(super) fn command(
     };
     match &value.value {
         Value::Text(text) | Value::Unsafe(text) if text.is_empty() => {}
-        Value::Text(_) | Value::Unsafe(_) => spec.words = words::split(value, shell, found)?,
+        Value::Text(_) | Value::Unsafe(_) => {
+            (spec.words, spec.loose) = words::split(value, shell, found)?;
+        }
         Value::List(items) if !shell => spec.words = items.clone(),
         Value::Map(_) => more_arguments(value, module, &mut spec, &mut executable, found),
         _ => {
@@ -115,7 +118,7 @@ pub(super) fn command(
         found.push(Diagnostic::error(format!("{module} has no command")).at(value.span.as_ref()));
         return None;
     }
-    Some(TaskKind::Command(spec))
+    Some(TaskKind::Command(Box::new(spec)))
 }
 
 fn more_arguments(
@@ -128,7 +131,7 @@ fn more_arguments(
     let Some(mut reader) = Reader::new(node, module, found) else { return };
     let argv = reader.list("argv");
     if !argv.is_empty() {
-        spec.words = argv;
+        (spec.words, spec.loose) = (argv, Vec::new());
     }
     for accepted in ["expand_argument_vars", "strip_empty_ends"] {
         reader.take(accepted);
@@ -140,9 +143,9 @@ fn more_arguments(
         spec.allow_input_log = flag;
     }
     if let Some(line) = reader.node("cmd")
-        && let Some(words) = words::split(&line, spec.shell, found)
+        && let Some((words, loose)) = words::split(&line, spec.shell, found)
     {
-        spec.words = words;
+        (spec.words, spec.loose) = (words, loose);
     }
     let mut set = |slot: &mut Option<Node>, key| {
         if let Some(node) = reader.node(key) {

@@ -33,3 +33,4 @@ pub(crate) use model::{
 pub use parse::parse;
 pub(crate) use parse::{grow, parse_with};
 pub(crate) use role::{Role, RolePlaces};
+pub(crate) use words::rendered as rendered_words;

@@ -164,8 +164,8 @@ impl<'a> Values<'a> {
 
     /// A command: one text, split before its words are rendered; a list of words; or `{shell: TEXT}`.
     pub(super) fn command(&mut self, node: &Node) -> Option<CommandLine> {
-        let words = match &node.value {
-            Value::List(items) => items.clone(),
+        let (words, loose) = match &node.value {
+            Value::List(items) => (items.clone(), Vec::new()),
             Value::Map(entries) => {
                 let shell = match entries.as_slice() {
                     [(key, line)] if key.as_str() == Some("shell") => line,
@@ -201,9 +201,18 @@ impl<'a> Values<'a> {
             });
             return self.checked(node, CommandLine::Argv(words.collect()));
         }
-        let argv: Option<Vec<String>> =
-            words.iter().map(|word| self.keep(self.scope.text(word))).collect();
-        self.checked(node, CommandLine::Argv(argv?))
+        let mut argv = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            let text = self.keep(self.scope.text(word))?;
+            match super::words::rendered(word, loose.contains(&index), text) {
+                Some(more) => argv.extend(more),
+                None => {
+                    self.wrong(node, "a quote is not closed in what this is rendered as", "");
+                    return None;
+                }
+            }
+        }
+        self.checked(node, CommandLine::Argv(argv))
     }
 
     fn checked(&mut self, node: &Node, command: CommandLine) -> Option<CommandLine> {

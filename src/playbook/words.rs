@@ -2,19 +2,26 @@
 
 use crate::source::{Diagnostic, Diagnostics, Node, Value};
 
-/// A command line's words, split before anything is rendered: a value stays within its word.
-pub(super) fn split(node: &Node, shell: bool, found: &mut Diagnostics) -> Option<Vec<Node>> {
+/// A command line's words, split before anything is rendered: a value stays within its word. With the indices of those that
+/// are made of a template outside of quotes ([`CommandSpec::loose`](super::model::CommandSpec::loose)).
+pub(super) fn split(
+    node: &Node,
+    shell: bool,
+    found: &mut Diagnostics,
+) -> Option<(Vec<Node>, Vec<usize>)> {
     let text = node.as_str()?;
     if shell {
-        return Some(vec![node.clone()]);
+        return Some((vec![node.clone()], Vec::new()));
+    }
+    if text.contains("{%") {
+        // What belongs together is known when it is rendered.
+        return Some((vec![node.clone()], vec![0]));
     }
     match shell_words(text) {
-        Some(words) => Some(
-            words
-                .into_iter()
-                .map(|word| Node { value: Value::Text(word), span: node.span.clone() })
-                .collect(),
-        ),
+        Some((words, loose)) => {
+            let word = |word| Node { value: Value::Text(word), span: node.span.clone() };
+            Some((words.into_iter().map(word).collect(), loose))
+        }
         None => {
             found.push(Diagnostic::error("a quote is not closed").at(node.span.as_ref()).help(
                 "write the command as a list of words: `command: [program, \"an argument\"]`",
@@ -24,8 +31,28 @@ pub(super) fn split(node: &Node, shell: bool, found: &mut Diagnostics) -> Option
     }
 }
 
+/// What is left of a word when it is rendered as `text`; `None`: a quote is not closed in it.
+pub(crate) fn rendered(word: &Node, loose: bool, text: String) -> Option<Vec<String>> {
+    match word.as_str().filter(|_| loose) {
+        Some(written) if is_split_later(written) => shlex::split(&text),
+        Some(_) if text.is_empty() => Some(Vec::new()),
+        _ => Some(vec![text]),
+    }
+}
+
+/// Whether a word outside of quotes is taken apart when it is rendered: it has statements, or a filter quotes its values.
+fn is_split_later(word: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    let quotes = word.match_indices("quote").any(|(at, found)| {
+        let (before, after) =
+            (word[..at].chars().next_back(), word[at + found.len()..].chars().next());
+        !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
+    });
+    quotes || word.contains("{%")
+}
+
 /// As `shlex`, with every `{{ … }}` kept whole.
-fn shell_words(text: &str) -> Option<Vec<String>> {
+fn shell_words(text: &str) -> Option<(Vec<String>, Vec<usize>)> {
     let mut templates = Vec::new();
     let mut masked = String::new();
     let mut rest = text;
@@ -37,13 +64,28 @@ fn shell_words(text: &str) -> Option<Vec<String>> {
         rest = &rest[close..];
     }
     masked.push_str(rest);
-    let words = shlex::split(&masked)?;
     let unmask = |word: String| {
         templates.iter().enumerate().fold(word, |word, (index, template)| {
             word.replace(&format!("\u{1}{index}\u{2}"), template)
         })
     };
-    Some(words.into_iter().map(unmask).collect())
+    let (mut words, mut loose) = (Vec::new(), Vec::new());
+    for (start, end) in pieces(&masked)? {
+        let piece = &masked[start..end];
+        let word = match piece.starts_with('#') {
+            // No comment, as in Python's `shlex`.
+            true => Some(piece.to_owned()),
+            false => shlex::split(piece)?.pop(),
+        };
+        // A backslash at the end of a line of text is none of them.
+        let quoted = piece.contains(['\'', '"']);
+        let Some(word) = word.filter(|word| quoted || !word.is_empty()) else { continue };
+        if piece.contains('\u{1}') && !piece.contains(['\'', '"', '\\']) {
+            loose.push(words.len());
+        }
+        words.push(unmask(word));
+    }
+    Some((words, loose))
 }
 
 /// Arguments in Ansible's old form: `key=value` words, and what is left without them.
@@ -131,10 +173,13 @@ mod tests {
 
     #[test]
     fn a_template_stays_one_word() {
+        let words = ["lb", "drain", "{{ a | default(\"x y\") }}", "--at={{ b }}", "{{ c }}", "#d"];
         assert_eq!(
-            shell_words("lb drain '{{ a | default(\"x y\") }}' --at={{ b }}").unwrap(),
-            ["lb", "drain", "{{ a | default(\"x y\") }}", "--at={{ b }}"]
+            shell_words("lb drain '{{ a | default(\"x y\") }}' --at={{ b }} \\\n {{ c }} #d")
+                .unwrap(),
+            (words.map(str::to_owned).to_vec(), vec![3, 4])
         );
+        assert_eq!(shell_words("a \"\" '{{ b }}'").unwrap().0, ["a", "", "{{ b }}"]);
         assert_eq!(shell_words("a 'b"), None);
     }
 

@@ -11,7 +11,7 @@ use super::scope::Scope;
 use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Node, Value as Source, Vars};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
-use minijinja::{Environment, Error, ErrorKind, Output, State};
+use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use std::fmt;
 use std::sync::Arc;
 
@@ -467,8 +467,20 @@ impl Object for OneHost {
 
 /// Writes a value into text, as Python's `str` does; something undefined is an error.
 pub(super) fn format(out: &mut Output, _state: &mut State, value: &Value) -> Result<(), Error> {
+    if value.is_undefined() && record::as_missing(value).is_none() && is_of_short_if(value) {
+        return Ok(());
+    }
     let text = python_text(&json(value)?);
     out.write_str(&text).map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()))
+}
+
+/// Whether something undefined is what an `if` without `else` gives, which is nothing within a text: that alone has a truth
+/// where whatever is undefined is an error.
+fn is_of_short_if(value: &Value) -> bool {
+    let mut strict = Environment::empty();
+    strict.set_undefined_behavior(UndefinedBehavior::Strict);
+    let asked = strict.compile_expression("not value");
+    asked.is_ok_and(|asked| asked.eval(minijinja::context! { value => value }).is_ok())
 }
 
 fn mentions_default(node: &Node) -> bool {

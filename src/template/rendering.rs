@@ -46,6 +46,20 @@ impl Scope {
         self.render_unless_omitted(node)?.map(|value| text_of(node, value)).transpose()
     }
 
+    /// Renders what may be a text or a list of texts; none for `omit`.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text), of each of them.
+    pub(crate) fn texts_unless_omitted(&self, node: &Node) -> Result<Vec<String>, TemplateError> {
+        match self.render_unless_omitted(node)? {
+            None => Ok(Vec::new()),
+            Some(serde_json::Value::Array(items)) => {
+                items.into_iter().map(|item| text_of(node, item)).collect()
+            }
+            Some(value) => text_of(node, value).map(|text| vec![text]),
+        }
+    }
+
     /// Renders a value as text.
     ///
     /// # Errors

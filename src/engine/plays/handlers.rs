@@ -45,17 +45,18 @@ pub(super) fn wanted(
             Err(error) => return told(error),
         }
         for notified in &task.notify {
-            let name = match scope.text_unless_omitted(notified) {
-                Ok(Some(name)) => name,
-                Ok(None) => continue,
+            let names = match scope.texts_unless_omitted(notified) {
+                Ok(names) => names,
                 Err(error) => return told(error),
             };
-            let found = answering(batch, host, &name);
-            if found.is_empty() {
-                let problem = Diagnostic::error(format!("there is no handler '{name}'"));
-                return Err(Diagnostics(vec![problem.at(notified.span.as_ref())]));
+            for name in names {
+                let found = answering(batch, host, &name);
+                if found.is_empty() {
+                    let problem = Diagnostic::error(format!("there is no handler '{name}'"));
+                    return Err(Diagnostics(vec![problem.at(notified.span.as_ref())]));
+                }
+                places.extend(found);
             }
-            places.extend(found);
         }
     }
     Ok(places.into_iter().collect())

@@ -62,7 +62,7 @@ pub(super) async fn on_host(
         together(host, ends)
     } else {
         let single = ends.into_iter().next().map(|(_, end)| end);
-        single.unwrap_or_else(|| TaskEnd::skipped(host, "nothing to loop over"))
+        single.unwrap_or_else(|| TaskEnd::without_items(host))
     };
     if task.no_log {
         redact(&mut end);
@@ -130,7 +130,7 @@ struct TaskVerdict {
 async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
     let task = action.task;
     if task.until.is_empty() && task.retries.is_none() {
-        return attempt(action).await;
+        return attempt(action, None).await;
     }
     let number = |node: Option<&Node>, default: f64| -> Result<f64, Failed> {
         let Some(node) = node else { return Ok(default) };
@@ -142,11 +142,14 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         })
     };
     let retries = number(task.retries.as_ref(), 3.0)? as u64;
+    if retries == 0 {
+        // Then Ansible looks at no `until` either.
+        return attempt(action, None).await;
+    }
     let delay = Duration::from_secs_f64(number(task.delay.as_ref(), 5.0)?.min(86_400.0));
     let mut round = 1;
     loop {
-        let mut verdict = attempt(action).await?;
-        verdict.done.value.insert("attempts".to_owned(), json!(round));
+        let mut verdict = attempt(action, Some(round)).await?;
         let scope = with_result(action, &verdict);
         let good = if verdict.done.unknown {
             true
@@ -161,7 +164,7 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         if round > retries {
             verdict.failed = true;
             // Ansible does not count the last one then.
-            verdict.done.value.insert("attempts".to_owned(), json!(retries.max(1)));
+            verdict.done.value.insert("attempts".to_owned(), json!(retries));
             let why = format!("its `until` was still false after {round} attempts");
             verdict.done.message.get_or_insert(why);
             return Ok(verdict);
@@ -180,7 +183,8 @@ async fn repeat(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
     }
 }
 
-async fn attempt(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
+/// Once; `round`: the how manieth time, where there may be several.
+async fn attempt(action: &Action<'_>, round: Option<u64>) -> Result<TaskVerdict, Failed> {
     let mut verdict = match action.perform().await {
         Ok(done) => TaskVerdict { done, failed: false, command: None },
         Err(Failed::Module(failure)) => {
@@ -192,8 +196,17 @@ async fn attempt(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         }
         Err(other) => return Err(other),
     };
+    // What the conditions look at, too.
+    if let Some(round) = round {
+        verdict.done.value.insert("attempts".to_owned(), json!(round));
+    }
     if verdict.done.unknown {
         return Ok(verdict);
+    }
+    // In this order: `failed_when` sees the changed `changed`, and `changed_when` whether the module failed.
+    if let Some(conditions) = &action.task.changed_when {
+        let scope = with_result(action, &verdict);
+        verdict.done.changed = all_true(conditions, &scope)?;
     }
     if let Some(conditions) = &action.task.failed_when {
         let scope = with_result(action, &verdict);
@@ -202,10 +215,6 @@ async fn attempt(action: &Action<'_>) -> Result<TaskVerdict, Failed> {
         if verdict.failed {
             verdict.done.message.get_or_insert("its `failed_when` is true".to_owned());
         }
-    }
-    if let Some(conditions) = &action.task.changed_when {
-        let scope = with_result(action, &verdict);
-        verdict.done.changed = all_true(conditions, &scope)?;
     }
     Ok(verdict)
 }

@@ -147,7 +147,7 @@ impl Work {
         }
         match self.ends.pop() {
             Some((_, end)) => end,
-            None => TaskEnd::skipped(host, "nothing to loop over"),
+            None => TaskEnd::without_items(host),
         }
     }
 }

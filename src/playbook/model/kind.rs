@@ -12,7 +12,7 @@ pub enum TaskKind {
     /// Deploys certificates.
     Certificate(Box<CertificateSpec>),
     /// Runs a program.
-    Command(CommandSpec),
+    Command(Box<CommandSpec>),
     /// Works on a host.
     Module(Box<ModuleTask>),
     /// Shows a text or a variable.
@@ -83,7 +83,7 @@ impl TaskKind {
         match self {
             Self::Certificate(_) | Self::Meta(_) => Vec::new(),
             Self::Command(command) => {
-                let CommandSpec { words, chdir, creates, removes, stdin, timeout, .. } = command;
+                let CommandSpec { words, chdir, creates, removes, stdin, timeout, .. } = &**command;
                 let more = [chdir, creates, removes, stdin, timeout];
                 words.iter().chain(more.into_iter().flatten()).collect()
             }
@@ -171,6 +171,9 @@ pub enum Meta {
 pub struct CommandSpec {
     /// A list of words (or one text that is split before its words are rendered); one text for `shell`.
     pub words: Vec<Node>,
+    /// Those of them, of a line, that stand outside of quotes and hold a template: rendered, an empty one is no word, and
+    /// one that a filter has quoted is unquoted.
+    pub loose: Vec<usize>,
     /// Through `/bin/sh -c`.
     pub shell: bool,
     /// The words are another shell, `-c` and its line (`executable` of `shell`).

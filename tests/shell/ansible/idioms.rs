@@ -43,7 +43,7 @@ fn values_of_earlier_plays_are_known_later() {
 #[test]
 fn no_notification_is_lost() {
     let site = book(
-        "  vars: {svc: nginx}\n  tasks:\n  \
+        "  vars: {svc: nginx, both: [listed 1, 'listed {{ 1 + 1 }}']}\n  tasks:\n  \
          - {name: one, debug: {msg: hi}, changed_when: true, notify: 'restart {{ svc }}'}\n  \
          - {name: two, debug: {msg: hi}, changed_when: true, notify: restart apache}\n  \
          - {name: items, debug: {msg: '{{ item }}'}, loop: [x, y], changed_when: item == 'x', notify: 'item {{ item }}'}\n  \
@@ -51,18 +51,19 @@ fn no_notification_is_lost() {
          - {name: topic, debug: {msg: hi}, changed_when: true, notify: topic}\n  \
          - {name: twice, debug: {msg: hi}, changed_when: true, notify: twice}\n  \
          - {name: idle, debug: {msg: hi}, notify: never}\n  \
+         - {name: listed, debug: {msg: hi}, changed_when: true, notify: '{{ both }}'}\n  \
          handlers:\n  - {name: earlier, debug: {msg: earlier}}\n  \
          - {name: 'restart {{ svc }}', debug: {msg: nginx}, changed_when: true, notify: earlier}\n  \
          - {name: restart apache, debug: {msg: apache}}\n  - {name: item x, debug: {msg: x}}\n  \
          - {name: item y, debug: {msg: y}}\n  - {name: of a, debug: {msg: a}}\n  \
          - {name: of b, debug: {msg: b}}\n  - {name: listens, debug: {msg: l}, listen: topic}\n  \
          - {name: twice, debug: {msg: first}}\n  - {name: twice, debug: {msg: second}}\n  \
-         - {name: never, debug: {msg: never}}\n",
+         - {name: never, debug: {msg: never}}\n  - {name: listed 1, debug: {msg: l}}\n  - {name: listed 2, debug: {msg: l}}\n",
     );
     let Some(mut ansible) = Ansible::start() else { return };
     let run = both(&mut ansible, &[("hosts", TWO), ("site.yml", &site)], &[]);
     let handlers = |steps: &[String]| -> Vec<String> {
-        let names = ["earlier", "restart", "item ", "of ", "listens", "twice", "never"];
+        let names = ["earlier", "restart", "item ", "of ", "listens", "twice", "never", "listed "];
         let of = steps.iter().filter(|step| names.iter().any(|name| step.starts_with(name)));
         of.cloned().collect()
     };

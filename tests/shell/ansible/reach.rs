@@ -64,3 +64,47 @@ fn files_that_a_run_names_and_handlers_that_a_role_names() {
     }
     assert_eq!((run.answer.code, run.code), (0, Some(0)));
 }
+
+/// Lines of `command` with templates in them, conditions that look at the number of the attempt, an `if` without `else`.
+#[test]
+fn lines_conditions_and_short_ifs_mean_the_same() {
+    let line = |name: &str, line: &str| {
+        format!(
+            "  - {{name: 'run {name}', command: {line}, register: r}}\n  \
+             - {{name: {name}, debug: {{msg: '{{{{ r.cmd }}}}'}}}}\n"
+        )
+    };
+    let lines = [
+        ("quoted", r#""echo {{ sp | quote }} x{{ sp|quote }}y '{{ sp }}' \"{{ sp }}\"""#),
+        ("listed", r#""echo {{ ['x y', 'z'] | map('quote') | join(' ') }} #end""#),
+        ("empty", r#""echo {{ nil }} '{{ nil }}' {{ '--f' if other else '' }} -{{ nil }} end""#),
+        ("statement", r#""echo {% if wanted %}--a b{% endif %} {% if other %}c{% endif %} 'd e'""#),
+        ("mapping", r#"{cmd: "echo {{ sp | quote }} {{ nil }}"}"#),
+        ("words", r#"{argv: [echo, "{{ sp | quote }}", "{{ nil }}"]}"#),
+    ];
+    let lines: String = lines.iter().map(|(name, text)| line(name, text)).collect();
+    let site = format!(
+        "- hosts: all\n  gather_facts: false\n  vars: {{sp: a b, nil: '', wanted: true, other: false, l: [1, 2]}}\n  tasks:\n{lines}  \
+         - {{name: tries, command: echo hi, register: t, until: t.attempts == 2, \
+              retries: 3, delay: 0, changed_when: t.attempts == 2, failed_when: t.attempts > 2 or not t.changed and t.attempts == 2}}\n  \
+         - {{name: tried, debug: {{msg: '{{{{ t.attempts }}}} {{{{ t.changed }}}} {{{{ t.failed }}}}'}}}}\n  \
+         - {{name: no retries, command: 'false', register: n, until: n.rc == 0, retries: 0, ignore_errors: true}}\n  \
+         - {{name: not tried, debug: {{msg: '{{{{ n.attempts is defined }}}} {{{{ n.failed }}}}'}}}}\n  \
+         - {{name: order, command: 'false', register: o, changed_when: o.failed, failed_when: not o.changed}}\n  \
+         - {{name: ordered, debug: {{msg: '{{{{ o.changed }}}} {{{{ o.failed }}}}'}}}}\n  \
+         - {{name: nothing, command: 'echo {{{{ item }}}}', loop: [], register: e}}\n  \
+         - {{name: no items, debug: {{var: e}}}}\n  \
+         - {{name: over them, debug: {{msg: '{{{{ e.results | map(attribute=\"rc\") | list }}}} {{{{ e is skipped }}}}'}}}}\n  \
+         - {{name: short, debug: {{msg: 'x{{{{ 1 if other }}}}y{{{{ 2 if wanted }}}}z'}}}}\n  \
+         - {{name: file, debug: {{msg: \"{{{{ lookup('template', 'l.j2') }}}}\"}}}}\n  \
+         - {{name: place, debug: {{msg: '{{{{ inventory_dir == playbook_dir }}}}'}}}}\n"
+    );
+    let template = "{% for i in l %}{{ i }}{{ ', ' if not loop.last }}{% endfor %}.";
+    let files = [("hosts", "a\n"), ("site.yml", site.as_str()), ("templates/l.j2", template)];
+    let Some(mut ansible) = Ansible::start() else { return };
+    let run = both(&mut ansible, &files, &[]);
+    assert_eq!(run.theirs.said.len(), 13, "{:?}", run.theirs.said);
+    for (place, text) in &run.theirs.said {
+        assert_eq!(run.ours.said.get(place), Some(text), "{place:?}: {:?}", run.ours.steps);
+    }
+}

@@ -6,7 +6,7 @@ use crate::host::CommandRequest;
 use crate::host::CommandResult;
 use crate::model::text::printable;
 use crate::model::{CommandLine, RemotePath, Secret};
-use crate::playbook::{COMMAND_TIMEOUT, CommandSpec};
+use crate::playbook::{COMMAND_TIMEOUT, CommandSpec, rendered_words};
 use crate::remote::{self};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
@@ -25,8 +25,12 @@ pub(super) async fn perform(action: &Action<'_>, spec: &CommandSpec) -> Result<D
 
 fn request(action: &Action<'_>, spec: &CommandSpec) -> Result<CommandRequest, Failed> {
     let mut words = Vec::with_capacity(spec.words.len());
-    for word in &spec.words {
-        words.extend(action.text(Some(word))?);
+    for (index, word) in spec.words.iter().enumerate() {
+        let Some(text) = action.text(Some(word))? else { continue };
+        let more = rendered_words(word, spec.loose.contains(&index), text);
+        words.extend(
+            more.ok_or_else(|| Failed::module("the command has a quote that is not closed"))?,
+        );
     }
     let command =
         if spec.shell { CommandLine::Shell(words.join(" ")) } else { CommandLine::Argv(words) };
