@@ -42,6 +42,17 @@ async fn gone(pid: u32, at: &str) {
     panic!("{at}: does not end");
 }
 
+/// The guard's process, once it has passed a step.
+async fn guard_of(scene: &Scene, at: &str) -> u32 {
+    for _ in 0..6000 {
+        if let Some(pid) = scene.pids("guard").first() {
+            return *pid;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{at}: no guard");
+}
+
 /// Every point of every path; what the paths share once.
 async fn runs() -> Vec<(&'static Shell, Path, String)> {
     let mut runs = Vec::new();
@@ -189,17 +200,7 @@ async fn a_guard_that_dies_is_replaced_by_the_next_contact() {
             Transaction::begin_with(&transaction(), process, scene.request()).await.unwrap();
         running.commit().await.unwrap();
         scene.host.kill();
-        // It reads the program within a second or two of its end.
-        let mut read = scene.pids("guard");
-        for _ in 0..1200 {
-            if !read.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            read = scene.pids("guard");
-        }
-        let guard = *read.first().unwrap_or_else(|| panic!("{at}: it never looked"));
-        gone(guard, &at).await;
+        gone(guard_of(&scene, &at).await, &at).await;
         assert_eq!(scene.passed("guard").last(), Some(&point));
         scene.stop_at("", "CONT");
         scene.host.recover().await.unwrap();
