@@ -174,6 +174,9 @@ fn reload(desired: &DesiredState, asleep: &[&str]) -> String {
     let commands = all.filter_map(|service| service.told(sleeps(service)));
     let commands: Vec<String> = commands.map(|told| told.command.brief()).collect();
     let how = match (told.as_slice(), commands.is_empty()) {
+        ([], true) if desired.services.is_empty() => {
+            return "nothing: whatever uses the new pair loads it by itself".to_owned();
+        }
         ([], true) => return "nothing: the service is not running".to_owned(),
         (_, true) => "nothing: the service picks up new files by itself".to_owned(),
         (_, false) => commands.join(", then "),

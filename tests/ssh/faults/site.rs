@@ -180,7 +180,7 @@ impl Site {
         let mut request = self.request();
         if self.is_new() {
             for file in &mut request.files {
-                file.before = Some(file.after);
+                file.before = file.after;
                 file.content = Content::Keep;
             }
         }

@@ -29,7 +29,7 @@ pub(super) fn files(looked: &Looked, entry: Option<&Entry>, wanted: &Wanted<'_>)
         facts.generations = earlier
             .map(|before| Generation {
                 id: before.id.clone(),
-                sha256: digest(&before.entry),
+                sha256: Some(digest(&before.entry)),
                 certificates: if is_key { Vec::new() } else { served(looked, &before.entry) },
             })
             .collect();
@@ -73,7 +73,7 @@ fn digest(
     looked: &Looked,
     entry: &Entry,
     is_key: bool,
-    wanted: Fingerprint,
+    wanted: Option<Fingerprint>,
     material: &Material,
 ) -> Fingerprint {
     let held = fingerprints(looked, entry);
@@ -90,7 +90,7 @@ fn digest(
                     && held.get(1) == chain.first())
         }
     };
-    if same { wanted } else { other(&held, is_key) }
+    wanted.filter(|_| same).unwrap_or_else(|| other(&held, is_key))
 }
 
 /// A digest for what is something else than wanted.

@@ -97,7 +97,7 @@ fn view(target: &Windows, job: &Job, seen: &Seen, looks: Vec<Look>) -> Result<Ho
     let bundle = bundle(job);
     let done = bundle.is_some_and(|bundle| is_done(target, seen, &bundle));
     let files = desired.files.iter();
-    let files = files.map(|want| a_value(&want.path, seen, Some(want.digest).filter(|_| done)));
+    let files = files.map(|want| a_value(&want.path, seen, want.digest.filter(|_| done)));
     let kept = desired.kept_keys.iter().map(|kept| a_value(&kept.path, seen, None));
     facts.files = files.chain(kept).collect();
     HostView::read(desired, facts, looks).map_err(|why| why.to_string())
