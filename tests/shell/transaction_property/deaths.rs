@@ -97,8 +97,8 @@ pub fn faulty(from: &str, to: &str) -> Programs {
 pub const FAULTS: [(&str, &str, &str); 7] = [
     (
         "it forgets to restore the key",
-        "elif [ \"$undo_now\" = \"$undo_after\" ]; then undo_back=\"$undo_back $i\"\n",
-        "elif [ \"$undo_now\" = \"$undo_after\" ]; then [ \"${undo_live##*/}\" = key.pem ] || undo_back=\"$undo_back $i\"\n",
+        "elif [ \"$undo_now\" = \"$undo_after\" ] && ! is_gone; then undo_back=\"$undo_back $i\"\n",
+        "elif [ \"$undo_now\" = \"$undo_after\" ] && ! is_gone; then [ \"${undo_live##*/}\" = key.pem ] || undo_back=\"$undo_back $i\"\n",
     ),
     ("it renames before the journal is armed", "{ echo armed >>\"$journal\"; }", "{ :; }"),
     (

@@ -9,8 +9,10 @@ self=${s-}
 #
 #   PROGRAM PID START SECONDS FLUSH JOURNAL RUN NOTE FILE
 # In the file a line with other seconds, a number to tell it from the one before, and perhaps what is waited for. It
-# signals more than once: ksh93 loses one that comes just before a wait.
+# signals more than once: ksh93 loses one that comes just before a wait. Where the end of a login ends all that it has
+# started (logind), TERM comes when the program has just died: the guard is needed then.
 guard_text='case ${KSH_VERSION-} in *93*) trap : HUP PIPE;; *) trap "" HUP PIPE;; esac
+trap : INT TERM
 set -f
 s=$1 pid=$2 start=$3 left=$4 flush=$5 dir=${6%/*} tx=${6##*/j.} file=$9 told= late=
 lives() {

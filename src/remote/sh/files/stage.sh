@@ -108,14 +108,23 @@ n in to { print >to[n] }
 END { if (NR == 0) exit 3; if (n in to) exit 1 }'
 stage_bodies() {
   [ $n_files -gt 16 ] && [ $bodies -le 33554432 ] || return 1
-  i=0
-  while [ $i -lt $n_files ]; do get file_rest $i; case $v in *" text "*) ;; *) return 1;; esac; i=$((i+1)); done
-  eval "set -- $stage_words"
+  stage_body_words= j=0
+  while [ $j -lt $n_dirs ]; do
+    files_of $j
+    while [ $i -lt $end ]; do is_gone || stage_body || return 1; i=$((i+1)); done
+    j=$((j+1))
+  done
+  eval "set -- $stage_body_words"
   dd bs=$bodies count=1 iflag=fullblock <&3 2>/dev/null | awk "$stage_awk" "$@" >/dev/null 2>"$work.err"
   v=$? stage_to=$1 i=
   step written_all
   [ $v != 3 ] || return 1
   [ $v = 0 ] || stage_unwritten
+}
+
+stage_body() {
+  get file_rest $i; case $v in *" text "*) ;; *) return 1;; esac
+  stage_body_words="$stage_body_words \"\$dir_$j/.certroll-\$tx.new/\$file_name_$i\""
 }
 
 stage_contents() {
