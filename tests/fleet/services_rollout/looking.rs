@@ -184,8 +184,7 @@ fn a_server_that_no_handshake_can_judge_is_left_alone_and_told_why() {
     let Some(host) = host(&[&NGINX]) else { return };
     host.sh("sed -i 's/listen 443 ssl.*/&\\n ssl_protocols TLSv1.2; ssl_ciphers AES256-GCM-SHA384;/' /etc/nginx/sites-enabled/fleet.conf
          nginx -s quit; while pgrep -x nginx; do sleep 0.05; done; nginx");
-    host.fleet().fleet(&["put", host.name, "nginx", "gen3-rsa"]);
-    host.sh("nginx -s reload");
+    host.give(&NGINX, "gen3-rsa");
     let before = host.state(&NGINX);
     let ran = host.apply(&Task::of(&NGINX, "gen2"), "failed");
     assert_eq!(step(&ran, &host), "verify", "{ran}");
@@ -197,8 +196,7 @@ fn a_server_that_no_handshake_can_judge_is_left_alone_and_told_why() {
 #[test]
 fn a_default_virtual_host_is_named_in_the_plan() {
     let Some(host) = host(&[&NGINX]) else { return };
-    host.fleet().fleet(&["put", host.name, "nginx", "wrong-name"]);
-    host.sh("nginx -s reload");
+    host.give(&NGINX, "wrong-name");
     let task =
         Task::at(&NGINX, "gen2", "cert: /etc/nginx/certs/new.pem, key: /etc/nginx/certs/new.key");
     let plan = host.run("plan", &[task], &[]);
