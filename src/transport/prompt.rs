@@ -22,7 +22,9 @@ impl Prompt {
                 let text = line.trim_ascii_end();
                 // The second is the full-width colon of East Asian translations.
                 let asks = [":", "\u{ff1a}"].iter().any(|end| text.ends_with(end.as_bytes()));
-                asks.then_some(line)
+                // The beginning of a message, which su writes in pieces.
+                let speaks = [&b"su:"[..], b"su-rs:"].contains(&text);
+                (asks && !speaks).then_some(line)
             }
         }
     }
@@ -65,6 +67,7 @@ mod tests {
         assert_eq!(Prompt::Colon.question(b"noise:\nPassword: "), Some(&b"Password: "[..]));
         assert_eq!(Prompt::Colon.question("密码：".as_bytes()), Some("密码：".as_bytes()));
         assert_eq!(Prompt::Colon.question(b"Password: \nsu: no"), None);
+        assert_eq!(Prompt::Colon.question(b"Password: \nsu: "), None, "and then more");
         assert_eq!(Prompt::Colon.question(b""), None);
     }
 
