@@ -268,9 +268,9 @@ aside "tests on real hosts" beside fleet $((4 * cores))
 aside "tests with SSH servers, shells and tools" on_servers
 aside "crash tests" beside shell-crash "$cores" transaction_crash:: transaction_property::
 if command -v shellcheck >/dev/null; then
-    phase "the program on the host" shellcheck src/remote/sh/*.sh src/remote/sh/*/*.sh
+    phase "the programs on hosts" shellcheck src/remote/sh/*.sh src/remote/sh/*/*.sh src/bigip/device.sh
 else
-    leave_out "shellcheck is not installed: the program on the host is not checked"
+    leave_out "shellcheck is not installed: the programs on hosts are not checked"
 fi
 if command -v cargo-deny >/dev/null; then
     phase "dependencies" cargo deny --config .deny.toml --offline check bans licenses sources

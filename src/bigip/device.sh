@@ -1,6 +1,6 @@
 # Runs on the device, in its shell. Orders come as lines `name value` on standard input, up to `go`; answers are
 # lines `@kind BASE64`. What tmsh says is judged by its words: its exit code is 0 for errors too.
-# shellcheck disable=SC2034 # orders are read by their names
+# shellcheck shell=sh disable=SC2034 # orders are read by their names
 umask 077
 LC_ALL=C
 export LC_ALL
@@ -127,7 +127,15 @@ undo() { # all as before, the reference first; $outcome is old, foreign or stuck
 back() { # back KIND WORDS: undoes, and tells that as the answer; what is stuck is left to the job
     said=$words
     undo
-    if [ "$outcome" = stuck ]; then : >"$now/stuck"; else forget; fi
+    if [ "$outcome" = stuck ]; then
+        # Also where it was confirmed already, and could not be saved: the job has ended then.
+        mkdir -p "$now/verdict"
+        echo undone >"$now/verdict/word"
+        : >"$now/stuck"
+        is_alive || start_job
+    else
+        forget
+    fi
     printf '%s\n%s\n%s\n' "$outcome" "$2" "$said" | say "$1"
     exit 0
 }
@@ -187,7 +195,7 @@ begin() {
     echo $(($(seconds) + lease)) >"$now/until"
     printf '%s' "$program" | base64 -d >"$now/program"
     printf 'verb job\ndir %s\ngo\n' "$dir" >"$now/job"
-    setsid sh "$now/program" <"$now/job" >/dev/null 2>&1 &
+    start_job
     tries=0
     until [ -e "$now/pid" ]; do
         tries=$((tries + 1))
@@ -228,6 +236,10 @@ keep_orders() {
 ours() { # the transaction that is under way is the one that is meant
     [ "$(cat "$now/id" 2>/dev/null)" = "$id" ] || fail gone "$(tail -n 1 "$dir/history" 2>/dev/null)"
     load
+}
+
+start_job() {
+    setsid sh "$now/program" <"$now/job" >/dev/null 2>&1 &
 }
 
 job() {

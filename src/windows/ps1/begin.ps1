@@ -10,20 +10,18 @@ Send-Reply (Invoke-Alone {
     if ($old.thumbprint -ne $request.old.thumbprint -or $old.rest -cne $request.old.rest) { throw 'stale|' }
     if (-not $old.store) { $old.store = 'My' }
 
-    # A directory that only SYSTEM and Administrators may read or write, and that nobody else made.
-    $system = New-Object Security.Principal.SecurityIdentifier('S-1-5-18')
-    $admins = New-Object Security.Principal.SecurityIdentifier('S-1-5-32-544')
-    if (-not (Test-Path -LiteralPath $dir)) { [void][IO.Directory]::CreateDirectory($dir) }
-    elseif (@($system, $admins) -notcontains (Get-Acl -LiteralPath $dir).GetOwner([Security.Principal.SecurityIdentifier])) {
-        throw ('failed|' + $dir + ' belongs to somebody who is neither SYSTEM nor Administrators')
-    }
+    # A directory that only SYSTEM and Administrators may read or write, from its first moment on.
     $acl = New-Object Security.AccessControl.DirectorySecurity
     $acl.SetOwner($admins)
     $acl.SetAccessRuleProtection($true, $false)
     foreach ($sid in $system, $admins) {
         $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule($sid, 'FullControl', 'ContainerInherit,ObjectInherit', 'None', 'Allow')))
     }
+    [void][IO.Directory]::CreateDirectory($dir, $acl)
+    Confirm-Directory
     Set-Acl -LiteralPath $dir -AclObject $acl
+    # A file of before keeps its own rules.
+    if (Test-Path -LiteralPath $undoFile) { [IO.File]::Delete($undoFile) }
 
     $journal = @{
         id = $request.id; by = $request.by; state = 'staging'; use = $request.use; old = $old

@@ -38,7 +38,19 @@ function Invoke-Alone([scriptblock]$work) {
     }
 }
 
+$system = New-Object Security.Principal.SecurityIdentifier('S-1-5-18')
+$admins = New-Object Security.Principal.SecurityIdentifier('S-1-5-32-544')
+
+# Everybody may make directories in ProgramData: what lies in one that somebody else has made is not believed.
+function Confirm-Directory {
+    $owner = (Get-Acl -LiteralPath $dir).GetOwner([Security.Principal.SecurityIdentifier])
+    if (@($system, $admins) -notcontains $owner) {
+        throw ('failed|' + $dir + ' belongs to somebody who is neither SYSTEM nor Administrators')
+    }
+}
+
 function Read-Journal {
+    if (Test-Path -LiteralPath $dir) { Confirm-Directory }
     if (Test-Path -LiteralPath $journalFile) { ConvertFrom-Json ([IO.File]::ReadAllText($journalFile)) }
 }
 
