@@ -1,4 +1,4 @@
-//! How often a log-in waits for the server: counted, not timed.
+//! How often a controller waits for its host, over a link that delays: counted, not timed.
 
 use super::{connector, output};
 use crate::common::sshd::Sshd;
@@ -12,76 +12,110 @@ use certroll::testing::transport::{Launch, Target};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-/// What the client sends after it has heard from the server is another turn.
+/// From the controller to the host, or back.
+const DELAY: Duration = Duration::from_millis(50);
+
+/// How deep the conversation is: what the controller sends is one deeper than the deepest that it has heard, and what
+/// the host sends is as deep as the deepest that has reached it. So what the controller has heard in the end is as deep as
+/// the round trips that it had to wait for, one after another, whatever was under way at the same time.
 #[derive(Default)]
-struct Turns {
-    count: AtomicUsize,
-    heard: AtomicBool,
+struct Depth {
+    heard_by_controller: AtomicUsize,
+    reached_host: AtomicUsize,
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: impl Fn()) {
-    let mut bytes = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        seen();
-        if to.write_all(&bytes[..count]).await.is_err() {
-            break;
-        }
+impl Depth {
+    fn turns(&self) -> usize {
+        self.heard_by_controller.load(Ordering::SeqCst)
     }
 }
 
-/// A way to `port` on which turns are counted.
-async fn counted(port: u16) -> (u16, Arc<Turns>) {
+/// One direction: each piece gets its depth when it is sent, and arrives [`DELAY`] later.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    depth: impl Fn() -> usize,
+    arrived: &AtomicUsize,
+) {
+    let (line, mut under_way) = mpsc::unbounded_channel();
+    let send = async move {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            let piece = (Instant::now() + DELAY, depth(), bytes[..count].to_vec());
+            if line.send(piece).is_err() {
+                break;
+            }
+        }
+    };
+    let receive = async move {
+        while let Some((arrival, depth, bytes)) = under_way.recv().await {
+            sleep_until(arrival).await;
+            arrived.fetch_max(depth, Ordering::SeqCst);
+            if to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(send, receive);
+}
+
+/// A way to `port` on which every piece takes [`DELAY`], and what it tells of turns. The connection itself, which TCP
+/// takes a turn for, is not counted.
+async fn delayed(port: u16) -> (u16, Arc<Depth>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near_port = listener.local_addr().unwrap().port();
-    let turns = Arc::new(Turns::default());
-    turns.heard.store(true, Ordering::SeqCst);
-    let counting = turns.clone();
+    let depth = Arc::new(Depth::default());
+    let counting = depth.clone();
     tokio::spawn(async move {
         let (near, _) = listener.accept().await.unwrap();
         let far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let ((near_read, near_write), (far_read, far_write)) =
             (near.into_split(), far.into_split());
-        let asks = || {
-            if counting.heard.swap(false, Ordering::SeqCst) {
-                counting.count.fetch_add(1, Ordering::SeqCst);
-            }
-        };
-        let answers = || counting.heard.store(true, Ordering::SeqCst);
-        tokio::join!(pass(near_read, far_write, asks), pass(far_read, near_write, answers));
+        let asks = || counting.heard_by_controller.load(Ordering::SeqCst) + 1;
+        let answers = || counting.reached_host.load(Ordering::SeqCst);
+        tokio::join!(
+            pass(near_read, far_write, asks, &counting.reached_host),
+            pass(far_read, near_write, answers, &counting.heard_by_controller)
+        );
     });
-    (near_port, turns)
+    (near_port, depth)
 }
 
-/// The library asks whether a key would do before it signs with it, and for the service before that. A turn
-/// more of ours would show here; one is allowed for what the server says unasked.
+/// The library asks for the service, then whether a key would do, and only then signs with it. A turn of ours beside
+/// these would show here.
 #[tokio::test]
 async fn a_log_in_and_a_program_take_no_turn_more_than_the_library_needs() {
     let dir = tempfile::tempdir().unwrap();
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
-    let (port, turns) = counted(sshd.port).await;
+    let (port, depth) = delayed(sshd.port).await;
     let alias = Some(format!("[127.0.0.1]:{}", sshd.port));
     let target = Target { port, host_key_alias: alias, ..sshd.target_with_key("alice") };
     let session = connector().connect(&target).await.unwrap();
-    let log_in = turns.count.load(Ordering::SeqCst);
+    let log_in = depth.turns();
     output(&session, &Launch::new("id -un", "")).await;
-    let all = turns.count.load(Ordering::SeqCst);
-    // Name, KEXINIT, key, service, query, signature; then channel and program.
-    assert!(log_in <= 7, "{log_in} turns for the log-in");
+    let all = depth.turns();
+    // Names and the host's KEXINIT, which it sends unasked; ours and the key exchange; service, query, signature.
+    assert_eq!(log_in, 5, "turns for the log-in");
+    // Channel, command, and what it said.
     assert!(all - log_in <= 3, "{} turns for the program", all - log_in);
 }
 
-/// The host is read, and the same shell goes on as the transaction: no second channel is opened for it. It waits for the
-/// host for the facts, for `staged` (the files go with the request), and for each of the two verdicts.
+/// The host is read, and the same shell goes on as the transaction: no second channel is opened for it. The controller waits
+/// for the facts, for `staged` (the files go with the request), and for each of the two verdicts: eleven turns in all
+/// after TCP.
 #[tokio::test]
 async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
     let dir = tempfile::tempdir().unwrap();
     let Some(sshd) = Sshd::start(dir.path(), "host", "") else { return };
-    let (port, turns) = counted(sshd.port).await;
+    let (port, depth) = delayed(sshd.port).await;
     let alias = Some(format!("[127.0.0.1]:{}", sshd.port));
     let target = Target { port, host_key_alias: alias, ..sshd.target_with_key("alice") };
     let site = tempfile::tempdir_in("/tmp").unwrap();
@@ -105,7 +139,7 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
         }
     };
     let session = connector().connect(&target).await.unwrap();
-    let log_in = turns.count.load(Ordering::SeqCst);
+    let log_in = depth.turns();
     let process = session.start(&launch(None)).await.unwrap();
     let inspection = Inspection {
         variants: vec![InspectionVariant {
@@ -117,9 +151,9 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
     };
     let (facts, shell) = inspect_in(process.into(), &inspection).await.unwrap();
     assert_eq!(facts.files.len(), 2);
-    let read = turns.count.load(Ordering::SeqCst);
+    let read = depth.turns();
     let request = TransactionRequest {
-        id: TransactionId::new(std::time::Duration::from_secs(1_700_000_000)),
+        id: TransactionId::new(Duration::from_secs(1_700_000_000)),
         holder: "turns".to_owned(),
         directories: Vec::new(),
         files: vec![file("cert.pem", FileRole::Certificate), file("key.pem", FileRole::Key)],
@@ -133,15 +167,15 @@ async fn a_rollout_takes_one_channel_and_one_turn_for_each_answer() {
         dirs: Some(dirs),
     };
     let (mut transaction, _) = Transaction::begin(shell, request).await.unwrap();
-    let staged = turns.count.load(Ordering::SeqCst);
+    let staged = depth.turns();
     transaction.commit().await.unwrap();
     transaction.confirm().await.unwrap();
-    let all = turns.count.load(Ordering::SeqCst);
+    let all = depth.turns();
     assert_eq!(std::fs::read(site.path().join("key.pem")).unwrap(), b"key.pem\n");
     assert_eq!(sshd.log().matches("Starting session: command").count(), 1);
-    // Channel and program; request and bodies; commit and confirm. One more each is allowed for a window that the library
-    // opens further, for which nobody waits.
-    assert!(read - log_in <= 4, "{} turns to read the host", read - log_in);
-    assert!(staged - read <= 2, "{} turns to stage", staged - read);
-    assert!(all - staged <= 3, "{} turns for the verdicts", all - staged);
+    // Channel, command, and what was found.
+    assert_eq!(read - log_in, 3, "turns to read the host");
+    assert_eq!(staged - read, 1, "turns to stage");
+    assert_eq!(all - staged, 2, "turns for the verdicts");
+    assert_eq!(all, 11, "turns after TCP");
 }
