@@ -2,10 +2,11 @@
 //! Ansible, where it is installed) that do the same: `cargo bench --bench rollout [HOSTS [CERTIFICATES [RUNS]]]`, as root.
 //!
 //! Controller and hosts share this machine's processors, so walls of many hosts are mostly the hosts' own
-//! work; controller CPU, memory, bytes and counts are not. Then what one transaction costs its host, a host with many
-//! certificates, the rollout with 40 ms of latency, and what a container costs. Without `--bench` it makes one small
+//! work; controller CPU, memory, bytes and counts are not. Then what a host costs that has nothing to do, what one transaction
+//! costs, a host with many certificates, the rollout with 40 ms of latency, and what a container costs. Without `--bench` it makes one small
 //! round, to see that it works. `CERTROLL_BENCH_BESIDE='NAME=PROGRAM'`: another build of certroll, as one more contender.
 
+mod again;
 #[path = "../../common/mod.rs"]
 mod common;
 mod host_cost;
@@ -39,6 +40,7 @@ fn main() -> io::Result<()> {
     let Some(fleet) = Fleet::up(hosts, &["nginx"]) else { return Ok(()) };
     let directory = tempfile::tempdir()?;
     rollouts(&fleet, directory.path(), hosts, runs, None)?;
+    again::nothing_to_do(&fleet, directory.path(), hosts, runs)?;
     one_transaction(&fleet, directory.path())?;
     many_certificates(&fleet, directory.path(), certificates)?;
     match Far::from(&fleet, directory.path(), RTT_MS)? {
