@@ -16,7 +16,7 @@ const EXIT_STATUS: &[(&str, &str)] = &[
         "The run could not go on: wrong usage, or files that cannot be used. No host was changed.",
     ),
     ("2", "Some host failed, was rolled back, was not restored, or its state is unknown."),
-    ("3", "With --exit-code: changes are pending, or something wants attention."),
+    ("3", "With --exit-code: changes are pending, or something needs attention."),
     ("4", "Some host was unreachable, and none failed."),
     ("6", "Some hosts failed and others were unreachable."),
     ("130", "The operator interrupted the run."),

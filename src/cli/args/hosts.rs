@@ -63,7 +63,7 @@ pub(in crate::cli) struct DiscoverArgs {
 }
 
 impl DiscoverArgs {
-    /// Days left below which a certificate wants attention.
+    /// Days left below which a certificate needs attention.
     pub(in crate::cli) fn days(&self) -> i64 {
         self.expiring.unwrap_or(crate::engine::USUAL_DAYS)
     }
@@ -75,13 +75,13 @@ pub(in crate::cli) struct InitArgs {
     /// Host pattern
     #[arg(default_value = "all")]
     pub pattern: String,
-    /// A new directory for the playbook and the certificates that it names; without it, it is asked for on a terminal
+    /// A new directory for the playbook and the certificates that it names; without it, certroll asks on a terminal
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Only what this service reads; repeatable. Without it, it is asked on a terminal where several are found
+    /// Only what this service reads; repeatable. Without it, certroll asks on a terminal if there are several
     #[arg(long = "service", value_name = "NAME")]
     pub services: Vec<String>,
-    /// Ask nothing: the default counts where no flag answers
+    /// Ask nothing: take the default wherever no flag answers
     #[arg(short = 'y', long)]
     pub yes: bool,
     #[command(flatten)]

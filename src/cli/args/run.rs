@@ -30,7 +30,7 @@ pub(in crate::cli) struct RunArgs {
     /// How many hosts to work on at the same time [default: 50]
     #[arg(short = 'f', long, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: Option<u16>,
-    /// Show old and new certificates in full
+    /// Show old and new certificates in full, and the changed lines of other files
     #[arg(short = 'D', long)]
     pub diff: bool,
     /// Print the hosts of each play and exit
