@@ -1,6 +1,6 @@
 """What was measured as pages: docs/reload-semantics.md, a page for each service, the table in docs/services.md.
 
-Of a service's page the block between `<!-- profile NAME -->` and `<!-- end -->` is the profile's, and tests/pure/service_pages.rs
+Of a service's page the block between `<!-- profile NAME -->` and `<!-- end -->` is the profile's, and tests/pure/service_pages
 writes it; all else is written here. A page without the line `<!-- measured -->` was written by hand and is left alone.
 """
 

@@ -15,7 +15,7 @@ fn showing_a_profile_tells_what_matters() {
       modes         cert 0644, key 0600, directory 0755
       key read by   root
       commit order  key, cert
-      validate      postfix check
+      validate      postconf -M
                     over the live configuration
                     covers: configuration
                     posttls-finger -c -T 2 -l may -k '{cert}' -K '{key}' '[127.0.0.1]:1'

@@ -2,6 +2,8 @@
 //! ports is what the profile says. `CERTROLL_BLESS=1` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod started;
+
 use certroll::testing::host::Family;
 use certroll::testing::services::{
     ByFamily, CommandSpec, ExitCode, KeyPlace, Owners, Paths, Profile, Profiles, Reload,
@@ -103,16 +105,14 @@ fn command(spec: &CommandSpec) -> String {
     found.join("<br>")
 }
 
-/// What an `apply` starts of the service before anything live changes, where mount namespaces can be had; and why.
-fn started(profile: &Profile) -> String {
+/// When an `apply` runs the checks before anything live changes, where mount namespaces can be had.
+fn when_checked(profile: &Profile) -> String {
     // It sees the live files alone.
     let is_blind = |via: &str| via.ends_with("live configuration");
     let blind: Vec<bool> =
         profile.validate.iter().map(|step| is_blind(step.via.describe())).collect();
     let checks = if blind.len() > 1 { "each check once" } else { "the check, once" };
-    if blind.is_empty() {
-        "nothing".to_owned()
-    } else if blind.iter().all(|blind| *blind) {
+    if blind.iter().all(|blind| *blind) {
         format!(
             "{checks}, on the untouched host, because it sees no staged file; once more after the switch"
         )
@@ -147,15 +147,17 @@ fn table(profile: &Profile) -> String {
     for check in checks {
         row("", &check);
     }
-    row("started before the switch", &started(profile));
     let covers: Vec<&str> =
         profile.covers().into_iter().map(certroll::testing::services::Covers::describe).collect();
     row(
         "which covers",
         if covers.is_empty() { "nothing".to_owned() } else { covers.join(", ") }.as_str(),
     );
+    for (name, value) in started::rows(profile, &when_checked(profile)) {
+        row(name, &value);
+    }
     if let Some(import) = &profile.import {
-        row(&format!("taken up into {}", import.store), &command(&import.command));
+        row(&format!("imported into {}", import.store), &command(&import.command));
         let export = import.export.as_ref().map(command);
         row(
             "exported first, where the spool is empty",
