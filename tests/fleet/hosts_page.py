@@ -34,7 +34,7 @@ What certroll was tested on, and with which versions. `tests/run.sh --releases a
 
 Each kind of host runs these tests, with nginx: {stories}. On Debian 13 and sid, every
 service below is also renewed with each type of key, left alone by a second run, and restored after a failure, and so are Traefik and
-Envoy; and what a reload costs those who are connected is as the profiles say it. On Debian 12 the whole test suite does that. Where all tools are BusyBox's or toybox's, a file's extended user attributes
+Envoy; and what a reload costs those who are connected is compared with the profiles. On Debian 12 the whole test suite does that. Where all tools are BusyBox's or toybox's, a file's extended user attributes
 are not kept, because they have no tool that copies them.
 
 Log-ins are compared with each release's own `ssh`, at its own `sshd`, and the program on the host is killed at every step in

@@ -84,7 +84,7 @@ def check(one):
     if found is None:
         return "none"
     refused = [name for name, said in found.items() if said == "refused"]
-    return sentence(MATERIAL[name].removeprefix("a ").removeprefix("an ") for name in refused) if refused else "nothing of them"
+    return sentence(MATERIAL[name].removeprefix("a ").removeprefix("an ") for name in refused) if refused else "nothing"
 
 
 def seconds(took):
@@ -98,19 +98,19 @@ def semantics(found):
         "",
         "Every line was measured on the real program, installed from Debian, with a small configuration, in namespaces of its own:",
         "`tests/measure/measure NAME` does it again (as root, with debootstrap), `tests/measure/measure --page` writes this page. None of",
-        "it is copied from manuals. What surprises: **most checks read no certificate, most reloads end with 0 whatever they loaded,",
-        "and only a handshake tells.**",
+        "it is copied from manuals. The surprise: **most checks read no certificate, most reloads end with 0 whatever they loaded,",
+        "and only a handshake shows it.**",
         "",
         "How to read it:",
         "",
         "- *its check refuses*: the service's own check of its configuration, with the bad files in place. No check at all is *none*.",
         "- *reload*: a new connection is shown the new certificate; *restart* where nothing less helps; *by itself* where new files are",
-        "  served without being told (within eight seconds). What else was tried in vain stands behind.",
-        "- *open connection*: an idle TLS connection, nobody logged in, eight seconds later.",
+        "  served without being told (within eight seconds). What was tried in vain follows in brackets.",
+        "- *open connection*: what became of an idle TLS connection, without a log-in, after eight seconds.",
         "- *bad pair*: what new connections get four seconds after a reload with files that cannot work, and the exit code of the reload.",
         "  *old* is the old certificate: nothing is lost. Then what brings it back once good files are there.",
-        "- *key of root alone*: a key file of mode 0600, root's: whether it starts with it, and whether a reload takes it.",
-        "- *EC → RSA*: what clients get that take ECDSA alone after a change to an RSA key: *both* means that the old certificate is still",
+        "- *key of root alone*: a key file that only root can read (0600): whether the service starts with it, and whether a reload accepts it.",
+        "- *EC → RSA*: what clients that accept only ECDSA get after a change to an RSA key: *both* means that the old certificate is still",
         "  shown to them, beside the new one.",
         "",
     ]
@@ -134,11 +134,11 @@ def semantics(found):
         "as Debian builds it; OpenSMTPD 6.8.0p2 of Debian 12, which shows a certificate and finishes no handshake, with EC and RSA keys alike",
         "(`SSL routines::EVP lib` in its log; that of Debian 13 does).",
         "",
-        "CoreDNS, Grafana, Webmin and Asterisk: neither Debian 12 nor Debian 13 has a package of theirs, nor Debian 12 one of Pound or Valkey.",
+        "CoreDNS, Grafana, Webmin and Asterisk: neither Debian 12 nor Debian 13 has packages of them. Debian 12 has none of Pound and Valkey either.",
         "",
-        "OpenVPN and strongSwan are measured and have no profile: what they show is inside of their own protocols, so no handshake from outside can",
-        "prove a rollout. For OpenVPN the table says what its own client is shown; for strongSwan, which shows nothing to those who do not log in,",
-        "which certificate with a key it says to have loaded. A task with `service: files`, their reload, `verify: false` and a check of its own rolls them out.",
+        "OpenVPN and strongSwan are measured and have no profile: they show their certificates inside their own protocols, so no handshake from outside can",
+        "prove a rollout. For OpenVPN the table says what its own client is shown; for strongSwan, which shows nothing before a log-in,",
+        "which certificate with a key it says it has loaded. A task with `service: files`, their reload, `verify: false` and a check of its own rolls them out.",
         "",
     ]
     return "\n".join(lines)

@@ -26,7 +26,7 @@ const STORIES: [(&str, Story); 7] = [
     ("another certificate is seen", stories::wrong_verify),
     ("thirty pairs at once", stories::thirty_pairs),
     ("the controller dies in a reload", stories::killed_in_a_reload),
-    ("accounts that cannot be become, by name", stories::become_refused),
+    ("an account that `become` may not use is named", stories::become_refused),
 ];
 
 /// Every service of a release: renewed with each type of key, a second run quiet; old bytes after a failure.
