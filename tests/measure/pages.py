@@ -103,7 +103,7 @@ def semantics(found):
         "",
         "How to read it:",
         "",
-        "- *its check refuses*: the service's own check of its configuration, with the bad files in place. No check at all is *none*.",
+        "- *its check refuses*: the service's own check of its configuration, with the bad files in place. No check at all is *none*; one that accepts all of them refuses *nothing*.",
         "- *reload*: a new connection is shown the new certificate; *restart* where nothing less helps; *by itself* where new files are",
         "  served without being told (within eight seconds). What was tried in vain follows in brackets.",
         "- *open connection*: what became of an idle TLS connection, without a log-in, after eight seconds.",
