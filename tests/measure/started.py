@@ -1,7 +1,7 @@
 """What a profile has a host start before anything live changes: its check, the question which files the configuration names,
 the question what is loaded, the export of what a store has. Each runs once under strace, on the real program, while the
-service runs; processes are counted, threads are not. What certroll starts around them is counted elsewhere
-(tests/shell/transaction/budget.rs), and so is nothing that a daemon does when it is asked over a socket.
+service runs; processes are counted, threads are not, nor what a daemon starts that is asked over a socket. What certroll starts
+around them is counted in tests/shell/transaction/budget.rs.
 """
 
 import json
