@@ -4,10 +4,11 @@
 //! (falls silent, floods, closes, talks nonsense) ends in a [`RemoteError`] that says during which
 //! step and whether files may have changed.
 
+use super::encode::decode;
 use super::error::RemoteError;
 use super::heartbeat::Heartbeat;
 use super::packed::{BROUGHT, Packed};
-use super::program::{Program, READY, TRANSACTING, Then};
+use super::program::{ANEW, Program, READY, TRANSACTING, Then};
 use crate::model::text::printable;
 use crate::model::{Fingerprint, Step};
 use crate::transport::{Ending, Process, Stdin, Stdout};
@@ -40,6 +41,8 @@ pub(super) struct Conversation {
     booted: bool,
     /// Whether the shell was brought the transaction together with an earlier program.
     brought: bool,
+    /// Whether it has the parts of a packed program in it.
+    packed: bool,
     /// For errors: what is being waited for.
     pub(super) during: Step,
     /// For errors: whether files may have been renamed.
@@ -66,6 +69,7 @@ impl From<Process> for Shell {
             noise: Vec::new(),
             booted: false,
             brought: false,
+            packed: false,
             during: Step::Connect,
             may_have_changed: false,
         })
@@ -109,9 +113,10 @@ impl Conversation {
             ..shell.0
         };
         let is_there = conversation.brought && std::ptr::eq(program, &*TRANSACTING);
-        conversation.brought = false;
         let framed = if is_there { BROUGHT.to_owned() } else { program.framed(then) };
-        conversation.send(format!("{framed}{request}").as_bytes()).await?;
+        let anew = if conversation.packed && !is_there { ANEW } else { "" };
+        (conversation.brought, conversation.packed) = (false, false);
+        conversation.send(format!("{anew}{framed}{request}").as_bytes()).await?;
         Ok(conversation)
     }
 
@@ -125,17 +130,19 @@ impl Conversation {
         during: Step,
         brings_transaction: bool,
     ) -> Result<Self, RemoteError> {
+        let was_packed = shell.0.packed;
         let mut conversation = Self {
             mark: format!("@certroll1 {nonce} ").into_bytes(),
             total: 0,
             during,
             may_have_changed: false,
             brought: brings_transaction,
+            packed: true,
             ..shell.0
         };
-        let mut framed = program.framed(nonce);
-        framed.extend_from_slice(request.as_bytes());
-        conversation.send(&framed).await?;
+        let anew = if was_packed { ANEW } else { "" };
+        let sent = [anew.as_bytes(), &program.framed(nonce), request.as_bytes()].concat();
+        conversation.send(&sent).await?;
         Ok(conversation)
     }
 
@@ -145,7 +152,7 @@ impl Conversation {
         program: &Program,
         request: &str,
     ) -> Result<(), RemoteError> {
-        self.brought = false;
+        (self.brought, self.packed) = (false, false);
         self.send(format!("{}{request}", program.framed(Then::Another)).as_bytes()).await
     }
 
@@ -363,9 +370,14 @@ impl Reply {
         hex::decode(self.find(name).unwrap_or_default()).map_err(|_| self.bad(name))
     }
 
-    /// Bytes in hex as text for people, of which the end is kept.
+    /// What was said, as text for people, of which the end is kept: in hex, or behind a dot as texts travel.
     pub(super) fn words(&self, name: &str) -> Result<String, BadReply> {
-        Ok(printable(&self.bytes(name)?, 4096))
+        let plain = self.find(name).and_then(|text| text.strip_prefix('.'));
+        let bytes = match plain {
+            Some(text) => decode(text).ok_or_else(|| self.bad(name))?,
+            None => self.bytes(name)?,
+        };
+        Ok(printable(&bytes, 4096))
     }
 
     /// Digests with commas between.
@@ -416,7 +428,7 @@ mod tests {
     #[tokio::test]
     async fn noise_and_other_nonces_are_passed_over() {
         let mut host = run(
-            "echo hi; echo @certroll1 X done; echo @certroll1 - boot; echo @certroll1 N ok a=1 b=- c=6869",
+            "echo hi; echo @certroll1 X done; echo @certroll1 - boot; echo @certroll1 N ok a=1 b=- c=6869 d=.hi%040you%012",
         )
         .await;
         let reply = host.next(Duration::ZERO).await.unwrap();
@@ -424,6 +436,7 @@ mod tests {
         assert_eq!(reply.number::<u32>("a").unwrap(), 1);
         assert_eq!(reply.maybe_bool("b").unwrap(), None);
         assert_eq!(reply.words("c").unwrap(), "hi");
+        assert_eq!(reply.words("d").unwrap(), "hi you\n");
         assert_eq!(reply.maybe_bool("c").unwrap_err().into_words(), "'ok' has an invalid 'c'");
     }
 

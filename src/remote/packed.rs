@@ -34,8 +34,13 @@ pub(super) fn reading(all: bool, then_transaction: bool) -> &'static Packed {
     &(if then_transaction { &ROLLING } else { &READING })[usize::from(all)]
 }
 
-/// What the bootstrap reads to run the transaction that was brought.
-pub(super) const BROUGHT: &str = "#script\ns=$t\neval \"$s\"\n#go\n";
+/// What the bootstrap reads to run the transaction that was brought. What it has in common with the inspection is there
+/// already; `s` has all of it, for the guards.
+pub(super) const BROUGHT: &str = "#script\ns=$c$t\neval \"$t\"\n#go\n";
+
+/// As [`NEXT`], where a program's prelude has moved the input.
+const FROM_THREE: &str =
+    "while IFS= read -r l<&3;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;";
 
 /// Shell text in gzip's format.
 #[derive(Debug)]
@@ -53,15 +58,18 @@ impl Packed {
     /// What the bootstrap reads. That all of it came, gzip tells, by its checksum. Shells take a text apart at a character in time that grows with its length, and at a
     /// pattern in time that grows with its square (dash: two seconds for this one).
     ///
+    /// What both programs begin with is read once, by the shell that stays: it defines functions and makes the environment
+    /// that they need. A program other than the transaction begins [anew](super::program::ANEW) after that.
+    ///
     /// What could not be read or unpacked is passed over: the next program begins at `#script`.
     pub(super) fn framed(&self, nonce: &str) -> Vec<u8> {
         let length = self.0.len();
         let head = format!(
             "#script\n\
              if s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null|gzip -dc 2>/dev/null)&&[ -n \"$s\" ];then\n\
-             set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$2$1;t=$2${{3-}};set --;{APART};\n\
-             else echo;echo \"@certroll1 {nonce} {PLAIN}\";fi\n\
-             s=;{NEXT}eval \"$s\"\n#go\n"
+             set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$1;c=$2;t=${{3-}};set --;eval \"$c\";{APART};s=;{FROM_THREE}\n\
+             else echo;echo \"@certroll1 {nonce} {PLAIN}\";s=;{NEXT}\nfi\n\
+             eval \"$s\"\n#go\n"
         );
         [head.as_bytes(), &self.0].concat()
     }
@@ -87,7 +95,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::{BOOTSTRAP, INSPECTING, Program, TRANSACTING, Then};
+    use super::super::program::{ANEW, BOOTSTRAP, INSPECTING, Program, TRANSACTING, Then};
     use super::*;
     use std::io::Write;
     use std::path::Path;
@@ -184,6 +192,7 @@ mod tests {
                     input.extend_from_slice(go.as_bytes());
                 }
                 let next = format!("{}request\n", Program::new(&[second]).framed(Then::End));
+                input.extend_from_slice(if *unpacks { ANEW.as_bytes() } else { b"" });
                 input.extend_from_slice(next.as_bytes());
                 let Some(said) = said(shell, path, &input) else { continue };
                 assert_eq!(said.contains("@certroll1 N plain\n"), !unpacks, "{shell:?}: {said}");

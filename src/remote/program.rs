@@ -20,6 +20,14 @@ pub const BOOTSTRAP: &str = concat!(
 pub(super) const NEXT: &str =
     "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;";
 
+/// The bootstrap's loop in a new shell in the place of one that has a program's parts in it already: the next finds nothing of
+/// them.
+pub(super) const ANEW: &str = concat!(
+    "#script\numask \"$mask\"\nexec sh -c 'n=$(echo;echo x);n=${n%x};s=;",
+    "while IFS= read -r l;do case $l in \"#go\")break;;\"#script\")s=;;*)s=$s$l$n;;esac;done;",
+    "eval \"$s\"' certroll <&3 3<&-\n#go\n"
+);
+
 /// Runs the text in `s` in a process of its own: variables, functions, traps, directory and descriptors go with it. ksh93
 /// makes none for a subshell until that changes a limit. Nobody waits for an answer of one that broke off.
 pub(super) const APART: &str =
