@@ -59,9 +59,7 @@ flush_run() {
   trap on_late_flush USR2
   "$@" </dev/null 3<&- &
   flush_pid=$!
-  # It goes with the journal.
-  v=0; [ ! -e "$journal" ] || guard_lives
-  if [ $v = 1 ]; then guard_tell $flush_limit flush; else flush_timer_start; fi
+  if guard_is_there; then guard_tell $flush_limit flush; else flush_timer_start; fi
   flush_seen=-1
   while [ $flush_seen != $caught ] && [ $flush_late = 0 ]; do flush_seen=$caught; wait $flush_pid 2>/dev/null; rc=$?; done
   if [ -n "$flush_timer" ]; then kill -s USR1 $flush_timer 2>/dev/null

@@ -196,6 +196,10 @@ start_time() {
   else v=$(ps -o lstart= -p "$1" 2>/dev/null | tr -dc 0-9A-Za-z); fi
 }
 
+# Whether a process lives. A zombie has no program any more. That of somebody else's may not be shown to us: then its
+# times tell, which takes a system call per byte.
+alive() { [ -e "/proc/$1/exe" ] || { start_time "$1"; [ -n "$v" ]; }; }
+
 # Where journals and locks are, unless the request named other places.
 places() {
   if [ "$uid" = 0 ]; then

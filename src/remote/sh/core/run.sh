@@ -46,7 +46,9 @@ too_loud() { [ -f "$1" ] && [ -s "$1" ] && size "$1" && [ "$v" -gt 1048576 ]; }
 
 # PID SECONDS -> rc, and cut: - or, when the command was ended here, the same as rc
 watch() {
-  watch_pid=$1
+  watch_pid=$1 cut=-
+  # A transaction's guard is there anyway: it saves the timer and its sleep.
+  if [ -n "${guard_pid-}" ] && guard_is_there; then guard_watch "$2"; return; fi
   ( watch_n=0 watch_sleep=; trap 'kill $watch_sleep 2>/dev/null; exit 0' USR1
     watch_end=124
     while [ $watch_n -lt "$2" ]; do
@@ -72,7 +74,6 @@ watch() {
   # Killed, perhaps by the timer: that ends by itself within a second and says so. Its 0: by somebody else.
   [ $watch_rc = 137 ] || kill -s USR1 $watch_timer 2>/dev/null
   await $watch_timer
-  cut=-
   case $watch_rc:$rc in 137:0) ;; 137:125) cut=125;; 137:*) cut=124;; esac
   [ $cut = - ] || watch_rc=$cut
   rc=$watch_rc
@@ -96,7 +97,7 @@ running() {
     dec "$2"; first_line "$v"
     case $v in
     ''|*[!0-9]*) v=0;;
-    *) running_pid=$v; start_time "$v"; if [ -n "$v" ]; then v=1; else v=0 running_pid=; fi;;
+    *) running_pid=$v; if alive "$v"; then v=1; else v=0 running_pid=; fi;;
     esac;;
   process)
     dec "$2"; running_name=$v v=-
@@ -106,8 +107,8 @@ running() {
     for running_file; do
       first_line "$running_file"
       [ "$v" = "$running_name" ] || { v=0; continue; }
-      running_file=${running_file#/proc/}; running_file=${running_file%/comm}; start_time "$running_file"
-      if [ -n "$v" ]; then v=1 running_pid=$running_file; break; fi
+      running_file=${running_file#/proc/}; running_file=${running_file%/comm}
+      if alive "$running_file"; then v=1 running_pid=$running_file; break; fi
       v=0
     done;;
   first) start_time "$2"; if [ "$v" = "$3" ]; then v=1 running_pid=$2; else shift 3; running command "$@"; fi;;

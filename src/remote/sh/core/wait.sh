@@ -12,8 +12,7 @@ verdict() {
     done
     exit 14 ) <&3 >/dev/null 2>&1 &
   reader=$! verdict_timer=
-  v=0; [ ! -e "$journal" ] || guard_lives
-  if [ $v = 1 ]; then trap on_late_verdict USR2; guard_tell "$1" verdict
+  if guard_is_there; then trap on_late_verdict USR2; guard_tell "$1" verdict
   else verdict_timer_start "$1"; fi
   [ $signals = 0 ] || kill -s USR1 $reader 2>/dev/null
   await $reader; v=$rc reader=
