@@ -16,13 +16,15 @@ is_made() {
   return 1
 }
 
-# Digests of all destinations into sum_0 ...
+# Digests of all destinations, and of what else these words name, into sum_0 ...
 live_sums() {
   i=0 live_sums_words=
   while [ $i -lt $n_files ]; do live_sums_words="$live_sums_words \"\$file_live_$i\""; i=$((i+1)); done
-  eval "sums $live_sums_words"
+  eval "sums $live_sums_words ${1-}"
 }
 
+# Contents are compared when the stage is there: one program then tells the digests of what is live and of what was
+# written. Unless it shows at once that it is not as planned, or what is live has to be known before (files/seed.sh).
 compare() {
   m=0
   while [ $m -lt $n_made ]; do
@@ -30,7 +32,7 @@ compare() {
     if [ -e "$v" ] || [ -L "$v" ]; then stale 0 directory -; fi
     m=$((m+1))
   done
-  i=0
+  i=0 compare_now=
   while [ $i -lt $n_files ]; do
     get file_dir $i; get dir "$v"; compare_dir=$v
     get file_name $i; compare_name=$v
@@ -39,24 +41,29 @@ compare() {
       resolve "$v" || stale $i link -
       [ "$real_dir" = "${compare_dir%/}" ] && [ "$real_name" = "$compare_name" ] || stale $i link -
     fi
+    get file_live $i; compare_file=$v; get file_before $i
+    if [ "$v" = absent ]; then [ ! -e "$compare_file" ] && [ ! -L "$compare_file" ] || compare_now=1
+    else [ -f "$compare_file" ] && [ -r "$compare_file" ] || compare_now=1; fi
     i=$((i+1))
   done
-  compare_contents
+  s=0
+  while [ $s -lt $n_services ]; do get service_seed $s; [ -z "$v" ] || compare_now=1; s=$((s+1)); done
+  [ -z "$compare_now" ] || compare_contents
 }
 
-# Answers `stale` when a destination holds something else.
+# Answers `stale` when a destination holds something else. Words: as for live_sums.
 compare_contents() {
-  live_sums
+  live_sums "${1-}"
   i=0
   while [ $i -lt $n_files ]; do
     get file_live $i; compare_file=$v
-    get sum $i; compare_now=$v
+    get sum $i; compare_sum=$v
     get file_before $i
-    if [ "$compare_now" = absent ]; then
+    if [ "$compare_sum" = absent ]; then
       if [ -e "$compare_file" ] || [ -L "$compare_file" ]; then stale $i kind -; fi
     fi
-    [ "$compare_now" != unreadable ] || fail stage cannot_read_the_file - '' $i
-    [ "$compare_now" = "$v" ] || stale $i content "$compare_now"
+    [ "$compare_sum" != unreadable ] || fail stage cannot_read_the_file - '' $i
+    [ "$compare_sum" = "$v" ] || stale $i content "$compare_sum"
     i=$((i+1))
   done
 }

@@ -18,11 +18,11 @@ stage() {
     stage_later_in $j
     j=$((j+1))
   done
-  eval "sums $stage_words"
+  compare_contents "$stage_words"
   digests= i=0
   while [ $i -lt $n_files ]; do
     get file_after $i; stage_wanted=$v
-    get sum $i
+    get sum $((n_files+i))
     [ "$v" = "$stage_wanted" ] || {
       get file_live $i; df -Pk -- "$v" >"$work.err" 2>/dev/null
       fail stage what_was_written_reads_differently err '' $i
