@@ -56,7 +56,15 @@ eldest() {
 
 # PID -> processes: those that it started
 started_by() {
-  processes= started_parent=$1
+  processes=
+  set +f; set -- "$1" "/proc/$1/task"/*/children; set -f
+  # Not every kernel tells.
+  if [ -r "$2" ]; then
+    shift
+    for started_file; do first_line "$started_file"; processes="$processes $v"; done
+    return
+  fi
+  started_parent=$1
   set +f; set -- /proc/[0-9]*/stat; set -f
   for started_file; do
     first_line "$started_file"

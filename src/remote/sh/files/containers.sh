@@ -8,9 +8,11 @@ read_holds() {
   [ "$uid" = 0 ] && [ $stattool = gnu ] && have awk || return 0
   set +f; set -- /proc/[0-9]*/ns/mnt; set -f
   if few_namespaces "$@"; then
+    hold_others=
     for hold_pid in $hold_pids; do
-      if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ]; then read_own_mounts $hold_pid; else read_mounts_of $hold_pid; fi
+      if [ "/proc/$hold_pid/ns/mnt" -ef /proc/self/ns/mnt ]; then read_own_mounts $hold_pid; else hold_others="$hold_others $hold_pid"; fi
     done
+    [ -z "$hold_others" ] || read_mounts_of $hold_others
   else read_all_mounts "$@"; fi
   [ $n_holds -gt 0 ] || return 0
   hold_ids hold "$hold_words"
@@ -33,11 +35,18 @@ read_own_mounts() { # PID
     hold_at_mount=$((hold_at_mount+1))
   done
 }
-read_mounts_of() { # PID
-  { while read -r v v v hold_root hold_at v; do
-      case $hold_root in /|//*) continue;; esac
-      case $hold_at in /*) unescape_mount "$hold_at"; read_hold $1 "$hold_root" "$v";; esac
-    done <"/proc/$1/mountinfo"; } 2>/dev/null
+# Of some awks nothing comes when one of the processes ends meanwhile.
+read_mounts_of() { # PID...
+  hold_words_of=
+  for v; do hold_words_of="$hold_words_of /proc/$v/mountinfo"; done
+  if v=$(awk 'FNR == 1 { split(FILENAME, part, "/") }
+$4 != "/" && $4 !~ /^\/\// && $5 ~ /^\// { print part[3], $4, $5 }' $hold_words_of 2>/dev/null); then read_hold_lines; return; fi
+  for hold_pid; do
+    { while read -r v v v hold_root hold_at v; do
+        case $hold_root in /|//*) continue;; esac
+        case $hold_at in /*) unescape_mount "$hold_at"; read_hold $hold_pid "$hold_root" "$v";; esac
+      done <"/proc/$hold_pid/mountinfo"; } 2>/dev/null
+  done
 }
 read_all_mounts() {
   hold_pids=$(ls -l "$@" 2>/dev/null | awk '{ split($(NF - 2), part, "/"); if (part[3] != "" && !seen[$NF]++) print part[3] }')
@@ -46,8 +55,11 @@ read_all_mounts() {
   # With headers, as there are at least two: processes end meanwhile, and some awks with them.
   v=$(tail -n +1 /dev/null "$@" 2>/dev/null | awk '$1 == "==>" { split($2, part, "/"); pid = part[3]; next }
 pid != "" && $4 != "/" && $4 !~ /^\/\// && $5 ~ /^\// { print pid, $4, $5 }')
-  hold_all=$v
-  IFS=$nl; set -- $hold_all; IFS=$ifs
+  read_hold_lines
+}
+# Lines in $v: process, place in its file system, mount point.
+read_hold_lines() {
+  IFS=$nl; set -- $v; IFS=$ifs
   for hold_line; do
     hold_pid=${hold_line%% *} v=${hold_line#* }; hold_root=${v%% *}
     unescape_mount "${v#* }"
