@@ -22,6 +22,27 @@ output() {
   esac
 }
 
+# What a command said in a few plain words -> v: behind a dot, as texts travel, which takes no process; all else in hex.
+said() {
+  v=
+  [ -s "$1" ] || return 0
+  said_text=.
+  while [ $caught = 0 ] && IFS= read -r said_rest; do
+    case $said_rest in *[!!-~' ']*|*[%\\]*) said_text=; break;; esac
+    [ ${#said_rest} -lt 400 ] || { said_text=; break; }
+    while :; do
+      case $said_rest in
+      *' '*) said_text=$said_text${said_rest%%' '*}%040 said_rest=${said_rest#*' '};;
+      *) said_text=$said_text$said_rest%012 said_rest=; break;;
+      esac
+    done
+    [ ${#said_text} -lt 400 ] || { said_text=; break; }
+  done <"$1"
+  # A line that does not end, too.
+  case $caught$said_text in 0.?*) ;; *) said_rest=.;; esac
+  if [ -z "$said_rest" ]; then v=$said_text; else hex_head "$1"; fi
+}
+
 # The check that refused, if one did.
 refused_check=-
 
@@ -124,7 +145,8 @@ confirm() {
     mv -- "$journal" "$state/done.$tx" 2>"$work.err" || roll_back confirm cannot_rename_the_journal err
     journal=$state/done.$tx
     step done
-    flush "$state" 2>/dev/null || undecided
+    generations
+    flush_finished || undecided
     step durable
     finish
     guard_stop

@@ -38,7 +38,7 @@ next=
 [ $v != confirm_next ] || next=yes v=confirm
 [ $v = confirm ] || roll_back confirm "$v"
 confirm
-unlock ${journal:+"$journal"}
+eval "unlock $litter \${journal:+\"\$journal\"}"
 say done
 [ -n "$next" ] || exit 0
 # Another program comes on the same input. A shell that knows nothing of this one reads it, as the first one did.

@@ -1,7 +1,7 @@
 //! What is on disk before what: a host that loses power must find the way.
 
 use super::host::*;
-use certroll::testing::host::RecoveredEnd;
+use certroll::testing::host::{FileRole, RecoveredEnd};
 use certroll::testing::remote::program::Program;
 use certroll::testing::remote::{RemoteError, Transaction};
 use std::path::Path;
@@ -84,6 +84,46 @@ async fn a_confirmation_that_cannot_be_flushed_keeps_the_old_files() {
         assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}", shell.name);
         assert_eq!(recovered[0].by, "since noon, alice@controller", "{}", shell.name);
         host.assert_unchanged(&before);
+    }
+}
+
+/// What is kept is moved before the record is on disk: if only that is lost with the power, the way back finds it where it
+/// was moved to.
+#[tokio::test]
+async fn a_confirmation_whose_record_alone_is_lost_goes_back() {
+    for shell in shells() {
+        for step in ["generations_made", "kept"] {
+            let host = Host::new(shell);
+            host.put(&host.dir.join("site.conf"), OLD_CERT, 0o604);
+            let before = tree(&host.dir);
+            let new = host.dir.join("new.conf");
+            let mut request = host.request_for(vec![
+                host.file("cert.pem", NEW_CERT, FileRole::Certificate),
+                host.file("key.pem", NEW_KEY, FileRole::Key),
+                removal(&host.dir.join("site.conf")),
+                change(&new, NEW_CERT, FileRole::Config),
+            ]);
+            request.backups = 1;
+            let id = request.id.clone();
+            // Without a guard, which would go on with the confirmation.
+            let hook = format!(
+                "step() {{ guard_text='exit 0'; [ \"$1\" != {step} ] || kill -s KILL $$; }}"
+            );
+            let program = Program::transaction(Some(&hook));
+            let begun = Transaction::begin_with(&program, host.sh().await, request).await;
+            let (mut transaction, _) = begun.unwrap();
+            transaction.commit().await.unwrap();
+            transaction.confirm().await.unwrap_err();
+            assert_eq!(host.dir.join(".certroll").join(id.as_str()).is_dir(), step == "kept");
+            let state = host.root.join("state");
+            let record = |kind: &str| state.join(format!("{kind}.{id}"));
+            std::fs::rename(record("done"), record("j")).unwrap();
+            let recovered = host.recover().await.unwrap();
+            assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}: {step}", shell.name);
+            assert_eq!(recovered[0].conflicts, 0, "{}: {step}", shell.name);
+            host.assert_unchanged(&before);
+            assert_eq!(host.reloads(), ["NEW+/=", "old"], "{}", shell.name);
+        }
     }
 }
 

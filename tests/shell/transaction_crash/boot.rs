@@ -12,13 +12,8 @@ use std::process::{Command, ExitStatus};
 const AT_ONCE: usize = 8;
 /// Points with all new files, all old ones and a pair of both, before and after the one that decides; and between two
 /// overwrites.
-const FIRST: [&str; 5] = [
-    "main armed#1",
-    "main renamed#1",
-    "main reloaded#1",
-    "main stage_removed#1",
-    "main overwritten#1",
-];
+const FIRST: [&str; 5] =
+    ["main armed#1", "main renamed#1", "main reloaded#1", "main finished#1", "main overwritten#1"];
 
 /// The path that passes such a point.
 fn past(first: &str) -> Path {
@@ -123,7 +118,7 @@ async fn a_power_loss_at_any_step_of_that_boot_is_settled_too() {
         .map(|(shell, first, second)| {
             tokio::spawn(async move {
                 let at = format!("{}: power lost at {first}, and at {second}", shell.name);
-                let new = first == "main stage_removed#1";
+                let new = first == "main finished#1";
                 let mut scene = killed(shell, past(first), first).await;
                 scene.stop_at(&second, "KILL");
                 let status = boot(&scene).unwrap();

@@ -184,7 +184,10 @@ async fn every_step_of_the_program_is_passed_by_some_path() {
         "relinked", // causes.rs
         "labelled", // SELinux
         "conflict_kept",
+        "conflict_flushed",
         "revived", // causes.rs
+        "taken_back",
+        "emptied_removed", // flushes.rs
         "torn_removed",
         "orphan_removed", // lock.rs
         "guard_locked",   // endings.rs

@@ -31,19 +31,21 @@ recover_journal() {
   case ${journal##*/} in
   done.*)
     # Its writer may have died before it was on disk, and the old files go now.
-    flush "$state" 2>/dev/null || return 0
+    generations
+    flush_finished || return 0
     step record_flushed
     finish
-    rm -f -- "$journal"
-    step journal_removed
+    recover_finished
     say recovered tx=$tx end=new reload=- conflicts=0 by=$by;;
   conflict.*)
     # Told once. The bytes that could not go back stay as a generation.
     [ $keep -gt 0 ] || keep=1
     marks=' '
+    generations
+    flush_finished
+    step conflict_flushed
     finish
-    rm -f -- "$journal"
-    step journal_removed
+    recover_finished
     say recovered tx=$tx end=conflict reload=- conflicts=1 by=$by;;
   *)
     if ! journal_claim; then
@@ -57,8 +59,13 @@ recover_journal() {
   esac
 }
 
+recover_finished() {
+  eval "rm -rf -- $litter \"\$journal\""
+  step journal_removed
+}
+
 # Staging directories of ours in directory $1 without a journal: power was lost before it was on disk, so
-# before anything was renamed.
+# before anything was renamed, or before it was on disk that they were removed.
 orphans() {
   cd -- "${1:-/}" 2>/dev/null || return 0
   orphans_dir=${PWD%/}

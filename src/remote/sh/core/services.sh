@@ -13,7 +13,7 @@ reload() {
       run_encoded "$v"
       step reloaded
       [ $rc = 0 ] || roll_back reload reload_failed out $rc '' $s
-      hex_head "$work.out"; reload_out=$v
+      said "$work.out"; reload_out=$v
     fi
     get service_running $s; running $v; reload_up=$v
     get service_up $s

@@ -1,36 +1,52 @@
 # After the confirmation: nothing here can change the outcome.
 
-# The old files become a generation: hidden, 0700, readable by their owner alone.
-finish() {
+# The old files become a generation: hidden, 0700. They are moved as they are, before the record of the confirmation is on
+# disk, so that one flush is for both; if it is lost with the power, the way back finds them there (undo).
+generations() {
+  [ $keep -gt 0 ] || return 0
   j=0
   while [ $j -lt $n_dirs ]; do
     get dir $j; finish_dir=$v finish_kept=$v/.certroll-$tx
-    finish_in_place
-    [ "$marks" = ' ' ] || finish_marks
-    if [ $keep -gt 0 ] && [ -d "$finish_kept" ] && finish_holds; then
-      finish_modes
-      step kept_moded
+    if [ -d "$finish_kept" ] && finish_holds; then
       [ -d "$finish_dir/.certroll" ] || mkdir -- "$finish_dir/.certroll" 2>/dev/null
       step generations_made
       mv -- "$finish_kept" "$finish_dir/.certroll/$tx" 2>/dev/null
       step kept
     fi
-    find_surplus
-    eval "rm -rf -- \"\$finish_kept\" \"\$finish_kept.new\" $surplus"
-    step stage_removed
-    remove_emptied
     j=$((j+1))
   done
-  j=0; set --
+}
+
+# What generations moved, and the record in $state.
+flush_finished() {
+  j=0; set -- "$state"
   while [ $j -lt $n_dirs ]; do get dir $j; set -- "$@" "${v:-/}"; j=$((j+1)); done
   flush "$@" 2>/dev/null
+}
+
+# Nothing of a generation is for others than its owner -> litter: words (for eval) for what is to be removed before the
+# journal. That need not be on disk: a stage without a journal is removed by whoever comes next.
+finish() {
+  litter= j=0
+  while [ $j -lt $n_dirs ]; do
+    get dir $j; finish_dir=$v finish_kept=$v/.certroll/$tx
+    if [ $keep -gt 0 ] && [ -d "$finish_kept" ]; then
+      finish_in_place
+      [ "$marks" = ' ' ] || finish_marks
+      finish_modes
+      step kept_moded
+    fi
+    litter="$litter \"\$dir_$j/.certroll-\$tx\" \"\$dir_$j/.certroll-\$tx.new\""
+    find_surplus
+    j=$((j+1))
+  done
   step finished
   boot_guard_off
 }
+litter=
 
 # A generation tells of a file that it was not there by a directory of its name.
 finish_marks() {
-  [ $keep -gt 0 ] && [ -d "$finish_kept" ] || return 0
   for i in $marks; do
     get file_dir $i
     [ "$v" = $j ] || continue
@@ -40,10 +56,11 @@ finish_marks() {
   done
 }
 
-# Whether directory $j has an old file to keep.
+# Whether directory $j has an old file to keep, or is to tell that there was none.
 finish_holds() {
   files_of $j
   while [ $i -lt $end ]; do
+    case $marks in *" $i "*) return 0;; esac
     get file_name $i; [ ! -e "$finish_kept/$v" ] || return 0
     i=$((i+1))
   done
@@ -65,10 +82,8 @@ finish_modes() {
   [ $# = 0 ] || chmod 600 -- "$@" 2>/dev/null
 }
 
-# Per file the newest $keep generations stay -> surplus: words (for eval) for the others, and for the directories that
-# hold nothing else.
+# Per file the newest $keep generations stay -> litter: also the others, and the directories that hold nothing else.
 find_surplus() {
-  surplus=
   [ -d "$finish_dir/.certroll" ] || return 0
   # Names with odd characters in front of a pattern are not for every shell.
   cd -- "$finish_dir/.certroll" 2>/dev/null || return 0
@@ -80,32 +95,18 @@ find_surplus() {
     set --
     for surplus_id in $surplus_all; do [ ! -e "$surplus_id/$surplus_name" ] || set -- "$@" "$surplus_id"; done
     while [ $# -gt $keep ]; do
-      surplus="$surplus \"\$finish_dir/.certroll/$1/\$file_name_$i\"" surplus_ids="$surplus_ids$1 "
+      litter="$litter \"\$dir_$j/.certroll/$1/\$file_name_$i\"" surplus_ids="$surplus_ids$1 "
       shift
     done
     i=$((i+1))
   done
   for surplus_id in $surplus_all; do
-    case $surplus_ids in *" $surplus_id "*) ;; *) continue;; esac
+    # What an earlier attempt left may be empty already.
     surplus_left=0
     for v in $surplus_ids; do [ "$v" != "$surplus_id" ] || surplus_left=$((surplus_left-1)); done
     set +f; set -- "$surplus_id"/* "$surplus_id"/.[!.]* "$surplus_id"/..?*; set -f
     for v; do [ ! -e "$v" ] && [ ! -L "$v" ] || surplus_left=$((surplus_left+1)); done
-    [ $surplus_left != 0 ] || surplus="$surplus \"\$finish_dir/.certroll/$surplus_id\""
+    [ $surplus_left != 0 ] || litter="$litter \"\$dir_$j/.certroll/$surplus_id\""
   done
-  cd /
-}
-
-# Generations without a file, which an earlier attempt left.
-remove_emptied() {
-  cd -- "$finish_dir/.certroll" 2>/dev/null || return 0
-  set +f; set -- *; set -f
-  surplus_all="$*" surplus=
-  for surplus_id in $surplus_all; do
-    set +f; set -- "$surplus_id"/* "$surplus_id"/.[!.]* "$surplus_id"/..?*; set -f
-    [ -e "$1" ] || [ -e "$2" ] || [ -e "$3" ] || surplus="$surplus $surplus_id"
-  done
-  [ -z "$surplus" ] || rmdir -- $surplus 2>/dev/null
-  step emptied_removed
   cd /
 }

@@ -98,7 +98,7 @@ unsettled() {
   exit 1
 }
 
-# Our names in directory $j, before the old files become a generation.
+# Our names in directory $j, which are no part of the generation.
 finish_in_place() {
   [ $any_in_place = 1 ] || return 0
   files_of $j; set --

@@ -4,7 +4,9 @@
 # -> conflicts, file_conflict_N, touched (whether a service may have seen the new files), restored (whether that is on disk),
 # unwritten (whether one that is written in place could not be).
 undo() {
-  conflicts=0 touched=0 restored=1 unwritten=0 undo_flush= i=0
+  conflicts=0 touched=0 restored=1 unwritten=0 undo_flush=
+  undo_generations
+  i=0
   [ $n_files -gt 0 ] || touched=1
   set --
   while [ $i -lt $n_files ]; do
@@ -30,6 +32,21 @@ undo() {
   eval "set -- \"\$@\" $undo_flush"
   [ $# = 0 ] || flush "$@" 2>/dev/null || restored=0
   step undone
+}
+
+# What a confirmation has moved whose record was lost with the power (finish.sh).
+undo_generations() {
+  j=0
+  while [ $j -lt $n_dirs ]; do
+    get dir $j; undo_dir=$v undo_kept_dir=$v/.certroll-$tx
+    if [ ! -d "$undo_kept_dir" ] && [ -d "$undo_dir/.certroll/$tx" ]; then
+      mv -- "$undo_dir/.certroll/$tx" "$undo_kept_dir" 2>/dev/null
+      step taken_back
+      rmdir -- "$undo_dir/.certroll" 2>/dev/null
+      step emptied_removed
+    fi
+    j=$((j+1))
+  done
 }
 
 undo_directory() {
