@@ -121,6 +121,8 @@ async fn a_confirmation_whose_record_alone_is_lost_goes_back() {
             let recovered = host.recover().await.unwrap();
             assert_eq!(recovered[0].end, RecoveredEnd::Old, "{}: {step}", shell.name);
             assert_eq!(recovered[0].conflicts, 0, "{}: {step}", shell.name);
+            // The directory for generations may stay if it was made and nothing was moved there.
+            let _ = std::fs::remove_dir(host.dir.join(".certroll"));
             host.assert_unchanged(&before);
             assert_eq!(host.reloads(), ["NEW+/=", "old"], "{}", shell.name);
         }

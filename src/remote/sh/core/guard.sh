@@ -77,8 +77,8 @@ guard_watch() {
   await $watch_pid
   watch_pid=
   guard_tell $t_guard
-  # Ended by itself at the last moment, it was not ended here.
-  case $rc in 137) [ -z "$watch_cut" ] || rc=$watch_cut cut=$watch_cut;; esac
+  # Ended by itself at the last moment, it was not ended here. 127: zsh has looked after it meanwhile, and knows it no more.
+  case $rc in 137|127) [ -z "$watch_cut" ] || rc=$watch_cut cut=$watch_cut;; esac
 }
 on_late_command() {
   caught=$((caught+1))
