@@ -4,16 +4,16 @@
 //! `cargo test --release --lib -- --ignored --nocapture --test-threads 1 cli::large`, with `CERTROLL_HOSTS=10000`.
 
 use super::args::{Cli, Command};
+use super::report::report_to;
 use super::session::Session;
 use super::{console, project};
 use crate::engine::rollout::targets::scripted::{Act, Script};
 use crate::event::Event;
 use crate::inputs::verb::Verb;
 use crate::model::{Outcome, Step};
-use crate::report::{Reporter, RunView};
+use crate::report::{Json, Metrics, Reporter, RunView};
 use clap::Parser;
-use std::fmt::Write;
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -31,6 +31,9 @@ const PLAY: &str = "\
         verify: false
 ";
 
+/// What a row of the result begins with.
+const ROW: &str = "result: ";
+
 /// Counts what it is told.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicUsize>);
@@ -45,21 +48,37 @@ impl Reporter for Count {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "prints figures, and takes a minute"]
 async fn what_very_many_hosts_take() {
-    let most = std::env::var("CERTROLL_HOSTS").ok().and_then(|text| text.parse().ok());
-    let most: usize = most.unwrap_or(10_000);
-    let directory = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["www.example.net".to_owned()]).unwrap();
-    std::fs::write(directory.path().join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(directory.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    let mut rows = String::new();
-    for (hosts, serial) in [(most / 10, "100%"), (most, "5%"), (most, "100%")] {
-        one(directory.path(), hosts, serial, &mut rows).await;
+    let of = |name: &str| std::env::var(name).ok();
+    let most: usize = of("CERTROLL_HOSTS").and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    if let Some(serial) = of("CERTROLL_SERIAL") {
+        return one(most, &serial, of("CERTROLL_REPORTS").is_some()).await;
     }
-    std::io::Write::write_all(&mut std::io::stdout(), rows.as_bytes()).unwrap();
+    // Each in a process of its own: what one has freed would serve the next.
+    let mut rows = String::new();
+    for (hosts, serial, reports) in
+        [(most / 10, "100%", ""), (most, "5%", ""), (most, "100%", ""), (most, "100%", "all")]
+    {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--ignored", "--nocapture", "--test-threads", "1", "cli::large"]);
+        child.env("CERTROLL_HOSTS", hosts.to_string()).env("CERTROLL_SERIAL", serial);
+        let child =
+            if reports.is_empty() { &mut child } else { child.env("CERTROLL_REPORTS", reports) };
+        let said = String::from_utf8(child.output().unwrap().stdout).unwrap();
+        let row = said.lines().find(|line| line.starts_with(ROW)).expect(&said);
+        rows.push_str(row.trim_start_matches(ROW));
+        rows.push('\n');
+        writeln!(std::io::stdout(), "{said}").unwrap();
+    }
+    std::io::stdout().write_all(rows.as_bytes()).unwrap();
 }
 
 /// One of 500 hosts refuses the new files, the others take them.
-async fn one(directory: &Path, hosts: usize, serial: &str, rows: &mut String) {
+async fn one(hosts: usize, serial: &str, reports: bool) {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let made = rcgen::generate_simple_self_signed(["www.example.net".to_owned()]).unwrap();
+    std::fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let names: Vec<String> = (0..hosts).map(|number| format!("h{number:05}.example.net")).collect();
     let (inventory, play) = (directory.join("inventory.ini"), directory.join("play.yml"));
     std::fs::write(&inventory, names.join("\n")).unwrap();
@@ -71,11 +90,20 @@ async fn one(directory: &Path, hosts: usize, serial: &str, rows: &mut String) {
     let words = words.into_iter().chain([inventory.as_os_str(), "--ssh-config=none".as_ref()]);
     let Command::Apply(apply) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
     let run = apply.run;
+    let mut reporters: Vec<Box<dyn Reporter + Send>> = Vec::new();
+    if reports {
+        let file = |name: &str| directory.join(name);
+        reporters.push(Box::new(Metrics::new(file("metrics.prom"))));
+        reporters.push(Box::new(report_to(&file("run.html")).unwrap()));
+        reporters.push(Box::new(report_to(&file("run.xml")).unwrap()));
+        reporters.push(Box::new(Json::new(std::fs::File::create(file("run.json")).unwrap())));
+    }
     // The kernel's mark of the most memory starts anew (proc(5), clear_refs).
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let (before, begun, events) = (memory("VmRSS:"), Instant::now(), Count::default());
     let loaded = project::load(&run, Verb::Apply).unwrap();
     let read = (memory("VmRSS:"), begun.elapsed());
+    reporters.push(Box::new(events.clone()));
     let session = Session {
         connection: &run.connection,
         output: &run.output,
@@ -86,14 +114,15 @@ async fn one(directory: &Path, hosts: usize, serial: &str, rows: &mut String) {
         plan: None,
         follows: None,
         record: None,
-        reporters: vec![Box::new(events.clone())],
+        reporters,
     };
     let ran = session.run_on(Arc::new(script), loaded.project, loaded.warnings).await.unwrap();
     let changed = ran.hosts.values().filter(|end| end.outcome == Outcome::Changed).count();
     assert_eq!((ran.hosts.len(), changed), (hosts, hosts - hosts.div_ceil(500)));
+    let told = if reports { ", with every report" } else { "" };
     writeln!(
-        rows,
-        "{hosts} hosts, serial {serial}: read in {:.2} s with {:.1} MiB more; run in {:.2} s, {:.1} MiB at most beyond {:.1}; {} events",
+        std::io::stdout(),
+        "{ROW}{hosts} hosts, serial {serial}{told}: read in {:.2} s with {:.1} MiB more; run in {:.2} s, {:.1} MiB at most beyond {:.1}; {} events",
         read.1.as_secs_f64(),
         read.0 - before,
         begun.elapsed().as_secs_f64(),

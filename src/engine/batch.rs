@@ -5,12 +5,12 @@ use super::budget::Budget;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
-use crate::event::planned::{PlanCounts, PlanRow, PlannedTask};
+use crate::event::planned::{PlanCounts, PlannedTask};
 use crate::event::{Failure, Kind, StopReason, TaskResult};
 use crate::inputs::play_scope::PlayScope;
 use crate::inputs::selection::{ChosenTask, PlayAt};
 use crate::inputs::variables::node;
-use crate::model::{Guarantee, HostName, Outcome};
+use crate::model::{FileAction, Guarantee, HostName, Outcome};
 use crate::playbook::{BlockPath, RunsOn, Task, TaskKind};
 use crate::template::is_template;
 use indexmap::IndexSet;
@@ -45,9 +45,10 @@ pub(crate) struct Batch<'a> {
 /// What a plan says of a batch.
 #[derive(Default)]
 struct View {
-    rows: Vec<PlanRow>,
+    /// Host by host what is done with its files.
+    acts: Vec<(HostName, FileAction)>,
     unreachable: usize,
-    unknown: Vec<String>,
+    unknown: IndexSet<String>,
 }
 
 /// Why a run was ended early, for hosts that were not begun.
@@ -99,6 +100,14 @@ impl<'a> Batch<'a> {
         self.leaving = hosts;
     }
 
+    /// A host is done with the task under way. Where that was its last one its connection ends: those of a whole fleet
+    /// would fill the memory.
+    pub(crate) fn depart(&self, host: &HostName) {
+        if self.leaving.contains(host) {
+            self.context.connections.release(host);
+        }
+    }
+
     /// A task has ended on a host, and for others of its batch not yet: tells the end of the host where nothing
     /// follows.
     pub(crate) fn tell_end_after(&self, task: &Task, end: &TaskEnd) {
@@ -136,8 +145,11 @@ impl<'a> Batch<'a> {
                 play: self.at.play.name.clone(),
                 batch: self.number,
                 batches: self.of,
-                counts: PlanCounts::of(&view.rows, view.unreachable),
-                unknown: view.unknown,
+                counts: PlanCounts::of(
+                    view.acts.iter().map(|(host, act)| (host, act)),
+                    view.unreachable,
+                ),
+                unknown: view.unknown.into_iter().collect(),
             });
         }
         emitter.run(Kind::BatchEnd { batch: self.number, failed: self.failed() });
@@ -288,7 +300,7 @@ impl<'a> Batch<'a> {
             }
             if self.context.is_plan() && end.result == TaskResult::Unreachable {
                 self.view.unreachable += 1;
-                self.view.unknown.push(format!("{}: unreachable", end.host));
+                self.view.unknown.insert(format!("{}: unreachable", end.host));
             }
         }
         self.register(task, end, sharing);
@@ -368,9 +380,7 @@ impl<'a> Batch<'a> {
 
     /// Something that stays unknown until `apply`.
     pub(crate) fn unknown(&mut self, line: String) {
-        if !self.view.unknown.contains(&line) {
-            self.view.unknown.push(line);
-        }
+        self.view.unknown.insert(line);
     }
 
     /// Tells what is about to be done on a host, old and new, as a plan would.
@@ -380,7 +390,7 @@ impl<'a> Batch<'a> {
         self.context.emitter.host(host, kind);
     }
 
-    /// The same in a dry run, and keeps the rows for the batch's sums.
+    /// The same in a dry run, and keeps what is done for the batch's sums.
     pub(crate) fn plan(&mut self, host: &HostName, mut task: PlannedTask) {
         let guarantee = task.guarantee;
         if let (true, Some(row)) = (guarantee != Guarantee::HostUndoes, task.rows.first_mut()) {
@@ -389,7 +399,7 @@ impl<'a> Batch<'a> {
         if task.rows.iter().any(|row| row.action.is_pending()) {
             self.context.ledger().mark_pending(host);
         }
-        self.view.rows.extend(task.rows.iter().cloned());
+        self.view.acts.extend(task.rows.iter().map(|row| (host.clone(), row.action.clone())));
         self.tell_plan(host, task);
     }
 }
@@ -404,7 +414,7 @@ pub(crate) fn tell(
 ) {
     let ignored = is_ignored(context, vars, task, end);
     if let Some(failure) = end.failure.as_ref().filter(|_| !ignored && !end.told) {
-        let failure = Failure { place: task.written(), ..failure.clone() };
+        let failure = Failure { place: task.written(), ..Failure::clone(failure) };
         context.emitter.failure(&end.host, failure);
     }
     let kind = Kind::TaskEnd {

@@ -22,7 +22,8 @@ pub(crate) struct HostConnection {
     over: Over,
     become_as: Option<Become>,
     connector: Connector,
-    spare: Arc<Mutex<Option<Spare>>>,
+    /// On the heap: every host has room for one, and few have one.
+    spare: Arc<Mutex<Option<Box<Spare>>>>,
 }
 
 /// A shell that one task left for the next, and whose it is.
@@ -148,7 +149,7 @@ impl HostConnection {
     /// Keeps a shell of this account for [`HostConnection::kept`].
     pub(crate) async fn keep(&self, shell: Shell) {
         let spare = Spare { become_as: self.become_as.clone(), shell };
-        let before = self.spare().replace(spare);
+        let before = self.spare().replace(Box::new(spare));
         if let Some(before) = before {
             before.shell.end().await;
         }
@@ -156,7 +157,7 @@ impl HostConnection {
 
     /// The shell that an earlier task has left, if it is of this account. It may have ended meanwhile.
     pub(crate) fn kept(&self) -> Option<Shell> {
-        let is_ours = |spare: &mut Spare| match (&spare.become_as, &self.become_as) {
+        let is_ours = |spare: &mut Box<Spare>| match (&spare.become_as, &self.become_as) {
             (None, None) => true,
             (Some(its), Some(ours)) => its.leads_where(ours),
             _ => false,
@@ -164,7 +165,15 @@ impl HostConnection {
         Some(self.spare().take_if(is_ours)?.shell)
     }
 
-    fn spare(&self) -> MutexGuard<'_, Option<Spare>> {
+    /// Ends the connection once nothing runs over it any more, and the shell that was kept.
+    pub(crate) fn release(&self) {
+        drop(self.spare().take());
+        if let Over::Ssh(shared) = &self.over {
+            shared.release();
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Box<Spare>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

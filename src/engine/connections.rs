@@ -22,13 +22,12 @@ pub(crate) struct Connections {
     connector: Connector,
     options: ConnectOptions,
     config: SshConfig,
-    known: Mutex<HashMap<Place, HostConnection>>,
+    known: Mutex<HashMap<HostName, Vec<(Place, HostConnection)>>>,
 }
 
-/// What makes two connections share a session.
-#[derive(PartialEq, Eq, Hash)]
+/// What makes two connections of a host share a session.
+#[derive(PartialEq, Eq)]
 struct Place {
-    host: HostName,
     address: String,
     port: u16,
     user: String,
@@ -96,17 +95,29 @@ impl Connections {
                 ));
             }
             Route::Ssh(target) => Place {
-                host: host.clone(),
                 address: target.address.clone(),
                 port: target.port,
                 user: target.user.clone(),
             },
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = known
-            .entry(place)
-            .or_insert_with(|| HostConnection::new(plan.route, None, self.connector.clone()));
+        let of_host = known.entry(host.clone()).or_default();
+        if let Some((_, connection)) = of_host.iter().find(|(there, _)| *there == place) {
+            return Ok(connection.as_user(plan.become_as));
+        }
+        let connection = HostConnection::new(plan.route, None, self.connector.clone());
+        // Every host has one, and hardly any has two.
+        of_host.reserve_exact(1);
+        of_host.push((place, connection.clone()));
         Ok(connection.as_user(plan.become_as))
+    }
+
+    /// Nothing follows on a host: its connections end. Whoever needs one after all connects anew.
+    pub(crate) fn release(&self, host: &HostName) {
+        let ended = self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+        for (_, connection) in ended.into_iter().flatten() {
+            connection.release();
+        }
     }
 
     /// Where a host keeps journals and locks, if its variables name a place of their own: the directory

@@ -19,7 +19,7 @@ pub(crate) struct TaskEnd {
     /// For failures: how the host left.
     pub outcome: Option<Outcome>,
     /// For failures: what the operator reads.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// One line.
     pub message: Option<String>,
     /// Longer output, printable.
@@ -74,7 +74,7 @@ impl TaskEnd {
             result: if unreachable { TaskResult::Unreachable } else { TaskResult::Failed },
             outcome: Some(ended.outcome),
             message: Some(ended.failure.message.clone()),
-            failure: Some(ended.failure),
+            failure: Some(Box::new(ended.failure)),
             ..Self::blank(host, value)
         }
     }

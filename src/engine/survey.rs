@@ -68,6 +68,7 @@ async fn over<T, F>(
             for (spot, end) in work(Arc::clone(&context), host.clone(), item).await {
                 tell(&context, spot, end, begun);
             }
+            context.connections.release(&host);
             context.tell_end(&host);
         }
     };
@@ -82,7 +83,7 @@ async fn over<T, F>(
 fn tell(context: &Context, spot: Placed<()>, end: TaskEnd, begun: Instant) {
     let emitter = &context.emitter;
     if let Some(failure) = &end.failure {
-        emitter.failure(&end.host, Failure { place: spot.written, ..failure.clone() });
+        emitter.failure(&end.host, Failure { place: spot.written, ..Failure::clone(failure) });
     }
     {
         let tally = &mut context.ledger().tally;

@@ -203,7 +203,7 @@ fn refuse(context: &Context, host: &HostName, problems: &Diagnostics) {
 fn fail(context: &Context, end: TaskEnd, begun: Instant) {
     let (host, emitter) = (&end.host, &context.emitter);
     if let Some(failure) = &end.failure {
-        emitter.failure(host, failure.clone());
+        emitter.failure(host, (**failure).clone());
     }
     {
         let tally = &mut context.ledger().tally;

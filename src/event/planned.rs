@@ -3,7 +3,9 @@
 //! Holds nothing secret: of a key only its kind, of a file only what changes.
 
 use crate::model::{Endpoint, FileAction, Fingerprint, Guarantee, HostName, Timestamp, Validity};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// A certificate task on one host: what would be done, file by file, command by command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +75,9 @@ pub struct PlanRow {
     #[serde(flatten)]
     pub action: FileAction,
     /// The leaf that is in the file now, where there is one.
-    pub now: Option<CertBrief>,
+    pub now: Option<SharedBrief>,
     /// The leaf that will be in it; none for files that hold no certificate.
-    pub wanted: Option<CertBrief>,
+    pub wanted: Option<SharedBrief>,
     /// SHA-256 of the bytes that are there; none: there is no file.
     #[serde(default)]
     pub before: Option<Fingerprint>,
@@ -129,6 +131,36 @@ pub struct CertBrief {
     pub key: String,
 }
 
+/// A certificate in a few words, once for all files and hosts that have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedBrief(Arc<CertBrief>);
+
+impl From<CertBrief> for SharedBrief {
+    fn from(brief: CertBrief) -> Self {
+        Self(Arc::new(brief))
+    }
+}
+
+impl Deref for SharedBrief {
+    type Target = CertBrief;
+
+    fn deref(&self) -> &CertBrief {
+        &self.0
+    }
+}
+
+impl Serialize for SharedBrief {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedBrief {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        CertBrief::deserialize(deserializer).map(Self::from)
+    }
+}
+
 /// Sums of a batch. A host counts once, by the most telling of its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PlanCounts {
@@ -147,11 +179,14 @@ pub(crate) struct PlanCounts {
 }
 
 impl PlanCounts {
-    /// Counts the hosts of `rows`; `unreachable` hosts have no rows and are added.
-    pub(crate) fn of(rows: &[PlanRow], unreachable: usize) -> Self {
+    /// Counts hosts by what is done with their files; `unreachable` hosts have none and are added.
+    pub(crate) fn of<'a>(
+        acts: impl IntoIterator<Item = (&'a HostName, &'a FileAction)>,
+        unreachable: usize,
+    ) -> Self {
         let mut worst: indexmap::IndexMap<&HostName, u8> = indexmap::IndexMap::new();
-        for row in rows {
-            let rank = match row.action {
+        for (host, action) in acts {
+            let rank = match action {
                 FileAction::Unchanged => 0,
                 FileAction::ReloadOnly => 1,
                 FileAction::Create
@@ -160,7 +195,7 @@ impl PlanCounts {
                 | FileAction::RepairMode => 2,
                 FileAction::Blocked(_) => 3,
             };
-            let entry = worst.entry(&row.host).or_default();
+            let entry = worst.entry(host).or_default();
             *entry = (*entry).max(rank);
         }
         let count = |wanted: u8| worst.values().filter(|rank| **rank == wanted).count();

@@ -18,6 +18,7 @@ use crate::host::{
 use crate::model::{Fingerprint, RemotePath};
 use crate::playbook::certificate::{SingleFiles, WhenStopped};
 use crate::verify::{Refusal, Served};
+use std::sync::Arc;
 
 /// What to read before planning, for every kind of host that it may turn out to be. Kinds for which
 /// the task says too little have nothing read; [`Variants::desired`] says why later.
@@ -158,7 +159,7 @@ impl std::fmt::Display for LookFailure {
 #[derive(Debug)]
 pub struct HostView {
     /// What is wanted of a host of this kind.
-    desired: DesiredState,
+    desired: Arc<DesiredState>,
     /// What the host said about itself.
     facts: HostFacts,
     /// What each probe showed.
@@ -301,10 +302,11 @@ impl HostView {
     /// # Errors
     /// The answers are not those to the questions.
     pub fn read(
-        mut desired: DesiredState,
+        desired: impl Into<Arc<DesiredState>>,
         facts: HostFacts,
         looks: Vec<Look>,
     ) -> Result<Self, Unanswered> {
+        let mut desired = desired.into();
         let asked = questions(&desired);
         let told = facts.files.iter().map(|file| &file.path);
         // A rollback changes what is wanted and no path; optional checks change no question either.
@@ -316,11 +318,14 @@ impl HostView {
         if !fits {
             return Err(Unanswered);
         }
-        let own_keys = desired.files.iter_mut().filter(|file| file.own_key.is_some());
-        let own_keys: Vec<&mut FileWant> = own_keys.collect();
-        let first = facts.commands.len() - own_keys.len();
-        for (file, result) in own_keys.into_iter().zip(facts.commands.iter().skip(first)) {
-            own_key::answer(file, result);
+        let own_keys = desired.files.iter().filter(|file| file.own_key.is_some()).count();
+        if own_keys > 0 {
+            let files = Arc::make_mut(&mut desired).files.iter_mut();
+            let files = files.filter(|file| file.own_key.is_some());
+            let first = facts.commands.len() - own_keys;
+            for (file, result) in files.zip(facts.commands.iter().skip(first)) {
+                own_key::answer(file, result);
+            }
         }
         Ok(Self { desired, facts, looks })
     }
@@ -414,14 +419,14 @@ impl HostView {
 
     /// Looks at one more place as well.
     pub fn add_place(&mut self, probe: ProbeWant, look: Look) {
-        self.desired.probes.push(probe);
+        Arc::make_mut(&mut self.desired).probes.push(probe);
         self.looks.push(look);
     }
 
     /// The same host with something else wanted of the same files, as for a rollback.
     #[must_use]
-    pub fn with_desired(self, desired: DesiredState) -> Self {
-        Self { desired, ..self }
+    pub fn with_desired(self, desired: impl Into<Arc<DesiredState>>) -> Self {
+        Self { desired: desired.into(), ..self }
     }
 
     /// The leaves in the destination files of a pair now.

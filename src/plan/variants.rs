@@ -1,23 +1,27 @@
 //! A request made concrete for every kind of host, before any host has answered.
 
 use super::container;
-use super::desired::{CounterCheck, DesiredState, ProbeWant};
+use super::desired::{CounterCheck, DesiredState, ProbeWant, ServiceWant, ValidateWant};
 use super::error::PlanError;
 use super::probes;
 use super::request::CertificateRequest;
 use super::resolve::resolve;
 use crate::host::{HostFacts, HostKind, ProcessFacts};
 use crate::services::{Resolved, choose};
+use std::sync::Arc;
 
 /// A request made concrete for every kind of host, each different one once; most are the same everywhere.
 #[derive(Debug)]
 pub struct Variants {
     probes: Vec<ProbeWant>,
     boot_guard: bool,
-    kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)>,
+    kinds: Vec<OfKinds<Arc<DesiredState>>>,
     /// For each of `kinds`, service by service, the checks over garbage.
     counter_checks: Vec<Vec<Vec<CounterCheck>>>,
 }
+
+/// Kinds of host, and what is wanted of each.
+type OfKinds<T> = (Vec<HostKind>, Result<T, PlanError>);
 
 impl Variants {
     /// Of a request.
@@ -44,7 +48,7 @@ impl Variants {
         }
         let resolved =
             chosen.into_iter().map(|(kinds, here)| (kinds, resolve(wanted, &probes, here)));
-        let mut kinds: Vec<(Vec<HostKind>, Result<DesiredState, PlanError>)> = resolved.collect();
+        let mut kinds: Vec<OfKinds<DesiredState>> = resolved.collect();
         let take = |desired: &mut DesiredState| {
             let services = desired.services.iter_mut();
             services.map(|service| std::mem::take(&mut service.counter_checks)).collect()
@@ -52,6 +56,10 @@ impl Variants {
         let counter_checks =
             kinds.iter_mut().map(|(_, desired)| desired.as_mut().map(take).unwrap_or_default());
         let counter_checks = counter_checks.collect();
+        // One by one into a list of its own: collected, it would keep the room of the larger ones.
+        let mut shared = Vec::with_capacity(kinds.len());
+        shared.extend(kinds.into_iter().map(|(kinds, desired)| (kinds, desired.map(Arc::new))));
+        let kinds = shared;
         let boot_guard = wanted.certificate.boot_guard;
         Ok(Self { boot_guard, kinds, counter_checks, probes })
     }
@@ -61,7 +69,8 @@ impl Variants {
         &self,
     ) -> impl Iterator<Item = (&[HostKind], Result<DesiredState, &PlanError>)> {
         self.kinds.iter().zip(&self.counter_checks).map(|((kinds, desired), checks)| {
-            (kinds.as_slice(), desired.as_ref().map(|desired| with(desired.clone(), checks)))
+            let desired = desired.as_ref();
+            (kinds.as_slice(), desired.map(|desired| with(DesiredState::clone(desired), checks)))
         })
     }
 
@@ -69,12 +78,12 @@ impl Variants {
     ///
     /// # Errors
     /// As [`of_kind`](Self::of_kind).
-    pub fn desired_for_plan(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
+    pub fn desired_for_plan(&self, facts: &HostFacts) -> Result<Arc<DesiredState>, PlanError> {
         let desired = self.desired(facts)?;
         let of_kind = self.kinds.iter().position(|(kinds, _)| kinds.contains(&facts.kind));
         let checks = of_kind.and_then(|index| self.counter_checks.get(index));
         Ok(match checks {
-            Some(checks) => with(desired, checks),
+            Some(checks) => Arc::new(with(Arc::unwrap_or_clone(desired), checks)),
             None => desired,
         })
     }
@@ -93,7 +102,7 @@ impl Variants {
     pub(super) fn all(
         &self,
     ) -> impl Iterator<Item = (&[HostKind], Result<&DesiredState, &PlanError>)> {
-        self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_ref()))
+        self.kinds.iter().map(|(kinds, desired)| (kinds.as_slice(), desired.as_deref()))
     }
 
     /// Why the task cannot be done on any kind of host; `None`: it can.
@@ -108,18 +117,35 @@ impl Variants {
     /// # Errors
     /// What the task leaves open and no profile knows for such a host.
     pub fn of_kind(&self, kind: HostKind) -> Result<&DesiredState, &PlanError> {
+        self.shared(kind).map(AsRef::as_ref)
+    }
+
+    fn shared(&self, kind: HostKind) -> Result<&Arc<DesiredState>, &PlanError> {
         let of_kind = self.kinds.iter().find(|(kinds, _)| kinds.contains(&kind));
         // `of` resolves every kind that there is.
         of_kind.expect("every kind is there").1.as_ref()
     }
 
     /// What is wanted of the host that answered with `facts`, without the optional checks that it has no
-    /// program for and without a boot guard that it cannot have.
+    /// program for and without a boot guard that it cannot have. Shared, unless something about this host is otherwise.
     ///
     /// # Errors
     /// As [`of_kind`](Self::of_kind).
-    pub fn desired(&self, facts: &HostFacts) -> Result<DesiredState, PlanError> {
-        let mut desired = self.of_kind(facts.kind).map_err(Clone::clone)?.clone();
+    pub fn desired(&self, facts: &HostFacts) -> Result<Arc<DesiredState>, PlanError> {
+        let shared = self.shared(facts.kind).map_err(Clone::clone)?;
+        let is_absent = |step: &ValidateWant| {
+            step.step.optional.as_ref().is_some_and(|program| facts.absent.contains(program))
+        };
+        let is_otherwise = |service: &ServiceWant| {
+            service.container.is_some()
+                || service.process.is_some()
+                || service.validate.iter().any(is_absent)
+        };
+        let no_guard = shared.boot_guard && facts.boot_guard.obstacle().is_some();
+        if !no_guard && !shared.services.iter().any(is_otherwise) {
+            return Ok(Arc::clone(shared));
+        }
+        let mut desired = DesiredState::clone(shared);
         let mut left_out = Vec::new();
         for service in &mut desired.services {
             let name = &service.name;
@@ -147,7 +173,7 @@ impl Variants {
                 "boot_guard: {why}; after a power loss in the middle the next contact settles it"
             ));
         }
-        Ok(desired)
+        Ok(Arc::new(desired))
     }
 }
 

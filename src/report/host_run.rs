@@ -140,13 +140,15 @@ impl HostRun {
                 }
             }
             Kind::TaskEnd { task, result, message, output, millis, .. } => {
-                self.tasks.push(TaskRun {
+                let run = TaskRun {
                     task: task.clone(),
                     result: *result,
                     message: message.clone(),
                     output: output.clone(),
                     took: Duration::from_millis(*millis),
-                });
+                };
+                push(&mut self.tasks, run);
+                self.steps.shrink_to_fit();
             }
             Kind::PlanHost { task, .. } => {
                 let place = place.unwrap_or_default();
@@ -159,7 +161,7 @@ impl HostRun {
             }
             Kind::Failure(failure) => {
                 self.fail_running(event.elapsed);
-                self.failures.push((place, (**failure).clone()));
+                push(&mut self.failures, (place, (**failure).clone()));
             }
             Kind::HostStatus { task, status } => {
                 self.status.push((task.clone(), (**status).clone()));
@@ -279,12 +281,20 @@ impl HostRun {
         self.switched = None;
         for service in services {
             self.services.retain(|known| known.service != service.service);
-            self.services.push(service.clone());
+            push(&mut self.services, service.clone());
         }
         // A later task's good end does not hide an earlier one's failure.
         if !self.verified.certificate.is_some_and(Outcome::is_failure) {
             self.verified.certificate = Some(outcome);
         }
-        self.certificates.push(CertificateRun { services: services.to_vec(), outcome });
+        push(&mut self.certificates, CertificateRun { services: services.to_vec(), outcome });
     }
+}
+
+/// Every host has such a list, and most have one thing in it: no more room than for that.
+fn push<T>(list: &mut Vec<T>, one: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(one);
 }

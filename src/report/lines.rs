@@ -6,7 +6,7 @@ use super::{Reporter, RunView, board, failure, words};
 use crate::event::{Event, Kind, NoteLevel, StopReason, TaskResult};
 use crate::model::{HostName, Outcome};
 use anstyle::Style;
-use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ pub(crate) struct Lines<W> {
     out: W,
     writer: Writer,
     form: Form,
-    /// Lines of hosts that have not ended what they do.
-    held: IndexMap<HostName, String>,
+    /// Lines of hosts that have not ended what they do, each with its place among them: there may be ten thousand.
+    held: HashMap<HostName, (u64, String)>,
     /// When something was last written.
     said: Duration,
 }
@@ -64,7 +64,7 @@ impl<W: Write> Lines<W> {
     /// Lines on `out`.
     pub(crate) fn new(out: W, theme: Theme, detail: Detail, form: Form) -> Self {
         let writer = Writer::new(theme, detail);
-        Self { out, writer, form, held: IndexMap::new(), said: Duration::ZERO }
+        Self { out, writer, form, held: HashMap::new(), said: Duration::ZERO }
     }
 
     fn write(&mut self, text: &str, now: Duration) -> io::Result<()> {
@@ -101,7 +101,9 @@ impl<W: Write> Reporter for Lines<W> {
                     | Kind::Summary(_)
             );
             if ends {
-                let held: String = self.held.drain(..).map(|(_, text)| text).collect();
+                let mut held: Vec<(u64, String)> = self.held.drain().map(|(_, one)| one).collect();
+                held.sort_unstable_by_key(|(place, _)| *place);
+                let held: String = held.into_iter().map(|(_, text)| text).collect();
                 text.insert_str(0, &held);
             }
             return self.write(&text, event.elapsed);
@@ -115,11 +117,11 @@ impl<W: Write> Reporter for Lines<W> {
                 | Kind::HostEnd { .. }
         );
         if ends {
-            let held = self.held.shift_remove(host).unwrap_or_default();
+            let held = self.held.remove(host).map(|(_, text)| text).unwrap_or_default();
             return self.write(&(held + &text), event.elapsed);
         }
         if !text.is_empty() {
-            self.held.entry(host.clone()).or_default().push_str(&text);
+            self.held.entry(host.clone()).or_insert((event.seq, String::new())).1.push_str(&text);
         }
         Ok(())
     }

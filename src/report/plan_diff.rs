@@ -119,15 +119,19 @@ fn lists<T>(
 }
 
 fn row_words(row: &PlanRow) -> String {
-    let leaf = |brief: &Option<CertBrief>| {
-        brief.as_ref().map_or_else(|| "none".to_owned(), |brief| brief.fingerprint.short())
+    let leaf = |brief: Option<&CertBrief>| {
+        brief.map_or_else(|| "none".to_owned(), |brief| brief.fingerprint.short())
     };
     let digest = |digest: &Option<crate::model::Fingerprint>| {
         digest.map_or_else(|| "no file".to_owned(), |digest| digest.short())
     };
     let mut text = format!("{} {}", row.file, row.action.name().replace('_', " "));
     if row.now.is_some() || row.wanted.is_some() {
-        text.push_str(&format!(", certificate {} → {}", leaf(&row.now), leaf(&row.wanted)));
+        text.push_str(&format!(
+            ", certificate {} → {}",
+            leaf(row.now.as_deref()),
+            leaf(row.wanted.as_deref())
+        ));
     }
     text.push_str(&format!(", bytes {} → {}", digest(&row.before), digest(&row.after)));
     if !row.detail.is_empty() {

@@ -5,11 +5,11 @@
 use super::failure::Groups;
 use super::host_run::HostRun;
 use super::in_flight::InFlight;
-use crate::event::planned::{PlanCounts, PlanRow};
+use crate::event::planned::{PlanCounts, PlanRow, SharedBrief};
 use crate::event::{Event, HostSummary, Kind, NoteLevel, RunStart, StopReason, Summary};
-use crate::model::{HostName, Outcome, Timestamp};
+use crate::model::{Fingerprint, HostName, Outcome, Timestamp};
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// A run as far as it has come.
@@ -39,6 +39,8 @@ pub(crate) struct RunView {
     pub summary: Option<Summary>,
     /// What is going on.
     pub now: Now,
+    /// The certificates of its rows: most hosts of a fleet have the same.
+    briefs: HashMap<Fingerprint, SharedBrief>,
 }
 
 /// A play.
@@ -113,6 +115,11 @@ impl RunView {
             let place = self.batch().map(|batch| (batch.play, batch.number));
             let run = self.hosts.entry(host.clone()).or_insert_with(|| HostRun::new(event.elapsed));
             run.take(event, place);
+            if let Kind::PlanHost { task, .. } = &event.kind {
+                let new = run.rows.iter_mut().rev().take(task.rows.len());
+                let briefs = new.flat_map(|(_, row)| row.now.iter_mut().chain(&mut row.wanted));
+                briefs.for_each(|brief| share(&mut self.briefs, brief));
+            }
             if let (true, Kind::CertificateEnd { outcome, .. }) = (self.taking_back, &event.kind) {
                 run.taken_back = matches!(outcome, Outcome::Changed | Outcome::Unchanged);
             }
@@ -280,6 +287,14 @@ impl RunView {
             }
             _ => {}
         }
+    }
+}
+
+/// The same certificate in the same words is kept once.
+fn share(known: &mut HashMap<Fingerprint, SharedBrief>, brief: &mut SharedBrief) {
+    let same = known.entry(brief.fingerprint).or_insert_with(|| brief.clone());
+    if *same == *brief {
+        brief.clone_from(same);
     }
 }
 

@@ -127,6 +127,15 @@ impl SharedSession {
         }
     }
 
+    /// Nobody needs it for now: it ends once nothing runs over it any more. Whoever needs one later gets a new one.
+    pub fn release(&self) {
+        let session = {
+            let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.take_if(|last| last.is_ok())
+        };
+        drop(session);
+    }
+
     /// A session that failed is not used again, even if it does not know yet that it has ended.
     fn forget(&self, session: &Session) {
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -384,6 +384,7 @@ impl<'a> Driver<'a> {
         };
         let mut ends = Vec::with_capacity(hosts.len());
         fan_out::each_as_it_ends(context, items, work, lost, |end| {
+            batch.depart(&end.host);
             batch.tell_end_after(&chosen.task, &end);
             ends.push(end);
         })

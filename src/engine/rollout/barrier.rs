@@ -99,9 +99,9 @@ pub(super) async fn apply(
     let order: IndexSet<HostName> = waiting.keys().cloned().collect();
     let (mut staged, mut later, mut failed) = (Vec::new(), Vec::new(), 0);
     let ended = |(host, prepared): (HostName, Option<Prepared>)| {
+        let job = waiting.swap_remove(&host);
         if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
-            let guarantee =
-                waiting.get(&host).map(|job| job.target.guarantee()).unwrap_or_default();
+            let guarantee = job.as_ref().map(|job| job.target.guarantee()).unwrap_or_default();
             let (place, now) = (rollout.place.clone(), context.identity.now);
             rollout.batch.tell_plan(&host, planned(view, plan, place, guarantee, now));
         }
@@ -119,9 +119,8 @@ pub(super) async fn apply(
                 done(rollout.failed(&host, *failure));
             }
             Some(Prepared::Staged(one)) => staged.push((host, *one)),
-            Some(Prepared::Later) => later.extend(waiting.swap_remove(&host)),
+            Some(Prepared::Later) => later.extend(job),
             Some(Prepared::LetsPass(patience)) => {
-                let job = waiting.swap_remove(&host);
                 later.extend(job.map(|job| Job { patience: Some(patience), ..job }));
             }
         }

@@ -6,7 +6,7 @@ use crate::engine::batch::Batch;
 use crate::engine::context::Context;
 use crate::engine::end::TaskEnd;
 use crate::engine::failure::{self, HostFailure};
-use crate::engine::fan_out;
+use crate::engine::fan_out::{self, in_order};
 use crate::event::TaskResult;
 use crate::event::planned::PlannedTask;
 use crate::model::{HostName, Outcome, Step};
@@ -26,14 +26,16 @@ enum Seen {
     Lost(String),
 }
 
-/// Looks at every host and tells what would be done.
+/// Looks at every host and tells what would be done. `is_last`: no other iteration of the task follows.
 pub(super) async fn plan(
     batch: &mut Batch<'_>,
     jobs: Vec<Job>,
     place: Option<String>,
+    is_last: bool,
 ) -> Vec<TaskEnd> {
     let context = batch.context;
     let title = jobs.first().map(|job| job.task().to_owned()).unwrap_or_default();
+    let hosts: Vec<HostName> = jobs.iter().map(|job| job.host().clone()).collect();
     let items = jobs.into_iter().map(|job| (job.host().clone(), job)).collect();
     let work = |context: Arc<Context>, host: HostName, job: Job| async move {
         if context.stop.is_interrupt() {
@@ -43,10 +45,13 @@ pub(super) async fn plan(
         (host, Seen::Looked(Box::new(job), Box::new(seen)))
     };
     let lost = |host, why| (host, Seen::Lost(why));
-    let looked = fan_out::each(context, items, work, lost).await;
-    let mut ends = Vec::with_capacity(looked.len());
-    for (host, seen) in looked {
-        let end = match seen {
+    let mut ends = Vec::with_capacity(hosts.len());
+    // What was observed of a host is dropped when it is told: a fleet is more than fits into memory.
+    let ended = |(host, seen): (HostName, Seen)| {
+        if is_last {
+            batch.depart(&host);
+        }
+        ends.push(match seen {
             Seen::Lost(why) => TaskEnd::failed(&host, failure::lost(&title, Step::Inspect, &why)),
             Seen::NotBegun => TaskEnd::skipped(&host, "the run was interrupted"),
             Seen::Looked(job, seen) => match *seen {
@@ -54,23 +59,29 @@ pub(super) async fn plan(
                     caveats(context, &observed);
                     told(batch, &job, &observed, place.clone())
                 }
-                Err(failure) => {
-                    if failure.outcome != Outcome::Unreachable {
-                        let service = job.wanted.certificate.service_names();
-                        let row = blocked_row(&host, &service, &failure.failure.message);
-                        let (place, guarantee) = (place.clone(), job.target.guarantee());
-                        let (task, rows) = (job.task().to_owned(), vec![row]);
-                        let blocked =
-                            PlannedTask { task, place, guarantee, rows, ..PlannedTask::default() };
-                        batch.plan(&host, blocked);
-                    }
-                    TaskEnd::failed(&host, failure)
-                }
+                Err(failure) => failed(batch, &job, failure, place.clone()),
             },
-        };
-        ends.push(end);
+        });
+    };
+    fan_out::each_as_it_ends(context, items, work, lost, ended).await;
+    in_order(&hosts, ends)
+}
+
+/// The end of a host that could not be looked at.
+fn failed(
+    batch: &mut Batch<'_>,
+    job: &Job,
+    failure: HostFailure,
+    place: Option<String>,
+) -> TaskEnd {
+    let host = job.host();
+    if failure.outcome != Outcome::Unreachable {
+        let service = job.wanted.certificate.service_names();
+        let rows = vec![blocked_row(host, &service, &failure.failure.message)];
+        let (task, guarantee) = (job.task().to_owned(), job.target.guarantee());
+        batch.plan(host, PlannedTask { task, place, guarantee, rows, ..PlannedTask::default() });
     }
-    ends
+    TaskEnd::failed(host, failure)
 }
 
 /// What the operator should know of the services that are about to change.

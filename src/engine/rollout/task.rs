@@ -38,9 +38,10 @@ pub(crate) async fn run(
     }
     // A loop's iterations go one after another: each is a rollout of its own.
     let most = work.values().map(|work| work.jobs.len()).max().unwrap_or(0);
-    let is_last = !has_another_after(chosen);
+    let others_follow = has_another_after(chosen);
     for iteration in 0..most {
-        let goes_on = !is_last || iteration + 1 < most;
+        let is_last = iteration + 1 == most;
+        let goes_on = others_follow || !is_last;
         let jobs = work.values_mut().filter_map(|work| work.take(iteration));
         let jobs: Vec<Job> = jobs.map(|job| Job { goes_on, ..job }).collect();
         if jobs.is_empty() {
@@ -52,7 +53,8 @@ pub(crate) async fn run(
             batch.context.pauses(pause, false).await;
         }
         if batch.context.is_plan() || task.check_mode == Some(true) {
-            record(&mut work, iteration, dry_run::plan(batch, jobs, task.place()).await);
+            let ends = dry_run::plan(batch, jobs, task.place(), is_last).await;
+            record(&mut work, iteration, ends);
             continue;
         }
         let mut turns = Turns::of(jobs);
@@ -62,12 +64,15 @@ pub(crate) async fn run(
             let mut ended = 0;
             let later = apply(&rollout, jobs, turns.machines(), &mut |mut end| {
                 ended += 1;
+                if is_last {
+                    batch.depart(&end.host);
+                }
                 let Some(work) = work.get_mut(&end.host) else { return };
                 if !looping {
                     tell_end(batch, task, &mut end, begun);
                     work.told = true;
                 }
-                work.ends.push((work.label(iteration), end));
+                work.push(work.label(iteration), end);
             })
             .await;
             turns.add(later, ended == 0);
@@ -103,7 +108,7 @@ fn tell_end(batch: &Batch<'_>, task: &Task, end: &mut TaskEnd, begun: Instant) {
 fn record(work: &mut IndexMap<HostName, Work>, iteration: usize, ends: Vec<TaskEnd>) {
     for end in ends {
         if let Some(work) = work.get_mut(&end.host) {
-            work.ends.push((work.label(iteration), end));
+            work.push(work.label(iteration), end);
         }
     }
 }
@@ -135,6 +140,13 @@ impl Work {
             return None;
         }
         self.jobs.get_mut(iteration)?.1.take()
+    }
+
+    fn push(&mut self, label: Option<String>, end: TaskEnd) {
+        if self.ends.is_empty() {
+            self.ends.reserve_exact(self.jobs.len().max(1));
+        }
+        self.ends.push((label, end));
     }
 
     fn label(&self, iteration: usize) -> Option<String> {
@@ -182,25 +194,24 @@ fn begin(
     // It was rendered with the items.
     let pause = pause(task.looping.as_ref(), &scope).unwrap_or_default();
     let mut work = Work { pause, ..Work::default() };
-    // Every host of a batch holds one of each.
+    // Every host of a batch has some, and most have one.
     work.jobs.reserve_exact(list.len());
-    work.ends.reserve_exact(list.len());
     for (scope, label) in list {
         match why_not(&task.when, &scope) {
             Ok(None) => {}
             Ok(Some(why)) => {
-                work.ends.push((label, TaskEnd::skipped(host, why)));
+                work.push(label, TaskEnd::skipped(host, why));
                 continue;
             }
             Err(error) => {
-                work.ends.push((label, unknown(error)));
+                work.push(label, unknown(error));
                 continue;
             }
         }
         match job(context, chosen, spec, &batch.vars, host, &scope) {
             Ok(job) if !job.is_concerned() => {
                 let why = "the run that is taken back changed nothing of this task here";
-                work.ends.push((label, TaskEnd::skipped(host, why)));
+                work.push(label, TaskEnd::skipped(host, why));
             }
             Ok(mut job) => {
                 if let Some(reviewed) = reviewed(batch) {
@@ -208,14 +219,14 @@ fn begin(
                     if job.reviewed.is_none() {
                         let why = "stale: the plan has nothing of this task on this host";
                         let failure = failure::before_commit(&title, Step::Inspect, why);
-                        work.ends.push((label, TaskEnd::failed(host, failure)));
+                        work.push(label, TaskEnd::failed(host, failure));
                         continue;
                     }
                 }
                 work.jobs.push((label, Some(job)));
             }
             Err(RenderError::NotYetKnown(name)) => {
-                work.ends.push((label, TaskEnd::unknown(host, &name)));
+                work.push(label, TaskEnd::unknown(host, &name));
             }
             Err(RenderError::Wrong(problems)) => {
                 return Work::ended(TaskEnd::wrongs(host, &title, &problems));

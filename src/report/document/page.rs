@@ -339,8 +339,8 @@ fn file(row: &PlanRow) -> File {
         action: row.action.name().replace('_', " "),
         class,
         why,
-        before: row.now.as_ref().map(certificate).unwrap_or_default(),
-        after: row.wanted.as_ref().map(certificate).unwrap_or_default(),
+        before: row.now.as_deref().map(certificate).unwrap_or_default(),
+        after: row.wanted.as_deref().map(certificate).unwrap_or_default(),
         detail: line(&row.detail),
         notes: row.notes.iter().map(|note| line(note)).collect(),
     }

@@ -292,24 +292,24 @@ impl Batch<'_> {
 
     /// Old and new certificates, field by field, once for all hosts that share them.
     fn diff(&self, theme: &Theme) -> String {
-        type Change<'a> = (&'a str, &'a str, Option<&'a CertBrief>, &'a CertBrief);
-        let mut groups: Vec<(Change<'_>, IndexSet<&HostName>)> = Vec::new();
+        type Change<'a> = (&'a str, &'a str, Option<Fingerprint>, Fingerprint);
+        let mut groups: IndexMap<Change<'_>, (&PlanRow, IndexSet<&HostName>)> = IndexMap::new();
         for row in &self.rows {
             let Some(wanted) = row.wanted.as_ref() else { continue };
             if row.now.as_ref() == Some(wanted) || !row.action.is_pending() {
                 continue;
             }
-            let change: Change<'_> = (&row.service, &row.file, row.now.as_ref(), wanted);
-            match groups.iter_mut().find(|(known, _)| *known == change) {
-                Some((_, hosts)) => _ = hosts.insert(&row.host),
-                None => groups.push((change, IndexSet::from([&row.host]))),
-            }
+            let now = row.now.as_ref().map(|now| now.fingerprint);
+            let change: Change<'_> = (&row.service, &row.file, now, wanted.fingerprint);
+            let (_, hosts) = groups.entry(change).or_insert_with(|| (row, IndexSet::new()));
+            hosts.insert(&row.host);
         }
         let mut text = String::new();
-        for ((service, file, now, wanted), hosts) in groups {
+        for ((service, file, ..), (row, hosts)) in groups {
+            let Some(wanted) = &row.wanted else { continue };
             let place = format!("{} {} on {}", line(service), line(file), words::hosts(hosts, 4));
             text.push_str(&theme.block("", theme::STRONG, &place));
-            text.push_str(&fields(theme, now, wanted));
+            text.push_str(&fields(theme, row.now.as_deref(), wanted));
         }
         text.push_str(&self.lines(theme));
         text
@@ -360,8 +360,9 @@ fn unknown(theme: &Theme, lines: &[String]) -> String {
 
 /// The leaves that a host has and gets.
 fn leaves(rows: &[&PlanRow]) -> Vec<(Option<Fingerprint>, Option<Fingerprint>)> {
-    let leaf = |brief: &Option<CertBrief>| brief.as_ref().map(|brief| brief.fingerprint);
-    rows.iter().map(|row| (leaf(&row.now), leaf(&row.wanted))).collect()
+    let leaf = |brief: Option<&CertBrief>| brief.map(|brief| brief.fingerprint);
+    let leaves = |row: &&PlanRow| (leaf(row.now.as_deref()), leaf(row.wanted.as_deref()));
+    rows.iter().map(leaves).collect()
 }
 
 /// All that a row says, whatever its host.
@@ -403,8 +404,8 @@ fn change(row: &PlanRow, above: Option<&PlanRow>) -> String {
         let told = above.is_some_and(|above| above.action == row.action);
         return if told { String::new() } else { line(why) };
     }
-    let now = row.now.as_ref().map(words::certificate);
-    let wanted = row.wanted.as_ref().map(words::certificate);
+    let now = row.now.as_deref().map(words::certificate);
+    let wanted = row.wanted.as_deref().map(words::certificate);
     let mut parts = Vec::new();
     match (now, wanted) {
         (Some(now), Some(wanted)) if now == wanted => parts.push(now),

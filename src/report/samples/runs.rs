@@ -28,7 +28,11 @@ pub(in crate::report) fn plan() -> Vec<Event> {
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
     let first = rows("edge1", &FileAction::Replace, Some(12));
     script.host("edge1", host(1, first.clone()));
-    script.run(sums(1, PlanCounts::of(&first, 0), vec![]));
+    script.run(sums(
+        1,
+        PlanCounts::of(first.iter().map(|row| (&row.host, &row.action)), 0),
+        vec![],
+    ));
 
     script.run(batch(2, &["edge2", "edge3", "edge4", "edge5", "edge6"]));
     script.run(Kind::TaskStart { task: TASK.into(), place: place() });
@@ -53,7 +57,7 @@ pub(in crate::report) fn plan() -> Vec<Event> {
     }
     unreachable(&mut script, "edge6");
     let unknown = vec!["edge6 is unreachable: nothing is known about it".to_owned()];
-    script.run(sums(2, PlanCounts::of(&all, 1), unknown));
+    script.run(sums(2, PlanCounts::of(all.iter().map(|row| (&row.host, &row.action)), 1), unknown));
     let outcomes = [
         ("edge1", Outcome::Changed, None),
         ("edge2", Outcome::Changed, None),

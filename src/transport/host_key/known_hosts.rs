@@ -26,6 +26,10 @@ type Stamp = (u64, u64, i128, i128);
 pub(in crate::transport) struct KnownHosts {
     file: PathBuf,
     entries: Vec<Arc<Entry>>,
+    /// Where a name stands as it is: a fleet's file has a line for each of its hosts.
+    plain: HashMap<Box<str>, Vec<usize>>,
+    /// The entries that have to be compared one by one.
+    others: Vec<usize>,
     /// Why it could not be read, unless it is just not there.
     fault: Option<String>,
 }
@@ -91,7 +95,7 @@ fn stamp(about: &std::fs::Metadata) -> Stamp {
 impl KnownHosts {
     fn unreadable(path: &Path, error: &io::Error) -> Self {
         let fault = (error.kind() != io::ErrorKind::NotFound).then(|| error.to_string());
-        Self { file: path.to_owned(), entries: Vec::new(), fault }
+        Self { fault, ..Self::of(path, Vec::new()) }
     }
 
     /// Reads a file's text. Lines that are no entries are passed over, as OpenSSH does.
@@ -102,7 +106,22 @@ impl KnownHosts {
             .filter_map(|(line, number)| entry(&String::from_utf8_lossy(line), number))
             .map(Arc::new)
             .collect();
-        Self { file: file.to_owned(), entries, fault: None }
+        Self::of(file, entries)
+    }
+
+    fn of(file: &Path, entries: Vec<Arc<Entry>>) -> Self {
+        let (mut plain, mut others) = (HashMap::<Box<str>, Vec<usize>>::new(), Vec::new());
+        for (place, entry) in entries.iter().enumerate() {
+            match &entry.hosts {
+                Hosts::Patterns(list) if !list.contains(['*', '?', '!']) => {
+                    for name in list.split(',') {
+                        plain.entry(name.into()).or_default().push(place);
+                    }
+                }
+                _ => others.push(place),
+            }
+        }
+        Self { file: file.to_owned(), entries, plain, others, fault: None }
     }
 
     pub(in crate::transport) fn file(&self) -> &Path {
@@ -119,7 +138,12 @@ impl KnownHosts {
         &'a self,
         name: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Entry>> {
-        self.entries.iter().filter(|entry| entry.hosts.contain(name))
+        let plain = self.plain.get(name).into_iter().flatten();
+        let others = self.others.iter().filter(|place| self.entries[**place].hosts.contain(name));
+        let mut places: Vec<usize> = plain.chain(others).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| &self.entries[place])
     }
 }
 

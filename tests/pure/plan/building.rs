@@ -29,8 +29,8 @@ fn table(
     let plan = plan(desired, facts, seen);
     let rows = rows(&view(desired, facts, seen), &plan, NOW);
     let shown = rows.iter().map(|row| {
-        let brief = |brief: &Option<certroll::testing::plan::row::CertBrief>| {
-            brief.as_ref().map_or("-".to_owned(), |brief| brief.names.join(" "))
+        let brief = |brief: Option<&certroll::testing::plan::row::CertBrief>| {
+            brief.map_or("-".to_owned(), |brief| brief.names.join(" "))
         };
         let mut text = format!(
             "{} {} {} {:?}\n  now {} wanted {} detail {:?}\n  validate {}\n  reload {}\n  verify {}",
@@ -38,8 +38,8 @@ fn table(
             row.service,
             row.file,
             row.action,
-            brief(&row.now),
-            brief(&row.wanted),
+            brief(row.now.as_deref()),
+            brief(row.wanted.as_deref()),
             without_digests(&row.detail),
             row.validate,
             row.reload,

@@ -59,7 +59,8 @@ fn held(facts: &mut HostFacts, kind: HeldAs) {
 }
 
 fn settled(wanted: &CertificateRequest, facts: &HostFacts) -> DesiredState {
-    Variants::of(wanted).expect("complete").desired(facts).expect("complete")
+    let desired = Variants::of(wanted).expect("complete").desired(facts);
+    DesiredState::clone(&desired.expect("complete"))
 }
 
 fn planned(wanted: &CertificateRequest, facts: &HostFacts) -> HostPlan {

@@ -107,7 +107,7 @@ fn caddys_user_is_the_one_who_runs_it() {
         let owner = key.fallback.owner.clone().unwrap_or_default();
         let group = key.fallback.group.clone().unwrap_or_default();
         let user = desired.services[0].validate[0].step.user.clone().unwrap_or_default();
-        (user, format!("{owner}:{group}"), desired.reader)
+        (user, format!("{owner}:{group}"), desired.reader.clone())
     };
     let usual = ("caddy".to_owned(), "root:caddy".to_owned(), Some("caddy".to_owned()));
     assert_eq!(as_is(&[None]), usual);
