@@ -36,7 +36,8 @@ pub(super) fn reading(all: bool, then_transaction: bool) -> &'static Packed {
 
 /// What the bootstrap reads to run the transaction that was brought. What it has in common with the inspection is there
 /// already; `s` has all of it, for the guards.
-pub(super) const BROUGHT: &str = "#script\ns=$c$t\neval \"$t\"\n#go\n";
+pub(super) const BROUGHT: &str =
+    "#script\ns=$program_common$program_rest\neval \"$program_rest\"\n#go\n";
 
 /// As [`NEXT`], where a program's prelude has moved the input.
 const FROM_THREE: &str =
@@ -67,7 +68,7 @@ impl Packed {
         let head = format!(
             "#script\n\
              if s=$(dd bs={length} count=1 iflag=fullblock 2>/dev/null|gzip -dc 2>/dev/null)&&[ -n \"$s\" ];then\n\
-             set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$1;c=$2;t=${{3-}};set --;eval \"$c\";{APART};s=;{FROM_THREE}\n\
+             set -f;IFS='{BETWEEN}';set -- $s;unset IFS;set +f;s=$1;program_common=$2;program_rest=${{3-}};set --;eval \"$program_common\";{APART};s=;{FROM_THREE}\n\
              else echo;echo \"@certroll1 {nonce} {PLAIN}\";s=;{NEXT}\nfi\n\
              eval \"$s\"\n#go\n"
         );
@@ -226,6 +227,12 @@ mod tests {
             };
             assert!(alone.ends_with("@certroll1 N aborted why=eof\n"), "{shell:?}: {alone}");
             assert_eq!(answer(&after), answer(&alone), "{shell:?}: {after}");
+            // Its guards read all of it, not only what it has of its own.
+            let mut input = reading(false, true).framed("M");
+            let guarded = BROUGHT.replace("eval", "echo \"@length ${#s}\";:");
+            input.extend_from_slice(format!("inspect M\nkind *\ngo\n{guarded}").as_bytes());
+            let length = format!("@length {}\n", TRANSACTING.text().trim_end().len());
+            assert!(said(shell, &path, &input).unwrap().ends_with(&length), "{shell:?}");
         }
     }
 }

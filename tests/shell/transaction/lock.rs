@@ -1,8 +1,8 @@
 //! One at a time, and what the dead leave behind.
 
 use super::host::*;
-use certroll::testing::host::{FileRole, RecoveredEnd};
-use certroll::testing::remote::RemoteError;
+use certroll::testing::host::{FileRole, Inspection, RecoveredEnd};
+use certroll::testing::remote::{RemoteError, Transaction, inspect_in};
 use std::time::Duration;
 
 #[tokio::test]
@@ -169,6 +169,14 @@ async fn a_guard_goes_back_without_anybody() {
         host.kill();
         host.settled(&before).await;
         assert_eq!(host.reloads(), ["NEW+/=", "old"], "{}", shell.name);
+        drop(transaction);
+        // And where the program came with the one that read the host.
+        let (_, read) = inspect_in(host.sh().await.into(), &Inspection::default()).await.unwrap();
+        let (mut transaction, _) = Transaction::begin(read, host.request()).await.unwrap();
+        assert!(transaction.commit().await.unwrap().guarded);
+        host.kill();
+        host.settled(&before).await;
+        assert_eq!(host.reloads(), ["NEW+/=", "old", "NEW+/=", "old"], "{}", shell.name);
         drop(transaction);
     }
 }
