@@ -1,4 +1,4 @@
-"""Runs Ansible's own programs, one request a line, without paying for their start each time.
+"""Runs Ansible's own programs, one request a line until its input ends, without paying for their start each time.
 
 A request is {"program": "ansible-inventory", "args": [...], "cwd": "..."}, the answer
 {"code": 0, "stdout": "...", "stderr": "..."}. Each runs in a fork of its own.
@@ -10,16 +10,20 @@ import sys
 import tempfile
 import traceback
 
-from ansible.cli.adhoc import AdHocCLI
-from ansible.cli.inventory import InventoryCLI
-from ansible.cli.playbook import PlaybookCLI
-from ansible.release import __version__
+# Gone with this process. Ansible looks at it while it is imported.
+home = tempfile.TemporaryDirectory()
+os.environ["HOME"] = home.name
+
+from ansible.cli.adhoc import AdHocCLI  # noqa: E402
+from ansible.cli.inventory import InventoryCLI  # noqa: E402
+from ansible.cli.playbook import PlaybookCLI  # noqa: E402
+from ansible.release import __version__  # noqa: E402
 
 # Imported here so that no fork does it again.
-import ansible.executor.playbook_executor  # noqa: F401
-import ansible.inventory.manager  # noqa: F401
-import ansible.plugins.loader  # noqa: F401
-import ansible.vars.manager  # noqa: F401
+import ansible.executor.playbook_executor  # noqa: E402, F401
+import ansible.inventory.manager  # noqa: E402, F401
+import ansible.plugins.loader  # noqa: E402, F401
+import ansible.vars.manager  # noqa: E402, F401
 
 PROGRAMS = {"ansible": AdHocCLI, "ansible-inventory": InventoryCLI, "ansible-playbook": PlaybookCLI}
 

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// What one of Ansible's programs answered.
@@ -18,63 +19,41 @@ pub(crate) struct Answer {
     pub(crate) stderr: String,
 }
 
-/// Ansible's programs, ready to be asked again and again.
+/// Ansible's programs, ready to be asked again and again. The next test goes on with them.
 pub(crate) struct Ansible {
-    driver: Child,
+    /// Until it is dropped.
+    driver: Option<Driver>,
+}
+
+/// A process that has loaded Ansible, which takes it half a second. It ends with this one, as its input does.
+struct Driver {
+    process: Child,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
     python: PathBuf,
-    _home: TempDir,
 }
+
+/// Those that no test has at this moment.
+static IDLE: Mutex<Vec<Driver>> = Mutex::new(Vec::new());
 
 impl Ansible {
     /// `None`, and a loud word, where Ansible is not installed or too old to compare with.
     pub(crate) fn start() -> Option<Self> {
-        let Some(python) = interpreter() else {
-            skip("not installed: ansible-inventory");
-            return None;
-        };
-        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell/ansible/driver.py");
-        let home = tempfile::tempdir().expect("a directory");
-        let mut driver = Command::new(&python)
-            .arg(driver)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", home.path())
-            .env("LC_ALL", "C.UTF-8")
-            .env("ANSIBLE_NOCOLOR", "1")
-            .env("ANSIBLE_LOCALHOST_WARNING", "0")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the driver starts");
-        let requests = driver.stdin.take().expect("its input");
-        let mut answers = BufReader::new(driver.stdout.take().expect("its output"));
-        let mut line = String::new();
-        answers.read_line(&mut line).expect("a first line");
-        let started = Self { driver, requests, answers, python, _home: home };
-        let version: Json = serde_json::from_str(&line).expect("the version");
-        let version = version["version"].as_str().expect("a text").to_owned();
-        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        // 2.19 changed templates and the output of ansible-inventory.
-        if (parts.next(), parts.next()) < (Some(2), Some(19)) {
-            skip(&format!("ansible-core {version} is older than 2.19"));
-            return None;
-        }
-        Some(started)
+        let idle = IDLE.lock().expect("no test fails with it").pop();
+        Some(Self { driver: Some(idle.or_else(Driver::start)?) })
     }
 
     /// What it runs on; modules on the local host are to run on it too.
     pub(crate) fn python(&self) -> &Path {
-        &self.python
+        &self.driver.as_ref().expect("not dropped").python
     }
 
     pub(crate) fn ask(&mut self, program: &str, args: &[&str], directory: &Path) -> Answer {
+        let driver = self.driver.as_mut().expect("not dropped");
         let request = json!({ "program": program, "args": args, "cwd": directory });
-        writeln!(self.requests, "{request}").expect("the driver listens");
+        writeln!(driver.requests, "{request}").expect("the driver listens");
         let mut line = String::new();
-        self.answers.read_line(&mut line).expect("an answer");
+        driver.answers.read_line(&mut line).expect("an answer");
         let answer: Json = serde_json::from_str(&line).expect("JSON");
         let text = |key: &str| answer[key].as_str().expect("a text").to_owned();
         let code = answer["code"].as_i64().expect("a number");
@@ -84,8 +63,49 @@ impl Ansible {
 
 impl Drop for Ansible {
     fn drop(&mut self) {
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        let Some(mut driver) = self.driver.take() else { return };
+        if std::thread::panicking() {
+            // Nobody knows what it would answer next.
+            let _ = driver.process.kill();
+            let _ = driver.process.wait();
+        } else {
+            IDLE.lock().expect("no test fails with it").push(driver);
+        }
+    }
+}
+
+impl Driver {
+    fn start() -> Option<Self> {
+        let Some(python) = interpreter() else {
+            skip("not installed: ansible-inventory");
+            return None;
+        };
+        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell/ansible/driver.py");
+        let mut process = Command::new(&python)
+            .arg(driver)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LC_ALL", "C.UTF-8")
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_LOCALHOST_WARNING", "0")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the driver starts");
+        let requests = process.stdin.take().expect("its input");
+        let mut answers = BufReader::new(process.stdout.take().expect("its output"));
+        let mut line = String::new();
+        answers.read_line(&mut line).expect("a first line");
+        let version: Json = serde_json::from_str(&line).expect("the version");
+        let version = version["version"].as_str().expect("a text").to_owned();
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        // 2.19 changed templates and the output of ansible-inventory.
+        if (parts.next(), parts.next()) < (Some(2), Some(19)) {
+            skip(&format!("ansible-core {version} is older than 2.19"));
+            return None;
+        }
+        Some(Self { process, requests, answers, python })
     }
 }
 
