@@ -6,10 +6,13 @@ use super::daemon::{Daemon, free_port};
 use super::{am_root, have};
 use certroll::testing::model::HostName;
 use certroll::testing::transport::Target;
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The password of all accounts.
 pub const PASSWORD: &str = "correct horse";
@@ -160,21 +163,48 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Keys of every kind, those of a server of the same name in the tests before: RSA takes ssh-keygen a tenth of a second.
 fn host_keys(dir: &Path) {
+    type Key = [Vec<u8>; 2];
+    static MADE: Mutex<Option<HashMap<PathBuf, Key>>> = Mutex::new(None);
+    let server = Path::new(dir.file_name().expect("named"));
     for (name, arguments) in [
         ("host_ed25519", &["-t", "ed25519"][..]),
         ("host_rsa", &["-t", "rsa", "-b", "2048"]),
         ("host_ecdsa", &["-t", "ecdsa"]),
     ] {
         let path = dir.join(name);
-        if !path.exists() {
+        if path.exists() {
+            continue;
+        }
+        let files = [path.clone(), path.with_extension("pub")];
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = made.get_or_insert_default().entry(server.join(name));
+        let key = made.or_insert_with(|| {
             keygen(&path, &[arguments, &["-N", "", "-C", "host"]].concat());
+            files.each_ref().map(|file| fs::read(file).expect("a key"))
+        });
+        for (file, bytes) in files.iter().zip(key) {
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(file);
+            file.and_then(|mut file| file.write_all(bytes)).expect("a key");
         }
     }
 }
 
+/// Gives a directory and what is in it to a user.
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).expect("given");
+    if path.is_dir() {
+        fs::read_dir(path).expect("a directory").for_each(|file| {
+            give(&file.expect("a file").path(), user);
+        });
+    }
+}
+
 fn accounts(dir: &Path) {
-    let hash = run(Command::new("openssl").args(["passwd", "-6", PASSWORD]));
+    static HASH: OnceLock<String> = OnceLock::new();
+    let hash = HASH.get_or_init(|| run(Command::new("openssl").args(["passwd", "-6", PASSWORD])));
     let mut passwd = fs::read_to_string("/etc/passwd").expect("passwd");
     let mut shadow = String::new();
     let mut group = fs::read_to_string("/etc/group").expect("group");
@@ -194,19 +224,21 @@ fn accounts(dir: &Path) {
                 fs::write(home.join(file), text).expect("start-up file");
             }
         }
-        run(Command::new("chown").arg("-R").arg(format!("{number}:{number}")).arg(&home));
+        give(&home, number);
     }
     for (file, text, mode) in [
-        ("passwd", passwd.as_str(), "644"),
-        ("shadow", shadow.as_str(), "640"),
-        ("group", group.as_str(), "644"),
-        ("sudoers", SUDOERS, "440"),
+        ("passwd", passwd.as_str(), 0o644),
+        ("shadow", shadow.as_str(), 0o640),
+        ("group", group.as_str(), 0o644),
+        ("sudoers", SUDOERS, 0o440),
     ] {
-        fs::write(dir.join(file), text).expect("account file");
-        run(Command::new("chmod").arg(mode).arg(dir.join(file)));
+        let file = dir.join(file);
+        fs::write(&file, text).expect("account file");
+        fs::set_permissions(file, Permissions::from_mode(mode)).expect("its mode");
     }
     // Homes have to be reached by their owners.
     for part in dir.ancestors().take(2) {
-        run(Command::new("chmod").arg("go+rx").arg(part));
+        let mode = fs::metadata(part).expect("a directory").permissions().mode();
+        fs::set_permissions(part, Permissions::from_mode(mode | 0o055)).expect("its mode");
     }
 }
