@@ -7,7 +7,7 @@ use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, yaml};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -127,7 +127,22 @@ struct Draft {
     source: Arc<SourceFile>,
     root: Node,
     built_in: bool,
+    /// What a built-in one that extends no other is in any company.
+    read: Option<Arc<Profile>>,
 }
+
+/// The built-in profiles, once for a process. A test reads each, so there is nothing to say of them.
+static DRAFTS: LazyLock<Vec<(String, Draft)>> = LazyLock::new(|| {
+    let draft = |(name, text): &(&str, &str)| {
+        let source = SourceFile::new(format!("built-in profile {name}"), *text);
+        let mut draft = Draft::parse(&source, true, &mut Diagnostics::default())?;
+        if draft.root.entry("extends").is_none() {
+            draft.read = format::read(name, &draft.root, &source, true).ok().map(Arc::new);
+        }
+        Some(((*name).to_owned(), draft))
+    };
+    BUILT_IN.iter().filter_map(draft).collect()
+});
 
 impl Profiles {
     /// The built-in profiles and every `NAME.yml` or `NAME.yaml` of these directories (`services/`
@@ -171,13 +186,7 @@ impl Profiles {
     pub fn from_sources(files: &[Arc<SourceFile>]) -> Result<(Self, Diagnostics), Diagnostics> {
         let mut found = Diagnostics::default();
         let mut own: Vec<(String, Draft)> = Vec::new();
-        let built_in: Vec<(String, Draft)> = BUILT_IN
-            .iter()
-            .filter_map(|(name, text)| {
-                let source = SourceFile::new(format!("built-in profile {name}"), *text);
-                Some(((*name).to_owned(), Draft::parse(&source, true, &mut found)?))
-            })
-            .collect();
+        let built_in: &[(String, Draft)] = &DRAFTS;
         for source in files {
             let name = stem(&source.name);
             let Some(draft) = Draft::parse(source, false, &mut found) else { continue };
@@ -187,9 +196,13 @@ impl Profiles {
             own.retain(|(known, _)| *known != name);
             own.push((name, draft));
         }
-        let library = Library { own: &own, built_in: &built_in };
+        let library = Library { own: &own, built_in };
         let mut all = IndexMap::new();
         for (name, draft) in built_in.iter().chain(&own) {
+            if let Some(profile) = &draft.read {
+                all.insert(name.clone(), Arc::clone(profile));
+                continue;
+            }
             let read = library
                 .extended(name, draft)
                 .map_err(Diagnostics::from)
@@ -252,7 +265,7 @@ impl Draft {
         let checked = if built_in { Diagnostics::default() } else { format::check(&root) };
         let usable = !checked.has_errors();
         found.extend(checked);
-        usable.then(|| Self { source: Arc::clone(source), root, built_in })
+        usable.then(|| Self { source: Arc::clone(source), root, built_in, read: None })
     }
 }
 

@@ -383,6 +383,10 @@ fn sexagesimal(body: &str) -> Option<i64> {
 /// A float needs a dot, and an exponent needs a sign (PyYAML's resolver).
 fn float(text: &str) -> Option<f64> {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
+    // Most texts are none, and say so at once.
+    if !body.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+        return None;
+    }
     let (mantissa, exponent) = match body.find(['e', 'E']) {
         Some(at) => (&body[..at], Some(&body[at + 1..])),
         None => (body, None),
