@@ -39,7 +39,7 @@ impl Site {
         let place = dir.path().join("win");
         fs::create_dir(&place).expect("made");
         let home = place.display();
-        let options = format!("ForceCommand python3 {home}/fake.py shell {home}");
+        let options = format!("ForceCommand python3 -I -S {home}/fake.py shell {home}");
         let ports = Ports { named: free_port(), plain: free_port(), winrm: free_port() };
         let authority = Authority::new("win");
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
