@@ -25,7 +25,7 @@ pub(crate) struct Ansible {
     driver: Option<Driver>,
 }
 
-/// A process that has loaded Ansible, which takes it half a second. It ends with this one, as its input does.
+/// A process that has loaded Ansible, which takes it half a second. An idle one ends with this one, as its input does.
 struct Driver {
     process: Child,
     requests: ChildStdin,
@@ -63,13 +63,9 @@ impl Ansible {
 
 impl Drop for Ansible {
     fn drop(&mut self) {
-        let Some(mut driver) = self.driver.take() else { return };
-        if std::thread::panicking() {
-            // Nobody knows what it would answer next.
-            let _ = driver.process.kill();
-            let _ = driver.process.wait();
-        } else {
-            IDLE.lock().expect("no test fails with it").push(driver);
+        // Of one whose test failed nobody knows what it would answer next.
+        if !std::thread::panicking() {
+            IDLE.lock().expect("no test fails with it").extend(self.driver.take());
         }
     }
 }
@@ -97,6 +93,7 @@ impl Driver {
         let mut answers = BufReader::new(process.stdout.take().expect("its output"));
         let mut line = String::new();
         answers.read_line(&mut line).expect("a first line");
+        let started = Self { process, requests, answers, python };
         let version: Json = serde_json::from_str(&line).expect("the version");
         let version = version["version"].as_str().expect("a text").to_owned();
         let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -105,7 +102,14 @@ impl Driver {
             skip(&format!("ansible-core {version} is older than 2.19"));
             return None;
         }
-        Some(Self { process, requests, answers, python })
+        Some(started)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
