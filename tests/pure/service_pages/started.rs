@@ -100,6 +100,11 @@ const WHY: &[(&str, &str, &str)] = &[
         "`postconf` reads the configuration, and `posttls-finger` loads the staged pair",
     ),
     ("postfix-chain", "names", "`postconf -x` resolves what the settings refer to"),
+    (
+        "proftpd",
+        "check",
+        "`cat` hands `proftpd` its configuration, with the control socket switched off behind it; the shell forks for their pipe",
+    ),
     ("slapd", "names", "The configuration is a part of its database, which only the server reads"),
     (
         "tomcat",
