@@ -85,7 +85,7 @@ async fn one(hosts: usize, serial: &str, reports: bool) {
     let tolerant = format!("{serial}\n  max_fail_percentage: 50");
     std::fs::write(&play, PLAY.replace("SERIAL", &tolerant)).unwrap();
     let fails = |script: Script, name: &String| script.act(name, Step::Stage, Act::Fail);
-    let script = names.iter().step_by(500).fold(Script::default(), fails);
+    let script = names.iter().step_by(500).fold(Script::default().forgetting(), fails);
     let words = ["certroll".as_ref(), "apply".as_ref(), play.as_os_str(), "-i".as_ref()];
     let words = words.into_iter().chain([inventory.as_os_str(), "--ssh-config=none".as_ref()]);
     let Command::Apply(apply) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };

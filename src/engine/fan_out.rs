@@ -5,7 +5,6 @@ use super::end::TaskEnd;
 use crate::model::HostName;
 use crate::model::text::printable;
 use futures::StreamExt;
-use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use std::any::Any;
 use std::collections::HashMap;
@@ -27,8 +26,14 @@ where
     R: Send + 'static,
     F: Future<Output = R> + Send,
 {
-    let ended = join_all(start(context, items, work)).await;
-    ended.into_iter().map(|(host, result)| result_or(host, result, &lost)).collect()
+    let mut ended: Vec<Option<R>> = items.iter().map(|_| None).collect();
+    let keep = |place: usize, one: R| {
+        if let Some(kept) = ended.get_mut(place) {
+            *kept = Some(one);
+        }
+    };
+    run(context, items, work, lost, keep).await;
+    ended.into_iter().flatten().collect()
 }
 
 /// Like [`each`], and hands every result to `ended` as soon as it is there, in no order.
@@ -43,33 +48,58 @@ pub(super) async fn each_as_it_ends<T, R, F>(
     R: Send + 'static,
     F: Future<Output = R> + Send,
 {
-    let mut running: FuturesUnordered<_> = start(context, items, work).into_iter().collect();
-    while let Some((host, result)) = running.next().await {
-        ended(result_or(host, result, &lost));
-    }
+    run(context, items, work, lost, |_, one| ended(one)).await;
 }
 
-fn start<T, R, F>(
+/// Each result with its place among `items`.
+async fn run<T, R, F>(
     context: &Arc<Context>,
     items: Vec<(HostName, T)>,
     work: impl Fn(Arc<Context>, HostName, T) -> F + Clone + Send + Sync + 'static,
-) -> Vec<impl Future<Output = (HostName, Result<R, JoinError>)>>
-where
+    lost: impl Fn(HostName, String) -> R,
+    mut ended: impl FnMut(usize, R),
+) where
     T: Send + 'static,
     R: Send + 'static,
     F: Future<Output = R> + Send,
 {
-    let begin = |(host, item): (HostName, T)| {
-        let (context, work, name) = (Arc::clone(context), work.clone(), host.clone());
-        let task = tokio::spawn(async move {
-            // The semaphore is never closed.
-            let _permit = context.permits.acquire().await;
-            // On the heap: those that wait for a permit would hold room for all that it comes to.
-            Box::pin(work(Arc::clone(&context), name, item)).await
-        });
-        async move { (host, task.await) }
-    };
-    items.into_iter().map(begin).collect()
+    // A task is more than its item: those of ten thousand hosts are not all made at once. Twice as many as have a permit,
+    // so that the next is ready when one ends.
+    let most = context.inputs.project.options.forks.max(1) * 2;
+    let mut waiting = items.into_iter().enumerate();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < most
+            && let Some((place, (host, item))) = waiting.next()
+        {
+            running.push(start(context, work.clone(), place, host, item));
+        }
+        let Some((place, host, result)) = running.next().await else { return };
+        ended(place, result_or(host, result, &lost));
+    }
+}
+
+fn start<T, R, F, W>(
+    context: &Arc<Context>,
+    work: W,
+    place: usize,
+    host: HostName,
+    item: T,
+) -> impl Future<Output = (usize, HostName, Result<R, JoinError>)> + use<T, R, F, W>
+where
+    W: Fn(Arc<Context>, HostName, T) -> F + Send + Sync + 'static,
+    T: Send + 'static,
+    R: Send + 'static,
+    F: Future<Output = R> + Send,
+{
+    let (context, name) = (Arc::clone(context), host.clone());
+    let task = tokio::spawn(async move {
+        // The semaphore is never closed.
+        let _permit = context.permits.acquire().await;
+        // On the heap: those that wait for a permit would hold room for all that it comes to.
+        Box::pin(work(Arc::clone(&context), name, item)).await
+    });
+    async move { (place, host, task.await) }
 }
 
 fn result_or<R>(

@@ -22,15 +22,17 @@ pub(super) fn without_certificate(text: &str, host: &HostName) -> String {
 
 /// Each word whose core `stands_for` something is replaced by that.
 fn by_word(text: &str, stands_for: impl Fn(&str) -> Option<&'static str>) -> String {
-    let words = text.split(' ').map(|word| {
-        let core =
-            word.trim_matches(|c: char| matches!(c, ':' | ',' | ';' | '.' | '(' | ')' | '\''));
+    // The words of a table's row are parted by tabs, its rows by newlines.
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let core = word.trim_matches(|c: char| {
+            c.is_whitespace() || matches!(c, ':' | ',' | ';' | '.' | '(' | ')' | '\'')
+        });
         match stands_for(core) {
             Some(other) => word.replace(core, other),
             None => word.to_owned(),
         }
     });
-    words.collect::<Vec<_>>().join(" ")
+    words.collect()
 }
 
 /// `text` with `HOST` wherever `name` stands as a word of its own.
@@ -68,6 +70,10 @@ mod tests {
         assert_eq!(
             without_certificate("3f2a1b9c (12 d), not abc or 1234567", &host),
             "FINGERPRINT (12 d), not abc or 1234567"
+        );
+        assert_eq!(
+            without_certificate("key\t0a1b2c3d → 3f2a1b9c\ncert\t747d8fff (7 d)", &host),
+            "key\tFINGERPRINT → FINGERPRINT\ncert\tFINGERPRINT (7 d)"
         );
     }
 }

@@ -97,7 +97,7 @@ pub(super) async fn apply(
         (host, Some(Prepared::Failed(Box::new(failure), None)))
     };
     let order: IndexSet<HostName> = waiting.keys().cloned().collect();
-    let (mut staged, mut later, mut failed) = (Vec::new(), Vec::new(), 0);
+    let (mut staged, mut later, mut failed) = (Vec::with_capacity(waiting.len()), Vec::new(), 0);
     let ended = |(host, prepared): (HostName, Option<Prepared>)| {
         let job = waiting.swap_remove(&host);
         if let Some(Observed { view, plan }) = prepared.as_ref().and_then(Prepared::observed) {
@@ -126,6 +126,7 @@ pub(super) async fn apply(
         }
     };
     fan_out::each_as_it_ends(context, items, work, lost, ended).await;
+    drop(waiting);
     staged.sort_by_key(|(host, _)| order.get_index_of(host));
     later.sort_by_key(|job| order.get_index_of(job.host()));
     after_barrier(rollout, staged, failed, done).await;

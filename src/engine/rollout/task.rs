@@ -80,6 +80,7 @@ pub(crate) async fn run(
     }
     let mut ends = Vec::with_capacity(work.len());
     for (host, work) in work {
+        batch.depart(&host);
         let told = work.told;
         let mut end = work.end(&host, looping);
         if !told {
@@ -116,7 +117,8 @@ fn record(work: &mut IndexMap<HostName, Work>, iteration: usize, ends: Vec<TaskE
 /// One host's iterations, and how they ended so far.
 #[derive(Default)]
 struct Work {
-    jobs: Vec<(Option<String>, Option<Job>)>,
+    /// Taken one by one, and nothing of them stays here.
+    jobs: Vec<(Option<String>, Option<Box<Job>>)>,
     ends: Vec<(Option<String>, TaskEnd)>,
     /// Between two iterations.
     pause: Duration,
@@ -139,7 +141,7 @@ impl Work {
         if self.has_failed() {
             return None;
         }
-        self.jobs.get_mut(iteration)?.1.take()
+        self.jobs.get_mut(iteration)?.1.take().map(|job| *job)
     }
 
     fn push(&mut self, label: Option<String>, end: TaskEnd) {
@@ -223,7 +225,7 @@ fn begin(
                         continue;
                     }
                 }
-                work.jobs.push((label, Some(job)));
+                work.jobs.push((label, Some(Box::new(job))));
             }
             Err(RenderError::NotYetKnown(name)) => {
                 work.push(label, TaskEnd::unknown(host, &name));
