@@ -207,7 +207,7 @@ impl HostConnection {
                 Err(ConnectionError::Unfit("it is not logged in to (a local connection)"))
             }
             Over::Ssh(_) if self.become_as.is_some() => Err(ConnectionError::Unfit(
-                "nobody can be become there: say `become: false`, and log in as who may do it",
+                "`become` does not work there: set `become: false`, and log in as an account that may do it",
             )),
             Over::Ssh(shared) => Ok(shared.start(&Launch::verbatim(line)).await?),
         }

@@ -241,7 +241,7 @@ pub(crate) const MODIFIED: &str =
     "which another process modified meanwhile and which was left alone";
 
 /// What is said where a file is no longer the new one right after the reload.
-pub(crate) const CHANGED: &str = "somebody changed the file";
+pub(crate) const CHANGED: &str = "another process modified the file";
 
 /// What to do about such files.
 pub(crate) const INSPECT: &str = "inspect the files named above by hand";

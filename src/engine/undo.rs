@@ -107,7 +107,7 @@ pub(super) fn enter(context: &Context, back: &Context) {
         }
     }
     for host in &hosts {
-        let reason = ledger.tally.reason(host).unwrap_or("the way back did not come to it");
+        let reason = ledger.tally.reason(host).unwrap_or("the rollback did not reach it");
         let kept = format!("NOT taken back, it keeps the new certificate: {reason}");
         match ledger.tally.outcome(host) {
             // What it failed in itself is told.
@@ -117,7 +117,7 @@ pub(super) fn enter(context: &Context, back: &Context) {
                 tally.fail(host, outcome, format!("taken back: {why}"));
             }
             outcome @ (Outcome::Unreachable | Outcome::Unknown(_) | Outcome::NotRestored(_)) => {
-                tally.fail(host, outcome, format!("on the way back: {reason}"));
+                tally.fail(host, outcome, format!("during the rollback: {reason}"));
             }
             // Nothing live was changed, or it was put back to what the run had confirmed.
             Outcome::Skipped | Outcome::Failed(_) | Outcome::RolledBack(_) => {

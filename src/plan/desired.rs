@@ -178,7 +178,7 @@ pub struct ServiceWant {
     pub caveats: Vec<String>,
 }
 
-/// How a service takes the pair up that lies in a spool.
+/// How a service imports the pair that lies in a spool.
 #[derive(Clone, Debug)]
 pub struct ImportWant {
     /// Takes it up.

@@ -82,7 +82,7 @@ pub(super) fn judge(
             let directory = printable(key.path.directory(), 4096);
             let kept = if desired.backups == 0 { "" } else { ", in its earlier generations there" };
             notes.push(format!(
-                "{}: {directory} is a spool, out of which {name} takes the pair up into {store}: the key lies in this file{kept} and in {store}",
+                "{}: {directory} is a spool, from which {name} imports the pair into {store}: the key lies in this file{kept} and in {store}",
                 key.path
             ));
         }
@@ -93,7 +93,7 @@ pub(super) fn judge(
         }
         if files.iter().all(|file| file.action.keeps_file()) {
             notes.push(format!(
-                "{name}: the spool is taken up into {store} once more; what another hand may have put there has no way back"
+                "{name}: the spool is imported into {store} once more; what others may have put there cannot be brought back"
             ));
             continue;
         }

@@ -97,7 +97,7 @@ pub(super) const PROFILE: &[Key] = &[
     key(
         "import",
         Kind::WordOr(&["none"], &Kind::Map(IMPORT)),
-        "the files are a spool: this takes the pair up into a store of the service's own, before the reload",
+        "the files are a spool: this imports the pair into a store of the service's own, before the reload",
     ),
     key(
         "export",
@@ -167,7 +167,7 @@ pub(super) const PROFILE: &[Key] = &[
 ];
 
 const IMPORT: &[Key] = &[
-    required("command", Kind::Command, "takes the pair up; may be run again after it was killed"),
+    required("command", Kind::Command, "imports the pair; may be run again after it was killed"),
     required("store", Kind::Text, "where the pair lies then, in a few words for plan"),
 ];
 

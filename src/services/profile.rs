@@ -37,7 +37,7 @@ pub struct Profile {
     pub owners: ByFamily<Owners>,
     /// In which order the files are renamed into place; all three, each once.
     pub order: Vec<FileRole>,
-    /// The files are a spool, out of which a store of the service's own takes the pair up.
+    /// The files are a spool, from which the service imports the pair into a store of its own.
     pub import: Option<Import>,
     /// What it was written from, where it was never run on the real thing.
     pub experimental: Option<String>,

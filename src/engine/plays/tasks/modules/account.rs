@@ -110,5 +110,6 @@ fn user_value(
 fn account_name(arguments: &Arguments) -> Result<&str, Failed> {
     let name = arguments.text("name").unwrap_or_default();
     let fits = !name.is_empty() && !name.starts_with('-') && !name.contains([':', '\n', '/', ' ']);
-    fits.then_some(name).ok_or_else(|| Failed::module(format!("'{name}' is no name of an account")))
+    fits.then_some(name)
+        .ok_or_else(|| Failed::module(format!("'{name}' is not a valid account name")))
 }

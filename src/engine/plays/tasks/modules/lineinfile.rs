@@ -112,7 +112,9 @@ impl<'a> Edit<'a> {
                 None => Failed::value(&Node::text(text), message),
             };
             let compiled = Regex::new(text);
-            compiled.map(Some).map_err(|error| place(format!("'{text}' is no pattern: {error}")))
+            compiled
+                .map(Some)
+                .map_err(|error| place(format!("'{text}' is not a regular expression: {error}")))
         };
         let spot = |name: &str| -> Result<Option<Place>, Failed> {
             Ok(match arguments.text(name) {

@@ -265,7 +265,9 @@ impl StagedEntry {
                     "the device had discarded the stage already, as it heard nothing for too long";
                 Err(failure::before_commit(&self.line.task, Step::Commit, why))
             }
-            (kind, _) => Err(self.unknown(Step::Commit, &format!("'{kind}' is no answer to it"))),
+            (kind, _) => {
+                Err(self.unknown(Step::Commit, &format!("'{kind}' is not an answer to it")))
+            }
         }
     }
 
@@ -302,7 +304,9 @@ impl StagedEntry {
                 let why = undone.why.clone();
                 Err(self.after(Step::Confirm, why, &undone))
             }
-            (kind, _) => Err(self.unknown(Step::Confirm, &format!("'{kind}' is no answer to it"))),
+            (kind, _) => {
+                Err(self.unknown(Step::Confirm, &format!("'{kind}' is not an answer to it")))
+            }
         }
     }
 
@@ -324,7 +328,7 @@ impl StagedEntry {
             ("gone", _) => Undone { state: "old".to_owned(), why: String::new() },
             (kind, _) => {
                 return self
-                    .unknown(cause.step, &format!("{}; and '{kind}' is no answer", cause.why));
+                    .unknown(cause.step, &format!("{}; and '{kind}' is not an answer", cause.why));
             }
         };
         let mut ended = self.after(cause.step, cause.why, &undone);

@@ -164,7 +164,7 @@ fn obstacle(target: &BigIp, job: &Job, looked: &Looked) -> Option<String> {
     let named = [&entry.name, &entry.cert, &entry.key, &entry.chain];
     if let Some(odd) = named.into_iter().find(|name| !is_name(name)) {
         let odd = crate::model::text::printable(odd.as_bytes(), 100);
-        return Some(format!("'{odd}' is no name that certroll could give back to tmsh as it is"));
+        return Some(format!("'{odd}' is a name that certroll cannot pass back to tmsh as it is"));
     }
     if entry.passphrase {
         return Some(format!(

@@ -31,7 +31,7 @@ impl Address {
         let encrypted = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err(wrong("this is no address of HTTP")),
+            _ => return Err(wrong("this is not an HTTP address")),
         };
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();

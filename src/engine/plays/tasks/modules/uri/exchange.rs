@@ -81,7 +81,9 @@ async fn all(
             return Ok(answer);
         }
         let next = address.joined(&location);
-        let next = next.map_err(|_| "the answer leads to what is no address of HTTP".to_owned())?;
+        let next = next.map_err(|_| {
+            "the answer redirects to something that is not an HTTP address".to_owned()
+        })?;
         if !matches!(answer.status.as_u16(), 307 | 308) {
             // What is sent is not sent again (RFC 9110 §15.4).
             sends = false;

@@ -113,7 +113,8 @@ fn headers(given: Option<&Json>) -> Result<HeaderMap, Failed> {
     let mut headers = HeaderMap::new();
     for (name, value) in given.and_then(Json::as_object).into_iter().flatten() {
         let known = HeaderName::from_bytes(name.as_bytes());
-        let known = known.map_err(|_| Failed::module(format!("headers: '{name}' is no name")))?;
+        let known =
+            known.map_err(|_| Failed::module(format!("headers: '{name}' is not a valid name")))?;
         let mut value = header_value(&format!("headers: {name}"), &text(value))?;
         value.set_sensitive(true);
         headers.insert(known, value);
