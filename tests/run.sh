@@ -156,9 +156,10 @@ else
 fi
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:$tools/bin
 export FLEET_BINS=$tools/bin
-# What a fresh build would write for the next one is not needed by anybody; nor is entropy from the processor's jitter, which
-# takes each of the some thousand processes of these tests 30 ms where the kernel's is at hand.
-[ "${CI:-}" != true ] || export CARGO_INCREMENTAL=0 AWS_LC_SYS_NO_JITTER_ENTROPY=1
+# What a fresh build would write for the next one is not needed by anybody, nor what a debugger would read (a panic tells its
+# line without); nor is entropy from the processor's jitter, which takes each of the some thousand processes of these
+# tests 30 ms where the kernel's is at hand.
+[ "${CI:-}" != true ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 AWS_LC_SYS_NO_JITTER_ENTROPY=1
 if [ "${CI:-}" = true ] && is_root; then
     export CERTROLL_TEST_REQUIRE_ALL=1
 fi
