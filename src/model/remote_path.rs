@@ -1,11 +1,12 @@
 //! Paths on a host: bytes, absolute, never a directory's own name.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// An absolute path on a host. Any bytes except NUL, as on POSIX file systems; host names of files
-/// need not be UTF-8. Displays lossily and without control characters.
+/// need not be UTF-8. Displays lossily and without control characters. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RemotePath(Vec<u8>);
+pub struct RemotePath(Arc<[u8]>);
 
 /// Why a text is no path on a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +51,7 @@ impl RemotePath {
             clean.push(b'/');
             clean.extend_from_slice(part);
         }
-        Ok(Self(clean))
+        Ok(Self(clean.into()))
     }
 
     /// A directory to work in: `/` and a closing slash are fine.
@@ -62,7 +63,7 @@ impl RemotePath {
         while bytes.ends_with(b"/") && bytes.len() > 1 {
             bytes.pop();
         }
-        if bytes == b"/" { Ok(Self(bytes)) } else { Self::new(bytes) }
+        if bytes == b"/" { Ok(Self(bytes.into())) } else { Self::new(bytes) }
     }
 
     /// The bytes, starting with `/`.

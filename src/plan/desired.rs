@@ -301,7 +301,7 @@ pub struct DesiredState {
     /// The task's title.
     pub task: String,
     /// Destination files in commit order.
-    pub files: Vec<FileWant>,
+    pub files: Vec<Arc<FileWant>>,
     /// What is renamed first, and what last.
     pub order: Vec<FileRole>,
     /// Owner, group and mode of directories that must be created.

@@ -65,7 +65,7 @@ pub(crate) fn earlier(view: &HostView, wanted: &Earlier) -> Result<DesiredState,
         want.digest.is_none() && file.there.file().is_some()
     };
     let may_go = view.files().zip(&wants).any(goes);
-    earlier.files = wants;
+    earlier.files = wants.into_iter().map(Arc::new).collect();
     for probe in &mut earlier.probes {
         probe.may_go = may_go;
         if let Some(leaf) = leaves.get(&probe.pair) {
@@ -231,7 +231,15 @@ fn wants(file: FileView<'_>, held: Held<'_>) -> Result<FileWant, NoGeneration> {
     let wanted = there.file().map_or_else(|| want.wanted.clone(), |_| Attributes::default());
     let missing_issuer = None;
     let own_key = None;
-    Ok(FileWant { digest, leaf, generation, wanted, missing_issuer, own_key, ..want.clone() })
+    Ok(FileWant {
+        digest,
+        leaf,
+        generation,
+        wanted,
+        missing_issuer,
+        own_key,
+        ..FileWant::clone(want)
+    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use super::host_plan::FilePlan;
 use super::inspection::{FileView, HostView};
 use crate::host::{FileFacts, FileState, RegularFile};
 use crate::model::{FileAction, FileMode};
+use std::sync::Arc;
 
 pub(super) fn plan_file(file: FileView<'_>, view: &HostView, notes: &mut Vec<String>) -> FilePlan {
     let in_place = view.is_written_in_place(&file);
     let facts = view.facts();
     let FileView { want, there } = file;
     let mut plan = FilePlan {
-        want: want.clone(),
+        want: Arc::clone(want),
         present: there.leaf().cloned(),
         action: FileAction::Unchanged,
         before: there.sha256(),

@@ -136,7 +136,7 @@ pub struct FailedCheck {
 #[derive(Clone, Debug)]
 pub struct FilePlan {
     /// What is wanted.
-    pub want: FileWant,
+    pub want: Arc<FileWant>,
     /// The leaf in the file that is there now.
     pub present: Option<Arc<Certificate>>,
     /// The act.

@@ -115,7 +115,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
             }
         }
     }
-    variant.commands.extend(desired.files.iter().filter_map(own_key::question));
+    variant.commands.extend(desired.files.iter().filter_map(|file| own_key::question(file)));
     variant
 }
 
@@ -175,7 +175,7 @@ pub struct Unanswered;
 #[derive(Clone, Copy, Debug)]
 pub struct FileView<'a> {
     /// What is wanted.
-    pub want: &'a FileWant,
+    pub want: &'a Arc<FileWant>,
     /// What is there.
     pub there: &'a FileFacts,
 }
@@ -324,7 +324,7 @@ impl HostView {
             let files = files.filter(|file| file.own_key.is_some());
             let first = facts.commands.len() - own_keys;
             for (file, result) in files.zip(facts.commands.iter().skip(first)) {
-                own_key::answer(file, result);
+                own_key::answer(Arc::make_mut(file), result);
             }
         }
         Ok(Self { desired, facts, looks })

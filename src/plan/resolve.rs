@@ -23,6 +23,7 @@ use crate::playbook::certificate::{
 use crate::services::{
     AsUser, InContainer, Profile, Reads, Reload, Resolved, ResolvedReload, SelfReload, Via,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is wanted of a host for which the profiles came to `resolved`, one per service.
@@ -77,7 +78,7 @@ pub(super) fn resolve(
     Ok(DesiredState {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
-        files: layout.files,
+        files: layout.files.into_iter().map(Arc::new).collect(),
         order: services.first().map(|service| service.profile.order.clone()).unwrap_or_default(),
         directory: directory.unwrap_or_default(),
         kept_keys: layout.kept_keys,

@@ -48,7 +48,11 @@ fn of_spool<'a>(
     import: &ImportWant,
 ) -> impl Iterator<Item = &'a FileWant> {
     let pair = import.pair;
-    desired.files.iter().filter(move |want| want.pair == pair && want.role != FileRole::Config)
+    desired
+        .files
+        .iter()
+        .map(|want| &**want)
+        .filter(move |want| want.pair == pair && want.role != FileRole::Config)
 }
 
 /// The export to run first, where a change needs one.

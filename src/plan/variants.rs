@@ -203,7 +203,7 @@ fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
         }
         // What is made for the usual one's group is the other one's own.
         for file in desired.files.iter_mut().filter(|file| file.role.holds_key()) {
-            let fallback = &mut file.fallback;
+            let fallback = &mut Arc::make_mut(file).fallback;
             if fallback.group.as_ref() == Some(&usual) {
                 fallback.owner = Some(user.to_owned());
                 fallback.group = Some("root".to_owned());

@@ -7,7 +7,7 @@ use crate::source::diagnostic::nearest;
 use crate::source::{Diagnostic, Diagnostics, Node, SourceFile, yaml};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -118,8 +118,16 @@ pub(super) fn stores() -> impl Iterator<Item = Profile> {
 /// Every profile by its name.
 #[derive(Clone, Debug)]
 pub struct Profiles {
+    all: IndexMap<String, Entry>,
+}
+
+/// Where a profile is.
+#[derive(Clone, Debug)]
+enum Entry {
+    /// Place in [`BUILT_IN`]. Only what is asked for is read: the texts of all take longer than the rest of a short run.
+    BuiltIn(usize),
     /// Shared with the requests of all hosts.
-    all: IndexMap<String, Arc<Profile>>,
+    Own(Arc<Profile>),
 }
 
 /// A parsed file.
@@ -127,22 +135,36 @@ struct Draft {
     source: Arc<SourceFile>,
     root: Node,
     built_in: bool,
-    /// What a built-in one that extends no other is in any company.
-    read: Option<Arc<Profile>>,
 }
 
-/// The built-in profiles, once for a process. A test reads each, so there is nothing to say of them.
-static DRAFTS: LazyLock<Vec<(String, Draft)>> = LazyLock::new(|| {
-    let draft = |(name, text): &(&str, &str)| {
+/// A built-in profile, once for a process. It is the same in any company, as it extends no profile of the operator's. A test reads
+/// each, so there is nothing to say of them.
+struct BuiltIn {
+    draft: OnceLock<Option<Draft>>,
+    profile: OnceLock<Option<Arc<Profile>>>,
+}
+
+static READ: [BuiltIn; BUILT_IN.len()] =
+    [const { BuiltIn { draft: OnceLock::new(), profile: OnceLock::new() } }; BUILT_IN.len()];
+
+fn built_in_draft(place: usize) -> Option<&'static Draft> {
+    let ((name, text), known) = (BUILT_IN.get(place)?, READ.get(place)?);
+    let parse = || {
         let source = SourceFile::new(format!("built-in profile {name}"), *text);
-        let mut draft = Draft::parse(&source, true, &mut Diagnostics::default())?;
-        if draft.root.entry("extends").is_none() {
-            draft.read = format::read(name, &draft.root, &source, true).ok().map(Arc::new);
-        }
-        Some(((*name).to_owned(), draft))
+        Draft::parse(&source, true, &mut Diagnostics::default())
     };
-    BUILT_IN.iter().filter_map(draft).collect()
-});
+    known.draft.get_or_init(parse).as_ref()
+}
+
+fn built_in(place: usize) -> Option<&'static Arc<Profile>> {
+    let ((name, _), known) = (BUILT_IN.get(place)?, READ.get(place)?);
+    let read = || {
+        let draft = built_in_draft(place)?;
+        let root = Library { own: &[] }.extended(name, draft).ok()?;
+        format::read(name, &root, &draft.source, true).ok().map(Arc::new)
+    };
+    known.profile.get_or_init(read).as_ref()
+}
 
 impl Profiles {
     /// The built-in profiles and every `NAME.yml` or `NAME.yaml` of these directories (`services/`
@@ -186,7 +208,6 @@ impl Profiles {
     pub fn from_sources(files: &[Arc<SourceFile>]) -> Result<(Self, Diagnostics), Diagnostics> {
         let mut found = Diagnostics::default();
         let mut own: Vec<(String, Draft)> = Vec::new();
-        let built_in: &[(String, Draft)] = &DRAFTS;
         for source in files {
             let name = stem(&source.name);
             let Some(draft) = Draft::parse(source, false, &mut found) else { continue };
@@ -196,20 +217,19 @@ impl Profiles {
             own.retain(|(known, _)| *known != name);
             own.push((name, draft));
         }
-        let library = Library { own: &own, built_in };
-        let mut all = IndexMap::new();
-        for (name, draft) in built_in.iter().chain(&own) {
-            if let Some(profile) = &draft.read {
-                all.insert(name.clone(), Arc::clone(profile));
-                continue;
-            }
+        let named = |(place, (name, _)): (usize, &(&str, &str))| {
+            ((*name).to_owned(), Entry::BuiltIn(place))
+        };
+        let mut all: IndexMap<String, Entry> = BUILT_IN.iter().enumerate().map(named).collect();
+        let library = Library { own: &own };
+        for (name, draft) in &own {
             let read = library
                 .extended(name, draft)
                 .map_err(Diagnostics::from)
-                .and_then(|root| format::read(name, &root, &draft.source, draft.built_in));
+                .and_then(|root| format::read(name, &root, &draft.source, false));
             match read {
                 Ok(profile) => {
-                    all.insert(name.clone(), Arc::new(profile));
+                    all.insert(name.clone(), Entry::Own(Arc::new(profile)));
                 }
                 Err(more) => found.extend(more),
             }
@@ -230,7 +250,7 @@ impl Profiles {
     /// # Errors
     /// As [`find`](Self::find).
     pub(crate) fn shared(&self, name: &str) -> Result<&Arc<Profile>, Diagnostic> {
-        self.all.get(name).ok_or_else(|| {
+        self.all.get(name).and_then(Entry::profile).ok_or_else(|| {
             let known = || self.all.keys().map(String::as_str);
             let diagnostic = Diagnostic::error(format!("there is no service profile '{name}'"))
                 .help(format!("profiles: {}", known().collect::<Vec<_>>().join(", ")))
@@ -244,7 +264,16 @@ impl Profiles {
 
     /// Every profile: the built-in ones in their order, then the operator's own by name.
     pub fn all(&self) -> impl Iterator<Item = &Profile> {
-        self.all.values().map(Arc::as_ref)
+        self.all.values().filter_map(Entry::profile).map(Arc::as_ref)
+    }
+}
+
+impl Entry {
+    fn profile(&self) -> Option<&Arc<Profile>> {
+        match self {
+            Self::BuiltIn(place) => built_in(*place),
+            Self::Own(profile) => Some(profile),
+        }
     }
 }
 
@@ -265,13 +294,13 @@ impl Draft {
         let checked = if built_in { Diagnostics::default() } else { format::check(&root) };
         let usable = !checked.has_errors();
         found.extend(checked);
-        usable.then(|| Self { source: Arc::clone(source), root, built_in, read: None })
+        usable.then(|| Self { source: Arc::clone(source), root, built_in })
     }
 }
 
+/// What a profile may extend: the operator's own ones and, below them, the built-in ones.
 struct Library<'a> {
     own: &'a [(String, Draft)],
-    built_in: &'a [(String, Draft)],
 }
 
 impl Library<'_> {
@@ -286,8 +315,8 @@ impl Library<'_> {
             let own = self.own.iter().find(|(known, other)| {
                 known == wanted && !std::ptr::eq(other, last) && !last.built_in
             });
-            let built_in = || self.built_in.iter().find(|(known, _)| known == wanted);
-            let Some((base_name, next)) = own.or_else(built_in) else {
+            let own = own.map(|(known, draft)| (known.as_str(), draft));
+            let Some((base_name, next)) = own.or_else(|| base_of_all(wanted)) else {
                 return Err(self.no_such_base(wanted, base));
             };
             if chain.iter().any(|known| std::ptr::eq(*known, next)) {
@@ -308,7 +337,8 @@ impl Library<'_> {
     }
 
     fn no_such_base(&self, wanted: &str, place: &Node) -> Diagnostic {
-        let known = || self.built_in.iter().chain(self.own).map(|(name, _)| name.as_str());
+        let own = || self.own.iter().map(|(name, _)| name.as_str());
+        let known = || BUILT_IN.iter().map(|(name, _)| *name).chain(own());
         let diagnostic = Diagnostic::error(format!("there is no profile '{wanted}' to extend"))
             .at(place.span.as_ref())
             .help(format!("profiles: {}", known().collect::<Vec<_>>().join(", ")));
@@ -317,6 +347,11 @@ impl Library<'_> {
             None => diagnostic,
         }
     }
+}
+
+fn base_of_all(wanted: &str) -> Option<(&'static str, &'static Draft)> {
+    let place = BUILT_IN.iter().position(|(known, _)| *known == wanted)?;
+    Some((BUILT_IN.get(place)?.0, built_in_draft(place)?))
 }
 
 fn check_name(name: &str) -> Result<(), Diagnostic> {
@@ -355,6 +390,7 @@ mod tests {
             let found = format::check(&root);
             assert!(found.0.is_empty(), "{name}: {found:?}");
         }
+        (0..BUILT_IN.len()).for_each(|place| assert!(built_in(place).is_some(), "{place}"));
         STORES.iter().for_each(|(name, _)| assert!(of_store(name).is_ok(), "{name}"));
     }
 }

@@ -6,6 +6,7 @@ use crate::host::{
 use crate::model::command::quote;
 use crate::model::{CommandLine, RemotePath};
 use crate::plan::desired::{DesiredState, FileWant, Told};
+use std::sync::Arc;
 use std::time::Duration;
 
 const ENTER: &str = include_str!("enter.sh");
@@ -96,7 +97,7 @@ impl Inside<'_> {
     }
 
     /// `{cert}` and the others are paths in the container there.
-    fn with_paths(&self, command: &CommandLine, files: &[FileWant]) -> CommandLine {
+    fn with_paths(&self, command: &CommandLine, files: &[Arc<FileWant>]) -> CommandLine {
         use crate::host::FileRole;
         let place = |roles: &[FileRole]| {
             let mut fitting = files.iter().enumerate().filter(|(_, file)| file.pair == self.pair);
@@ -117,7 +118,7 @@ impl Inside<'_> {
         &self,
         command: &CommandLine,
         private_net: bool,
-        files: &[FileWant],
+        files: &[Arc<FileWant>],
     ) -> Prepared {
         let as_user =
             self.there.runs_as.map_or("-".to_owned(), |(user, group)| format!("{user}:{group}"));
@@ -146,7 +147,7 @@ impl Inside<'_> {
     }
 
     /// In another container of the same image, with the volumes of this one and the staged files over them.
-    pub(super) fn throwaway(&self, command: &CommandLine, files: &[FileWant]) -> Prepared {
+    pub(super) fn throwaway(&self, command: &CommandLine, files: &[Arc<FileWant>]) -> Prepared {
         let mut script = self.engine();
         script.push_str("inspected\nimage=$(engine container inspect -f '{{.Image}}' \"$name\") || exit 123\nengine run --rm --volumes-from \"$name\" --network none");
         let mut names = Vec::new();

@@ -19,6 +19,7 @@ use crate::host::{
 use crate::model::{CommandLine, Step};
 use crate::playbook::certificate::SingleFiles;
 use commands::{Enterable, Inside};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Seconds that an engine gives a container to stop, and to start again.
@@ -71,9 +72,8 @@ fn own_files(desired: &mut DesiredState, there: &ContainerFacts) {
         return;
     }
     let (user, group) = there.root;
-    for fallback in
-        desired.files.iter_mut().map(|file| &mut file.fallback).chain([&mut desired.directory])
-    {
+    let files = desired.files.iter_mut().map(|file| &mut Arc::make_mut(file).fallback);
+    for fallback in files.chain([&mut desired.directory]) {
         fallback.owner = Some(user.to_string());
         fallback.group = Some(group.to_string());
     }

@@ -35,7 +35,7 @@ pub(super) fn files(looked: &Looked, entry: Option<&Entry>, wanted: &Wanted<'_>)
             .collect();
         facts
     };
-    wanted.desired.files.iter().map(one).collect()
+    wanted.desired.files.iter().map(|want| one(want)).collect()
 }
 
 /// The same where nothing is at hand to compare with.
