@@ -41,10 +41,10 @@ fn nginx(ground: &Ground, host: &str) -> String {
     part.served.clone()
 }
 
-/// The worker processes of a host's nginx, which a reload replaces, and each file with its times.
+/// The newest worker process of a host's nginx, as a reload brings a newer one and the ones before it go a while later, and each file
+/// with its times.
 fn traces(ground: &Ground, host: &str) -> String {
-    let workers =
-        "ps -eo pid,args | sed -n 's/^ *\\([0-9]*\\) nginx: worker process$/\\1/p' | sort";
+    let workers = "ps -eo pid,args | sed -n 's/^ *\\([0-9]*\\) nginx: worker process$/\\1/p' | sort -n | tail -n 1";
     ground.sh(host, workers) + &ground.fleet.snapshot_with_times(host, &["/etc/nginx/tls"])
 }
 

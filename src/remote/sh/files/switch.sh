@@ -101,7 +101,7 @@ switched() {
   live_sums; i=0
   while [ $i -lt $n_files ]; do
     get file_after $i; switched_wanted=$v; get sum $i
-    [ "$v" = "$switched_wanted" ] || roll_back commit somebody_changed_the_file - '' $i
+    [ "$v" = "$switched_wanted" ] || roll_back commit another_process_modified_the_file - '' $i
     digests=$digests,$v i=$((i+1))
   done
 }
