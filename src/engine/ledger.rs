@@ -5,6 +5,7 @@ use crate::event::planned::PlannedTask;
 use crate::model::{HostName, Outcome};
 use indexmap::IndexSet;
 use std::collections::{HashMap, HashSet};
+use tokio::time::Instant;
 
 /// The run's book of its hosts. One lock guards it all.
 #[derive(Debug, Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Ledger {
     told: HashSet<String>,
     confirmed: Vec<Confirmed>,
     ended: HashMap<HostName, Outcome>,
+    loaded: Option<Instant>,
 }
 
 /// A certificate task that is confirmed on a host.
@@ -31,6 +33,16 @@ pub(crate) struct Confirmed {
 }
 
 impl Ledger {
+    /// A service has just been seen with other files than before.
+    pub(crate) fn mark_loaded(&mut self) {
+        self.loaded = Some(Instant::now());
+    }
+
+    /// When that was last.
+    pub(crate) fn loaded(&self) -> Option<Instant> {
+        self.loaded
+    }
+
     /// In `plan`: a host where `apply` would do something.
     pub(crate) fn mark_pending(&mut self, host: &HostName) {
         self.pending.insert(host.clone());

@@ -14,6 +14,12 @@ use crate::model::{HostName, Outcome};
 use crate::playbook::OnFailure;
 use crate::source::Diagnostics;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep_until;
+
+/// For how long a service may go on taking connections with its old workers once the new ones are seen: nginx tells those to
+/// stop 100 ms after it has started new ones. Whoever looks at a host when the run has ended is shown what the run says.
+const LINGER: Duration = Duration::from_millis(120);
 
 /// Does what the verb asks and tells how it ended, after what the preflight found.
 ///
@@ -50,6 +56,7 @@ pub(crate) async fn run(
             survey::run(context).await?
         }
     }
+    old_workers_are_gone(context).await;
     Ok(summary(context))
 }
 
@@ -87,9 +94,17 @@ async fn take_back(context: &Arc<Context>, at: PlayAt<'_>) {
         Some(back) => {
             undo::look(&back).await;
             plays(&back).await;
+            old_workers_are_gone(&back).await;
             undo::enter(context, &back);
         }
         None => undo::enter_none(context),
+    }
+}
+
+async fn old_workers_are_gone(context: &Context) {
+    let loaded = context.ledger().loaded();
+    if let Some(loaded) = loaded {
+        sleep_until(loaded + LINGER).await;
     }
 }
 

@@ -317,9 +317,13 @@ pub(crate) async fn finish(
         }
     };
     let unproven = match looked {
-        Ok(unproven) => unproven,
+        Ok(unproven) => {
+            context.ledger().mark_loaded();
+            unproven
+        }
         Err((cause, advice)) => {
             let mut failure = staged.roll_back(cause).await;
+            context.ledger().mark_loaded();
             failure.explain_silence(context.emitter.silence(), since, desired.confirm_timeout);
             let mut failure = looked_back(failure, &job, &observed, since, context).await;
             let mounted = plan_mounts(&observed.plan);
