@@ -293,6 +293,7 @@ pub(crate) async fn finish(
     match committed {
         Ok(done) => drop(running.map(|running| running.end(done))),
         Err(failure) => {
+            context.ledger().mark_loaded();
             return Err(looked_back(failure, &job, &observed, since, context).await);
         }
     }
