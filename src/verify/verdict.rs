@@ -107,7 +107,8 @@ pub struct Patience {
     /// Nothing connects before.
     pub not_before: Instant,
     /// Until when a service is looked at that usually needs a moment: at once, and then after 5, 10, 20 ms and so on. What
-    /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before.
+    /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before; until the
+    /// second one is due, these looks go on.
     pub early: Instant,
     /// How many tries there are, and the waits between them.
     pub backoff: Backoff,
@@ -124,8 +125,8 @@ impl Patience {
     }
 }
 
-/// The wait after the first early look. Each later one is twice as long.
-const EARLY_WAIT: Duration = Duration::from_millis(5);
+/// The wait after the first look that is no try. Each later one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
 
 /// Tries until `expect` is met, as often as `patience` says. Stops at the first success and at once when `cancel` is
 /// cancelled. A server without TLS ([`Refusal::is_hopeless`]) and a leaf that is right but unfit get one more try, not
@@ -154,15 +155,17 @@ async fn tries(
     dial: &dyn Dial,
     on_attempt: &mut (dyn FnMut(Attempt) + Send),
 ) -> Verdict {
-    let Patience { not_before, backoff, consecutive, .. } = patience;
+    let Patience { not_before, early, backoff, consecutive } = patience;
     sleep_until(not_before).await;
     let mut waits = backoff.waits();
     let mut number = 0;
     let mut was_hopeless = false;
-    let mut early = early_looks(probe, expect, patience, dial).await;
+    let needs_a_moment = Instant::now() < early;
+    let mut looks = Looks { probe, expect, consecutive, dial, wait: Duration::ZERO };
+    let mut seen = if needs_a_moment { looks.until(early).await } else { None };
     loop {
         number += 1;
-        let tried = match early.take() {
+        let tried = match seen.take() {
             Some(right) => right,
             None => one_try(probe, expect, consecutive, dial).await,
         };
@@ -179,34 +182,41 @@ async fn tries(
             next_wait,
         });
         match next_wait {
+            // On a busy host the moment is longer, but seldom as long as this wait.
+            Some(wait) if needs_a_moment && number == 1 => {
+                seen = looks.until(Instant::now() + wait).await;
+            }
             Some(wait) => tokio::time::sleep(wait).await,
             None => return tried.verdict(expect, number, consecutive),
         }
     }
 }
 
-/// Looks before the tries begin: the first that is right is one of them, all others never were.
-async fn early_looks(
-    probe: &Probe,
-    expect: &Expectation,
-    patience: Patience,
-    dial: &dyn Dial,
-) -> Option<Tried> {
-    let looks = async {
-        let mut wait = EARLY_WAIT;
-        loop {
-            let tried = one_try(probe, expect, patience.consecutive, dial).await;
-            if tried.is_right() {
-                return tried;
+/// Looks beside the tries: the first that is right is one of them, all others never were.
+struct Looks<'a> {
+    probe: &'a Probe,
+    expect: &'a Expectation,
+    consecutive: u32,
+    dial: &'a dyn Dial,
+    /// Before the next look.
+    wait: Duration,
+}
+
+impl Looks<'_> {
+    /// Looks until one is right, or it is `end`.
+    async fn until(&mut self, end: Instant) -> Option<Tried> {
+        let looks = async {
+            loop {
+                tokio::time::sleep(self.wait).await;
+                self.wait = (2 * self.wait).max(FIRST_WAIT);
+                let tried = one_try(self.probe, self.expect, self.consecutive, self.dial).await;
+                if tried.is_right() {
+                    return tried;
+                }
             }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-    };
-    if Instant::now() >= patience.early {
-        return None;
+        };
+        timeout_at(end, looks).await.ok()
     }
-    timeout_at(patience.early, looks).await.ok()
 }
 
 /// The last handshake of a try, judged.

@@ -137,6 +137,15 @@ async fn a_service_is_looked_at_at_once_and_again_soon_before_the_attempts_count
     assert_eq!(script.millis(), [0, 5, 5]);
     assert_eq!(numbers(&attempts), [(1, 2, true)]);
 
+    // A busy one is looked at until the second attempt is due, which the first right answer then is.
+    let mut acts = vec![serve(&old); 7];
+    acts.push(serve(&new));
+    let script = Script::new(acts);
+    let (verdict, attempts) = run_with(&script, &wanted(&new), patience(150, 1)).await;
+    assert!(matches!(verdict, Verdict::Verified { attempts: 2, .. }), "{verdict:?}");
+    assert_eq!(script.millis(), [0, 5, 15, 35, 75, 150, 230, 390]);
+    assert_eq!(numbers(&attempts), [(1, 2, false), (2, 2, true)]);
+
     // What never is right gets all its attempts, from the end of that time.
     for act in [serve(&old), Act::Silence, Act::Say(b"no TLS here\n")] {
         let silent = matches!(act, Act::Silence);
@@ -147,7 +156,7 @@ async fn a_service_is_looked_at_at_once_and_again_soon_before_the_attempts_count
         if silent {
             assert_eq!(script.millis()[..2], [0, 150]);
         } else {
-            assert_eq!(script.millis(), [0, 5, 15, 35, 75, 150, 1150]);
+            assert_eq!(script.millis(), [0, 5, 15, 35, 75, 150, 230, 390, 710, 1150]);
         }
     }
 }
