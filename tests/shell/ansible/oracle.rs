@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use tempfile::TempDir;
 
@@ -25,10 +25,10 @@ pub(crate) struct Ansible {
     driver: Option<Driver>,
 }
 
-/// A process that has loaded Ansible, which takes it half a second. An idle one ends with this one, as its input does.
-struct Driver {
+/// A process that has loaded Ansible, which takes it most of a second. It ends when its input does: an idle one with this
+/// process.
+pub(crate) struct Driver {
     process: Child,
-    requests: ChildStdin,
     answers: BufReader<ChildStdout>,
     python: PathBuf,
 }
@@ -40,24 +40,15 @@ impl Ansible {
     /// `None`, and a loud word, where Ansible is not installed or too old to compare with.
     pub(crate) fn start() -> Option<Self> {
         let idle = IDLE.lock().expect("no test fails with it").pop();
-        Some(Self { driver: Some(idle.or_else(Driver::start)?) })
+        Some(Self { driver: Some(idle.or_else(|| Driver::start(None))?) })
     }
 
-    /// What it runs on; modules on the local host are to run on it too.
     pub(crate) fn python(&self) -> &Path {
-        &self.driver.as_ref().expect("not dropped").python
+        self.driver.as_ref().expect("not dropped").python()
     }
 
     pub(crate) fn ask(&mut self, program: &str, args: &[&str], directory: &Path) -> Answer {
-        let driver = self.driver.as_mut().expect("not dropped");
-        let request = json!({ "program": program, "args": args, "cwd": directory });
-        writeln!(driver.requests, "{request}").expect("the driver listens");
-        let mut line = String::new();
-        driver.answers.read_line(&mut line).expect("an answer");
-        let answer: Json = serde_json::from_str(&line).expect("JSON");
-        let text = |key: &str| answer[key].as_str().expect("a text").to_owned();
-        let code = answer["code"].as_i64().expect("a number");
-        Answer { code, stdout: text("stdout"), stderr: text("stderr") }
+        self.driver.as_mut().expect("not dropped").ask(program, args, directory)
     }
 }
 
@@ -71,13 +62,16 @@ impl Drop for Ansible {
 }
 
 impl Driver {
-    fn start() -> Option<Self> {
+    /// Begins by the words of a command, which its own then follow.
+    pub(crate) fn start(within: Option<Command>) -> Option<Self> {
         let Some(python) = interpreter() else {
             skip("not installed: ansible-inventory");
             return None;
         };
         let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell/ansible/driver.py");
-        let mut process = Command::new(&python)
+        let mut command = within.unwrap_or_else(|| Command::new("env"));
+        let mut process = command
+            .arg(python)
             .arg(driver)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -89,13 +83,13 @@ impl Driver {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the driver starts");
-        let requests = process.stdin.take().expect("its input");
         let mut answers = BufReader::new(process.stdout.take().expect("its output"));
         let mut line = String::new();
         answers.read_line(&mut line).expect("a first line");
-        let started = Self { process, requests, answers, python };
-        let version: Json = serde_json::from_str(&line).expect("the version");
-        let version = version["version"].as_str().expect("a text").to_owned();
+        let first: Json = serde_json::from_str(&line).expect("JSON");
+        let text = |key: &str| first[key].as_str().expect("a text").to_owned();
+        let (version, python) = (text("version"), PathBuf::from(text("python")));
+        let started = Self { process, answers, python };
         let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         // 2.19 changed templates and the output of ansible-inventory.
         if (parts.next(), parts.next()) < (Some(2), Some(19)) {
@@ -104,11 +98,28 @@ impl Driver {
         }
         Some(started)
     }
+
+    /// What modules on the local host are to run on: it is warm as this is.
+    pub(crate) fn python(&self) -> &Path {
+        &self.python
+    }
+
+    pub(crate) fn ask(&mut self, program: &str, args: &[&str], directory: &Path) -> Answer {
+        let request = json!({ "program": program, "args": args, "cwd": directory });
+        let requests = self.process.stdin.as_mut().expect("its input");
+        writeln!(requests, "{request}").expect("the driver listens");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("an answer");
+        let answer: Json = serde_json::from_str(&line).expect("JSON");
+        let text = |key: &str| answer[key].as_str().expect("a text").to_owned();
+        let code = answer["code"].as_i64().expect("a number");
+        Answer { code, stdout: text("stdout"), stderr: text("stderr") }
+    }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // This closes its input.
         let _ = self.process.wait();
     }
 }

@@ -1,33 +1,21 @@
 //! Accounts and services: both programs work in mount namespaces of their own, each with a copy of `/etc`.
 
 use super::shown;
-use crate::ansible::oracle::{Ansible, Answer};
-use crate::ansible::playbooks::Story;
+use crate::ansible::oracle::Driver;
+use crate::ansible::playbooks::{self, Story};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a command in a mount namespace of its own, in which `/etc` is another directory and `/run` is empty, but for
-/// directories that are made there: accounts and services are changed there alone.
-fn apart(
-    etc: &Path,
-    site: &Path,
-    path: &str,
-    made: &[&str],
-    words: &[&str],
-) -> std::process::Output {
-    let script = "mount --bind \"$0\" /etc && mount -t tmpfs none /run && { [ -z \"$MADE\" ] || mkdir -p $MADE; } && exec \"$@\"";
-    Command::new("unshare")
-        .args(["-m", "sh", "-c", script])
-        .arg(etc)
-        .args(words)
-        .current_dir(site)
-        .env("PATH", path)
-        .env("MADE", made.join(" "))
-        .output()
-        .expect("unshare runs")
+/// A command for those words that are added to it: in a mount namespace of its own, in which `/etc` is another directory and
+/// `/run` is empty, but for what is made there. Accounts and services are changed there alone.
+fn apart(etc: &Path, made: &str) -> Command {
+    let script = "mount --bind \"$0\" /etc && mount -t tmpfs none /run && { [ -z \"$1\" ] || mkdir -p \"$1\"; } && shift && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]).arg(etc).arg(made);
+    command
 }
 
 /// Copies what programs for accounts read and write.
@@ -69,8 +57,6 @@ pub(super) struct Apart {
 
 /// Runs tasks by both programs, each with an `/etc` of its own that `prepare` has been at.
 pub(super) fn both_apart(tasks: &str, prepare: impl Fn(&Path)) -> Option<(Apart, Apart)> {
-    let ansible = Ansible::start()?;
-    let python = ansible.python().display().to_string();
     let run = |ours: bool| {
         let directory = tempfile::tempdir().expect("a directory");
         let etc = directory.path().join("etc");
@@ -82,26 +68,24 @@ pub(super) fn both_apart(tasks: &str, prepare: impl Fn(&Path)) -> Option<(Apart,
         );
         std::fs::write(directory.path().join("site.yml"), head + tasks).expect("a file");
         std::fs::write(directory.path().join("hosts"), "one\n").expect("a file");
-        let local = format!("ansible_connection=local ansible_python_interpreter={python}");
-        let path = std::env::var("PATH").expect("a PATH");
-        let program = Path::new(&python).with_file_name("ansible-playbook").display().to_string();
-        let words = match ours {
-            true => vec![env!("CARGO_BIN_EXE_certroll"), "apply", "-o", "json"],
-            false => vec![program.as_str()],
+        let mut command = apart(&etc, "");
+        let (story, text) = if ours {
+            let words = ["apply", "-o", "json", "-i", "hosts", "-e", "ansible_connection=local"];
+            command.arg(env!("CARGO_BIN_EXE_certroll")).args(words).arg("site.yml");
+            let output = command.current_dir(directory.path()).output().expect("unshare runs");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            (playbooks::ours(&playbooks::events(&text)), text)
+        } else {
+            let mut ansible = Driver::start(Some(command))?;
+            let python = ansible.python().display();
+            let local = format!("ansible_connection=local ansible_python_interpreter={python}");
+            let words = ["-i", "hosts", "-e", &local, "site.yml"];
+            let answer = ansible.ask("ansible-playbook", &words, directory.path());
+            (playbooks::theirs(&answer), answer.stdout)
         };
-        let words = [&words[..], &["-i", "hosts", "-e", &local, "site.yml"]].concat();
-        let output = apart(&etc, directory.path(), &path, &[], &words);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let story = match ours {
-            true => crate::ansible::playbooks::ours(&crate::ansible::playbooks::events(&text)),
-            false => {
-                let (code, stderr) = (0, String::new());
-                crate::ansible::playbooks::theirs(&Answer { code, stdout: text.clone(), stderr })
-            }
-        };
-        Apart { story, text, _directory: directory, etc }
+        Some(Apart { story, text, _directory: directory, etc })
     };
-    Some((run(false), run(true)))
+    Some((run(false)?, run(true)?))
 }
 
 /// The same tasks ended alike, and those that did not fail registered the same.
@@ -215,21 +199,15 @@ fn units_of_systemd_are_told() {
     std::fs::write(directory.path().join("site.yml"), site).expect("a file");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
     let certroll = |verb: &str| {
-        let words = [
-            env!("CARGO_BIN_EXE_certroll"),
-            verb,
-            "-o",
-            "json",
-            "-i",
-            "one,",
-            "-e",
-            "ansible_connection=local",
-            "site.yml",
-        ];
-        let output = apart(&etc, directory.path(), &path, &["/run/systemd/system"], &words);
-        crate::ansible::playbooks::ours(&crate::ansible::playbooks::events(
-            &String::from_utf8_lossy(&output.stdout),
-        ))
+        let words = ["-o", "json", "-i", "one,", "-e", "ansible_connection=local", "site.yml"];
+        let output = apart(&etc, "/run/systemd/system")
+            .args([env!("CARGO_BIN_EXE_certroll"), verb])
+            .args(words)
+            .current_dir(directory.path())
+            .env("PATH", &path)
+            .output()
+            .expect("unshare runs");
+        playbooks::ours(&playbooks::events(&String::from_utf8_lossy(&output.stdout)))
     };
     let log = || {
         let text = std::fs::read_to_string(etc.join("fake/log")).unwrap_or_default();
