@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 const PASSWORD: &str = "correct horse";
 
+/// Where the pair goes as two files.
+const PEM: &str = "cert: '{{ there }}/cert.pem', key: '{{ there }}/key.pem'";
+
 struct Site {
     dir: tempfile::TempDir,
     key: String,
@@ -23,13 +26,9 @@ impl Site {
             indented(&format!("{}{}", pair.pem, pair.intermediate_pem)),
             indented(&pair.key_pem)
         );
-        let book = format!(
-            "- hosts: all\n  vars_files: [secrets.yml]\n  tasks:\n  - certificate:\n      service: files\n      source: {source}\n      \
-             dest: {{cert: '{{{{ there }}}}/cert.pem', key: '{{{{ there }}}}/key.pem'}}\n      validate: false\n      reload: none\n      verify: false\n"
-        );
         let site = Self { dir, key: pair.key_pem };
         site.write("secrets.yml", &vars);
-        site.write("site.yml", &book);
+        site.book(source, PEM);
         site.write("password", PASSWORD);
         std::fs::create_dir(site.path().join("there")).expect("a directory");
         let sealed = Command::new("ansible-vault")
@@ -39,6 +38,15 @@ impl Site {
             .expect("ansible-vault runs");
         assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
         site
+    }
+
+    /// Writes the playbook.
+    fn book(&self, source: &str, dest: &str) {
+        let book = format!(
+            "- hosts: all\n  vars_files: [secrets.yml]\n  tasks:\n  - certificate:\n      service: files\n      source: {source}\n      \
+             dest: {{{dest}}}\n      validate: false\n      reload: none\n      verify: false\n"
+        );
+        self.write("site.yml", &book);
     }
 
     fn path(&self) -> &Path {
@@ -123,6 +131,7 @@ fn what_is_wrong_with_a_content_is_said_without_it() {
     if !have(&["ansible-vault"]) {
         return;
     }
+    let site = Site::new("none yet");
     for (source, words) in [
         ("{cert: {content: '{{ vault_key }}'}, key: {content: '{{ vault_key }}'}}", "certificate"),
         ("{cert: {content: '{{ vault_cert }}'}, key: '{{ vault_key }}'}", "{content:"),
@@ -133,7 +142,7 @@ fn what_is_wrong_with_a_content_is_said_without_it() {
         ("{cert: {contents: '{{ vault_cert }}'}}", "did you mean 'content'?"),
         ("{cert: {content: '{{ vault_cert[:200] }}'}}", "certificate"),
     ] {
-        let site = Site::new(source);
+        site.book(source, PEM);
         let refused = site.run("apply", &[]);
         site.shows_nothing(&refused);
         let text = String::from_utf8_lossy(&refused.stderr);
@@ -216,6 +225,7 @@ fn what_is_wrong_with_a_command_is_told() {
     if !have(&["ansible-vault"]) {
         return;
     }
+    let site = Site::asking("none yet");
     for (source, words) in [
         (
             "{cert: {command: [./ask, gone.pem]}}",
@@ -229,7 +239,7 @@ fn what_is_wrong_with_a_command_is_told() {
         ("{directory: gone}", "there is no such directory"),
         ("{directory: there, cert: a.pem}", "'directory' takes the place of 'cert'"),
     ] {
-        let site = Site::asking(source);
+        site.book(source, PEM);
         let refused = site.run("apply", &[]);
         site.shows_nothing(&refused);
         let text = String::from_utf8_lossy(&refused.stderr);
@@ -268,7 +278,7 @@ fn a_pair_arrives_from_certbot_s_directory() {
 impl Site {
     /// As [`Site::new`], with the pair in a keystore as well, sealed by openssl with [`PASSWORD`].
     fn with_keystore(source: &str, dest: &str) -> Self {
-        let site = Self::new("SOURCE");
+        let site = Self::new(source);
         let pair = Authority::new("Content").leaf(&["www.example.net"]);
         let site = Self { key: pair.key_pem.clone(), ..site };
         site.write("both.pem", &(pair.key_pem + &pair.pem + &pair.intermediate_pem));
@@ -284,11 +294,7 @@ impl Site {
         ];
         let made = Command::new("openssl").args(export).current_dir(site.path()).output();
         assert!(made.expect("openssl runs").status.success());
-        let book = std::fs::read_to_string(site.path().join("site.yml")).expect("the playbook");
-        let book = book.replace("SOURCE", source);
-        let (before, rest) = book.split_once("dest: {").expect("a dest");
-        let (_, after) = rest.split_once("}\n").expect("its end");
-        site.write("site.yml", &format!("{before}dest: {{{dest}}}\n{after}"));
+        site.book(source, dest);
         site
     }
 
@@ -349,18 +355,18 @@ fn what_is_wrong_with_a_keystore_is_told_before_anything_is_touched() {
     if !have(&["ansible-vault", "openssl"]) {
         return;
     }
-    let pem = "cert: '{{ there }}/cert.pem', key: '{{ there }}/key.pem'";
     let store = "pkcs12: '{{ there }}/new.p12'";
+    let site = Site::with_keystore("none yet", PEM);
     for (source, dest, words) in [
-        ("{pkcs12: store.p12, key_passphrase: wrong}", pem.to_owned(), "the password is wrong"),
-        ("{pkcs12: store.p12}", pem.to_owned(), "has a password, and none was given"),
-        ("{pkcs12: both.pem}", pem.to_owned(), "cannot be decoded as a PKCS#12 keystore"),
+        ("{pkcs12: store.p12, key_passphrase: wrong}", PEM.to_owned(), "the password is wrong"),
+        ("{pkcs12: store.p12}", PEM.to_owned(), "has a password, and none was given"),
+        ("{pkcs12: both.pem}", PEM.to_owned(), "cannot be decoded as a PKCS#12 keystore"),
         (
             "{pkcs12: store.p12, cert: both.pem}",
-            pem.to_owned(),
+            PEM.to_owned(),
             "'pkcs12' takes the place of 'cert'",
         ),
-        ("{cert: store.p12, key: store.p12}", pem.to_owned(), "source.pkcs12"),
+        ("{cert: store.p12, key: store.p12}", PEM.to_owned(), "source.pkcs12"),
         ("{cert: both.pem, key: both.pem}", store.to_owned(), "dest.password (from a vault)"),
         (
             "{cert: both.pem, key: both.pem}",
@@ -373,7 +379,7 @@ fn what_is_wrong_with_a_keystore_is_told_before_anything_is_touched() {
             "printable ASCII",
         ),
     ] {
-        let site = Site::with_keystore(source, &dest);
+        site.book(source, &dest);
         let refused = site.run("apply", &[]);
         site.shows_nothing(&refused);
         let text = String::from_utf8_lossy(&refused.stderr);
