@@ -1,13 +1,14 @@
 //! Private keys, public keys and user certificates in files, read as OpenSSH reads them: bytes in any
 //! encoding, with whatever stands around the one block or line that counts.
 
+use super::openssh;
 use crate::material::{self, MaterialError};
 use crate::model::Secret;
 use crate::model::text::printable;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use russh::keys::key::parse_public_key;
-use russh::keys::ssh_encoding::Decode;
+use russh::keys::ssh_key;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
 use std::collections::HashMap;
@@ -21,9 +22,8 @@ use zeroize::Zeroizing;
 /// Larger files are no keys.
 const SIZE_LIMIT: u64 = 1 << 20;
 
-/// The label of OpenSSH's own format (`PROTOCOL.key` in its source), and the magic in front of its bytes.
+/// The label of OpenSSH's own format.
 const OPENSSH: &str = "OPENSSH PRIVATE KEY";
-const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// What a path to an identity leads to.
 #[derive(Debug)]
@@ -243,7 +243,7 @@ fn label<'a>(line: &'a [u8], mark: &[u8]) -> Option<&'a str> {
 
 fn public_half(text: &[u8]) -> Option<PublicKey> {
     let bytes = Block::first(text)?.openssh_bytes()?;
-    Some(PrivateKey::from_bytes(&bytes).ok()?.public_key().clone())
+    Some(openssh::read(&bytes).ok()?.public_key().clone())
 }
 
 fn open(text: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKey, Fault> {
@@ -266,31 +266,22 @@ fn open_openssh(
     let bytes = block
         .openssh_bytes()
         .ok_or_else(|| Fault::Unreadable("not a usable private key (not base64)".into()))?;
-    let key = PrivateKey::from_bytes(&bytes).map_err(|error| match kind(&bytes) {
+    let unusable = |error: ssh_key::Error| match openssh::kind(&bytes) {
         Some(kind) => {
+            let kind = printable(kind, 64);
             Fault::Unreadable(format!("not a usable private key of kind {kind} ({error})"))
         }
         None => unreadable(&error),
-    })?;
-    match (key.is_encrypted(), passphrase) {
-        (false, _) => Ok(key),
-        (true, None) => Err(Fault::Encrypted),
-        (true, Some(passphrase)) => {
-            key.decrypt(passphrase.expose()).map_err(|_| Fault::WrongPassphrase)
-        }
+    };
+    let key = openssh::read(&bytes).map_err(unusable)?;
+    if !key.is_encrypted() {
+        return Ok(key);
     }
-}
-
-/// What `bytes` in OpenSSH's own format say of their kind of key.
-fn kind(bytes: &[u8]) -> Option<String> {
-    let mut rest = bytes.strip_prefix(MAGIC)?;
-    for _cipher_kdf_and_its_options in 0..3 {
-        Vec::<u8>::decode(&mut rest).ok()?;
-    }
-    u32::decode(&mut rest).ok()?;
-    let public = Vec::<u8>::decode(&mut rest).ok()?;
-    let kind = String::decode(&mut public.as_slice()).ok()?;
-    Some(printable(kind.as_bytes(), 64))
+    let passphrase = passphrase.ok_or(Fault::Encrypted)?.expose().as_bytes();
+    openssh::decrypt(&key, &bytes, passphrase).map_err(|error| match error {
+        ssh_key::Error::Crypto => Fault::WrongPassphrase,
+        other => unusable(other),
+    })
 }
 
 /// PKCS#8, PKCS#1 and SEC 1 are opened where certificates' keys are.
@@ -392,7 +383,7 @@ mod tests {
         use russh::keys::ssh_encoding::Encode;
         let mut public = Vec::new();
         "ssh-mldsa44-ed25519".encode(&mut public).unwrap();
-        let mut bytes = MAGIC.to_vec();
+        let mut bytes = b"openssh-key-v1\0".to_vec();
         for text in ["none", "none", ""] {
             text.encode(&mut bytes).unwrap();
         }

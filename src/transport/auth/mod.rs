@@ -6,6 +6,7 @@
 mod agent;
 mod key_file;
 mod offers;
+mod openssh;
 
 pub(super) use offers::{Credentials, Keyring};
 

@@ -15,6 +15,7 @@ mod logins;
 mod recorded;
 mod shells;
 mod short_lived;
+mod short_numbers;
 mod ssh_config;
 mod ssh_config_keywords;
 mod ssh_config_random;
