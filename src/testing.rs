@@ -41,7 +41,7 @@ pub mod material {
 pub mod model {
     pub use crate::model::{
         Backoff, CommandLine, Endpoint, FileAction, FileMode, Fingerprint, HostName, Outcome,
-        RemotePath, Secret, StartTls, Step, Timestamp,
+        RemotePath, Secret, Shared, StartTls, Step, Timestamp,
     };
 }
 pub mod plan {

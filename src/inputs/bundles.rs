@@ -1,6 +1,7 @@
 //! Certificates, chains, keys and trusted roots of the controller: each file read and checked once per run.
 
 use super::acme;
+use super::alike::Alike;
 use super::selection::Place;
 use crate::load;
 use crate::material::{self, Input, MaterialError, keystore};
@@ -37,6 +38,7 @@ pub(crate) struct Bundles {
     /// What was read of other hosts, or why it could not be. Dropped likewise.
     fetched: Mutex<HashMap<Named, Fetched>>,
     roots: Mutex<Vec<(Trust, Result<Roots, Diagnostic>)>>,
+    pub(super) alike: Alike,
 }
 
 /// The bytes of a file of another host, or why they could not be read.
@@ -104,6 +106,7 @@ impl Bundles {
             printed: Mutex::default(),
             fetched: Mutex::default(),
             roots: Mutex::default(),
+            alike: Alike::default(),
         }
     }
 

@@ -4,10 +4,12 @@
 //! ([`selection`]), what includes add to them ([`growth`]), whom a run that follows an earlier one is about ([`roster`])
 //! and whether it is given the same ([`given`]),
 //! the variables of each host ([`variables`]), loops and conditions ([`iteration`]), certificates
-//! and keys ([`bundles`]), what a task wants of a host ([`wants`]), and the check of it all ([`preflight`]).
+//! and keys ([`bundles`]), what a task wants of a host ([`wants`]), held once where it is the same ([`alike`]), and the
+//! check of it all ([`preflight`]).
 //! Nothing here connects to a host or to a service.
 
 mod acme;
+mod alike;
 pub(crate) mod bundles;
 pub(crate) mod given;
 pub(crate) mod growth;

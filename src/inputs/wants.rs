@@ -83,7 +83,7 @@ pub(crate) fn want(
         host: host.clone(),
         address: address(host, scope),
         task: task.title(),
-        certificate: rendered,
+        certificate: rendered.into(),
         materials,
         configs,
         seals,
@@ -107,7 +107,8 @@ pub(crate) fn want(
         let problem = Diagnostic::error(why.to_string()).at(span.as_ref());
         RenderError::Wrong(Diagnostics(vec![problem]))
     })?;
-    Ok(Want { wanted: Arc::new(wanted), variants: Arc::new(variants), warnings })
+    let (wanted, variants) = bundles.alike.hold(wanted, variants);
+    Ok(Want { wanted, variants, warnings })
 }
 
 /// The files of `with`, rendered for the host.

@@ -15,6 +15,7 @@ pub(crate) mod outcome;
 pub(crate) mod remote_path;
 pub(crate) mod secret;
 pub(crate) mod shard;
+pub(crate) mod shared;
 pub(crate) mod text;
 pub(crate) mod time;
 
@@ -31,5 +32,6 @@ pub use outcome::{Outcome, Step};
 pub use remote_path::RemotePath;
 pub use secret::Secret;
 pub(crate) use shard::Shard;
+pub use shared::Shared;
 pub use time::Timestamp;
 pub(crate) use time::Validity;

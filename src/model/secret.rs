@@ -28,6 +28,15 @@ impl<T: Zeroize> From<T> for Secret<T> {
     }
 }
 
+/// For what was given twice: the time that it takes tells of both, so never with what somebody else sent.
+impl<T: Zeroize + PartialEq> PartialEq for Secret<T> {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl<T: Zeroize + Eq> Eq for Secret<T> {}
+
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

@@ -10,7 +10,7 @@ use crate::host::{
 use crate::material::Certificate;
 use crate::model::command::CommandLine;
 use crate::model::{
-    Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, StartTls, Via,
+    Backoff, Endpoint, FileMode, Fingerprint, HostName, RemotePath, Secret, Shared, StartTls, Via,
 };
 use crate::playbook::certificate::{SingleFiles, WhenStopped};
 use crate::services::{Covers, Discover};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One destination file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileWant {
     /// Where, as the task or the profile names it.
     pub path: RemotePath,
@@ -61,7 +61,7 @@ pub struct OwnKey {
 }
 
 /// How a certificate is written into a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// Every host can tell it from the rest.
     Pem,
@@ -134,7 +134,7 @@ pub struct CheckWant {
 }
 
 /// One service that reads the files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceWant {
     /// Its profile's name.
     pub name: String,
@@ -179,7 +179,7 @@ pub struct ServiceWant {
 }
 
 /// How a service imports the pair that lies in a spool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportWant {
     /// Takes it up.
     pub command: TimedCommand,
@@ -232,7 +232,7 @@ pub enum ReloadReader {
 }
 
 /// Reading the files in use out of a service's configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoverWant {
     /// Prints the configuration, never a key.
     pub command: TimedCommand,
@@ -309,7 +309,7 @@ pub struct DesiredState {
     /// Keys that the host keeps.
     pub kept_keys: Vec<KeptKey>,
     /// The services.
-    pub services: Vec<ServiceWant>,
+    pub services: Shared<Vec<ServiceWant>>,
     /// The user that must be able to read the keys, where it is not root.
     pub reader: Option<String>,
     /// Handshakes to make before the change; the plan keeps those that must show the new leaf after it.
@@ -353,7 +353,7 @@ impl DesiredState {
             program: None,
             ..service.clone()
         };
-        let services = self.services.iter().map(quiet).collect();
-        Self { services, reader: None, boot_guard: false, ..self.clone() }
+        let services: Vec<ServiceWant> = self.services.iter().map(quiet).collect();
+        Self { services: services.into(), reader: None, boot_guard: false, ..self.clone() }
     }
 }

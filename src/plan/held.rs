@@ -46,7 +46,7 @@ impl HeldTask {
             host: self.host.clone(),
             address: self.address.clone(),
             task: self.title.clone(),
-            certificate: CertificateTask { pairs, ..self.certificate.clone() },
+            certificate: CertificateTask { pairs, ..self.certificate.clone() }.into(),
             materials,
             configs: Vec::new(),
             seals: Vec::new(),

@@ -83,7 +83,7 @@ fn questions(desired: &DesiredState) -> InspectionVariant {
         reader: desired.reader.clone(),
         ..InspectionVariant::default()
     };
-    for service in &desired.services {
+    for service in desired.services.iter() {
         let only_if_running = running(service).map(|_| variant.running.len());
         variant.running.extend(running(service).cloned());
         let process = service.process.as_ref().map(|_| variant.processes.len());

@@ -5,7 +5,7 @@
 
 use crate::host::{Attributes, FileRole};
 use crate::material::{Bundle, Certificate, keystore};
-use crate::model::{Fingerprint, HostName, RemotePath, Secret};
+use crate::model::{Fingerprint, HostName, RemotePath, Secret, Shared};
 use crate::playbook::certificate::{CertificateTask, Trust};
 use crate::services::Profile;
 use crate::verify::Roots;
@@ -22,7 +22,7 @@ pub struct CertificateRequest {
     /// The task's title.
     pub task: String,
     /// The task.
-    pub certificate: CertificateTask,
+    pub certificate: Shared<CertificateTask>,
     /// One per pair of the task, in its order.
     pub materials: Vec<Arc<Material>>,
     /// The files of `with`.

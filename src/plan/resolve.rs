@@ -71,6 +71,9 @@ pub(super) fn resolve(
     let confirm_by_person = task.confirm == Confirm::Prompt;
     let confirm_timeout =
         task.confirm_timeout.unwrap_or_else(|| time_to_confirm(probes, &checks, confirm_by_person));
+    // One by one: collected, they would keep the room of what is in them.
+    let mut files = Vec::with_capacity(layout.files.len());
+    files.extend(layout.files.into_iter().map(Arc::new));
     let mut notes = wanted.notes.clone();
     notes.extend(layout.notes);
     notes.extend(services.iter().filter_map(|service| unseen_reload(task, service)));
@@ -78,11 +81,11 @@ pub(super) fn resolve(
     Ok(DesiredState {
         host: wanted.host.clone(),
         task: wanted.task.clone(),
-        files: layout.files.into_iter().map(Arc::new).collect(),
+        files,
         order: services.first().map(|service| service.profile.order.clone()).unwrap_or_default(),
         directory: directory.unwrap_or_default(),
         kept_keys: layout.kept_keys,
-        services: wants,
+        services: wants.into(),
         reader,
         probes: probes.to_vec(),
         checks,

@@ -77,7 +77,7 @@ pub(super) fn judge(
 ) -> Option<Decision> {
     let desired = view.desired();
     let mut fault = None;
-    for service in &desired.services {
+    for service in desired.services.iter() {
         let name = &service.name;
         let Some(import) = &service.import else { continue };
         let store = &import.store;

@@ -7,6 +7,7 @@ use super::probes;
 use super::request::CertificateRequest;
 use super::resolve::resolve;
 use crate::host::{HostFacts, HostKind, ProcessFacts};
+use crate::model::Shared;
 use crate::services::{Resolved, choose};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub struct Variants {
     boot_guard: bool,
     kinds: Vec<OfKinds<Arc<DesiredState>>>,
     /// For each of `kinds`, service by service, the checks over garbage.
-    counter_checks: Vec<Vec<Vec<CounterCheck>>>,
+    counter_checks: Shared<Vec<Vec<Vec<CounterCheck>>>>,
 }
 
 /// Kinds of host, and what is wanted of each.
@@ -55,7 +56,7 @@ impl Variants {
         };
         let counter_checks =
             kinds.iter_mut().map(|(_, desired)| desired.as_mut().map(take).unwrap_or_default());
-        let counter_checks = counter_checks.collect();
+        let counter_checks = counter_checks.collect::<Vec<_>>().into();
         // One by one into a list of its own: collected, it would keep the room of the larger ones.
         let mut shared = Vec::with_capacity(kinds.len());
         shared.extend(kinds.into_iter().map(|(kinds, desired)| (kinds, desired.map(Arc::new))));
@@ -64,11 +65,26 @@ impl Variants {
         Ok(Self { boot_guard, kinds, counter_checks, probes })
     }
 
+    /// Holds what `other` holds, where the two are equal.
+    pub(crate) fn hold_with(&mut self, other: &Self) {
+        for ((_, own), (_, other)) in self.kinds.iter_mut().zip(&other.kinds) {
+            let (Ok(own), Ok(other)) = (own, other) else { continue };
+            let own = Arc::make_mut(own);
+            own.services.hold_with(&other.services);
+            for (file, other) in own.files.iter_mut().zip(&other.files) {
+                if file == other {
+                    *file = Arc::clone(other);
+                }
+            }
+        }
+        self.counter_checks.hold_with(&other.counter_checks);
+    }
+
     /// As [`all`](Self::all), with what only a plan asks.
     pub(super) fn all_for_plan(
         &self,
     ) -> impl Iterator<Item = (&[HostKind], Result<DesiredState, &PlanError>)> {
-        self.kinds.iter().zip(&self.counter_checks).map(|((kinds, desired), checks)| {
+        self.kinds.iter().zip(self.counter_checks.iter()).map(|((kinds, desired), checks)| {
             let desired = desired.as_ref();
             (kinds.as_slice(), desired.map(|desired| with(DesiredState::clone(desired), checks)))
         })
@@ -147,7 +163,7 @@ impl Variants {
         }
         let mut desired = DesiredState::clone(shared);
         let mut left_out = Vec::new();
-        for service in &mut desired.services {
+        for service in desired.services.iter_mut() {
             let name = &service.name;
             service.validate.retain(|step| {
                 let absent =

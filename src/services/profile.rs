@@ -446,6 +446,14 @@ pub struct Pattern {
     made: Arc<OnceLock<Option<fancy_regex::Regex>>>,
 }
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
 impl Pattern {
     pub(super) fn new(text: String) -> Self {
         Self { text, made: Arc::default() }
@@ -462,7 +470,7 @@ impl Pattern {
 }
 
 /// Reading the paths in use out of the service's configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discover {
     /// Prints the configuration; never one that prints keys.
     pub command: CommandSpec,

@@ -94,7 +94,8 @@ pub(crate) fn wanted_for(services: &[&str], leaves: &[Made], with_key: bool) -> 
             confirm_timeout: None,
             expiry_warning: Duration::ZERO,
             span: None,
-        },
+        }
+        .into(),
         materials: leaves.iter().map(|made| material(made, with_key)).collect(),
         configs: Vec::new(),
         profiles: services
@@ -116,7 +117,7 @@ pub(crate) fn resolve(
     kind: HostKind,
 ) -> Result<DesiredState, PlanError> {
     let mut desired = Variants::of(wanted)?.of_kind(kind).cloned().map_err(Clone::clone)?;
-    for service in &mut desired.services {
+    for service in desired.services.iter_mut() {
         service.prechecks.iter_mut().for_each(|check| check.staged_tells = false);
         service.discover.iter_mut().for_each(|discover| discover.handshake_tells = false);
     }

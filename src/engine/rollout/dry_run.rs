@@ -89,7 +89,7 @@ fn caveats(context: &Context, observed: &Observed) {
     if observed.plan.decision == Decision::Unchanged {
         return;
     }
-    for service in &observed.view.desired().services {
+    for service in observed.view.desired().services.iter() {
         for caveat in &service.caveats {
             context.tell_once(format!("{}: {caveat}", service.name));
         }

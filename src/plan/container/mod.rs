@@ -29,7 +29,7 @@ const RESTART: Duration = Duration::from_secs(60);
 pub(super) fn settle(desired: &mut DesiredState, facts: &HostFacts) {
     let mut services = std::mem::take(&mut desired.services);
     let mut asked = 0;
-    for service in &mut services {
+    for service in services.iter_mut() {
         let Some(container) = service.container.clone() else { continue };
         let index = asked;
         asked += 1;

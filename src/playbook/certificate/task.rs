@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The task for one host, rendered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateTask {
     /// The services, in order.
     pub services: Vec<ServiceUse>,
@@ -95,7 +95,7 @@ pub enum SingleFiles {
 }
 
 /// One certificate: files here, and there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The certificate.
     pub cert: SourceText,
@@ -120,7 +120,7 @@ pub struct Pair {
 }
 
 /// Where the files of a pair are named; none: where the pair is written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PairPlaces {
     /// `cert`.
     pub cert: Option<Span>,
@@ -138,7 +138,7 @@ impl Pair {
 }
 
 /// A PKCS#12 keystore on the host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keystore {
     /// Opens it, and its key.
     pub password: Passphrase,
@@ -147,7 +147,7 @@ pub struct Keystore {
 }
 
 /// `with`: a configuration file that joins the transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
     /// Its destination.
     pub path: RemotePath,
@@ -164,7 +164,7 @@ pub struct ConfigFile {
 }
 
 /// Where the bytes of a configuration file come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     /// A template of the controller, looked for in `templates/`.
     Template(String),
@@ -175,7 +175,7 @@ pub enum ConfigSource {
 }
 
 /// Where a certificate, a chain or a key comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceText {
     /// A file on the controller.
     File(PathBuf),
@@ -216,7 +216,7 @@ impl SourceText {
 }
 
 /// Where the passphrase of a key comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passphrase {
     /// A variable, which belongs in a vault.
     Given(crate::model::Secret<String>),
@@ -295,7 +295,7 @@ pub enum ReloadChoice {
 }
 
 /// `verify`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifyChoice {
     /// The profile's usual places.
     Profile,
@@ -306,7 +306,7 @@ pub enum VerifyChoice {
 }
 
 /// One endpoint to look at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifySpec {
     /// `None`: the profile's ports on the host's address.
     pub endpoint: Option<Endpoint>,
@@ -357,7 +357,7 @@ pub enum Trust {
 }
 
 /// One check of the operator's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What to run.
     pub command: CommandLine,

@@ -49,7 +49,7 @@ fn told(wanted: &CertificateRequest, outputs: &[&str]) -> HostFacts {
     put(&mut facts, &desired, &AUTHORITY.leaf(&["www.example.net"]));
     let mut outputs = outputs.iter();
     let mut at = 0;
-    for service in &desired.services {
+    for service in desired.services.iter() {
         at += service.prechecks.len();
         facts.commands[at] = CommandResult {
             stdout: outputs.next().expect("one output per service").as_bytes().to_vec(),

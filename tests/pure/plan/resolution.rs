@@ -33,7 +33,7 @@ fn told(desired: &DesiredState) -> String {
     for kept in &desired.kept_keys {
         lines.push(format!("kept key {}", kept.path));
     }
-    for service in &desired.services {
+    for service in desired.services.iter() {
         let command = |want: &Option<TimedCommand>| {
             want.as_ref().map_or("-".to_owned(), |want| want.command.to_string())
         };
