@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 pub const OLD_CERT: &[u8] = b"-----BEGIN CERTIFICATE-----\nold\n-----END CERTIFICATE-----\n";
@@ -315,7 +315,8 @@ impl Host {
     }
 
     pub async fn recover(&self) -> Result<Vec<certroll::testing::host::Recovered>, RemoteError> {
-        self.recover_with(&Program::recovery(None)).await
+        static PROGRAM: LazyLock<Program> = LazyLock::new(|| Program::recovery(None));
+        self.recover_with(&PROGRAM).await
     }
 
     pub async fn recover_with(

@@ -256,7 +256,7 @@ async fn a_unit_that_is_started_meanwhile_leaves_the_transaction_alone() {
         };
         let process = scene.host.sh().await;
         let (mut running, _) =
-            certroll::testing::remote::Transaction::begin_with(&transaction(), process, request)
+            certroll::testing::remote::Transaction::begin_with(transaction(), process, request)
                 .await
                 .unwrap();
         running.commit().await.unwrap();

@@ -237,7 +237,7 @@ pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str,
     let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..5] };
     for &first in few {
         let scene = killed(shell, past(first), first).await;
-        scene.host.recover_with(&recovery()).await.unwrap();
+        scene.host.recover_with(recovery()).await.unwrap();
         found.extend(scene.passed("main").into_iter().map(|point| (first, point)));
     }
     found
@@ -256,7 +256,7 @@ async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
             tokio::spawn(async move {
                 let mut scene = killed(shell, past(first), first).await;
                 scene.stop_at(&second, "KILL");
-                let died = scene.host.recover_with(&recovery()).await;
+                let died = scene.host.recover_with(recovery()).await;
                 let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
                 assert!(
                     matches!(died, Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })),

@@ -197,7 +197,7 @@ async fn a_guard_that_dies_is_replaced_by_the_next_contact() {
         scene.stop_at(&point, "KILL");
         let process = scene.host.sh().await;
         let (mut running, _) =
-            Transaction::begin_with(&transaction(), process, scene.request()).await.unwrap();
+            Transaction::begin_with(transaction(), process, scene.request()).await.unwrap();
         running.commit().await.unwrap();
         scene.host.kill();
         gone(guard_of(&scene, &at).await, &at).await;

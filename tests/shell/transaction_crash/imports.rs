@@ -81,7 +81,7 @@ impl Store {
     async fn drive(&self) -> Result<(), RemoteError> {
         let process = self.scene.host.sh().await;
         let (mut running, _) =
-            Transaction::begin_with(&transaction(), process, self.request()).await?;
+            Transaction::begin_with(transaction(), process, self.request()).await?;
         running.commit().await?;
         match self.end {
             End::TakenBack => running.rollback().await.map(drop),

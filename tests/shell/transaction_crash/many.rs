@@ -37,7 +37,7 @@ fn request(scene: &Scene) -> TransactionRequest {
 
 async fn confirmed(scene: &Scene) -> Result<(), RemoteError> {
     let process = scene.host.sh().await;
-    let begun = Transaction::begin_with(&transaction(), process, request(scene)).await;
+    let begun = Transaction::begin_with(transaction(), process, request(scene)).await;
     let (mut running, _) = begun?;
     running.commit().await?;
     running.confirm().await.map(drop)

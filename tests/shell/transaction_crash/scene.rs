@@ -9,19 +9,22 @@ use certroll::testing::remote::program::Program;
 use certroll::testing::remote::{RemoteError, Transaction};
 use std::collections::BTreeMap;
 use std::path::{Path as File, PathBuf};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 /// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
 const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
 echo "pid $hook_role $$" >>"$CRASH_TRACE"
 step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
 
-pub(crate) fn transaction() -> Program {
-    Program::transaction(Some(HOOK))
+/// Put together once: that takes longer than to start a shell.
+pub(crate) fn transaction() -> &'static Program {
+    static PROGRAM: LazyLock<Program> = LazyLock::new(|| Program::transaction(Some(HOOK)));
+    &PROGRAM
 }
 
-pub(crate) fn recovery() -> Program {
-    Program::recovery(Some(HOOK))
+pub(crate) fn recovery() -> &'static Program {
+    static PROGRAM: LazyLock<Program> = LazyLock::new(|| Program::recovery(Some(HOOK)));
+    &PROGRAM
 }
 
 /// What the controller says.
@@ -156,7 +159,7 @@ impl Scene {
             request.files[..2].iter_mut().for_each(|file| file.in_place = true);
             request.files[1].attributes = Attributes::default();
         }
-        let (mut running, _) = Transaction::begin_with(&transaction(), process, request).await?;
+        let (mut running, _) = Transaction::begin_with(transaction(), process, request).await?;
         if path == Path::Abort {
             return running.abort().await;
         }

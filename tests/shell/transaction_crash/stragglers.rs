@@ -43,7 +43,7 @@ async fn apply(
 ) -> Result<(), RemoteError> {
     let process = host.sh().await;
     let begun =
-        certroll::testing::remote::Transaction::begin_with(&transaction(), process, request).await;
+        certroll::testing::remote::Transaction::begin_with(transaction(), process, request).await;
     let (mut running, _) = begun?;
     running.commit().await?;
     running.rollback().await.map(drop)

@@ -1,28 +1,41 @@
-#!/usr/bin/env -S python3 -I -S
 """A FAKE of BIG-IP's tmsh, written from documents and public programs: it was compared with no real device.
+
+One process per device does what every call of `tmsh` asks for (fake_tmsh.bash), one after another.
 
 It speaks what docs/bigip.md says was read, and answers anything else with a syntax error. Errors come with exit code 0.
 Its state lies in $HOME/bigip/state.json: what runs, what is saved, what the peer has, and knobs that a test turns.
 Where a source gives no number for a message, the number here is invented: nothing may depend on it.
 """
 import fcntl
+import functools
 import json
 import os
 import re
-import sys
+import socket
+import subprocess
+import traceback
 
 HOME = os.path.join(os.path.expanduser("~"), "bigip")
 STATE = os.path.join(HOME, "state.json")
+PORT = os.path.join(HOME, "port")
 
 
 class Refused(Exception):
     pass
 
 
-def openssl(*arguments):
-    import subprocess  # costs more than the rest of the start
+@functools.cache
+def openssl(content, *arguments):
+    return subprocess.run(["openssl", *arguments], input=content, capture_output=True, check=False)
 
-    return subprocess.run(["openssl", *arguments], capture_output=True, check=False)
+
+def read(path):
+    """Its bytes, none where it is not there."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def full(name, folder):
@@ -31,14 +44,14 @@ def full(name, folder):
 
 def public_key(kind, path):
     tool = ["x509", "-noout", "-pubkey"] if kind == "cert" else ["pkey", "-pubout"]
-    done = openssl(*tool, "-in", path)
+    done = openssl(read(path), *tool)
     if done.returncode:
         raise Refused(f"01070711:3: unable to validate {kind} file ({path})")
     return done.stdout
 
 
 def fingerprint(path):
-    done = openssl("x509", "-noout", "-fingerprint", "-sha256", "-in", path)
+    done = openssl(read(path), "x509", "-noout", "-fingerprint", "-sha256")
     return done.stdout.decode().strip().split("=")[1]
 
 
@@ -129,7 +142,7 @@ class Device:
         if hidden:
             lines.append(f"    cache-path {path}")
         if kind == "cert":
-            rsa = b"rsaEncryption" in openssl("x509", "-noout", "-text", "-in", path).stdout
+            rsa = b"rsaEncryption" in openssl(read(path), "x509", "-noout", "-text").stdout
             lines += [f"    fingerprint SHA256/{fingerprint(path)}", f"    key-type {'rsa' if rsa else 'ec'}-public"]
         return "\n".join([*lines, "}"])
 
@@ -221,9 +234,8 @@ class Device:
         raise Refused(f"Syntax Error: unexpected argument \"{words[0]}\"")
 
 
-def cut():
-    """Ends the SSH connection that this command came through, and this command."""
-    pid = os.getpid()
+def cut(pid):
+    """Ends the SSH connection that the command of this process came through."""
     while pid > 1:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             rest = file.read().rsplit(")", 1)[1].split()
@@ -232,49 +244,71 @@ def cut():
                 os.kill(pid, 9)
                 break
         pid = int(rest[1])
-    sys.exit(0)
 
 
-def main(arguments):
-    if arguments[:1] == ["--login-shell"]:
-        commands = os.environ.get("SSH_ORIGINAL_COMMAND", "")
-    else:
-        if arguments[:1] == ["-q"]:
-            arguments = arguments[1:]
-        if arguments[:1] == ["-c"]:
-            commands = arguments[1]
-        else:
-            commands = " ".join(arguments) or sys.stdin.read().replace("\n", ";")
-    with open(STATE + ".lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with open(STATE, encoding="utf-8") as file:
-            device = Device(json.load(file))
-        said, cuts = [], False
-        for command in re.split(r"[;\n]", commands):
-            wanted = device.knobs.get("cut")
-            cuts = bool(wanted) and wanted in command
-            if cuts and device.knobs.get("cut_before"):
-                del device.knobs["cut"]
-                break
-            try:
-                said.append(device.run(command))
-            except Refused as why:
-                said.append(str(why))
-            if cuts:
-                del device.knobs["cut"]
-                break
-        with open(STATE + ".new", "w", encoding="utf-8") as file:
-            json.dump(device.state, file, indent=1)
-        os.replace(STATE + ".new", STATE)
-        garbage, crlf = device.knobs.get("garbage"), device.knobs.get("crlf")
+def answer(pid, commands):
+    """What the commands of a process say."""
+    with open(STATE, encoding="utf-8") as file:
+        device = Device(json.load(file))
+    said, cuts = [], False
+    for command in re.split(r"[;\n]", commands):
+        wanted = device.knobs.get("cut")
+        cuts = bool(wanted) and wanted in command
+        if cuts and device.knobs.get("cut_before"):
+            del device.knobs["cut"]
+            break
+        try:
+            said.append(device.run(command))
+        except Refused as why:
+            said.append(str(why))
+        if cuts:
+            del device.knobs["cut"]
+            break
+    with open(STATE + ".new", "w", encoding="utf-8") as file:
+        json.dump(device.state, file, indent=1)
+    os.replace(STATE + ".new", STATE)
     if cuts:
-        cut()
+        cut(pid)
+        return ""
     text = "\n".join(part for part in said if part)
-    if garbage:
+    if device.knobs.get("garbage"):
         text = "\x1b[2J\x00\xff" * 70000
-    if text:
-        end = "\r\n" if crlf else "\n"
-        sys.stdout.write(text.replace("\n", end) + end)
+    end = "\r\n" if device.knobs.get("crlf") else "\n"
+    return text and text.replace("\n", end) + end
 
 
-main(sys.argv[1:])
+def serve(client):
+    asked = b""
+    while not asked.endswith(b"\0"):
+        part = client.recv(65536)
+        if not part:
+            return
+        asked += part
+    pid, _, commands = asked[:-1].decode().partition("\n")
+    try:
+        text = answer(int(pid), commands)
+    except Exception:  # noqa: BLE001 # whoever asked is told, as by a program of its own
+        text = traceback.format_exc()
+    client.sendall(text.encode())
+
+
+def main():
+    with open(STATE + ".lock", "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # another one serves
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            with open(PORT + ".new", "w", encoding="ascii") as file:
+                file.write(f"{listener.getsockname()[1]}\n")
+            os.replace(PORT + ".new", PORT)
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    try:
+                        serve(client)
+                    except OSError:
+                        pass  # its reader went away
+
+
+main()

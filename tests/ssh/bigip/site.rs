@@ -42,9 +42,10 @@ impl Site {
         let dir = tempfile::tempdir().expect("a directory");
         let fake = dir.path().join("fake");
         std::fs::create_dir(&fake).expect("a directory");
-        std::fs::write(fake.join("tmsh"), include_str!("fake_tmsh.py")).expect("written");
+        std::fs::write(fake.join("tmsh"), include_str!("fake_tmsh.bash")).expect("written");
+        std::fs::write(fake.join("fake_tmsh.py"), include_str!("fake_tmsh.py")).expect("written");
         let mode = std::fs::Permissions::from_mode(0o755);
-        for path in [dir.path(), &fake, &fake.join("tmsh")] {
+        for path in [dir.path(), &fake, &fake.join("tmsh"), &fake.join("fake_tmsh.py")] {
             std::fs::set_permissions(path, mode.clone()).expect("a mode");
         }
         let options = format!("SetEnv PATH={}:/usr/local/bin:/usr/bin:/bin", fake.display());

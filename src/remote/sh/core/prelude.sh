@@ -79,19 +79,19 @@ case ${KSH_VERSION-} in
 *) unescape() { printf %b "$1"; }; secret_line() { printf '%s\n' "$1"; };;
 esac
 
-# Texts travel as %ooo for every byte outside [A-Za-z0-9/._=:,@+-]; a lone % is the empty text.
+# Texts travel as %ooo for every byte outside [A-Za-z0-9/._=:,@+-]; a lone % is the empty text. Joined in
+# pieces: a shell copies a text each time it adds to it, and some texts are programs.
 dec() {
   case $1 in
   %) v=;;
   *%*)
-    dec_rest=$1 v=
-    while :; do
-      case $dec_rest in
-      *%*) v=$v${dec_rest%%%*}\\0; dec_rest=${dec_rest#*%};;
-      *) break;;
-      esac
+    IFS=%; set -- $1; IFS=$ifs
+    dec_text= v=$1; shift
+    for dec_part; do
+      [ ${#v} -lt 500 ] || dec_text=$dec_text$v v=
+      v=$v\\0$dec_part
     done
-    v=$(unescape "$v${dec_rest}x"); v=${v%x};;
+    v=$(unescape "$dec_text${v}x"); v=${v%x};;
   *) v=$1;;
   esac
 }
