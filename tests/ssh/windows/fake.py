@@ -4,8 +4,8 @@
 It knows certroll's programs by the digests of their texts and does to a model, in a state file, what the reference says that
 Windows does. What the model serves is served for real: over TLS, with real certificates.
 
-    fake.py serve DIR    the machine: TLS, and the task scheduler
-    fake.py shell DIR    what sshd runs for each session: the default shell with PowerShell in it
+    fake.py serve DIR    the machine: TLS, the task scheduler, and the default shell with PowerShell in it, for the sessions
+                         that login.py hands over
     fake.py reboot DIR   the startup trigger
 
 Knobs are in DIR/knobs.json; nothing but the tests writes it.
@@ -13,8 +13,10 @@ Knobs are in DIR/knobs.json; nothing but the tests writes it.
 import base64
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
+import login
 import os
 import re
 import signal
@@ -312,9 +314,8 @@ def program(place, name):
 PROGRAMS = ("observe", "begin", "commit", "confirm", "undo")
 
 
-def shell(place):
+def shell(place, line, connection):
     machine = Machine(place)
-    line = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     special = '&|<>^%"()' if machine.knob("shell", "cmd") == "cmd" else "&|<>$`;(){}\"'@"
     words = line[: machine.knob("longest", 2544)].split(" ")
     head = ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
@@ -348,14 +349,14 @@ def shell(place):
     if name is None:
         sys.exit("an unknown program")
     request = json.loads(parts[1])
-    run(machine, name, request, parts[2])
+    run(machine, name, request, parts[2], connection)
 
 
-def run(machine, name, request, pfx):
+def run(machine, name, request, pfx, connection):
     knob = machine.once("cut")
     when, at = knob.split() if knob else (None, None)
     if at == name and when in ("before", "during"):
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(connection, signal.SIGKILL)
         if when == "before":
             sys.exit()
         time.sleep(0.5)  # A lost connection kills nothing: the program goes on.
@@ -370,7 +371,7 @@ def run(machine, name, request, pfx):
                 kind, _, words = str(why).rpartition("|") if "|" not in str(why) else str(why).partition("|")
                 answer = {"error": kind or "failed", "why": words}
     if at == name and when == "after":
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(connection, signal.SIGKILL)
         sys.exit()
     if machine.knob("garbage") == name:
         sys.stdout.write("x" * (3 << 20))
@@ -447,8 +448,8 @@ def load(machine, context, thumbprint, found):
 
 
 def serve(place):
-    os.umask(0)
     machine = Machine(place)
+    login.take(machine.path("sessions"), functools.partial(shell, place))
     with open(machine.path("setup.json"), encoding="utf-8") as file:
         setup = json.load(file)
     port, name = setup["port"], setup["name"]
@@ -476,7 +477,7 @@ def serve(place):
     for kind, at in (("iis", port), ("iis", setup["plain"]), ("winrm", setup["winrm"])):
         Server(Machine(place), kind, at)
     while True:
-        time.sleep(0.05)
+        time.sleep(0.2)
         machine.load()
         if is_due(machine.state) and not machine.knob("no_scheduler"):
             with machine.alone() as state:
@@ -496,4 +497,4 @@ def reboot(place):
 
 if __name__ == "__main__":
     os.umask(0)
-    {"serve": serve, "shell": shell, "reboot": reboot}[sys.argv[1]](sys.argv[2])
+    {"serve": serve, "reboot": reboot}[sys.argv[1]](sys.argv[2])

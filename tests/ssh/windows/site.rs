@@ -2,12 +2,14 @@
 
 use crate::common::daemon::{Daemon, free_port};
 use crate::common::have;
-use crate::common::pki::{Authority, Pair};
+use crate::common::pki::{Authority, Pair, openssl_key};
 use crate::common::sshd::Sshd;
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub(super) const NAME: &str = "www.win.test";
@@ -39,7 +41,7 @@ impl Site {
         let place = dir.path().join("win");
         fs::create_dir(&place).expect("made");
         let home = place.display();
-        let options = format!("ForceCommand python3 -I -S {home}/fake.py shell {home}");
+        let options = format!("ForceCommand python3 -I -S {home}/login.py {home}/sessions");
         let ports = Ports { named: free_port(), plain: free_port(), winrm: free_port() };
         let authority = Authority::new("win");
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -47,6 +49,7 @@ impl Site {
             fs::copy(source.join(from), place.join(to)).expect("copied");
         };
         copy("tests/ssh/windows/fake.py", "fake.py");
+        copy("tests/ssh/windows/login.py", "login.py");
         fs::create_dir(place.join("ps1")).expect("made");
         for name in ["bootstrap", "common", "observe", "begin", "commit", "confirm", "undo"] {
             copy(&format!("src/windows/ps1/{name}.ps1"), &format!("ps1/{name}.ps1"));
@@ -54,7 +57,11 @@ impl Site {
         let setup = json!({
             "port": ports.named, "plain": ports.plain, "winrm": ports.winrm, "name": NAME,
         });
-        let (old, other) = (authority.rsa(&[NAME]), authority.leaf(&["other.win.test"]));
+        // One key for the old certificates of all sites: RSA takes openssl a tenth of a second.
+        static OLD: LazyLock<KeyPair> =
+            LazyLock::new(|| openssl_key(&["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]));
+        let old = authority.leaf_with(&[NAME], &OLD, |_| {});
+        let other = authority.leaf(&["other.win.test"]);
         for (name, text) in [
             ("setup.json", setup.to_string()),
             ("knobs.json", "{}".to_owned()),
