@@ -14,6 +14,9 @@ pub mod host {
         TransactionRequest, ValidateStep, ValidateVia, ValidationWay,
     };
 }
+pub mod inputs {
+    pub use crate::inputs::alike::Alike;
+}
 pub mod inventory {
     pub use crate::inventory::{Inventory, LoadOptions, load};
 }

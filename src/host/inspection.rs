@@ -55,22 +55,13 @@ pub struct InspectionVariant {
 }
 
 /// A file whose certificate is not to be read as PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enclosed {
     /// An index into `files`.
     pub file: usize,
     /// What opens it, a PKCS#12 keystore; none: it is a certificate as DER.
     pub password: Option<Secret<String>>,
 }
-
-impl PartialEq for Enclosed {
-    fn eq(&self, other: &Self) -> bool {
-        let words = |one: &Self| one.password.as_ref().map(|password| password.expose().clone());
-        self.file == other.file && words(self) == words(other)
-    }
-}
-
-impl Eq for Enclosed {}
 
 /// How the main process of a service is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

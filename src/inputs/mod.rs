@@ -9,7 +9,7 @@
 //! Nothing here connects to a host or to a service.
 
 mod acme;
-mod alike;
+pub(crate) mod alike;
 pub(crate) mod bundles;
 pub(crate) mod given;
 pub(crate) mod growth;

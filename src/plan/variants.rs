@@ -162,23 +162,9 @@ impl Variants {
             return Ok(Arc::clone(shared));
         }
         let mut desired = DesiredState::clone(shared);
-        let mut left_out = Vec::new();
-        for service in desired.services.iter_mut() {
-            let name = &service.name;
-            service.validate.retain(|step| {
-                let absent =
-                    step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
-                if let Some(program) = absent {
-                    left_out.push(format!(
-                        "{name}: the host has no {program}, so `{}` is left out",
-                        step.label
-                    ));
-                }
-                absent.is_none()
-            });
+        if desired.services.iter().any(|service| service.validate.iter().any(is_absent)) {
+            leave_out_checks(&mut desired, facts);
         }
-        left_out.dedup();
-        desired.notes.extend(left_out);
         as_the_process(&mut desired, facts);
         container::settle(&mut desired, facts);
         if desired.boot_guard
@@ -193,6 +179,27 @@ impl Variants {
     }
 }
 
+/// Optional checks whose program the host does not have.
+fn leave_out_checks(desired: &mut DesiredState, facts: &HostFacts) {
+    let mut left_out = Vec::new();
+    for service in desired.services.iter_mut() {
+        let name = &service.name;
+        service.validate.retain(|step| {
+            let absent =
+                step.step.optional.as_ref().filter(|program| facts.absent.contains(program));
+            if let Some(program) = absent {
+                left_out.push(format!(
+                    "{name}: the host has no {program}, so `{}` is left out",
+                    step.label
+                ));
+            }
+            absent.is_none()
+        });
+    }
+    left_out.dedup();
+    desired.notes.extend(left_out);
+}
+
 fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> DesiredState {
     for (service, checks) in desired.services.iter_mut().zip(counter_checks) {
         service.counter_checks.clone_from(checks);
@@ -204,6 +211,12 @@ fn with(mut desired: DesiredState, counter_checks: &[Vec<CounterCheck>]) -> Desi
 
 /// The user who runs a service checks the new files, and reads the key.
 fn as_the_process(desired: &mut DesiredState, facts: &HostFacts) {
+    let has_such_a_check = |service: &ServiceWant| {
+        service.process.is_some() && service.validate.iter().any(|check| check.as_process_user)
+    };
+    if !desired.services.iter().any(has_such_a_check) {
+        return;
+    }
     let asked = desired.services.iter_mut().filter(|service| service.process.is_some());
     for (service, process) in asked.zip(&facts.processes) {
         let Some(user) = process.as_ref().and_then(ProcessFacts::user_name) else { continue };

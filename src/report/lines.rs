@@ -213,7 +213,7 @@ impl Writer {
                 let style = if *matched { theme::GOOD } else { theme::WARNING };
                 let mut text = format!("{endpoint}: {}", line(detail));
                 if let Some(wait) = next_wait_ms {
-                    text.push_str(&format!(", next try in {}", millis(*wait)));
+                    text.push_str(&format!(", next try within {}", millis(*wait)));
                 }
                 self.row(host, "verify", (&word, style), &text)
             }

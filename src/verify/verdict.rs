@@ -97,7 +97,7 @@ pub struct Attempt {
     pub matched: bool,
     /// What was seen, one line.
     pub detail: String,
-    /// Wait until the next try; `None` at the last.
+    /// Wait until the next try, at most; `None` at the last.
     pub next_wait: Option<Duration>,
 }
 
@@ -107,8 +107,8 @@ pub struct Patience {
     /// Nothing connects before.
     pub not_before: Instant,
     /// Until when a service is looked at that usually needs a moment: at once, and then after 5, 10, 20 ms and so on. What
-    /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before; until the
-    /// second one is due, these looks go on.
+    /// is wrong until then is no try and not told. The tries begin at this moment, if it was not right before; before the
+    /// second one these looks go on for a second.
     pub early: Instant,
     /// How many tries there are, and the waits between them.
     pub backoff: Backoff,
@@ -127,6 +127,8 @@ impl Patience {
 
 /// The wait after the first look that is no try. Each later one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// A busy host needs longer than it usually does, but seldom as long as this.
+const LONGER_MOMENT: Duration = Duration::from_secs(1);
 
 /// Tries until `expect` is met, as often as `patience` says. Stops at the first success and at once when `cancel` is
 /// cancelled. A server without TLS ([`Refusal::is_hopeless`]) and a leaf that is right but unfit get one more try, not
@@ -182,9 +184,12 @@ async fn tries(
             next_wait,
         });
         match next_wait {
-            // On a busy host the moment is longer, but seldom as long as this wait.
             Some(wait) if needs_a_moment && number == 1 => {
-                seen = looks.until(Instant::now() + wait).await;
+                let due = Instant::now() + wait;
+                seen = looks.until(due.min(Instant::now() + LONGER_MOMENT)).await;
+                if seen.is_none() {
+                    sleep_until(due).await;
+                }
             }
             Some(wait) => tokio::time::sleep(wait).await,
             None => return tried.verdict(expect, number, consecutive),

@@ -27,6 +27,9 @@ const RESTART: Duration = Duration::from_secs(60);
 
 /// Makes commands of the host of what the services in containers are told, now that it is known which container that is.
 pub(super) fn settle(desired: &mut DesiredState, facts: &HostFacts) {
+    if desired.services.iter().all(|service| service.container.is_none()) {
+        return;
+    }
     let mut services = std::mem::take(&mut desired.services);
     let mut asked = 0;
     for service in services.iter_mut() {

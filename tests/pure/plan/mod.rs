@@ -1,5 +1,6 @@
 //! Plans: what is resolved for each kind of host, which handshakes count, what the table says.
 
+mod alike;
 mod building;
 mod containers;
 mod discovery;

@@ -11,7 +11,7 @@ esac
 
 reach() { { exec 3<>"/dev/tcp/127.0.0.1/$(<"$HOME/bigip/port")"; } 2>/dev/null; }
 if ! reach; then
-    setsid python3 -I -S "${0%/*}/fake_tmsh.py" </dev/null >/dev/null 2>"$HOME/bigip/said" &
+    setsid python3 -I -S "${0%/*}/fake_tmsh.py" </dev/null >/dev/null 2>>"$HOME/bigip/said" &
     tries=0
     until reach; do
         tries=$((tries + 1))

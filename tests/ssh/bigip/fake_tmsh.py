@@ -284,11 +284,12 @@ def serve(client):
         if not part:
             return
         asked += part
-    pid, _, commands = asked[:-1].decode().partition("\n")
     try:
+        pid, _, commands = asked[:-1].decode().partition("\n")
         text = answer(int(pid), commands)
-    except Exception:  # noqa: BLE001 # whoever asked is told, as by a program of its own
-        text = traceback.format_exc()
+    except Exception:  # noqa: BLE001 # the test that this breaks is told, and not the program that it tests
+        traceback.print_exc()
+        text = "the fake is broken"
     client.sendall(text.encode())
 
 
