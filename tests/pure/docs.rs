@@ -1,5 +1,5 @@
 //! The pages say what the program does: every key that the parser knows is in `docs/playbook.md` and the other way
-//! round, and every example parses.
+//! round, every example parses, and every file that is named is there.
 
 use certroll::testing::inventory::{self, LoadOptions};
 use certroll::testing::playbook;
@@ -187,6 +187,30 @@ fn lines_below(directory: &Path) -> BTreeSet<String> {
 }
 
 /// What `docs/from-ansible.md` shows of each deployment is what its two forms differ in.
+/// Files of the project that are named in a text in code style, such as `tests/run.sh`.
+fn named_files(text: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 6] =
+        ["src/", "tests/", "docs/", "findings/", "playbooks/", "inventories/"];
+    let is_plain = |name: &&str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+    };
+    let inline = text.split('`').skip(1).step_by(2).filter(is_plain);
+    inline.filter(|name| FOLDERS.iter().any(|folder| name.starts_with(folder)))
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    assert_eq!(named_files("`tests/run.sh` or `cargo x`, `docs/a.md`").count(), 2);
+    let mut count = 0;
+    for (page, text) in pages() {
+        for name in named_files(&text) {
+            count += 1;
+            assert!(root().join(name).exists(), "{page}: {name}");
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
 #[test]
 fn the_deployments_are_shown_as_they_are() {
     let deployments = root().join("tests/fleet/from_ansible/deployments");
