@@ -9,8 +9,11 @@ fn one_interrupt_lets_the_hosts_in_flight_end_and_begins_no_others() {
     let Some(ground) = ground() else { return };
     let moment = start_of("nginx", "verify", 0);
     let strikes = [Strike { host: "h001", moment, blow: Blow::Interrupted }];
+    // The proof goes on until the signal has arrived: a quick one would be over, and the next task begun.
+    let slow = "checks: [{command: ['sleep', '3'], on: controller}]";
+    let in_twos = |play: Play| play.with(slow).keyword("serial: 2");
 
-    let ran = round_of(&ground, &HOSTS, &strikes, Next::Nothing, |play| play.keyword("serial: 2"));
+    let ran = round_of(&ground, &HOSTS, &strikes, Next::Nothing, in_twos);
 
     assert_eq!(ran.code, 130, "{ran}");
     assert_eq!(ran.outcome("h001"), "changed", "{ran}");
