@@ -3,7 +3,7 @@
 //! The hosts are those of `certroll demo`, 2,000 of them, in this process and behind real SSH and real TLS; the shells
 //! and files behind them are real, and share this machine's processors with certroll, whose own memory and processor time are
 //! what is printed. Each is done with a tenth of the hosts before, which shows what grows with their number. 2,000 hosts
-//! take some ten minutes on two processors. Without `--bench` it does so with a handful.
+//! take some four minutes on two processors. Without `--bench` it does so with a handful.
 
 use certroll::testing::lab::Lab;
 use certroll::testing::lab::story::{HostStory, Kind, Scenario};
