@@ -8,6 +8,7 @@ mod choose;
 mod family;
 mod format;
 mod keys;
+mod pattern;
 mod profile;
 mod registry;
 mod show;

@@ -4,9 +4,10 @@ use crate::host::{Family, FileRole};
 use crate::model::{CommandLine, FileMode, RemotePath, StartTls};
 use crate::services::family::ByFamily;
 use crate::services::keys::families;
+use crate::services::pattern::Pattern;
 use crate::services::profile::{
     AsUser, CertFile, ChainPlace, CommandSpec, Covers, Discover, ExitCode, Import, InContainer,
-    KeyPlace, Layout, MakeDir, Modes, Owner, Owners, Paths, Pattern, Reload, Running, SealedBoot,
+    KeyPlace, Layout, MakeDir, Modes, Owner, Owners, Paths, Reload, Running, SealedBoot,
     ValidateStep, VerifyDefault, Via,
 };
 use crate::source::{Node, Value};

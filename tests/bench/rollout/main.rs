@@ -39,12 +39,15 @@ fn main() -> io::Result<()> {
     let (hosts, certificates, runs) = (or(4, 1), or(300, 3), or(3, 1).max(1));
     let Some(fleet) = Fleet::up(hosts, &["nginx"]) else { return Ok(()) };
     let directory = tempfile::tempdir()?;
-    rollouts(&fleet, directory.path(), hosts, runs, None)?;
+    let near = rollouts(&fleet, directory.path(), hosts, runs, None)?;
     again::nothing_to_do(&fleet, directory.path(), hosts, runs)?;
     one_transaction(&fleet, directory.path())?;
     many_certificates(&fleet, directory.path(), certificates)?;
     match Far::from(&fleet, directory.path(), RTT_MS)? {
-        Some(far) => rollouts(&fleet, directory.path(), hosts, runs, Some(&far))?,
+        Some(far) => {
+            let far = rollouts(&fleet, directory.path(), hosts, runs, Some(&far))?;
+            round_trips(&near, &far)?;
+        }
         None => writeln!(io::stdout(), "LEFT OUT: {RTT_MS} ms of latency, without a C compiler")?,
     }
     if whole { containers() } else { Ok(()) }
@@ -72,7 +75,7 @@ fn rollouts(
     hosts: usize,
     runs: usize,
     far: Option<&Far>,
-) -> io::Result<()> {
+) -> io::Result<Walls> {
     let mut out = io::stdout();
     let mut peers = peers::peers(fleet, directory)?;
     peers.retain(|peer| far.is_none() || peer.goes_far);
@@ -93,12 +96,13 @@ fn rollouts(
         "{hosts} hosts, nginx, a new certificate and key each; {cores} cores for all of it{}",
         if far.is_some() { format!("; {RTT_MS} ms to a host and back") } else { String::new() }
     )?;
-    writeln!(out, "(median of {runs}; wall also min to max)")?;
+    writeln!(out, "(median of {runs}; wall also min to max; ratio: its wall to asyncssh's)")?;
     writeln!(
         out,
-        "{:<23} {:>22} {:>11} {:>11} {:>9} {:>9} {:>9} {:>8} {:>7} {:>6} right",
+        "{:<23} {:>22} {:>8} {:>11} {:>11} {:>9} {:>9} {:>9} {:>8} {:>7} {:>6} right",
         "",
         "wall s",
+        "ratio",
         "CPU ms/host",
         "on the host",
         "peak MiB",
@@ -108,6 +112,15 @@ fn rollouts(
         "logins",
         "execs"
     )?;
+    let walls: Walls = peers
+        .iter()
+        .zip(&costs)
+        .map(|(peer, costs)| {
+            (peer.name.clone(), Spread::of(costs.iter().map(|cost| cost.wall)).median)
+        })
+        .collect();
+    // Without it, to the first.
+    let measure = walls.iter().find(|(name, _)| name == "asyncssh").unwrap_or(&walls[0]).1;
     for (peer, costs) in peers.iter().zip(&costs) {
         let of = |pick: fn(&Cost) -> f64| Spread::of(costs.iter().map(pick));
         let each = |pick: fn(&Cost) -> f64| of(pick).median / hosts as f64;
@@ -115,9 +128,10 @@ fn rollouts(
         let right = costs.iter().filter(|cost| cost.correct).count();
         writeln!(
             out,
-            "{:<23} {:>22} {:>11.1} {:>11.0} {:>9.1} {:>9.1} {:>9.1} {:>8.0} {:>7.1} {:>6.1} {right}/{runs}",
+            "{:<23} {:>22} {:>8.2} {:>11.1} {:>11.0} {:>9.1} {:>9.1} {:>9.1} {:>8.0} {:>7.1} {:>6.1} {right}/{runs}",
             peer.name,
             format!("{:.2} ({:.2}–{:.2})", wall.median, wall.min, wall.max),
+            wall.median / measure,
             each(|cost| cost.cpu * 1000.0),
             each(|cost| cost.host_cpu * 1000.0),
             of(|cost| cost.peak_mib).median,
@@ -132,7 +146,24 @@ fn rollouts(
     writeln!(
         out,
         "aims for certroll: at most {CPU_AIM_MS} ms of CPU per host and {memory:.1} MiB\n"
-    )
+    )?;
+    Ok(walls)
+}
+
+/// The median wall of each contender, in seconds.
+type Walls = Vec<(String, f64)>;
+
+/// How many round trips the distance cost each: with one host those that it waits for one after another, with its own handshakes;
+/// with many they hide behind each other.
+fn round_trips(near: &Walls, far: &Walls) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "round trips, by what {RTT_MS} ms added to the wall:")?;
+    for (name, there) in far {
+        if let Some((_, here)) = near.iter().find(|(known, _)| known == name) {
+            writeln!(out, "  {name:<23} {:>5.1}", (there - here) * 1000.0 / RTT_MS as f64)?;
+        }
+    }
+    writeln!(out)
 }
 
 /// Whether openssl sees the generation on every host within two seconds: nginx lets its old workers go 100 ms after it has
