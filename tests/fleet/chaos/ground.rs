@@ -127,15 +127,19 @@ impl Ground {
     pub fn look(&self, host: &str) -> Held {
         let text = self.sh(
             host,
-            "for s in nginx:443: postfix:25:smtp; do
+            "litter() {
+               find /etc/nginx /etc/postfix -name '.certroll-*'
+               find /var/lib/certroll /run/certroll /tmp -mindepth 1 ! -path /run/certroll/lock 2>/dev/null || :
+             }
+             litter=$(litter)
+             for s in nginx:443: postfix:25:smtp; do
                p=${s#*:}; m=${p#*:}; p=${p%:*}; s=${s%%:*}
                sha256sum </etc/$s/tls/fullchain.pem; sha256sum </etc/$s/tls/privkey.pem
                timeout 60 openssl s_client -no-CAfile -no-CApath -no-CAstore -connect 127.0.0.1:$p \
                  -servername www.fleet.test ${m:+-starttls $m} </dev/null 2>/dev/null |
                  sed -n '/^-----BEGIN CERT/,/^-----END CERT/{/^-/!p}' | base64 -d | sha256sum
              done
-             find /etc/nginx /etc/postfix -name '.certroll-*'
-             find /var/lib/certroll /run/certroll /tmp -mindepth 1 ! -path /run/certroll/lock 2>/dev/null || :",
+             echo \"$litter\"; litter",
         );
         let mut lines = text.lines();
         let mut generation = || {
@@ -147,7 +151,8 @@ impl Ground {
             key: generation(),
             served: generation(),
         });
-        Held { services, litter: lines.map(str::to_owned).collect() }
+        let litter = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        Held { services, litter }
     }
 
     /// Looks until what is seen is good.
