@@ -6,6 +6,9 @@
 use super::program::{
     APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, stripped,
 };
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
 use std::sync::LazyLock;
 
 /// Between parts. No part has one.
@@ -78,27 +81,16 @@ impl Packed {
 
 /// RFC 1952, without a name or a time: equal texts give equal bytes.
 fn gzip(text: &[u8]) -> Vec<u8> {
-    const BEST: u8 = 10;
-    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let deflated = miniz_oxide::deflate::compress_to_vec(text, BEST);
-    [&head[..], &deflated, &crc32(text).to_le_bytes(), &length.to_le_bytes()].concat()
-}
-
-/// As gzip has it.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 }
-        })
-    })
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to a `Vec` cannot fail; a host that is sent too little says so, and is sent it plain.
+    let _ = packed.write_all(text);
+    packed.finish().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::program::{ANEW, BOOTSTRAP, INSPECTING, Program, TRANSACTING, Then};
     use super::*;
-    use std::io::Write;
     use std::path::Path;
     use std::process::{Command, Stdio};
 
