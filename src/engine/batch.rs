@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::context::Context;
 use super::emit;
 use super::end::TaskEnd;
+use super::tally::UNTOUCHED;
 use crate::event::planned::{PlanCounts, PlannedTask};
 use crate::event::{Failure, Kind, StopReason, TaskResult};
 use crate::inputs::play_scope::PlayScope;
@@ -446,5 +447,5 @@ fn is_ignored(context: &Context, vars: &PlayScope, task: &Task, end: &TaskEnd) -
 
 /// The end of a host that a batch left alone.
 pub(crate) fn called_off(host: &HostName, why: &str) -> TaskEnd {
-    TaskEnd { called_off: true, ..TaskEnd::skipped(host, format!("untouched: {why}")) }
+    TaskEnd { called_off: true, ..TaskEnd::skipped(host, format!("{UNTOUCHED}{why}")) }
 }

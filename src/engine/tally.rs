@@ -4,6 +4,9 @@ use crate::event::{HostSummary, TaskResult};
 use crate::model::{HostName, Outcome};
 use indexmap::IndexMap;
 
+/// What the reason of a task begins with that was called off on a host before it changed anything there.
+pub(crate) const UNTOUCHED: &str = "untouched: ";
+
 /// What became of every host of the run, in the order in which plays named them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
@@ -119,8 +122,13 @@ impl Tally {
     /// How the host ended, and for other ends than good ones why.
     pub(crate) fn end(&self, host: &HostName) -> (Outcome, Option<String>) {
         let outcome = self.outcome(host);
+        let changed = self.hosts.get(host).is_some_and(|entry| entry.counts.changed > 0);
         let reason = match outcome {
             Outcome::Changed | Outcome::Unchanged => None,
+            Outcome::Skipped if changed => self.reason(host).map(|why| {
+                let why = why.strip_prefix(UNTOUCHED).unwrap_or(why);
+                format!("earlier tasks changed it, the next was called off: {why}")
+            }),
             _ => self.reason(host).map(str::to_owned),
         };
         (outcome, reason)
@@ -166,8 +174,15 @@ mod tests {
         tally.skip(&c, "the run was stopped");
         let e = HostName::new("e");
         tally.task(&e, TaskResult::Changed);
-        tally.call_off(&e, "its stage was discarded");
-        assert_eq!(tally.outcome(&e), Outcome::Skipped);
+        tally.call_off(&e, format!("{UNTOUCHED}its stage was discarded"));
+        let why = "earlier tasks changed it, the next was called off: its stage was discarded";
+        assert_eq!(tally.end(&e), (Outcome::Skipped, Some(why.to_owned())));
+        let f = HostName::new("f");
+        tally.call_off(&f, format!("{UNTOUCHED}its stage was discarded"));
+        assert_eq!(
+            tally.end(&f),
+            (Outcome::Skipped, Some("untouched: its stage was discarded".to_owned()))
+        );
         tally.task(&d, TaskResult::Failed);
         tally.fail(&d, Outcome::RolledBack(Step::Verify), "old certificate served");
         assert_eq!(tally.outcome(&a), Outcome::Unchanged);

@@ -105,7 +105,7 @@ pub enum Outcome {
     Changed,
     /// Everything was as wanted already.
     Unchanged,
-    /// Nothing was attempted.
+    /// Nothing was attempted, or a certificate task was called off before it changed anything.
     #[default]
     Skipped,
     /// A step failed and nothing live had changed.
