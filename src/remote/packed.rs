@@ -4,7 +4,8 @@
 //! requests and files follow, and are not compressed.
 
 use super::program::{
-    APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, stripped,
+    APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, in_pieces,
+    stripped,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -53,9 +54,8 @@ pub(super) struct Packed(Vec<u8>);
 impl Packed {
     /// What reads a host, what it shares with a transaction, and the rest of one.
     fn new(inspection: &[&str], transaction: &[&str]) -> Self {
-        let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
-        let common = part(&[&[PRELUDE], &COMMON[..]].concat());
-        let parts = [part(inspection), common, part(transaction)];
+        let common = in_pieces(&[&[PRELUDE], &COMMON[..]].concat(), false);
+        let parts = [own(inspection), common, own(transaction)];
         Self(gzip(parts.join(BETWEEN).as_bytes()))
     }
 
@@ -77,6 +77,12 @@ impl Packed {
         );
         [head.as_bytes(), &self.0].concat()
     }
+}
+
+/// What follows the parts in common, as [`Program::new`](super::program::Program::new) has it.
+fn own(parts: &[&str]) -> String {
+    let Some((last, before)) = parts.split_last() else { return String::new() };
+    format!("{}{}", in_pieces(before, false), stripped(last, false))
 }
 
 /// RFC 1952, without a name or a time: equal texts give equal bytes.
@@ -130,10 +136,9 @@ mod tests {
 
     #[test]
     fn the_parts_make_up_the_programs() {
-        let part = |parts: &[&str]| stripped(parts.iter().copied(), false);
-        let common = part(&[&[PRELUDE], &COMMON[..]].concat());
-        let transaction = part(&[&TRANSACTION[..], &[TRANSACTION_MAIN]].concat());
-        let inspection = part(&[&SELDOM[..], &INSPECTION].concat());
+        let common = in_pieces(&[&[PRELUDE], &COMMON[..]].concat(), false);
+        let transaction = own(&transaction());
+        let inspection = own(&[&SELDOM[..], &INSPECTION].concat());
         assert_eq!(format!("{common}{inspection}"), INSPECTING.text());
         assert_eq!(format!("{common}{transaction}"), TRANSACTING.text());
         assert!(!INSPECTING.text().contains(BETWEEN) && !TRANSACTING.text().contains(BETWEEN));

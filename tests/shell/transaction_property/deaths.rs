@@ -81,7 +81,8 @@ pub fn programs() -> Programs {
 
 /// Programs in which a text stands in the place of another.
 pub fn faulty(from: &str, to: &str) -> Programs {
-    let prelude = Program::new(&[]);
+    // As it stands before other parts.
+    let prelude = Program::new(&[""]);
     let alter = |program: Program| {
         let (_, text) = program.text().split_once(prelude.text()).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from}");
