@@ -103,42 +103,45 @@ async fn a_power_loss_at_any_step_is_settled_by_the_next_boot() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_loss_at_any_step_of_that_boot_is_settled_too() {
-    let mut runs = Vec::new();
-    for shell in shells() {
+    let each = |shell: &'static Shell| {
         // The others differ in nothing that depends on the shell.
         let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[1..2] };
-        for &first in few {
-            let scene = killed(shell, past(first), first).await;
-            boot(&scene).unwrap();
-            runs.extend(scene.passed("boot").into_iter().map(|point| (shell, first, point)));
-        }
-    }
+        few.iter().map(move |&first| (shell, first))
+    };
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut ends = futures::stream::iter(runs)
-        .map(|(shell, first, second)| {
+    let mut ends = futures::stream::iter(shells().iter().flat_map(each))
+        .map(|(shell, first)| {
             tokio::spawn(async move {
-                let at = format!("{}: power lost at {first}, and at {second}", shell.name);
-                let new = first == "main finished#1";
-                let mut scene = killed(shell, past(first), first).await;
-                scene.stop_at(&second, "KILL");
-                let status = boot(&scene).unwrap();
-                assert!(!status.success(), "{at}: not killed: {status} {:?}", scene.passed("boot"));
-                scene.stop_at("", "CONT");
-                let again = boot(&scene);
-                assert!(again.is_none_or(|status| status.success()), "{at}: {again:?}");
-                // The pair fits at once. What is left to clear up, if anything, the next contact does.
-                let pair = if new { (NEW_CERT, NEW_KEY) } else { (OLD_CERT, OLD_KEY) };
-                scene.host.assert_bytes("cert.pem", pair.0);
-                scene.host.assert_bytes("key.pem", pair.1);
-                let recovered = scene.host.recover().await.unwrap();
-                assert_settled(&scene, &recovered, new, &at);
-                let by = if recovered.is_empty() { "by the boot" } else { "and the next contact" };
-                (shell.name, by)
+                let mut lying = Lying::of(killed(shell, past(first), first).await);
+                let mut ends = Vec::new();
+                let scene = lying.again();
+                boot(scene).unwrap();
+                for second in scene.passed("boot") {
+                    let at = format!("{}: power lost at {first}, and at {second}", shell.name);
+                    let new = first == "main finished#1";
+                    let scene = lying.again();
+                    scene.stop_at(&second, "KILL");
+                    let status = boot(scene).unwrap();
+                    assert!(!status.success(), "{at}: {status} {:?}", scene.passed("boot"));
+                    scene.stop_at("", "CONT");
+                    let again = boot(scene);
+                    assert!(again.is_none_or(|status| status.success()), "{at}: {again:?}");
+                    // The pair fits at once. What is left to clear up, if anything, the next contact does.
+                    let pair = if new { (NEW_CERT, NEW_KEY) } else { (OLD_CERT, OLD_KEY) };
+                    scene.host.assert_bytes("cert.pem", pair.0);
+                    scene.host.assert_bytes("key.pem", pair.1);
+                    let recovered = scene.host.recover().await.unwrap();
+                    assert_settled(scene, &recovered, new, &at);
+                    let boot_alone = recovered.is_empty();
+                    ends.push(if boot_alone { "by the boot" } else { "and the next contact" });
+                }
+                (shell.name, ends)
             })
         })
         .buffer_unordered(AT_ONCE);
     while let Some(end) = ends.next().await {
-        *table.entry(end.unwrap()).or_default() += 1;
+        let (shell, by) = end.unwrap();
+        by.into_iter().for_each(|by| *table.entry((shell, by)).or_default() += 1);
     }
     eprintln!("power lost at every step of the boot: {table:?}");
 }
@@ -151,15 +154,16 @@ async fn a_power_loss_in_the_middle_of_an_overwrite_is_settled_by_the_next_boot(
         for (point, name, new) in
             [("main begun#1", "key.pem", NEW_KEY), ("main begun#2", "cert.pem", NEW_CERT)]
         {
+            let mut lying = Lying::of(killed(shell, Path::GuardedInPlace, point).await);
             let part = new.len() / 2;
             let zeros = [&new[..part], &vec![0; new.len() - part]].concat();
             for there in [&b""[..], &new[..part], &zeros, new] {
                 let at = format!("{}: {name} is {there:?}", shell.name);
-                let scene = killed(shell, Path::GuardedInPlace, point).await;
+                let scene = lying.again();
                 scene.host.assert_bytes(name, if name == "key.pem" { OLD_KEY } else { OLD_CERT });
                 // Into the inode, as the write that broke off.
                 std::fs::write(scene.host.dir.join(name), there).unwrap();
-                assert!(boot(&scene).unwrap().success(), "{at}");
+                assert!(boot(scene).unwrap().success(), "{at}");
                 scene.assert_old(&at);
                 let recovered = scene.host.recover().await.unwrap();
                 assert!(recovered.is_empty(), "{at}: {recovered:?}");
@@ -199,10 +203,11 @@ async fn a_torn_program_does_nothing() {
 #[tokio::test]
 async fn what_is_left_of_a_guard_is_removed_by_the_next_boot_or_contact() {
     for shell in shells() {
+        let mut lying = Lying::of(killed(shell, Path::Guarded, "main boot_unit_wanted#1").await);
         for lost in ["j.", "boot.", "j. boot."] {
             for by_boot in [true, false] {
                 let at = format!("{}: without {lost}, by boot: {by_boot}", shell.name);
-                let scene = killed(shell, Path::Guarded, "main boot_unit_wanted#1").await;
+                let scene = lying.again();
                 for entry in std::fs::read_dir(scene.host.root.join("state")).unwrap() {
                     let path = entry.unwrap().path();
                     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -211,8 +216,8 @@ async fn what_is_left_of_a_guard_is_removed_by_the_next_boot_or_contact() {
                     }
                 }
                 if by_boot {
-                    boot(&scene);
-                    assert_eq!(wanted(&scene).is_none(), !lost.contains("boot"), "{at}");
+                    boot(scene);
+                    assert_eq!(wanted(scene).is_none(), !lost.contains("boot"), "{at}");
                 }
                 scene.host.assert_bytes("cert.pem", OLD_CERT);
                 scene.host.recover().await.unwrap();

@@ -230,49 +230,59 @@ fn past(first: &str) -> Path {
     }
 }
 
-/// First points, each with the steps that its recovery passes.
-pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<(&'static str, String)> {
+/// Where it is killed under a shell: most differ in nothing that depends on that.
+fn first(shell: &'static Shell) -> &'static [&'static str] {
+    if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..5] }
+}
+
+/// The steps that a recovery of what lies there passes.
+async fn steps(lying: &mut Lying) -> Vec<String> {
+    let scene = lying.again();
+    scene.host.recover_with(recovery()).await.unwrap();
+    scene.passed("main")
+}
+
+/// The steps of all these recoveries.
+pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<String> {
     let mut found = Vec::new();
-    // The others differ in nothing that depends on the shell.
-    let few = if shell.name == shells()[0].name { &FIRST[..] } else { &FIRST[..5] };
-    for &first in few {
-        let scene = killed(shell, past(first), first).await;
-        scene.host.recover_with(recovery()).await.unwrap();
-        found.extend(scene.passed("main").into_iter().map(|point| (first, point)));
+    for &first in first(shell) {
+        found.extend(steps(&mut Lying::of(killed(shell, past(first), first).await)).await);
     }
     found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
-    let mut runs = Vec::new();
-    for shell in shells() {
-        let points = recovery_points(shell).await;
-        runs.extend(points.into_iter().map(|(first, second)| (shell, first, second)));
-    }
+    let each = |shell| first(shell).iter().map(move |&first| (shell, first));
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut ends = futures::stream::iter(runs)
-        .map(|(shell, first, second)| {
+    let mut ends = futures::stream::iter(shells().iter().flat_map(each))
+        .map(|(shell, first)| {
             tokio::spawn(async move {
-                let mut scene = killed(shell, past(first), first).await;
-                scene.stop_at(&second, "KILL");
-                let died = scene.host.recover_with(recovery()).await;
-                let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
-                assert!(
-                    matches!(died, Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })),
-                    "{at}: {died:?}"
-                );
-                scene.stop_at("", "CONT");
-                let recovered =
-                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                let mut lying = Lying::of(killed(shell, past(first), first).await);
                 let new = matches!(first, "main done#1" | "main kept#1");
-                assert_settled(&scene, &recovered, new, &at);
-                (shell.name, if new { "new" } else { "old" })
+                let steps = steps(&mut lying).await;
+                for second in &steps {
+                    let scene = lying.again();
+                    scene.stop_at(second, "KILL");
+                    let died = scene.host.recover_with(recovery()).await;
+                    let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
+                    let closed = matches!(
+                        died,
+                        Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })
+                    );
+                    assert!(closed, "{at}: {died:?}");
+                    scene.stop_at("", "CONT");
+                    let recovered =
+                        scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                    assert_settled(scene, &recovered, new, &at);
+                }
+                (shell.name, if new { "new" } else { "old" }, steps.len())
             })
         })
         .buffer_unordered(AT_ONCE);
     while let Some(end) = ends.next().await {
-        *table.entry(end.unwrap()).or_default() += 1;
+        let (shell, end, kills) = end.unwrap();
+        *table.entry((shell, end)).or_default() += kills;
     }
     let total: usize = table.values().sum();
     eprintln!("{total} double kills, in the transaction and in its recovery: {table:?}");

@@ -151,7 +151,7 @@ async fn every_step_of_the_program_is_passed_by_some_path() {
     for path in ALL {
         passed.extend(points(shell, path).await);
     }
-    passed.extend(super::crash::recovery_points(shell).await.into_iter().map(|(_, point)| point));
+    passed.extend(super::crash::recovery_points(shell).await);
     passed.extend(super::boot::boot_points(shell).await);
     for end in [End::Confirmed, End::GivenUp] {
         passed.extend(import_points(shell, end).await);

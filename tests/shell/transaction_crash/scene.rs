@@ -262,6 +262,51 @@ impl Scene {
     }
 }
 
+/// A host as a kill left it, to go on from more than once.
+pub(crate) struct Lying {
+    scene: Scene,
+    /// What the host's directory was when it was killed.
+    kept: PathBuf,
+    before: Tree,
+}
+
+impl Lying {
+    pub(crate) fn of(scene: Scene) -> Self {
+        let mut kept = scene.host.root.clone().into_os_string();
+        kept.push(".kept");
+        std::fs::rename(&scene.host.root, &kept).unwrap();
+        Self { kept: kept.into(), before: scene.before.clone(), scene }
+    }
+
+    /// That host once more, the same but for the numbers of its inodes. What went on from it is gone.
+    pub(crate) fn again(&mut self) -> &mut Scene {
+        let scene = &mut self.scene;
+        let _ = std::fs::remove_dir_all(&scene.host.root);
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .args([&self.kept, &scene.host.root])
+            .status();
+        assert!(copied.unwrap().success());
+        let now = tree(&scene.host.dir);
+        let numbers: BTreeMap<u64, u64> = tree(&self.kept.join("certs"))
+            .into_iter()
+            .map(|(path, entry)| (entry.inode, now[&path].inode))
+            .collect();
+        scene.before = self.before.clone();
+        // What is gone cannot come back.
+        let number = |entry: &Entry| numbers.get(&entry.inode).copied().unwrap_or(u64::MAX);
+        scene.before.values_mut().for_each(|entry| entry.inode = number(entry));
+        scene.stop_at("", "CONT");
+        scene
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.kept);
+    }
+}
+
 /// The points of a path, found by going it once; all tests go on from what the first one found.
 pub(crate) async fn points(shell: &'static Shell, path: Path) -> Vec<String> {
     static FOUND: Mutex<BTreeMap<(&str, Path), Vec<String>>> = Mutex::new(BTreeMap::new());
