@@ -168,13 +168,22 @@ async fn names_that_confuse_shells() {
         b"..dots",
         b"&;|<>(){}#",
     ];
-    for shell in shells() {
-        for name in names {
+    for (number, shell) in shells().iter().enumerate() {
+        // Each by itself under one shell; all at once under every one.
+        let alone = names.chunks(1).filter(|_| number == 0);
+        for names in alone.chain([&names[..]]) {
             let host = Host::bare(shell);
-            let dir = host.dir.join(OsStr::from_bytes(&[b"d ", name].concat()));
-            std::fs::create_dir(&dir).unwrap();
-            let paths = [&b"c"[..], b"", b"."]
-                .map(|prefix| dir.join(OsStr::from_bytes(&[prefix, name].concat())));
+            let mut dirs = Vec::new();
+            let mut paths = Vec::new();
+            for name in names {
+                let dir = host.dir.join(OsStr::from_bytes(&[b"d ", *name].concat()));
+                std::fs::create_dir(&dir).unwrap();
+                paths.extend(
+                    [&b"c"[..], b"", b"."]
+                        .map(|prefix| dir.join(OsStr::from_bytes(&[prefix, *name].concat()))),
+                );
+                dirs.push(dir);
+            }
             for path in &paths {
                 host.put(path, OLD_CERT, 0o640);
             }
@@ -187,7 +196,8 @@ async fn names_that_confuse_shells() {
                 request.backups = 1;
                 request
             };
-            let at = format!("{:?} under {}", OsStr::from_bytes(name), shell.name);
+            let names = names.iter().map(|name| OsStr::from_bytes(name));
+            let at = format!("{:?} under {}", names.collect::<Vec<_>>(), shell.name);
             host.there_and_back(request()).await.unwrap_or_else(|error| panic!("{at}: {error}"));
             assert_eq!(tree(&host.dir), before, "{at}");
             // Killed after the commit, so that the names come from the journal.
@@ -204,10 +214,12 @@ async fn names_that_confuse_shells() {
                 }
                 host.apply(again).await.unwrap_or_else(|error| panic!("{at}: {error}"));
             }
-            let kept = std::fs::read_dir(dir.join(".certroll")).unwrap().count();
-            assert_eq!(kept, 1, "{at}");
+            for dir in &dirs {
+                let kept = std::fs::read_dir(dir.join(".certroll")).unwrap().count();
+                assert_eq!(kept, 1, "{at}: {}", dir.display());
+            }
             for path in &paths {
-                assert_eq!(std::fs::read(path).unwrap(), OLD_CERT, "{at}");
+                assert_eq!(std::fs::read(path).unwrap(), OLD_CERT, "{at}: {}", path.display());
             }
         }
     }
