@@ -148,9 +148,12 @@ fn with(shell: &std::path::Path, text: &str, change: &dyn Fn(&mut Value, &mut Va
     let plain =
         Texts { host: "h".into(), path: "p".into(), variable: "v".into(), word: "w".into() };
     let mut play = place.play(&plain);
+    // The commands before the certificate have no part in it.
+    let certificate = play[0]["tasks"][2].take();
+    play[0]["tasks"] = json!([certificate]);
     let mut profile = place.profile(&plain);
     let mut host = json!({"ansible_connection": "local"});
-    change(&mut play[0]["tasks"][2]["certificate"], &mut profile, &mut host);
+    change(&mut play[0]["tasks"][0]["certificate"], &mut profile, &mut host);
     let ran = place.apply_to("h", &host, &profile, &play);
     assert_eq!(place.sung(), None, "{text:?}: {}", ran.said);
     assert!(ran.refused() || ran.outcome.is_some(), "{text:?}: {}", ran.said);
