@@ -97,14 +97,14 @@ async fn a_pair_with_a_check_and_a_reload_stays_within_its_budget() {
         }
         host.environment.clear();
         let mut best = f64::MAX;
-        for round in 0..5 {
+        for round in 0..2 {
             let again = request(&host, &format!("round {round}\n"));
             let started = Instant::now();
             host.apply(again).await.unwrap();
             best = best.min(started.elapsed().as_secs_f64());
         }
         eprintln!(
-            "{:8} {forks} forks, {programs} execs, {flushes} flushes, {:.0} ms (best of 5){}",
+            "{:8} {forks} forks, {programs} execs, {flushes} flushes, {:.0} ms (best of 2){}",
             shell.name,
             best * 1000.0,
             if boot_guard { ", with a guard for the next boot" } else { "" }
@@ -133,6 +133,21 @@ fn programs_in(trace: &str) -> Vec<&str> {
     started
 }
 
+/// An environment with an nginx that notes each of its starts in a file, which is much less work than to trace them.
+fn noting_nginx(host: &Host) -> (Vec<(String, String)>, std::path::PathBuf) {
+    let starts = host.root.join("starts");
+    let bin = host.root.join("noted");
+    std::fs::create_dir(&bin).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        "#!/bin/sh\necho nginx >>'{}'\nPATH='{path}'\nexec nginx \"$@\"\n",
+        starts.display()
+    );
+    host.put(&bin.join("nginx"), script.as_bytes(), 0o755);
+    let path = format!("{}:{}:{path}", host.shell.bin.display(), bin.display());
+    (vec![("PATH".into(), path)], starts)
+}
+
 /// From the login to the last word, as the engine does it: the host is read, and the same shell goes on with the transaction,
 /// whose check is nginx's own. The host has no containers, as most have none.
 #[tokio::test]
@@ -159,9 +174,13 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
         let check = timed(&["nginx", "-t", "-q", "-c", &config], 60);
         // Without a filter of the kernel's, which the program would find and look more closely.
         let out = counted_by(&mut host, "unshare -m -p --fork --mount-proc strace");
+        let counted = std::mem::take(&mut host.environment);
+        let (noted, starts) = noting_nginx(&host);
         let mut programs = Vec::new();
-        // The directories are there after the first, and from the third on a generation has to go.
-        for _ in 0..3 {
+        // The directories are there after the first, and from the third on a generation has to go: that one is counted.
+        for round in 0..3 {
+            let is_counted = round == 2;
+            host.environment = if is_counted { counted.clone() } else { noted.clone() };
             let new = authority.leaf(&["www.example.net"]);
             let files = [
                 host.file(
@@ -207,6 +226,11 @@ async fn a_rollout_of_one_pair_with_nginx_starts_few_programs() {
             let (mut transaction, _) = begun.unwrap();
             transaction.commit().await.unwrap();
             transaction.confirm().await.unwrap();
+            if !is_counted {
+                assert_eq!(std::fs::read_to_string(&starts).unwrap(), "nginx\n", "{}", shell.name);
+                std::fs::remove_file(&starts).unwrap();
+                continue;
+            }
             let text = std::fs::read_to_string(&out).unwrap();
             let started = programs_in(&text);
             let nginx = started.iter().filter(|line| line.contains("/nginx\", ["));
