@@ -23,9 +23,25 @@ const PLACES: &str = "/etc/nginx/ssl /etc/ssl/nginx /etc/postfix/ssl /etc/nginx/
                       /etc/nginx/sites-available /etc/postfix/main.cf /var/tmp/balancer.log";
 
 fn fleet() -> Option<Turn> {
-    static FLEETS: Fleets = Fleets::new(2, || Fleet::up(HOSTS.len(), &["nginx", "postfix"]));
+    static FLEETS: Fleets = Fleets::new(2, || {
+        let fleet = Fleet::up(HOSTS.len(), &["nginx", "postfix"])?;
+        for host in HOSTS {
+            let program = include_str!("../../common/zygote.py");
+            fs::write(fleet.root(host).join("opt/fleet/zygote.py"), program).unwrap();
+            fleet.sh(
+                host,
+                &format!(
+                    "mkdir {MODULES} && python3 /opt/fleet/zygote.py {MODULES} >/dev/null 2>&1"
+                ),
+            );
+        }
+        Some(fleet)
+    });
     FLEETS.one()
 }
+
+/// Where the hosts' Python is that Ansible's modules share, as far as they run as root.
+const MODULES: &str = "/run/modules";
 
 /// The real `ansible-playbook` and its sister, where they are installed.
 fn program(name: &str) -> Option<PathBuf> {
@@ -121,6 +137,7 @@ fn run(fleet: &Fleet, mut command: Command, site: &Path) -> Ran {
 /// Modules start sooner, and what was found out about a host is kept for the next deployment, which changes nothing of it.
 fn spare(command: &mut Command, fleet: &Fleet) {
     command
+        .env("ANSIBLE_PYTHON_INTERPRETER", format!("{MODULES}/python"))
         .env("ANSIBLE_PIPELINING", "true")
         .env("ANSIBLE_GATHERING", "smart")
         .env("ANSIBLE_CACHE_PLUGIN", "jsonfile")

@@ -1,7 +1,7 @@
 //! The rules of Ansible's language over real SSH: one site that asks for nearly all of them, run by both programs on the
 //! same hosts. What was set and registered is written to the hosts in its end, so that their files tell everything.
 
-use super::{HOSTS, copy, fleet, program, run};
+use super::{HOSTS, copy, fleet, program, run, spare};
 use crate::common::fleet::Fleet;
 use std::fs;
 use std::path::Path;
@@ -45,7 +45,9 @@ fn the_rules_of_the_language_leave_the_same() {
     let arguments = ["deploy.yml", "-e", "from_extra=extra"];
 
     clean(&fleet);
-    let theirs = run(&fleet, fleet.controller(&ansible, &arguments), site.path());
+    let mut command = fleet.controller(&ansible, &arguments);
+    spare(&mut command, &fleet);
+    let theirs = run(&fleet, command, site.path());
     assert_eq!(theirs.code, 0, "{theirs}");
     let wanted = left(&fleet);
     for (host, left) in HOSTS.iter().zip(&wanted) {

@@ -15,7 +15,8 @@ import tempfile
 import traceback
 import warnings
 
-import zygote
+sys.path.append(os.path.dirname(__file__) + "/../../common")
+import zygote  # noqa: E402
 
 # Ansible looks at it while it is imported; the Python of its modules begins before anything is.
 home = os.environ["HOME"] = tempfile.mkdtemp()

@@ -2,6 +2,8 @@
 module before it has compiled. Nothing of Ansible is shared but that: each module runs the code that it brought.
 
 The program `python` hands arguments, environment, directory and files over, and ends as the module does.
+
+  zygote.py DIRECTORY      serves in the background as long as the machine is up; `python` is in that directory
 """
 
 import atexit
@@ -15,21 +17,27 @@ import signal
 import socket
 import sys
 import traceback
+import types
 import zipimport
 from _imp import _fix_co_filename, source_hash
 
 # What modules import, as far as it takes time.
 import argparse, ast, base64, ctypes, dataclasses, datetime, decimal, getpass, glob, grp, hashlib, inspect  # noqa: E401, F401
 import ipaddress, locale, logging, platform, pkgutil, pwd, queue, selectors, shlex, shutil, ssl, subprocess  # noqa: E401, F401
-import syslog, tempfile, types, typing, urllib.parse, urllib.request, uuid, zipfile  # noqa: E401, F401
+import syslog, tempfile, typing, urllib.parse, urllib.request, uuid, zipfile  # noqa: E401, F401
 
 PYTHON = """#!{own} -IS
 import array, json, os, socket, sys
-if len(sys.argv) != 2 or not os.path.isfile(sys.argv[1]):
-    os.execv({own!r}, [{own!r}, *sys.argv[1:]])
-request = json.dumps([sys.argv[1], os.getcwd(), os.umask(0), dict(os.environ)]).encode()
+itself = lambda: os.execv({own!r}, [{own!r}, *sys.argv[1:]])
+if sys.argv[1:] and (len(sys.argv) > 2 or not os.path.isfile(sys.argv[1])):
+    itself()
 server = socket.socket(socket.AF_UNIX)
-server.connect({place!r})
+try:
+    server.connect({place!r})
+except PermissionError:
+    # Of another user.
+    itself()
+request = json.dumps([*(sys.argv[1:] or [None]), os.getcwd(), os.umask(0), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(4, "big")], [0, 1, 2])
 server.sendall(request)
 os._exit((server.recv(1) or b"\\xff")[0])
@@ -68,12 +76,15 @@ def run(connection):
     os.umask(umask)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = [program]
-    sys.path[0] = os.path.dirname(program)
+    sys.argv = [program or ""]
+    sys.path[0] = os.path.dirname(sys.argv[0])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     code = 0
     try:
-        runpy.run_path(program, run_name="__main__")
+        if program is None:
+            run_input()
+        else:
+            runpy.run_path(program, run_name="__main__")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
@@ -86,8 +97,15 @@ def run(connection):
     os._exit(code)
 
 
-def serve(home):
-    """Goes on in a fork that ends with this process; the path of `python`."""
+def run_input():
+    """Ansible that pipelines gives a module as the standard input."""
+    code = compile(sys.stdin.buffer.read(), "<stdin>", "exec")
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(code, vars(main))
+
+
+def serve(home, alone=False):
+    """Goes on in a fork that ends with this process, unless it is to stay `alone`; the path of `python`."""
     python, place, compiled = (f"{home}/{name}" for name in ("python", "zygote", "compiled"))
     with open(python, "w") as file:
         file.write(PYTHON.format(own=sys.executable, place=place))
@@ -100,7 +118,10 @@ def serve(home):
     if os.fork() != 0:
         os.close(until)
         return python
-    os.close(held)
+    if alone:
+        os.setsid()
+    else:
+        os.close(held)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -114,3 +135,7 @@ def serve(home):
             run(connection)
         connection.close()
     os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], alone=True)
