@@ -22,7 +22,11 @@ wrong() { echo "WRONG: $*"; [ ! -s out ] || sed "s|$T|T|g" out; exit 1; }
 right() { echo "right: $*"; }
 # Whether within a minute COMMAND succeeds.
 comes() { local n=0; until "$@"; do n=$((n+1)); [ $n -lt 300 ] || return 1; sleep 0.2; done; }
-served() { echo | timeout 20 openssl s_client -connect 127.0.0.1:8443 -servername www.example.net 2>/dev/null | openssl x509 -noout -subject 2>/dev/null | sed -n 's/.*O = //p' | grep . || echo none; }
+# The organization that its certificate names. Nothing is verified: reading the machine's roots would be most of the work.
+served() {
+  local said; said=$(timeout 20 openssl s_client -no-CAfile -no-CApath -no-CAstore -connect 127.0.0.1:8443 -servername www.example.net </dev/null 2>/dev/null)
+  [[ $said =~ subject=[^$'\n']*"O = "([^$'\n']+) ]] && echo "${BASH_REMATCH[1]}" || echo none
+}
 serves() { [ "$(served)" = "$1" ]; }
 
 # OPTION...: docker's daemon, at the socket that its clients know
