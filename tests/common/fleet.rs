@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// `openssl s_client` for shells, where nothing is verified: reading the machine's roots would be most of its work.
+pub const S_CLIENT: &str = "openssl s_client -no-CAfile -no-CApath -no-CAstore";
+
 /// A running fleet. It ends with this value or with this process, however that dies: the script's
 /// keeper holds the other end of [`Fleet::hold`] and takes the fleet down when it closes.
 pub struct Fleet {

@@ -6,7 +6,7 @@
     reason = "a test fails by it; a test has no callers"
 )]
 
-use crate::common::fleet::{Fleet, Ran};
+use crate::common::fleet::{Fleet, Ran, S_CLIENT};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -287,7 +287,7 @@ fn many_in_one_file_each(fleet: &Fleet, directory: &Path, inventory: &str) {
         for (name, port, _) in places {
             let leaf = fleet.leaf(&format!("{name}{age}"));
             let look = format!(
-                "openssl s_client -connect 198.18.0.2:{port} -servername {name}.fleet.test </dev/null 2>/dev/null \
+                "{S_CLIENT} -connect 198.18.0.2:{port} -servername {name}.fleet.test </dev/null 2>/dev/null \
                  | openssl x509 -noout -fingerprint -sha256 | sed 's/.*=//' | tr -d : | tr A-F a-f"
             );
             let output = fleet.controller("sh", &["-c", &look]).output().unwrap();

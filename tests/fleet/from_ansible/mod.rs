@@ -10,7 +10,7 @@
 
 mod rules;
 
-use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
+use crate::common::fleet::{Fleet, Fleets, Ran, S_CLIENT, Turn};
 use crate::common::skip;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -185,7 +185,7 @@ fn served(fleet: &Fleet, ports: &[&str], ran: &Ran) {
     let leaf = fleet.leaf("gen2");
     for (host, port) in HOSTS.iter().flat_map(|host| ports.iter().map(move |port| (host, port))) {
         let look = format!(
-            "i=0; while [ $i -lt 60 ]; do v=$(echo | openssl s_client -connect 127.0.0.1:{port} 2>/dev/null | \
+            "i=0; while [ $i -lt 60 ]; do v=$(echo | {S_CLIENT} -connect 127.0.0.1:{port} 2>/dev/null | \
              openssl x509 -outform DER 2>/dev/null | sha256sum); case $v in {leaf}*) break;; esac; i=$((i+1)); sleep 1; done; echo $v"
         );
         assert!(fleet.sh(host, &look).starts_with(&leaf), "{host}:{port}\n{ran}");

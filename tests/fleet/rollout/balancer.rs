@@ -1,6 +1,7 @@
 //! A balancer in front of two members: what it shows is not what a host serves.
 
 use crate::common::daemon::Daemon;
+use crate::common::fleet::S_CLIENT;
 use crate::rollout::site::{Site, Task, site};
 use std::fs;
 
@@ -27,8 +28,8 @@ fn balancer(site: &Site, only: &str) -> Daemon {
     let command = site.fleet.controller("haproxy", &["-db", "-f", file.to_str().unwrap()]);
     let mut daemon = Daemon::start("balancer", command, &site.file("."));
     daemon.wait_until(|| {
-        let look = ["s_client", "-connect", BALANCER];
-        let looked = site.fleet.controller("openssl", &look).output().unwrap();
+        let look = format!("{S_CLIENT} -connect {BALANCER}");
+        let looked = site.fleet.controller("sh", &["-c", &look]).output().unwrap();
         String::from_utf8_lossy(&looked.stdout).contains("BEGIN CERTIFICATE")
     });
     daemon

@@ -1,6 +1,6 @@
 //! Hosts that only a bastion reaches, and what is looked at from there and from the hosts themselves.
 
-use crate::common::fleet::{Fleet, Fleets, Ran, Turn};
+use crate::common::fleet::{Fleet, Fleets, Ran, S_CLIENT, Turn};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -168,10 +168,12 @@ fn a_service_on_loopback_behind_a_bastion_is_seen_from_its_host() {
     assert_eq!(ran.outcomes(), both("changed"), "{ran}");
     assert!(ran.stdout.contains("127.0.0.1:443"), "{ran}");
     assert_eq!(site.run("verify", &[]).code, 0);
-    let served = "openssl s_client -connect 127.0.0.1:443 -servername www.fleet.test </dev/null 2>/dev/null \
-                  | openssl x509 -noout -fingerprint -sha256 | tr -d : | tr A-F a-f";
+    let served = format!(
+        "{S_CLIENT} -connect 127.0.0.1:443 -servername www.fleet.test </dev/null 2>/dev/null \
+         | openssl x509 -noout -fingerprint -sha256 | tr -d : | tr A-F a-f"
+    );
     for host in HOSTS {
-        assert!(site.fleet.sh(host, served).contains(&site.fleet.leaf("gen2")));
+        assert!(site.fleet.sh(host, &served).contains(&site.fleet.leaf("gen2")));
     }
 }
 

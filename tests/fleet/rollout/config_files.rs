@@ -1,6 +1,6 @@
 //! `with`: a virtual host's configuration and its certificate in one act, on real nginx.
 
-use crate::common::fleet::Ran;
+use crate::common::fleet::{Ran, S_CLIENT};
 use crate::rollout::site::{HOSTS, Site, Task, all, site};
 use std::fs;
 
@@ -41,9 +41,11 @@ fn run_of(ran: &Ran) -> String {
 
 /// What the virtual host answers on a host; nothing where none is there.
 fn asked(site: &Site, host: &str) -> String {
-    let ask = "printf 'GET / HTTP/1.0\\r\\nHost: shop.fleet.test\\r\\n\\r\\n' | \
-               openssl s_client -quiet -connect 127.0.0.1:8443 2>/dev/null | tail -n 1 || true";
-    site.fleet.sh(host, ask).trim().to_owned()
+    let ask = format!(
+        "printf 'GET / HTTP/1.0\\r\\nHost: shop.fleet.test\\r\\n\\r\\n' | \
+         {S_CLIENT} -quiet -connect 127.0.0.1:8443 2>/dev/null | tail -n 1 || true"
+    );
+    site.fleet.sh(host, &ask).trim().to_owned()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A service that no built-in profile knows: the one that `docs/add-a-service.md` adds.
 
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::service::Service;
 use crate::services_rollout::site::{Task, host};
 
@@ -41,7 +42,7 @@ fn the_service_of_the_documentation_is_rolled_out() {
     );
     let served = || {
         let script = format!(
-            "openssl s_client -starttls ftp -connect {}:21 </dev/null 2>/dev/null \
+            "{S_CLIENT} -starttls ftp -connect {}:21 </dev/null 2>/dev/null \
              | openssl x509 -noout -fingerprint -sha256 | tr -d ':' | tr A-F a-f",
             host.address()
         );

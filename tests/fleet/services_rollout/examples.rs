@@ -1,6 +1,6 @@
 //! Each service's playbook of `playbooks/`, as it is, on a host whose service was set up as its page says.
 
-use crate::common::fleet::Fleet;
+use crate::common::fleet::{Fleet, S_CLIENT};
 use crate::common::skip;
 use std::fs;
 use std::path::Path;
@@ -180,7 +180,7 @@ fn served(fleet: &Fleet, address: &str, example: &Example) -> String {
         name => format!("-starttls {name}"),
     };
     let script = format!(
-        "openssl s_client -connect {address}:{} -servername {NAME} {starttls} </dev/null 2>/dev/null \
+        "{S_CLIENT} -connect {address}:{} -servername {NAME} {starttls} </dev/null 2>/dev/null \
          | openssl x509 -noout -fingerprint -sha256 | tr -d : | tr A-F a-f",
         example.port
     );

@@ -1,5 +1,6 @@
 //! Servers with an RSA and an ECDSA certificate for a name, and a change from one kind of key to another.
 
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::service::{APACHE, NGINX, Service};
 use crate::services_rollout::site::{Host, NAME, Task, host, step};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ const RSA: &str = "RSA-PSS+SHA256:RSA+SHA256";
 /// SHA-256 of the leaf that openssl is served when it offers these signatures alone.
 fn served(host: &Host, service: &Service, signatures: &str) -> String {
     let script = format!(
-        "openssl s_client -connect {}:{} -servername {NAME} -sigalgs {signatures} </dev/null 2>/dev/null \
+        "{S_CLIENT} -connect {}:{} -servername {NAME} -sigalgs {signatures} </dev/null 2>/dev/null \
          | openssl x509 -noout -fingerprint -sha256 | sed 's/.*=//' | tr -d :",
         host.address(),
         service.port

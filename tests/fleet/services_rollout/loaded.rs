@@ -2,6 +2,7 @@
 //! new certificate already, and the service listens where nobody would look.
 
 use crate::common::daemon::Daemon;
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::service::{ENVOY, HAPROXY_RUNTIME, Service};
 use crate::services_rollout::site::{Host, Hosts, Task, step};
 
@@ -16,7 +17,8 @@ fn other_machine(host: &Host, place: &str, generation: &str) -> Daemon {
     let mut daemon =
         Daemon::start("other", host.fleet().controller("openssl", &serve), &host.file("."));
     daemon.wait_until(|| {
-        let look = host.fleet().controller("openssl", &["s_client", "-connect", place]).output();
+        let look = format!("{S_CLIENT} -connect {place}");
+        let look = host.fleet().controller("sh", &["-c", &look]).output();
         String::from_utf8_lossy(&look.unwrap().stdout).contains("BEGIN CERTIFICATE")
     });
     daemon

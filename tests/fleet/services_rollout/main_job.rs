@@ -1,5 +1,6 @@
 //! What holds for every service alike.
 
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::service::{
     APACHE, CADDY, DOVECOT, ENVOY, HAPROXY, HITCH, LIGHTTPD, NGINX, POSTFIX, POSTFIX_CHAIN,
     Service, TRAEFIK,
@@ -139,7 +140,7 @@ impl Elsewhere {
         let mut command = host.fleet().controller("openssl", &words);
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = quiet.spawn().unwrap();
-        let look = format!("echo | openssl s_client -connect {accept} >/dev/null 2>&1");
+        let look = format!("echo | {S_CLIENT} -connect {accept} >/dev/null 2>&1");
         let begun = Instant::now();
         while !host.fleet().controller("sh", &["-c", &look]).status().unwrap().success() {
             assert!(begun.elapsed() < Duration::from_secs(60), "openssl s_server does not answer");

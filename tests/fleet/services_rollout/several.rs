@@ -1,6 +1,7 @@
 //! Several services for one pair, many certificates in one service, several tasks in one play: one
 //! transaction each, all or none.
 
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::service::{APACHE, DOVECOT, HAPROXY, NGINX, POSTFIX, Service};
 use crate::services_rollout::site::{Host, Task, host, step};
 use std::fmt::Write;
@@ -143,7 +144,7 @@ impl Many {
         let last = self.count - 1;
         [0, 1, self.count / 4, self.count / 2, last - 1, last].iter().all(|index| {
             let script = format!(
-                "openssl s_client -connect {address}:443 -servername v{index}.fleet.test </dev/null 2>/dev/null \
+                "{S_CLIENT} -connect {address}:443 -servername v{index}.fleet.test </dev/null 2>/dev/null \
                  | openssl x509 | cmp -s - <(openssl x509 -in {}/{age}{index}.pem)",
                 self.directory.display()
             );

@@ -1,5 +1,6 @@
 //! After a roll back: the old certificate is served again, or it is said that it is not.
 
+use crate::common::fleet::S_CLIENT;
 use crate::services_rollout::main_job::refuses_a_bad_pair;
 use crate::services_rollout::service::{HITCH, LIGHTTPD, MOSQUITTO, NGINX, Service};
 use crate::services_rollout::site::{Task, host, step};
@@ -76,8 +77,10 @@ fn a_server_that_keeps_both_kinds_of_key_is_found_out_and_started_anew() {
     assert!(ran.stdout.contains("for clients that ask for an ECDSA key"), "{ran}");
     assert!(ran.stdout.contains("mosquitto was restarted by"), "{ran}");
     host.expect(&MOSQUITTO, "gen2");
-    let rsa = "openssl s_client -connect 127.0.0.1:8883 -sigalgs RSA-PSS+SHA256 </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true";
-    assert_eq!(host.sh(rsa).trim(), "0");
+    let rsa = format!(
+        "{S_CLIENT} -connect 127.0.0.1:8883 -sigalgs RSA-PSS+SHA256 </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true"
+    );
+    assert_eq!(host.sh(&rsa).trim(), "0");
 
     let restart = "reload: {shell: 'pkill -x mosquitto; while pgrep -x mosquitto; do sleep 0.1; done; mosquitto -d -c /etc/mosquitto/mosquitto.conf'}";
     host.apply(&Task::of(&MOSQUITTO, "gen3-rsa").with(restart), "changed");
@@ -91,7 +94,7 @@ fn a_change_of_the_kind_of_key_is_seen_by_clients_of_either_kind() {
         let Some(host) = host(&[service]) else { return };
         let certificates = |signatures: &str| {
             let ask = format!(
-                "openssl s_client -connect 127.0.0.1:{} -sigalgs {signatures} </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true",
+                "{S_CLIENT} -connect 127.0.0.1:{} -sigalgs {signatures} </dev/null 2>/dev/null | grep -c 'BEGIN CERT' || true",
                 service.port
             );
             host.sh(&ask).trim().parse::<usize>().unwrap()
