@@ -245,7 +245,7 @@ beside() {
 on_servers() {
     beside ssh $((4 * cores))
     local status=$?
-    beside shell $((2 * cores)) --skip transaction_crash:: --skip transaction_property:: && return $status
+    beside shell $((3 * cores)) --skip transaction_crash:: --skip transaction_property:: && return $status
 }
 # alone NAME...: those that failed beside all the others are run once more, one after another on a quiet machine. The
 # first failure stays in the log, and the closing names them: each is a fault to be found. With more than three, or if one fails
