@@ -134,11 +134,16 @@ fn run(fleet: &Fleet, mut command: Command, site: &Path) -> Ran {
     fleet.run_to_end(command)
 }
 
-/// Modules start sooner, and what was found out about a host is kept for the next deployment, which changes nothing of it.
-fn spare(command: &mut Command, fleet: &Fleet) {
+/// Modules start sooner.
+fn spare(command: &mut Command) {
     command
         .env("ANSIBLE_PYTHON_INTERPRETER", format!("{MODULES}/python"))
-        .env("ANSIBLE_PIPELINING", "true")
+        .env("ANSIBLE_PIPELINING", "true");
+}
+
+/// What was found out about a host is kept for the next deployment, which changes nothing of it.
+fn keep_facts(command: &mut Command, fleet: &Fleet) {
+    command
         .env("ANSIBLE_GATHERING", "smart")
         .env("ANSIBLE_CACHE_PLUGIN", "jsonfile")
         .env("ANSIBLE_CACHE_PLUGIN_CONNECTION", fleet.dir().join("facts"));
@@ -155,9 +160,10 @@ fn deployed(name: &str, ports: &[&str]) {
     clean(&fleet);
     let theirs = site(&fleet, name, "ansible");
     let mut command = fleet.controller(&ansible, &arguments);
+    spare(&mut command);
     // That one is about facts.
     if name != "per-os" {
-        spare(&mut command, &fleet);
+        keep_facts(&mut command, &fleet);
     }
     let ran = run(&fleet, command, theirs.path());
     assert_eq!(ran.code, 0, "{ran}");

@@ -1,7 +1,7 @@
 //! The rules of Ansible's language over real SSH: one site that asks for nearly all of them, run by both programs on the
 //! same hosts. What was set and registered is written to the hosts in its end, so that their files tell everything.
 
-use super::{HOSTS, copy, fleet, program, run, spare};
+use super::{HOSTS, copy, fleet, keep_facts, program, run, spare};
 use crate::common::fleet::Fleet;
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,8 @@ fn the_rules_of_the_language_leave_the_same() {
 
     clean(&fleet);
     let mut command = fleet.controller(&ansible, &arguments);
-    spare(&mut command, &fleet);
+    spare(&mut command);
+    keep_facts(&mut command, &fleet);
     let theirs = run(&fleet, command, site.path());
     assert_eq!(theirs.code, 0, "{theirs}");
     let wanted = left(&fleet);
