@@ -4,8 +4,7 @@
 //! requests and files follow, and are not compressed.
 
 use super::program::{
-    APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, in_pieces,
-    stripped,
+    APART, COMMON, INSPECTION, NEXT, PRELUDE, SELDOM, TRANSACTION, TRANSACTION_MAIN, stripped,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -54,8 +53,8 @@ pub(super) struct Packed(Vec<u8>);
 impl Packed {
     /// What reads a host, what it shares with a transaction, and the rest of one.
     fn new(inspection: &[&str], transaction: &[&str]) -> Self {
-        let common = in_pieces(&[&[PRELUDE], &COMMON[..]].concat(), false);
-        let parts = [own(inspection), common, own(transaction)];
+        let common = whole(&[&[PRELUDE], &COMMON[..]].concat());
+        let parts = [whole(inspection), common, whole(transaction)];
         Self(gzip(parts.join(BETWEEN).as_bytes()))
     }
 
@@ -79,10 +78,9 @@ impl Packed {
     }
 }
 
-/// What follows the parts in common, as [`Program::new`](super::program::Program::new) has it.
-fn own(parts: &[&str]) -> String {
-    let Some((last, before)) = parts.split_last() else { return String::new() };
-    format!("{}{}", in_pieces(before, false), stripped(last, false))
+/// Parts that are evaluated at once: quotes would cost every shell but zsh time, and bytes.
+fn whole(parts: &[&str]) -> String {
+    parts.iter().map(|part| stripped(part, false)).collect()
 }
 
 /// RFC 1952, without a name or a time: equal texts give equal bytes.
@@ -134,13 +132,27 @@ mod tests {
         dir.display().to_string()
     }
 
+    /// A program whose parts are evaluated one by one, without the quotes around them.
+    fn unquoted(program: &str) -> String {
+        let mut text = String::new();
+        let mut rest = program;
+        while let Some((part, after)) =
+            rest.strip_prefix("eval '").and_then(|quoted| quoted.split_once("\n'\n"))
+        {
+            text += &part.replace("'\\''", "'");
+            text.push('\n');
+            rest = after;
+        }
+        text + rest
+    }
+
     #[test]
     fn the_parts_make_up_the_programs() {
-        let common = in_pieces(&[&[PRELUDE], &COMMON[..]].concat(), false);
-        let transaction = own(&transaction());
-        let inspection = own(&[&SELDOM[..], &INSPECTION].concat());
-        assert_eq!(format!("{common}{inspection}"), INSPECTING.text());
-        assert_eq!(format!("{common}{transaction}"), TRANSACTING.text());
+        let common = whole(&[&[PRELUDE], &COMMON[..]].concat());
+        let transaction = whole(&transaction());
+        let inspection = whole(&[&SELDOM[..], &INSPECTION].concat());
+        assert_eq!(format!("{common}{inspection}"), unquoted(INSPECTING.text()));
+        assert_eq!(format!("{common}{transaction}"), unquoted(TRANSACTING.text()));
         assert!(!INSPECTING.text().contains(BETWEEN) && !TRANSACTING.text().contains(BETWEEN));
         assert!(!INSPECTING.text().contains("#end") && !TRANSACTING.text().contains("#end"));
     }
@@ -228,7 +240,8 @@ mod tests {
             let mut input = reading(false, true).framed("M");
             let guarded = BROUGHT.replace("eval", "echo \"@length ${#s}\";:");
             input.extend_from_slice(format!("inspect M\nkind *\ngo\n{guarded}").as_bytes());
-            let length = format!("@length {}\n", TRANSACTING.text().trim_end().len());
+            let length = unquoted(TRANSACTING.text()).trim_end().len();
+            let length = format!("@length {length}\n");
             assert!(said(shell, &path, &input).unwrap().ends_with(&length), "{shell:?}");
         }
     }

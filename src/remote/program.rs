@@ -218,7 +218,7 @@ impl Program {
 
 /// Parts that are evaluated one by one. zsh takes a text apart in a time that grows with its square: all parts at once
 /// would take it four times as long.
-pub(super) fn in_pieces(parts: &[&str], hooked: bool) -> String {
+fn in_pieces(parts: &[&str], hooked: bool) -> String {
     let piece = |part: &&str| format!("eval '{}'\n", stripped(part, hooked).replace('\'', r"'\''"));
     parts.iter().map(piece).collect()
 }
