@@ -2,6 +2,7 @@
 //! anybody comes. systemd itself has its part in `tests/fleet/systemd`.
 
 use super::crash::*;
+use super::leavings::{Leavings, jobs};
 use super::scene::*;
 use crate::transaction::host::*;
 use futures::StreamExt;
@@ -58,6 +59,25 @@ pub(crate) async fn boot_points(shell: &'static Shell) -> Vec<String> {
     found
 }
 
+/// Who settles it when power comes back.
+async fn settled_by(scene: &Scene, new: bool, at: &str) -> &'static str {
+    let Some(status) = boot(scene) else {
+        // Not asked for yet, or no more.
+        let recovered = scene.host.recover().await.unwrap();
+        assert_settled(scene, &recovered, new, at);
+        return "by the next contact";
+    };
+    assert!(status.success(), "{at}");
+    if new {
+        scene.assert_new(at)
+    } else {
+        scene.assert_old(at)
+    }
+    let recovered = scene.host.recover().await.unwrap();
+    assert!(recovered.is_empty(), "{at}: {recovered:?}");
+    if new { "new" } else { "old" }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_loss_at_any_step_is_settled_by_the_next_boot() {
     let mut runs = Vec::new();
@@ -68,35 +88,29 @@ async fn a_power_loss_at_any_step_is_settled_by_the_next_boot() {
             let guarded = points.iter().filter(|point| has_guard(points, point));
             // What both share is lost once.
             let guarded = guarded.filter(|point| path == Path::Guarded || !all.contains(point));
-            runs.extend(guarded.map(|point| (shell, path, point.clone(), stands(points, point))));
+            let points = guarded.map(|point| (point.clone(), stands(points, point))).collect();
+            runs.extend(jobs(shell, points).map(|some| (shell, path, some)));
         }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, path, point, new)| {
+        .map(|(shell, path, points)| {
             tokio::spawn(async move {
-                let scene = killed(shell, path, &point).await;
-                let at = format!("{}: {path:?}, power lost at {point}", shell.name);
-                let Some(status) = boot(&scene) else {
-                    // Not asked for yet, or no more.
-                    let recovered = scene.host.recover().await.unwrap();
-                    assert_settled(&scene, &recovered, new, &at);
-                    return (shell.name, "by the next contact");
-                };
-                assert!(status.success(), "{at}");
-                if new {
-                    scene.assert_new(&at)
-                } else {
-                    scene.assert_old(&at)
+                let names = points.iter().map(|(point, _)| point.clone()).collect();
+                let mut leavings = Leavings::of(shell, path, names).await;
+                let mut ends = Vec::new();
+                for (wanted, new) in points {
+                    let (scene, point) = leavings.next().unwrap();
+                    assert_eq!(point, wanted);
+                    let at = format!("{}: {path:?}, power lost at {point}", shell.name);
+                    ends.push((shell.name, settled_by(scene, new, &at).await));
                 }
-                let recovered = scene.host.recover().await.unwrap();
-                assert!(recovered.is_empty(), "{at}: {recovered:?}");
-                (shell.name, if new { "new" } else { "old" })
+                ends
             })
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(end) = ends.next().await {
-        *table.entry(end.unwrap()).or_default() += 1;
+    while let Some(ends) = ends.next().await {
+        ends.unwrap().into_iter().for_each(|end| *table.entry(end).or_default() += 1);
     }
     eprintln!("power lost at every step, settled by the next boot: {table:?}");
 }

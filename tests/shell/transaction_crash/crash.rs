@@ -1,5 +1,7 @@
 //! SIGKILL at every step of a transaction, and at every step of its recovery.
 
+use super::gate::Gate;
+use super::leavings::{Leavings, is_killed, jobs};
 use super::scene::*;
 use crate::transaction::host::*;
 use certroll::testing::host::{Recovered, RecoveredEnd};
@@ -12,9 +14,7 @@ const AT_ONCE: usize = 8;
 
 /// Kills at `point` on `path` and gives the scene as it lies there.
 pub(crate) async fn killed(shell: &'static Shell, path: Path, point: &str) -> Scene {
-    let mut scene = Scene::new(shell);
-    // No guard: it would be a race who goes back. `endings` has it alone.
-    scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+    let mut scene = Scene::alone(shell);
     scene.stop_at(point, "KILL");
     let error = scene.drive(path).await.unwrap_err();
     let at = format!("{}: {path:?} at {point}: {error}", shell.name);
@@ -53,46 +53,58 @@ pub(crate) fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, 
     if new { scene.assert_new(at) } else { scene.assert_old(at) }
 }
 
+/// The points of a path that are its own, and whether the transaction stands there.
+async fn own_points(shell: &'static Shell, path: Path) -> Vec<(String, bool)> {
+    let all = points(shell, path).await;
+    let common = match path {
+        Path::Confirm => Vec::new(),
+        Path::InPlaceBack => {
+            let there = points(shell, Path::InPlace).await;
+            [there, points(shell, Path::Rollback).await].concat()
+        }
+        _ => points(shell, Path::Confirm).await,
+    };
+    // What the paths share is killed once, unless there is more to clear up then.
+    let own = |point: &&String| {
+        !common.contains(point) || (path == Path::Guarded && has_guard(&all, point))
+    };
+    all.iter().filter(own).map(|point| (point.clone(), stands(&all, point))).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
     let mut runs = Vec::new();
     for shell in shells() {
         for path in ALL {
-            let all = points(shell, path).await;
-            let common = match path {
-                Path::Confirm => Vec::new(),
-                Path::InPlaceBack => {
-                    let there = points(shell, Path::InPlace).await;
-                    [there, points(shell, Path::Rollback).await].concat()
-                }
-                _ => points(shell, Path::Confirm).await,
-            };
-            for point in &all {
-                // What the paths share is killed once, unless there is more to clear up then.
-                if !common.contains(point) || (path == Path::Guarded && has_guard(&all, point)) {
-                    runs.push((shell, path, point.clone(), stands(&all, point)));
-                }
-            }
+            runs.extend(jobs(shell, own_points(shell, path).await).map(|some| (shell, path, some)));
         }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, path, point, new)| {
+        .map(|(shell, path, points)| {
             tokio::spawn(async move {
-                let scene = killed(shell, path, &point).await;
-                let at = format!("{}: {path:?}, killed at {point}", shell.name);
-                let recovered =
-                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-                assert_settled(&scene, &recovered, new, &at);
-                (shell.name, if new { "new" } else { "old" })
+                let names = points.iter().map(|(point, _)| point.clone()).collect();
+                let mut leavings = Leavings::of(shell, path, names).await;
+                let mut ends = Vec::new();
+                for (wanted, new) in points {
+                    let (scene, point) = leavings.next().unwrap();
+                    assert_eq!(point, wanted);
+                    let at = format!("{}: {path:?}, left at {point}", shell.name);
+                    scene.assert_private(&at);
+                    let recovered =
+                        scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+                    assert_settled(scene, &recovered, new, &at);
+                    ends.push((shell.name, if new { "new" } else { "old" }));
+                }
+                ends
             })
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(end) = ends.next().await {
-        *table.entry(end.unwrap()).or_default() += 1;
+    while let Some(ends) = ends.next().await {
+        ends.unwrap().into_iter().for_each(|end| *table.entry(end).or_default() += 1);
     }
     let total: usize = table.values().sum();
-    eprintln!("{total} kills, at every step, settled by the next contact: {table:?}");
+    eprintln!("left {total} times, at every step, settled by the next contact: {table:?}");
 }
 
 /// A host that dies between the two renames of one directory.
@@ -251,6 +263,37 @@ pub(crate) async fn recovery_points(shell: &'static Shell) -> Vec<String> {
     found
 }
 
+async fn each_recovery_killed(lying: &mut Lying, new: bool, at: &str) -> usize {
+    let steps = steps(lying).await;
+    for second in &steps {
+        let scene = lying.again();
+        scene.stop_at(second, "KILL");
+        let died = scene.host.recover_with(recovery()).await;
+        let at = format!("{at} at {second}");
+        let closed = matches!(died, Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. }));
+        assert!(closed, "{at}: {died:?}");
+        scene.stop_at("", "CONT");
+        let recovered = scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert_settled(scene, &recovered, new, &at);
+    }
+    steps.len()
+}
+
+async fn each_recovery_left(scene: &mut Scene, new: bool, at: &str) -> usize {
+    let gate = Gate::of(scene);
+    let (recovered, left) = gate.along(|_| true, scene.host.recover_with(recovery())).await;
+    recovered.unwrap_or_else(|error| panic!("{at}: {error}"));
+    let count = left.len();
+    assert!(count > 4, "{at}: {count} steps");
+    for left in left {
+        let second = left.lay(scene);
+        let at = format!("{at} left at {second}");
+        let recovered = scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert_settled(scene, &recovered, new, &at);
+    }
+    count
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
     let each = |shell| first(shell).iter().map(move |&first| (shell, first));
@@ -260,23 +303,13 @@ async fn a_kill_at_any_step_of_the_recovery_is_settled_by_the_one_after() {
             tokio::spawn(async move {
                 let mut lying = Lying::of(killed(shell, past(first), first).await);
                 let new = matches!(first, "main done#1" | "main kept#1");
-                let steps = steps(&mut lying).await;
-                for second in &steps {
-                    let scene = lying.again();
-                    scene.stop_at(second, "KILL");
-                    let died = scene.host.recover_with(recovery()).await;
-                    let at = format!("{}: killed at {first}, its recovery at {second}", shell.name);
-                    let closed = matches!(
-                        died,
-                        Err(RemoteError::Closed { .. } | RemoteError::NoBoot { .. })
-                    );
-                    assert!(closed, "{at}: {died:?}");
-                    scene.stop_at("", "CONT");
-                    let recovered =
-                        scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-                    assert_settled(scene, &recovered, new, &at);
-                }
-                (shell.name, if new { "new" } else { "old" }, steps.len())
+                let at = format!("{}: killed at {first}, its recovery", shell.name);
+                let count = if is_killed(shell) {
+                    each_recovery_killed(&mut lying, new, &at).await
+                } else {
+                    each_recovery_left(lying.again(), new, &at).await
+                };
+                (shell.name, if new { "new" } else { "old" }, count)
             })
         })
         .buffer_unordered(AT_ONCE);

@@ -1,6 +1,8 @@
 //! A service that takes its pair out of a spool into a store of its own, for the first time: what the store has is
 //! exported into the spool first, so that whoever goes back can have it taken up again. Death at every step of it.
 
+use super::gate::Gate;
+use super::leavings::{is_killed, jobs};
 use super::scene::{Scene, transaction};
 use crate::transaction::host::*;
 use certroll::testing::host::{FileRole, Seed, TransactionRequest};
@@ -40,6 +42,20 @@ impl Store {
         host.environment.push(("CRASH_TRACE".into(), trace.display().to_string()));
         let before = tree(&host.dir);
         Self { scene: Scene { host, before, trace }, end }
+    }
+
+    fn alone(shell: &'static Shell, end: End) -> Self {
+        let mut store = Self::new(shell, end);
+        store.scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+        store.scene.stop_at("", "CONT");
+        store
+    }
+
+    /// The next contact leaves it whole.
+    async fn assert_settled(&mut self, new: bool, at: &str) {
+        self.scene.stop_at("", "CONT");
+        self.scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        self.assert_whole(new, at);
     }
 
     fn request(&self) -> TransactionRequest {
@@ -180,40 +196,54 @@ async fn a_kill_at_any_step_of_an_import_leaves_the_store_old_or_new() {
     for shell in shells() {
         let all = import_points(shell, End::Confirmed).await;
         let done = all.iter().position(|point| point == "main done#1").unwrap();
-        runs.extend(
-            all.into_iter()
-                .enumerate()
-                .map(|(at, point)| (shell, End::Confirmed, point, at >= done)),
-        );
+        let confirmed = all.into_iter().enumerate().map(|(at, point)| (point, at >= done));
         let refused = import_points(shell, End::Refused).await;
         let told = refused.iter().position(|point| point == "main renamed#1").unwrap();
-        runs.extend(
-            refused.into_iter().skip(told).map(|point| (shell, End::Refused, point, false)),
-        );
+        let refused = refused.into_iter().skip(told).map(|point| (point, false));
+        for (end, points) in
+            [(End::Confirmed, confirmed.collect()), (End::Refused, refused.collect::<Vec<_>>())]
+        {
+            runs.extend(jobs(shell, points).map(|some| (shell, end, some)));
+        }
     }
-    let count = runs.len();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, end, point, new)| {
+        .map(|(shell, end, points)| {
             tokio::spawn(async move {
-                let mut store = Store::new(shell, end);
-                store.scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
-                store.scene.stop_at(&point, "KILL");
-                let at = format!("{}: {end:?}, killed at {point}", shell.name);
-                let died = store.drive().await.unwrap_err();
-                assert!(
-                    matches!(died, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
-                    "{at}: {died}"
-                );
-                store.scene.stop_at("", "CONT");
-                store.scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-                store.assert_whole(new, &at);
+                let count = points.len();
+                if is_killed(shell) {
+                    for (point, new) in points {
+                        let mut store = Store::alone(shell, end);
+                        store.scene.stop_at(&point, "KILL");
+                        let at = format!("{}: {end:?}, killed at {point}", shell.name);
+                        let died = store.drive().await.unwrap_err();
+                        assert!(
+                            matches!(died, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
+                            "{at}: {died}"
+                        );
+                        store.assert_settled(new, &at).await;
+                    }
+                    return count;
+                }
+                let mut store = Store::alone(shell, end);
+                let gate = Gate::of(&mut store.scene);
+                let names: Vec<String> = points.iter().map(|(point, _)| point.clone()).collect();
+                let wanted = move |point: &str| names.iter().any(|one| one == point);
+                let (_, left) = gate.along(wanted, store.drive()).await;
+                assert_eq!(left.len(), count, "{}: {end:?}", shell.name);
+                for (left, (_, new)) in left.into_iter().zip(points) {
+                    let point = left.lay(&mut store.scene);
+                    let at = format!("{}: {end:?}, left at {point}", shell.name);
+                    store.assert_settled(new, &at).await;
+                }
+                count
             })
         })
         .buffer_unordered(AT_ONCE);
+    let mut count = 0;
     while let Some(end) = ends.next().await {
-        end.unwrap();
+        count += end.unwrap();
     }
-    eprintln!("{count} kills, at every step of a first import: the store is whole");
+    eprintln!("left {count} times, at every step of a first import: the store is whole");
 }
 
 /// The program is killed while the import runs, and nobody comes: its guard has the old pair taken up again.

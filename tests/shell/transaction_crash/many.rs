@@ -1,6 +1,8 @@
-//! Many files in one directory, whose bodies come in one go: killed at the first of each of its steps.
+//! Many files in one directory, whose bodies come in one go: left at the first of each of its steps.
 
 use super::crash::{assert_settled, stands};
+use super::gate::Gate;
+use super::leavings::{is_killed, jobs};
 use super::scene::*;
 use crate::transaction::host::*;
 use certroll::testing::host::{FileRole, RecoveredEnd, TransactionRequest};
@@ -51,6 +53,21 @@ async fn points(shell: &'static Shell) -> Vec<String> {
     scene.passed("main")
 }
 
+/// What the next contact makes of it.
+async fn settled(scene: &mut Scene, new: bool, at: &str) {
+    scene.assert_private(at);
+    scene.stop_at("", "CONT");
+    let recovered = scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+    if !new {
+        return assert_settled(scene, &recovered, new, at);
+    }
+    assert!(recovered.iter().all(|one| one.end == RecoveredEnd::New), "{at}");
+    for name in names().chain(["key.pem".into()]) {
+        scene.host.assert_bytes(&name, NEW_KEY);
+    }
+    assert!(scene.host.litter().is_empty(), "{at}: {:?}", scene.host.litter());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_among_many_files_is_settled_by_the_next_contact() {
     let mut runs = Vec::new();
@@ -58,37 +75,43 @@ async fn a_kill_among_many_files_is_settled_by_the_next_contact() {
         let all = points(shell).await;
         assert!(all.iter().any(|point| point == "main written_all#1"), "{}: {all:?}", shell.name);
         let first = all.iter().filter(|point| point.ends_with("#1"));
-        runs.extend(first.map(|point| (shell, point.clone(), stands(&all, point))));
+        let first = first.map(|point| (point.clone(), stands(&all, point))).collect();
+        runs.extend(jobs(shell, first).map(|some| (shell, some)));
     }
-    let count = runs.len();
     let mut ends = futures::stream::iter(runs)
-        .map(|(shell, point, new)| {
+        .map(|(shell, points)| {
             tokio::spawn(async move {
-                let mut scene = crowded(shell);
-                scene.stop_at(&point, "KILL");
-                let at = format!("{}: many files, killed at {point}", shell.name);
-                let error = confirmed(&scene).await.expect_err(&at);
-                assert!(
-                    matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
-                    "{at}: {error}"
-                );
-                scene.assert_private(&at);
+                let (count, mut scene) = (points.len(), crowded(shell));
+                if let ([(point, new)], true) = (points.as_slice(), is_killed(shell)) {
+                    scene.stop_at(point, "KILL");
+                    let at = format!("{}: many files, killed at {point}", shell.name);
+                    let error = confirmed(&scene).await.expect_err(&at);
+                    assert!(
+                        matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
+                        "{at}: {error}"
+                    );
+                    settled(&mut scene, *new, &at).await;
+                    return count;
+                }
                 scene.stop_at("", "CONT");
-                let recovered =
-                    scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-                if !new {
-                    return assert_settled(&scene, &recovered, new, &at);
+                let gate = Gate::of(&mut scene);
+                let names: Vec<String> = points.iter().map(|(point, _)| point.clone()).collect();
+                let wanted = move |point: &str| names.iter().any(|one| one == point);
+                let (went, left) = gate.along(wanted, confirmed(&scene)).await;
+                went.unwrap();
+                assert_eq!(left.len(), count, "{}", shell.name);
+                for (left, (_, new)) in left.into_iter().zip(points) {
+                    let point = left.lay(&mut scene);
+                    let at = format!("{}: many files, left at {point}", shell.name);
+                    settled(&mut scene, new, &at).await;
                 }
-                assert!(recovered.iter().all(|one| one.end == RecoveredEnd::New), "{at}");
-                for name in names().chain(["key.pem".into()]) {
-                    scene.host.assert_bytes(&name, NEW_KEY);
-                }
-                assert!(scene.host.litter().is_empty(), "{at}: {:?}", scene.host.litter());
+                count
             })
         })
         .buffer_unordered(AT_ONCE);
+    let mut count = 0;
     while let Some(end) = ends.next().await {
-        end.unwrap();
+        count += end.unwrap();
     }
-    eprintln!("{count} kills among many files");
+    eprintln!("left {count} times among many files");
 }

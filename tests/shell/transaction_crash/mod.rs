@@ -10,7 +10,9 @@
 mod boot;
 mod crash;
 mod endings;
+mod gate;
 mod imports;
+mod leavings;
 mod many;
 mod points;
 mod scene;

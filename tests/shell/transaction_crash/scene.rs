@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::path::{Path as File, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
-/// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, and sends itself a signal at one of them.
+/// Counts the calls of `step` by name, writes them down, may shorten the guard's patience or do without it, sends itself a
+/// signal at one of them, and waits at each where there is a gate.
 const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
 echo "pid $hook_role $$" >>"$CRASH_TRACE"
-step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; }"#;
+step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; case ${CRASH_GATE-}-$hook_role in ?*-main) until read -r hook_gate <"$CRASH_GATE"; do :; done;; esac; }"#;
 
 /// Put together once: that takes longer than to start a shell.
 pub(crate) fn transaction() -> &'static Program {
@@ -83,6 +84,14 @@ impl Scene {
         std::fs::create_dir(host.root.join("units")).unwrap();
         let before = tree(&host.dir);
         Self { host, before, trace }
+    }
+
+    /// Without a guard, and stopped nowhere: it would be a race who goes back. `endings` has the guard alone.
+    pub(crate) fn alone(shell: &'static Shell) -> Self {
+        let mut scene = Self::new(shell);
+        scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+        scene.stop_at("", "CONT");
+        scene
     }
 
     /// Stops the next programs at `point` by `signal`; empty: nowhere.
@@ -282,23 +291,26 @@ impl Lying {
     pub(crate) fn again(&mut self) -> &mut Scene {
         let scene = &mut self.scene;
         let _ = std::fs::remove_dir_all(&scene.host.root);
-        let copied = std::process::Command::new("cp")
-            .arg("-a")
-            .args([&self.kept, &scene.host.root])
-            .status();
-        assert!(copied.unwrap().success());
-        let now = tree(&scene.host.dir);
-        let numbers: BTreeMap<u64, u64> = tree(&self.kept.join("certs"))
-            .into_iter()
-            .map(|(path, entry)| (entry.inode, now[&path].inode))
-            .collect();
-        scene.before = self.before.clone();
-        // What is gone cannot come back.
-        let number = |entry: &Entry| numbers.get(&entry.inode).copied().unwrap_or(u64::MAX);
-        scene.before.values_mut().for_each(|entry| entry.inode = number(entry));
+        scene.before = copied(&self.kept, &scene.host.root, &self.before);
         scene.stop_at("", "CONT");
         scene
     }
+}
+
+/// Copies the directory of a host, and gives what was `before` there with the numbers that inodes have in the copy.
+pub(crate) fn copied(from: &File, to: &File, before: &Tree) -> Tree {
+    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.unwrap().success());
+    let now = tree(&to.join("certs"));
+    let numbers: BTreeMap<u64, u64> = tree(&from.join("certs"))
+        .into_iter()
+        .map(|(path, entry)| (entry.inode, now[&path].inode))
+        .collect();
+    // What is gone cannot come back.
+    let number = |entry: &Entry| numbers.get(&entry.inode).copied().unwrap_or(u64::MAX);
+    let mut before = before.clone();
+    before.values_mut().for_each(|entry| entry.inode = number(entry));
+    before
 }
 
 impl Drop for Lying {
