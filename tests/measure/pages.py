@@ -97,7 +97,7 @@ def semantics(found):
         "# What a check reads and what a reload does",
         "",
         "Every line was measured on the real program, installed from Debian, with a small configuration, in namespaces of its own:",
-        "`tests/measure/measure NAME` does it again (as root, with debootstrap), `tests/measure/measure --page` writes this page. None of",
+        "`tests/measure/measure NAME` does it again (as root, with mmdebstrap), `tests/measure/measure --page` writes this page. None of",
         "it is copied from manuals. The surprise: **most checks read no certificate, most reloads end with 0 whatever they loaded,",
         "and only a handshake shows it.**",
         "",

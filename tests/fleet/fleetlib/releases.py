@@ -1,4 +1,4 @@
-"""The root that hosts stand on: this machine's own, or another Debian release's, made by debootstrap and kept.
+"""The root that hosts stand on: this machine's own, or another Debian release's, made by mmdebstrap and kept.
 
 Kept ones lie in $FLEET_RELEASES (default: target/test-releases of the checkout), one directory each; they are made anew when
 `releases.txt` changes, and never written to by a host.
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,24 +19,13 @@ from .place import DIR, HERE, PATH, fail, run
 KEPT = Path(os.environ.get("FLEET_RELEASES") or HERE.parent.parent / "target/test-releases").absolute()
 LIST = HERE / "releases.txt"
 MIRROR = "http://deb.debian.org/debian"
-# Runs in mount and process namespaces of its own: INSTALL BASE PACKAGE...
+# Runs while the package lists are there: INSTALL BASE PACKAGE...
 INSTALL = r"""
 set -eu
 base=$1; shift
-mount -t proc proc "$base/proc"
-mount -t devpts -o newinstance,ptmxmode=0666 devpts "$base/dev/pts"
-cp /etc/resolv.conf "$base/etc/resolv.conf"
-printf '#!/bin/sh\nexit 101\n' >"$base/usr/sbin/policy-rc.d"
-chmod +x "$base/usr/sbin/policy-rc.d"
-# A mirror may lag behind: what it has is signed all the same.
-printf 'Acquire::Check-Valid-Until "false";\nAPT::Install-Recommends "false";\n' >"$base/etc/apt/apt.conf.d/fleet"
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-chroot "$base" apt-get -qq update
 there=$(chroot "$base" apt-cache --generate pkgnames | sort)
 wanted=$(printf '%s\n' "$@" | sort | comm -12 - <(echo "$there"))
-chroot "$base" apt-get -qq -o Dpkg::Options::=--force-unsafe-io install -y $wanted
-chroot "$base" apt-get clean
-rm -rf "$base"/var/lib/apt/lists/*
+DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 chroot "$base" apt-get -qq install -y $wanted
 """
 
 
@@ -65,7 +55,7 @@ def check(release):
     """Says why there can be no hosts of a release here, or nothing."""
     if root(release) == Path("/") or (KEPT / f"{release}.complete").exists():
         return None
-    return None if shutil.which("debootstrap", path=PATH) else "not installed: debootstrap"
+    return None if shutil.which("mmdebstrap", path=PATH) else "not installed: mmdebstrap"
 
 
 def build(release):
@@ -74,7 +64,7 @@ def build(release):
     if base == Path("/"):
         return base
     mark = KEPT / f"{release}.complete"
-    stamp = hashlib.sha256(LIST.read_bytes() + INSTALL.encode()).hexdigest()
+    stamp = hashlib.sha256(LIST.read_bytes() + Path(__file__).read_bytes()).hexdigest()
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / f"{release}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -84,16 +74,29 @@ def build(release):
         shutil.rmtree(base, ignore_errors=True)
         with open(KEPT / f"{release}.log", "w") as log:
             told = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "check": False}
-            made = run("debootstrap", "--variant=minbase", release, base, mirror(), **told)
-            if made.returncode == 0:
-                apart = ["unshare", "--mount", "--pid", "--fork", "--propagation", "private"]
-                made = run(*apart, "bash", "-c", INSTALL, "install", base, *packages(), **told)
+            made = bootstrap(release, base, packages(), **told)
         if made.returncode:
             shutil.rmtree(base, ignore_errors=True)
             last = (KEPT / f"{release}.log").read_text().splitlines()[-8:]
             fail(f"no base of {release}: " + "\n".join(last))
         mark.write_text(stamp)
     return base
+
+
+def bootstrap(release, base, wanted, more=(), **told):
+    """Makes a minimal system with those of the wanted packages that the release has."""
+    # A mirror may lag behind: what it has is signed all the same.
+    options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"']
+    options += ["--dpkgopt=force-unsafe-io", "--skip=cleanup/reproducible", *more]
+    hook = shlex.join(["bash", "-c", INSTALL, "install"]) + ' "$1" ' + shlex.join(wanted)
+    options += ["--mode=root", "--variant=minbase", f"--customize-hook={hook}"]
+    made = run("mmdebstrap", *options, release, base, mirror(), **told)
+    if made.returncode == 0:
+        shutil.copyfile("/etc/resolv.conf", base / "etc/resolv.conf")
+        policy = base / "usr/sbin/policy-rc.d"
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    return made
 
 
 # Runs in the keeper's mounts and this machine's network: ADD ROOT LAYERS PACKAGE...

@@ -118,6 +118,7 @@ impl Host {
         self.fleet().fleet(&[&["put", self.name, service.name, generation], &seen[..]].concat());
         // What is served may have been served before: whoever looks at workers must not meet those of then.
         let end = Instant::now() + Duration::from_secs(60);
+        let mut again = Instant::now() + Duration::from_secs(5);
         while self
             .traces_of_reloads(service)
             .lines()
@@ -125,6 +126,11 @@ impl Host {
         {
             assert!(Instant::now() < end, "{} does not reload: {before}", service.name);
             std::thread::sleep(Duration::from_millis(50));
+            // Of two signals that come together lighttpd sees one.
+            if Instant::now() > again {
+                self.fleet().fleet(&["reload", self.name, service.name]);
+                again += Duration::from_secs(5);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use tempfile::TempDir;
 
 /// What one of Ansible's programs answered.
@@ -33,14 +33,23 @@ pub(crate) struct Driver {
     python: PathBuf,
 }
 
-/// Those that no test has at this moment.
-static IDLE: Mutex<Vec<Driver>> = Mutex::new(Vec::new());
+/// Those that no test has at this moment; how many tests have one; and who waits for that.
+static IDLE: Mutex<(Vec<Driver>, usize)> = Mutex::new((Vec::new(), 0));
+static FREE: Condvar = Condvar::new();
+/// To load one more takes longer than to wait for the test before.
+const AT_ONCE: usize = 2;
 
 impl Ansible {
     /// `None`, and a loud word, where Ansible is not installed or too old to compare with.
     pub(crate) fn start() -> Option<Self> {
-        let idle = IDLE.lock().expect("no test fails with it").pop();
-        Some(Self { driver: Some(idle.or_else(|| Driver::start(None))?) })
+        let idle = IDLE.lock().expect("no test fails with it");
+        let mut idle = FREE.wait_while(idle, |(_, taken)| *taken == AT_ONCE).expect("as above");
+        idle.1 += 1;
+        // From here on it counts, and is given back in any case.
+        let mut one = Self { driver: idle.0.pop() };
+        drop(idle);
+        one.driver = Some(one.driver.take().or_else(|| Driver::start(None))?);
+        Some(one)
     }
 
     pub(crate) fn python(&self) -> &Path {
@@ -54,10 +63,13 @@ impl Ansible {
 
 impl Drop for Ansible {
     fn drop(&mut self) {
+        let mut idle = IDLE.lock().expect("no test fails with it");
+        idle.1 -= 1;
         // Of one whose test failed nobody knows what it would answer next.
         if !std::thread::panicking() {
-            IDLE.lock().expect("no test fails with it").extend(self.driver.take());
+            idle.0.extend(self.driver.take());
         }
+        FREE.notify_one();
     }
 }
 
@@ -78,6 +90,7 @@ impl Driver {
             .env("LC_ALL", "C.UTF-8")
             .env("ANSIBLE_NOCOLOR", "1")
             .env("ANSIBLE_LOCALHOST_WARNING", "0")
+            .env("ANSIBLE_PIPELINING", "1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
