@@ -1,11 +1,12 @@
 """The root that hosts stand on: this machine's own, or another Debian release's, made by mmdebstrap and kept.
 
 Kept ones lie in $FLEET_RELEASES (default: target/test-releases of the checkout), one directory each; they are made anew when
-`releases.txt` changes, and never written to by a host.
+`releases.txt` or how they are made changes, and never written to by a host.
 """
 
 import fcntl
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -64,7 +65,7 @@ def build(release):
     if base == Path("/"):
         return base
     mark = KEPT / f"{release}.complete"
-    stamp = hashlib.sha256(LIST.read_bytes() + Path(__file__).read_bytes()).hexdigest()
+    stamp = hashlib.sha256(LIST.read_bytes() + INSTALL.encode() + inspect.getsource(bootstrap).encode()).hexdigest()
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / f"{release}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -33,8 +33,15 @@ pub(crate) struct Driver {
     python: PathBuf,
 }
 
-/// Those that no test has at this moment; how many tests have one; and who waits for that.
-static IDLE: Mutex<(Vec<Driver>, usize)> = Mutex::new((Vec::new(), 0));
+struct Drivers {
+    /// Those that no test has at this moment.
+    idle: Vec<Driver>,
+    /// How many tests have one.
+    taken: usize,
+}
+
+static DRIVERS: Mutex<Drivers> = Mutex::new(Drivers { idle: Vec::new(), taken: 0 });
+/// One was given back.
 static FREE: Condvar = Condvar::new();
 /// To load one more takes longer than to wait for the test before.
 const AT_ONCE: usize = 2;
@@ -42,12 +49,13 @@ const AT_ONCE: usize = 2;
 impl Ansible {
     /// `None`, and a loud word, where Ansible is not installed or too old to compare with.
     pub(crate) fn start() -> Option<Self> {
-        let idle = IDLE.lock().expect("no test fails with it");
-        let mut idle = FREE.wait_while(idle, |(_, taken)| *taken == AT_ONCE).expect("as above");
-        idle.1 += 1;
-        // From here on it counts, and is given back in any case.
-        let mut one = Self { driver: idle.0.pop() };
-        drop(idle);
+        let drivers = DRIVERS.lock().expect("no test fails with it");
+        let all_taken = |drivers: &mut Drivers| drivers.taken == AT_ONCE;
+        let mut drivers = FREE.wait_while(drivers, all_taken).expect("as above");
+        drivers.taken += 1;
+        // From here on it is given back in any case.
+        let mut one = Self { driver: drivers.idle.pop() };
+        drop(drivers);
         one.driver = Some(one.driver.take().or_else(|| Driver::start(None))?);
         Some(one)
     }
@@ -63,11 +71,11 @@ impl Ansible {
 
 impl Drop for Ansible {
     fn drop(&mut self) {
-        let mut idle = IDLE.lock().expect("no test fails with it");
-        idle.1 -= 1;
+        let mut drivers = DRIVERS.lock().expect("no test fails with it");
+        drivers.taken -= 1;
         // Of one whose test failed nobody knows what it would answer next.
         if !std::thread::panicking() {
-            idle.0.extend(self.driver.take());
+            drivers.idle.extend(self.driver.take());
         }
         FREE.notify_one();
     }

@@ -89,21 +89,20 @@ async fn a_power_loss_at_any_step_is_settled_by_the_next_boot() {
             // What both share is lost once.
             let guarded = guarded.filter(|point| path == Path::Guarded || !all.contains(point));
             let points = guarded.map(|point| (point.clone(), stands(points, point))).collect();
-            runs.extend(jobs(shell, points).map(|some| (shell, path, some)));
+            runs.extend(jobs(shell, points).into_iter().map(|points| (shell, path, points)));
         }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
         .map(|(shell, path, points)| {
             tokio::spawn(async move {
-                let names = points.iter().map(|(point, _)| point.clone()).collect();
-                let mut leavings = Leavings::of(shell, path, names).await;
+                let mut scene = Scene::alone(shell);
+                let leavings = Leavings::at(points, &mut scene);
+                let mut leavings = leavings.by(scene.drive(path)).await;
                 let mut ends = Vec::new();
-                for (wanted, new) in points {
-                    let (scene, point) = leavings.next().unwrap();
-                    assert_eq!(point, wanted);
+                while let Some((point, new)) = leavings.next(&mut scene) {
                     let at = format!("{}: {path:?}, power lost at {point}", shell.name);
-                    ends.push((shell.name, settled_by(scene, new, &at).await));
+                    ends.push((shell.name, settled_by(&scene, new, &at).await));
                 }
                 ends
             })

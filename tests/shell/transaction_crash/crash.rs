@@ -1,7 +1,7 @@
 //! SIGKILL at every step of a transaction, and at every step of its recovery.
 
 use super::gate::Gate;
-use super::leavings::{Leavings, is_killed, jobs};
+use super::leavings::{Leavings, Point, is_killed, jobs};
 use super::scene::*;
 use crate::transaction::host::*;
 use certroll::testing::host::{Recovered, RecoveredEnd};
@@ -17,14 +17,7 @@ pub(crate) async fn killed(shell: &'static Shell, path: Path, point: &str) -> Sc
     let mut scene = Scene::alone(shell);
     scene.stop_at(point, "KILL");
     let error = scene.drive(path).await.unwrap_err();
-    let at = format!("{}: {path:?} at {point}: {error}", shell.name);
-    assert!(
-        matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
-        "not killed: {at}"
-    );
-    assert_eq!(scene.passed("main").last().map(String::as_str), Some(point), "{at}");
-    scene.assert_private(&at);
-    scene.stop_at("", "CONT");
+    scene.assert_killed(point, &error);
     scene
 }
 
@@ -54,7 +47,7 @@ pub(crate) fn assert_settled(scene: &Scene, recovered: &[Recovered], new: bool, 
 }
 
 /// The points of a path that are its own, and whether the transaction stands there.
-async fn own_points(shell: &'static Shell, path: Path) -> Vec<(String, bool)> {
+async fn own_points(shell: &'static Shell, path: Path) -> Vec<Point> {
     let all = points(shell, path).await;
     let common = match path {
         Path::Confirm => Vec::new(),
@@ -76,24 +69,23 @@ async fn a_kill_at_any_step_is_settled_by_the_next_contact() {
     let mut runs = Vec::new();
     for shell in shells() {
         for path in ALL {
-            runs.extend(jobs(shell, own_points(shell, path).await).map(|some| (shell, path, some)));
+            let jobs = jobs(shell, own_points(shell, path).await);
+            runs.extend(jobs.into_iter().map(|points| (shell, path, points)));
         }
     }
     let mut table: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut ends = futures::stream::iter(runs)
         .map(|(shell, path, points)| {
             tokio::spawn(async move {
-                let names = points.iter().map(|(point, _)| point.clone()).collect();
-                let mut leavings = Leavings::of(shell, path, names).await;
+                let mut scene = Scene::alone(shell);
+                let leavings = Leavings::at(points, &mut scene);
+                let mut leavings = leavings.by(scene.drive(path)).await;
                 let mut ends = Vec::new();
-                for (wanted, new) in points {
-                    let (scene, point) = leavings.next().unwrap();
-                    assert_eq!(point, wanted);
+                while let Some((point, new)) = leavings.next(&mut scene) {
                     let at = format!("{}: {path:?}, left at {point}", shell.name);
-                    scene.assert_private(&at);
                     let recovered =
                         scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-                    assert_settled(scene, &recovered, new, &at);
+                    assert_settled(&scene, &recovered, new, &at);
                     ends.push((shell.name, if new { "new" } else { "old" }));
                 }
                 ends
@@ -281,7 +273,7 @@ async fn each_recovery_killed(lying: &mut Lying, new: bool, at: &str) -> usize {
 
 async fn each_recovery_left(scene: &mut Scene, new: bool, at: &str) -> usize {
     let gate = Gate::of(scene);
-    let (recovered, left) = gate.along(|_| true, scene.host.recover_with(recovery())).await;
+    let (recovered, left) = gate.along(None, scene.host.recover_with(recovery())).await;
     recovered.unwrap_or_else(|error| panic!("{at}: {error}"));
     let count = left.len();
     assert!(count > 4, "{at}: {count} steps");

@@ -1,19 +1,18 @@
-//! A program that waits at each of its steps until what lies there is kept. That is what a kill there leaves: it is
-//! the program's children alone who could still change something, and at a step it has none.
+//! A program that waits at each of its steps until what lies there is kept. That is what a kill there leaves: only the
+//! program's children could still change something, and at a step it has none that would.
 //!
-//! The kills themselves take a run each, up to their step. So they come under the first shell, and here under the others.
+//! The kills themselves take a run each, up to their step. So they come under the first shell, and this under the others.
 
 use super::scene::{Scene, copied};
 use crate::transaction::host::Tree;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-/// A named pipe that each step of the program reads a line from.
+/// A named pipe: at each step the program waits until it reads the name of that step there.
 pub(crate) struct Gate {
     pipe: PathBuf,
     root: PathBuf,
@@ -38,59 +37,59 @@ impl Gate {
         Self { pipe, root, trace: scene.trace.clone(), before: scene.before.clone() }
     }
 
-    /// Lets a program run to its end, and keeps what lies there at those steps that are wanted.
+    /// Lets a program run to its end, and keeps what lies there at each of these points, which all must come in this
+    /// order; at all its points without any.
     pub(crate) async fn along<T>(
         self,
-        wanted: impl Fn(&str) -> bool + Send + 'static,
+        points: Option<Vec<String>>,
         run: impl Future<Output = T>,
     ) -> (T, Vec<Left>) {
-        let (pipe, over) = (self.pipe.clone(), Arc::new(AtomicBool::new(false)));
-        let until = Arc::clone(&over);
+        let pipe = self.pipe.clone();
+        let over = Arc::new(AtomicBool::new(false));
+        let (wanted, until) = (points.clone(), Arc::clone(&over));
         // A thread of its own: a test that fails does not wait for it.
         let (kept, keeper) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || kept.send(self.keep(&wanted, &until)));
+        std::thread::spawn(move || kept.send(self.keep(wanted.as_deref(), &until)));
         let ended = run.await;
         over.store(true, Ordering::SeqCst);
-        // Nobody comes to the gate any more, and who opens it must not wait for that.
+        // No program comes any more, and who waits for one goes on.
         let open = File::options().read(true).write(true).open(&pipe).unwrap();
         let left = keeper.await.unwrap();
         drop(open);
         std::fs::remove_file(pipe).unwrap();
+        let came = left.iter().map(|left| &left.point);
+        assert!(points.is_none_or(|points| came.eq(&points)), "{:?}", ended_at(&left));
         (ended, left)
     }
 
-    fn keep(&self, wanted: &dyn Fn(&str) -> bool, over: &AtomicBool) -> Vec<Left> {
-        // Waits until somebody reads.
-        let opened = || File::options().write(true).open(&self.pipe).unwrap();
+    fn keep(&self, wanted: Option<&[String]>, over: &AtomicBool) -> Vec<Left> {
         let (mut left, mut passed) = (Vec::new(), 0);
         loop {
-            let mut gate = opened();
+            // Waits until the program opens it, or meets one that has its name and goes on at this moment.
+            let mut gate = File::options().write(true).open(&self.pipe).unwrap();
             if over.load(Ordering::SeqCst) {
                 return left;
             }
             let text = std::fs::read_to_string(&self.trace).unwrap_or_default();
             let points: Vec<&str> = text.lines().filter(|line| line.starts_with("main ")).collect();
-            if points.len() == passed {
-                // It has its line, and has not gone on yet.
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
+            let Some(point) = points.last() else { continue };
+            // It waits for a name that nobody has written yet.
+            if points.len() > passed {
+                passed = points.len();
+                if wanted.is_none_or(|wanted| wanted.iter().any(|one| one == point)) {
+                    let kept = beside(&self.root, &left.len().to_string());
+                    let before = copied(&self.root, &kept, &self.before);
+                    left.push(Left { point: (*point).to_owned(), kept, before });
+                }
             }
-            passed = points.len();
-            let point = points[passed - 1];
-            if wanted(point) {
-                let kept = beside(&self.root, &left.len().to_string());
-                let before = copied(&self.root, &kept, &self.before);
-                left.push(Left { point: point.to_owned(), kept, before });
-            }
-            while gate.write_all(b"\n").is_err() {
-                gate = opened();
-            }
+            // Where a signal interrupts the program's reading it opens the pipe anew, and is told again.
+            let _ = gate.write_all(format!("{}\n", &point["main ".len()..]).as_bytes());
         }
     }
 }
 
 impl Left {
-    /// The scene as it was then, with nobody at work in it.
+    /// The scene as it was then, with nobody at work in it. Gives the point.
     pub(crate) fn lay(self, scene: &mut Scene) -> String {
         std::fs::remove_dir_all(&scene.host.root).unwrap();
         std::fs::rename(&self.kept, &scene.host.root).unwrap();
@@ -101,7 +100,11 @@ impl Left {
     }
 }
 
-fn beside(root: &std::path::Path, name: &str) -> PathBuf {
+fn ended_at(left: &[Left]) -> Vec<&str> {
+    left.iter().map(|left| left.point.as_str()).collect()
+}
+
+fn beside(root: &Path, name: &str) -> PathBuf {
     let mut path = root.as_os_str().to_owned();
     path.push(".");
     path.push(name);

@@ -1,8 +1,7 @@
 //! A service that takes its pair out of a spool into a store of its own, for the first time: what the store has is
 //! exported into the spool first, so that whoever goes back can have it taken up again. Death at every step of it.
 
-use super::gate::Gate;
-use super::leavings::{is_killed, jobs};
+use super::leavings::{Leavings, jobs};
 use super::scene::{Scene, transaction};
 use crate::transaction::host::*;
 use certroll::testing::host::{FileRole, Seed, TransactionRequest};
@@ -42,20 +41,6 @@ impl Store {
         host.environment.push(("CRASH_TRACE".into(), trace.display().to_string()));
         let before = tree(&host.dir);
         Self { scene: Scene { host, before, trace }, end }
-    }
-
-    fn alone(shell: &'static Shell, end: End) -> Self {
-        let mut store = Self::new(shell, end);
-        store.scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
-        store.scene.stop_at("", "CONT");
-        store
-    }
-
-    /// The next contact leaves it whole.
-    async fn assert_settled(&mut self, new: bool, at: &str) {
-        self.scene.stop_at("", "CONT");
-        self.scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
-        self.assert_whole(new, at);
     }
 
     fn request(&self) -> TransactionRequest {
@@ -203,37 +188,23 @@ async fn a_kill_at_any_step_of_an_import_leaves_the_store_old_or_new() {
         for (end, points) in
             [(End::Confirmed, confirmed.collect()), (End::Refused, refused.collect::<Vec<_>>())]
         {
-            runs.extend(jobs(shell, points).map(|some| (shell, end, some)));
+            runs.extend(jobs(shell, points).into_iter().map(|points| (shell, end, points)));
         }
     }
     let mut ends = futures::stream::iter(runs)
         .map(|(shell, end, points)| {
             tokio::spawn(async move {
                 let count = points.len();
-                if is_killed(shell) {
-                    for (point, new) in points {
-                        let mut store = Store::alone(shell, end);
-                        store.scene.stop_at(&point, "KILL");
-                        let at = format!("{}: {end:?}, killed at {point}", shell.name);
-                        let died = store.drive().await.unwrap_err();
-                        assert!(
-                            matches!(died, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
-                            "{at}: {died}"
-                        );
-                        store.assert_settled(new, &at).await;
-                    }
-                    return count;
-                }
-                let mut store = Store::alone(shell, end);
-                let gate = Gate::of(&mut store.scene);
-                let names: Vec<String> = points.iter().map(|(point, _)| point.clone()).collect();
-                let wanted = move |point: &str| names.iter().any(|one| one == point);
-                let (_, left) = gate.along(wanted, store.drive()).await;
-                assert_eq!(left.len(), count, "{}: {end:?}", shell.name);
-                for (left, (_, new)) in left.into_iter().zip(points) {
-                    let point = left.lay(&mut store.scene);
+                let mut store = Store::new(shell, end);
+                store.scene.host.environment.push(("CRASH_ALONE".into(), "1".into()));
+                store.scene.stop_at("", "CONT");
+                let leavings = Leavings::at(points, &mut store.scene);
+                let mut leavings = leavings.by(store.drive()).await;
+                while let Some((point, new)) = leavings.next(&mut store.scene) {
                     let at = format!("{}: {end:?}, left at {point}", shell.name);
-                    store.assert_settled(new, &at).await;
+                    let recovered = store.scene.host.recover().await;
+                    recovered.unwrap_or_else(|error| panic!("{at}: {error}"));
+                    store.assert_whole(new, &at);
                 }
                 count
             })

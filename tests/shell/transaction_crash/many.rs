@@ -1,8 +1,7 @@
 //! Many files in one directory, whose bodies come in one go: left at the first of each of its steps.
 
 use super::crash::{assert_settled, stands};
-use super::gate::Gate;
-use super::leavings::{is_killed, jobs};
+use super::leavings::{Leavings, jobs};
 use super::scene::*;
 use crate::transaction::host::*;
 use certroll::testing::host::{FileRole, RecoveredEnd, TransactionRequest};
@@ -54,9 +53,7 @@ async fn points(shell: &'static Shell) -> Vec<String> {
 }
 
 /// What the next contact makes of it.
-async fn settled(scene: &mut Scene, new: bool, at: &str) {
-    scene.assert_private(at);
-    scene.stop_at("", "CONT");
+async fn settled(scene: &Scene, new: bool, at: &str) {
     let recovered = scene.host.recover().await.unwrap_or_else(|error| panic!("{at}: {error}"));
     if !new {
         return assert_settled(scene, &recovered, new, at);
@@ -76,34 +73,18 @@ async fn a_kill_among_many_files_is_settled_by_the_next_contact() {
         assert!(all.iter().any(|point| point == "main written_all#1"), "{}: {all:?}", shell.name);
         let first = all.iter().filter(|point| point.ends_with("#1"));
         let first = first.map(|point| (point.clone(), stands(&all, point))).collect();
-        runs.extend(jobs(shell, first).map(|some| (shell, some)));
+        runs.extend(jobs(shell, first).into_iter().map(|points| (shell, points)));
     }
     let mut ends = futures::stream::iter(runs)
         .map(|(shell, points)| {
             tokio::spawn(async move {
                 let (count, mut scene) = (points.len(), crowded(shell));
-                if let ([(point, new)], true) = (points.as_slice(), is_killed(shell)) {
-                    scene.stop_at(point, "KILL");
-                    let at = format!("{}: many files, killed at {point}", shell.name);
-                    let error = confirmed(&scene).await.expect_err(&at);
-                    assert!(
-                        matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. }),
-                        "{at}: {error}"
-                    );
-                    settled(&mut scene, *new, &at).await;
-                    return count;
-                }
                 scene.stop_at("", "CONT");
-                let gate = Gate::of(&mut scene);
-                let names: Vec<String> = points.iter().map(|(point, _)| point.clone()).collect();
-                let wanted = move |point: &str| names.iter().any(|one| one == point);
-                let (went, left) = gate.along(wanted, confirmed(&scene)).await;
-                went.unwrap();
-                assert_eq!(left.len(), count, "{}", shell.name);
-                for (left, (_, new)) in left.into_iter().zip(points) {
-                    let point = left.lay(&mut scene);
+                let leavings = Leavings::at(points, &mut scene);
+                let mut leavings = leavings.by(confirmed(&scene)).await;
+                while let Some((point, new)) = leavings.next(&mut scene) {
                     let at = format!("{}: many files, left at {point}", shell.name);
-                    settled(&mut scene, new, &at).await;
+                    settled(&scene, new, &at).await;
                 }
                 count
             })

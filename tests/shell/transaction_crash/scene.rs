@@ -15,7 +15,7 @@ use std::sync::{LazyLock, Mutex};
 /// signal at one of them, and waits at each where there is a gate.
 const HOOK: &str = r#"case ${1-} in guard) [ -z "${CRASH_ALONE-}" ] || exit 0; hook_role=guard;; boot) hook_role=boot;; *) hook_role=main;; esac
 echo "pid $hook_role $$" >>"$CRASH_TRACE"
-step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; case ${CRASH_GATE-}-$hook_role in ?*-main) until read -r hook_gate <"$CRASH_GATE"; do :; done;; esac; }"#;
+step() { [ -z "${CRASH_ALONE-}" ] || guard_text="exit 0"; eval "hook_k=\${hook_c_$1-0}"; hook_k=$((hook_k+1)); eval "hook_c_$1=$hook_k"; echo "$hook_role $1#$hook_k" >>"$CRASH_TRACE"; [ "$1" != arming ] || t_guard=${CRASH_GUARD:-$t_guard}; case "$hook_role $1#$hook_k" in "$CRASH_AT") kill -s "$CRASH_DO" $$;; esac; case ${CRASH_GATE-}-$hook_role in ?*-main) until read -r hook_gate <"$CRASH_GATE" && [ "$hook_gate" = "$1#$hook_k" ]; do :; done 2>/dev/null;; esac; }"#;
 
 /// Put together once: that takes longer than to start a shell.
 pub(crate) fn transaction() -> &'static Program {
@@ -100,6 +100,17 @@ impl Scene {
         self.host.environment.push(("CRASH_AT".into(), point.to_owned()));
         self.host.environment.push(("CRASH_DO".into(), signal.to_owned()));
         let _ = std::fs::remove_file(&self.trace);
+    }
+
+    /// A program was killed at this point: it said nothing more.
+    #[track_caller]
+    pub(crate) fn assert_killed(&mut self, point: &str, error: &RemoteError) {
+        let at = format!("{} at {point}: {error}", self.host.shell.name);
+        let closed = matches!(error, RemoteError::Closed { .. } | RemoteError::NoBoot { .. });
+        assert!(closed, "not killed: {at}");
+        assert_eq!(self.passed("main").last().map(String::as_str), Some(point), "{at}");
+        self.assert_private(&at);
+        self.stop_at("", "CONT");
     }
 
     /// The points that were passed since, in order, of the given role.
