@@ -149,8 +149,7 @@ fn tls_is_trusted_or_refused_as_in_ansible_and_nobody_there_is_status_minus_one(
         stream.conn.send_close_notify();
         drop(stream.flush());
     });
-    let closed =
-        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its").port();
+    let closed = crate::common::daemon::free_port();
     let roots = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(roots.path(), &authority.root_pem).expect("the root");
     let tasks = shown(
